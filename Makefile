@@ -1,0 +1,116 @@
+# Strongroom. `make` alone says what there is. Works with a plain sh, in a tree without .git, and without a HOME.
+
+VENV ?= .venv
+PYTHON ?= python3
+UV ?= uv
+
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check
+HASHED = install --quiet --require-hashes
+# A stamp is as old as what it stands for: a second call is instant, and a changed pin installs anew.
+RUNTIME = $(VENV)/.runtime.stamp
+DEV = $(VENV)/.dev.stamp
+
+.DEFAULT_GOAL = help
+.PHONY: help setup setup-dev system-packages run demo check format test test-all dist lock clean
+
+help:
+	@echo "make setup      the service in $(VENV), from pinned and hashed packages"
+	@echo "make run        set up and serve on http://127.0.0.1:8000, with a Vault of its own"
+	@echo "make demo       set up and play a whole day of it, with an upstream of its own"
+	@echo ""
+	@echo "make setup-dev  what tests and checks need besides, Debian's chromium and redis-server included"
+	@echo "make check      lint, format, types, who may import whom"
+	@echo "make test       check, and the tests of a few minutes"
+	@echo "make test-all   check, and every test"
+	@echo "make format     let ruff put the code in order"
+	@echo "make dist       wheel and sdist in dist/"
+	@echo "make lock       pin the newest packages anew (needs uv)"
+	@echo "make clean      remove what was built; keeps $(VENV), and var/, where the secrets are"
+	@echo ""
+	@echo "VENV=path puts the environment elsewhere (now: $(VENV)), PYTHON=python3.12 picks the interpreter."
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+setup: $(RUNTIME)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "Strongroom needs Python 3.11 or newer; PYTHON=$(PYTHON) is none. Try: make setup PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv "$(VENV)" || \
+		{ rm -rf "$(VENV)"; echo "$(PYTHON) can't make an environment. On Debian: apt-get install python3-venv" >&2; exit 1; }
+
+# The project itself is installed in place: no copy of the code, and nothing fetched that is not pinned.
+$(RUNTIME): requirements/runtime.txt pyproject.toml setup.py | $(BIN)/python
+	$(PIP) $(HASHED) -r requirements/runtime.txt
+	$(PIP) install --quiet --no-build-isolation --no-deps --editable .
+	@touch "$@"
+
+$(DEV): requirements/dev.txt $(RUNTIME)
+	$(PIP) $(HASHED) -r requirements/runtime.txt -r requirements/dev.txt
+	@touch "$@"
+
+setup-dev: $(DEV) system-packages
+
+# The browser that the tests drive, and the Redis that rate limits share. Whatever is there already is left alone.
+system-packages:
+	@missing=""; \
+	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+		missing="chromium"; \
+	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	test -n "$$missing" || exit 0; \
+	cannot() { echo "The tests need:$${missing:+ $$missing}. $$1 Install that by hand, then call make again." >&2; exit 1; }; \
+	command -v apt-get >/dev/null || cannot "This is no Debian."; \
+	as_root=""; \
+	if test "$$(id -u)" != 0; then \
+		command -v sudo >/dev/null || cannot "I am not root, and there is no sudo."; \
+		as_root="sudo"; \
+	fi; \
+	echo "Installing Debian's $$missing"; \
+	$$as_root apt-get update -qq || cannot "apt-get update failed."; \
+	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null || \
+		cannot "apt-get install failed."
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+run: setup
+	exec $(BIN)/strongroom serve
+
+demo: setup
+	exec $(BIN)/python demo/main.py
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+check: $(DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(DEV)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: setup-dev check
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-all: setup-dev check
+	$(BIN)/python -m pytest -n 2
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+dist: $(DEV)
+	rm -rf build dist
+	$(BIN)/python -m build --no-isolation
+
+# Universal: the same pins for every system and every Python from 3.11 on.
+COMPILE = $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+lock:
+	$(COMPILE) pyproject.toml requirements/build.in --output-file requirements/runtime.txt
+	$(COMPILE) requirements/dev.in --output-file requirements/dev.txt
+
+clean:
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
+	find app tests bench demo -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
