@@ -1,0 +1,1 @@
+"""The record: who did what, when, to what, and how it ended."""

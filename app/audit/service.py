@@ -1,0 +1,247 @@
+"""Writing the record, and reading it back.
+
+*No record, no deed*: ``recorded`` commits the intent before its block runs and the outcome before it lets go; when
+either can't be stored it raises ``RecordUnavailable``, as Vault's own audit devices do.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session, aliased
+
+from app.access import Access, Permission, require
+from app.audit.chain import GENESIS, Event, Outcome, facts_of, link
+from app.audit.models import ChainHeadRow, EventRow
+from app.db import Sessions
+from app.kernel.clock import Clock
+from app.kernel.errors import CallerError, PolicyError, RecordUnavailable, StrongroomError, ValidationFailed
+
+Action = Literal[
+    "workspace.create", "workspace.update", "workspace.delete",
+    "member.add", "member.change", "member.remove",
+    "variable.create", "variable.update", "variable.delete",
+    "secret.create", "secret.update", "secret.set_value", "secret.rollback", "secret.delete", "secret.reveal",
+    "secret.import",
+    "block.create", "block.update", "block.delete",
+    "call.run",
+    "token.create", "token.revoke",
+    "session.sign_in", "session.sign_out",
+    "audit.export",
+]  # fmt: skip
+
+SERVICE_CHAIN: Final = ""
+# Longer than any deed can take, so that an intent without an outcome after that time is one whose process died.
+IN_DOUBT_AFTER: Final = timedelta(seconds=150)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a deed is done to."""
+
+    type: Literal["workspace", "member", "variable", "secret", "block", "call", "token", "session", "audit"]
+    id: str | None = None
+    name: str | None = None
+
+
+@dataclass(slots=True)
+class Deed:
+    """A deed under way. The block that does it adds what it learns; ``done`` closes it inside the deed's own transaction."""
+
+    access: Access
+    action: Action
+    target: Target
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    detail: dict[str, object] = field(default_factory=dict)
+    at: datetime | None = None
+    closed: bool = False
+
+    def done(self, session: Session, clock: Clock) -> None:
+        """Record the deed as done in the transaction that does it, so that neither exists without the other."""
+        append(session, [self.event("done", clock())])
+        self.closed = True
+
+    def event(self, outcome: Outcome, at: datetime) -> Event:
+        """Return this deed as an event that isn't yet in a chain."""
+        actor = self.access.actor
+        return Event(
+            id=uuid.uuid4().hex,
+            chain=self.access.workspace or SERVICE_CHAIN,
+            seq=0,
+            deed_id=self.id,
+            at=at,
+            workspace=self.access.workspace,
+            actor_type=actor.type,
+            actor_id=actor.id,
+            acting_for=actor.acting_for,
+            action=self.action,
+            target_type=self.target.type,
+            target_id=self.target.id,
+            target_name=self.target.name,
+            outcome=outcome,
+            detail=dict(self.detail),
+            request_id=self.access.request_id,
+            hash="",
+        )
+
+
+@contextmanager
+def recorded(
+    *, sessions: Sessions, clock: Clock, access: Access, action: Action, target: Target, intent: bool = True
+) -> Iterator[Deed]:
+    """Record a deed around the block that does it: the intent before, the outcome after, success and failure alike.
+
+    A deed that happens wholly in one local transaction needs no intent (``intent=False``) where it closes itself
+    with ``Deed.done`` in that transaction; a refusal of it is recorded all the same.
+
+    Raises:
+        RecordUnavailable: the record can't be written; before the block, nothing was done.
+    """
+    deed = Deed(access=access, action=action, target=target)
+    if intent:
+        _commit(sessions, deed.event("intended", clock()))
+    try:
+        yield deed
+    except StrongroomError as error:
+        deed.detail |= {"code": error.code} | _told(error)
+        _commit(sessions, deed.event("refused" if isinstance(error, CallerError | PolicyError) else "failed", clock()))
+        raise
+    except SQLAlchemyError:
+        raise RecordUnavailable("The database can't be written at the moment; nothing was done.", retry_after=5) from None
+    except Exception:
+        deed.detail |= {"code": StrongroomError.code}
+        _commit(sessions, deed.event("failed", clock()))
+        raise
+    if not deed.closed:
+        _commit(sessions, deed.event("done", clock()))
+
+
+def _told(error: StrongroomError) -> dict[str, object]:
+    """What an error adds to the record: the missing action or the reason, which never hold a value."""
+    return {key: error.extra[key] for key in ("action", "reason") if key in error.extra}
+
+
+def _commit(sessions: Sessions, event: Event) -> None:
+    try:
+        sessions.together(lambda session: append(session, [event]))
+    except SQLAlchemyError:
+        raise RecordUnavailable("The record can't be written at the moment, so nothing is done.", retry_after=5) from None
+
+
+def append(session: Session, events: Sequence[Event]) -> None:
+    """Add events to the ends of their chains, in order. Whoever holds a chain's head has the chain to itself."""
+    heads: dict[str, ChainHeadRow] = {}
+    for event in events:
+        head = heads.get(event.chain)
+        if head is None:
+            head = heads[event.chain] = _take_head(session, event.chain)
+        placed = replace(event, seq=head.seq + 1)
+        placed = replace(placed, hash=link(head.hash, facts_of(placed)))
+        session.add(EventRow(**{name: getattr(placed, name) for name in Event.__slots__}, secrets=_secrets(placed)))
+        head.seq, head.hash = placed.seq, placed.hash
+    session.flush()
+
+
+def _secrets(event: Event) -> str:
+    used = event.detail.get("secrets", ())
+    names = [event.target_name] if event.target_type == "secret" else list(used) if isinstance(used, list) else []
+    return "".join(f",{name}" for name in names) + "," if names else ""
+
+
+def _take_head(session: Session, chain: str) -> ChainHeadRow:
+    # A head that this session read before (a batch shares one session) is already the newest: it holds the lock.
+    head = session.get(ChainHeadRow, chain, with_for_update=True)
+    if head is None:
+        head = ChainHeadRow(chain=chain, seq=0, hash=GENESIS)
+        session.add(head)
+        session.flush()
+    return head
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a list of events is narrowed to; moments are aware."""
+
+    actor: str | None = None
+    action: str | None = None
+    secret: str | None = None
+    block: str | None = None
+    outcome: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Some events, newest first, and the ``seq`` to go on below (None: that was all)."""
+
+    events: Sequence[Event]
+    below: int | None
+
+
+def list_events(
+    filters: Filters, *, access: Access, sessions: Sessions, clock: Clock, limit: int, below: int | None = None
+) -> EventPage:
+    """List a workspace's events, newest first. An intent whose outcome never came reads ``unknown``.
+
+    Raises:
+        Forbidden: the actor may not read the record.
+        ValidationFailed: the filters contradict each other.
+    """
+    require(access, Permission.AUDIT_READ)
+    if filters.since and filters.until and filters.since > filters.until:
+        raise ValidationFailed("The range of time ends before it begins.", errors={"to": ["Is before `from`."]})
+    query = select(EventRow).where(EventRow.chain == access.workspace).order_by(EventRow.seq.desc()).limit(limit + 1)
+    for condition in _conditions(filters, clock()):
+        query = query.where(condition)
+    if below is not None:
+        query = query.where(EventRow.seq < below)
+    with sessions.read() as session:
+        rows = session.scalars(query).all()
+        settled = _settled(session, [row for row in rows if row.outcome == "intended"])
+    events = [_as_event(row, settled=row.deed_id in settled, now=clock()) for row in rows[:limit]]
+    return EventPage(events=events, below=events[-1].seq if len(rows) > limit else None)
+
+
+def _conditions(filters: Filters, now: datetime) -> Iterator[ColumnElement[bool]]:
+    if filters.actor:
+        yield or_(EventRow.actor_id == filters.actor, EventRow.acting_for == filters.actor)
+    if filters.action:
+        yield EventRow.action == filters.action
+    if filters.secret:
+        yield EventRow.secrets.contains(f",{filters.secret},", autoescape=True)
+    if filters.block:
+        yield (EventRow.target_type == "block") & (EventRow.target_name == filters.block)
+    if filters.outcome in ("intended", "unknown"):
+        later = aliased(EventRow)
+        has_outcome = exists().where(later.deed_id == EventRow.deed_id, later.outcome != "intended")
+        in_doubt = ~has_outcome & (EventRow.at < now - IN_DOUBT_AFTER)
+        yield EventRow.outcome == "intended"
+        yield in_doubt if filters.outcome == "unknown" else ~in_doubt
+    elif filters.outcome:
+        yield EventRow.outcome == filters.outcome
+    if filters.since:
+        yield EventRow.at >= filters.since
+    if filters.until:
+        yield EventRow.at < filters.until
+
+
+def _settled(session: Session, intents: Sequence[EventRow]) -> set[str]:
+    deeds = [intent.deed_id for intent in intents]
+    if not deeds:
+        return set()
+    query = select(EventRow.deed_id).where(EventRow.deed_id.in_(deeds), EventRow.outcome != "intended")
+    return set(session.scalars(query))
+
+
+def _as_event(row: EventRow, *, settled: bool, now: datetime) -> Event:
+    event = Event(**{name: getattr(row, name) for name in Event.__slots__})
+    in_doubt = event.outcome == "intended" and not settled and event.at < now - IN_DOUBT_AFTER
+    return replace(event, outcome="unknown") if in_doubt else event

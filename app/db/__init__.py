@@ -1,0 +1,153 @@
+"""The database: the tables' common ground and the sessions. SQLite by default, PostgreSQL in production."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from threading import Lock
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, TypeDecorator, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import DeclarativeBase, Session
+
+T = TypeVar("T")
+
+NAMING: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """The parent of every table; constraint names are fixed so that migrations can name them on both databases."""
+
+    metadata = MetaData(naming_convention=NAMING)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC; SQLite keeps no time zone, so it is taken off on the way in and put back on the way out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive moments; store UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without a time zone can't be stored")
+        return value.astimezone(UTC).replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return an aware moment."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Sessions:
+    """Opens short transactions. Nobody outside calls ``commit``; nothing slow happens while one is open."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._writing = engine.execution_options(begins_immediate=True)
+        self._waiting: list[_Write] = []
+        self._waiting_lock = Lock()
+        self._turn = Lock()
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A transaction that only reads."""
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def begin(self) -> Iterator[Session]:
+        """A transaction that writes; committed at the end of the block, rolled back if it raises."""
+        with Session(self._writing, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def together(self, write: Callable[[Session], T]) -> T:
+        """Run ``write`` in a transaction shared with whatever other threads want written at this moment.
+
+        Returns when its own write is durable. The first to come commits for all who wait (a group commit, as
+        databases do for their logs); who comes meanwhile goes into the next one. If a shared transaction fails, each
+        write is tried once more by itself, so that one caller's fault never reaches another.
+        """
+        mine = _Write(write)
+        with self._waiting_lock:
+            self._waiting.append(mine)
+        with self._turn:
+            if not mine.settled:
+                with self._waiting_lock:
+                    batch, self._waiting = self._waiting, []
+                self._commit(batch)
+        return mine.outcome()
+
+    def _commit(self, batch: list[_Write]) -> None:
+        try:
+            with self.begin() as session:
+                results = [each.write(session) for each in batch]
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0].settle(error=error)
+                return
+            for each in batch:
+                self._commit([each])
+        else:
+            for each, result in zip(batch, results, strict=True):
+                each.settle(result=result)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+class _Write:
+    """One caller's write, and how it went."""
+
+    def __init__(self, write: Callable[[Session], Any]) -> None:
+        self.write = write
+        self.settled = False
+        self._result: Any = None
+        self._error: Exception | None = None
+
+    def settle(self, *, result: Any = None, error: Exception | None = None) -> None:
+        self._result, self._error, self.settled = result, error, True
+
+    def outcome(self) -> Any:
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
+def open_engine(url: str) -> Engine:
+    """Open the database behind a SQLAlchemy URL; SQLite gets WAL, full durability and foreign keys.
+
+    Source: https://www.sqlite.org/wal.html, https://www.sqlite.org/pragma.html#pragma_synchronous
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=32, max_overflow=64)
+    engine = create_engine(parsed, pool_size=32, max_overflow=64, connect_args={"timeout": 10, "check_same_thread": False})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves: pysqlite's own is late and never IMMEDIATE
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "busy_timeout=10000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get("begins_immediate", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

@@ -1,0 +1,1 @@
+"""Who somebody is: users, their sign-in, and service tokens."""
