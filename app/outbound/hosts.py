@@ -1,0 +1,208 @@
+"""Hosts as they are written: their canonical form, and the patterns that say where a secret may go. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from typing import Final, Literal
+from urllib.parse import quote
+
+import idna
+from publicsuffixlist import PublicSuffixList
+
+from app.kernel.errors import AllowedHostsTooWide, StrongroomError, ValidationFailed
+from app.outbound import Origin
+
+ANY: Final = "*"
+DEFAULT_PORTS: Final = {"https": 443, "http": 80}
+
+_LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
+_PERCENT_ENCODED: Final = re.compile(r"(?:[a-z0-9_.-]|%[0-9a-f]{2})+", re.ASCII)
+_IN_BRACKETS: Final = re.compile(r"[0-9a-z.%_~-]*:[0-9a-z:.%_~-]*", re.ASCII)
+_NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
+_PORT: Final = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
+_LONGEST_NAME: Final = 253  # RFC 1035, without the root's dot
+
+
+# --- one host ---------------------------------------------------------------------------------------------------------
+
+
+def split_port(text: str) -> tuple[str, int | None]:
+    """Part ``host``, ``host:port`` or ``[address]:port``; the host keeps its brackets. Raises ``ValueError``."""
+    host, colon, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")
+    if not colon:
+        return text, None
+    if not _PORT.fullmatch(port) or int(port) > 65535:
+        raise ValueError("A port is a number from 1 to 65535.")
+    return host, int(port)
+
+
+def to_ascii(text: str) -> str:
+    """Return a host in lower-case ASCII: a name's A-labels without trailing dot, an address without brackets.
+
+    What is some way to write an address, or would turn into plain ASCII by IDNA's mapping (full-width digits), isn't
+    interpreted: it comes back as it was written, and ``is_canonical`` tells that it is no host to be called.
+    Raises ``ValueError`` for what is no host at all.
+    """
+    if text.startswith("["):
+        return _bracketed(text)
+    labels = [_label(label) for label in text.removesuffix(".").split(".")]
+    host = ".".join(labels)
+    if "%" in host:
+        if not _PERCENT_ENCODED.fullmatch(host):
+            raise ValueError("The host is no valid name.")
+        return host
+    if len(host) > _LONGEST_NAME or not all(_LABEL.fullmatch(label) for label in labels):
+        raise ValueError("The host is no valid name.")
+    return f"{host}." if text.endswith(".") and _ends_in_number(host) else host
+
+
+def _bracketed(text: str) -> str:
+    inside = text[1:-1].lower()
+    if not text.endswith("]") or not _IN_BRACKETS.fullmatch(inside):
+        raise ValueError("Brackets hold an IPv6 address.")
+    return inside
+
+
+def _label(text: str) -> str:
+    if text.isascii():
+        return text.lower()
+    try:
+        encoded = idna.encode(text, uts46=True).decode("ascii")
+    except UnicodeError:  # idna's errors are such
+        raise ValueError("The host is no valid internationalised name.") from None
+    # A label that needed no Punycode was plain ASCII in disguise: a look-alike of a name, or of an address.
+    return encoded if encoded.startswith("xn--") and "." not in encoded else quote(text, safe="").lower()
+
+
+def _ends_in_number(host: str) -> bool:
+    """Tell whether a system would read the host as an IPv4 address (URL Standard, "ends in a number checker")."""
+    return _NUMBER.fullmatch(host.removesuffix(".").rpartition(".")[2]) is not None
+
+
+def is_address(host: str) -> bool:
+    """Tell whether a host is an address, in whatever form, and no name."""
+    return ":" in host or _ends_in_number(host)
+
+
+@lru_cache(maxsize=4096)
+def is_canonical(host: str) -> bool:
+    """Tell whether a host is a plain name, or an address in the one form in which it is called."""
+    if "%" in host:
+        return False
+    try:
+        if ":" in host:
+            return "." not in host and str(IPv6Address(host)) == host
+        return not _ends_in_number(host) or str(IPv4Address(host)) == host
+    except AddressValueError:
+        return False
+
+
+# --- patterns ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class HostPattern:
+    """One entry of a secret's allowed hosts.
+
+    ``host`` is a name or an address, for ``one_label`` what stands behind ``*.``; ``port`` None means the scheme's
+    default port.
+    """
+
+    kind: Literal["exact", "one_label", "any"]
+    host: str = ""
+    port: int | None = None
+
+    def __str__(self) -> str:
+        if self.kind == "any":
+            return ANY
+        host = f"*.{self.host}" if self.kind == "one_label" else f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port is None else f"{host}:{self.port}"
+
+    def matches(self, origin: Origin) -> bool:
+        """Tell whether a call to this origin is meant; ``*`` means every one."""
+        if self.kind == "any":
+            return True
+        if origin.port != (self.port or DEFAULT_PORTS[origin.scheme]):
+            return False
+        if self.kind == "exact":
+            return origin.host == self.host
+        return origin.host.partition(".")[2] == self.host and not is_address(origin.host)
+
+
+def parse_pattern(text: str) -> HostPattern:
+    """Read one allowed host: ``name``, ``*.name``, ``1.2.3.4``, ``[::1]``, each with an optional port, or ``*``.
+
+    Raises:
+        ValidationFailed: it is none of these, or an address that isn't written in its canonical form.
+        AllowedHostsTooWide: ``*.`` stands over a public suffix (publicsuffix.org, private section included).
+    """
+    if text == ANY:
+        return HostPattern("any")
+    one_label = text.startswith("*.")
+    written = text[2:] if one_label else text
+    if ":" in written and not written.startswith("[") and written.count(":") > 1:
+        raise _wrong(text, "An IPv6 address stands in brackets.")
+    try:
+        host, port = split_port(written)
+        host = to_ascii(host)
+    except ValueError as wrong:
+        raise _wrong(text, str(wrong)) from None
+    if not is_canonical(host):
+        raise _wrong(text, "Write the host plainly, an address in its shortest usual form.")
+    if one_label:
+        _refuse_too_wide(text, host)
+    return HostPattern("one_label" if one_label else "exact", host, port)
+
+
+def _wrong(text: str, why: str) -> ValidationFailed:
+    sentence = f"{text[:100]!r} is no host that a secret can be allowed to go to. {why}"
+    return ValidationFailed(sentence, errors={"allowed_hosts": [sentence]})
+
+
+def _refuse_too_wide(text: str, host: str) -> None:
+    if is_address(host):
+        raise _wrong(text, "A wildcard stands before a name, not before an address.")
+    if _public_suffixes().is_public(host):
+        sentence = f"{text!r} would allow hosts of many owners: name the host itself."
+        raise AllowedHostsTooWide(sentence, errors={"allowed_hosts": [sentence]})
+
+
+@lru_cache(maxsize=1)
+def _public_suffixes() -> PublicSuffixList:
+    return PublicSuffixList()  # reads the list that came with the package; it never goes to the network
+
+
+def normalise_patterns(texts: Sequence[str], *, wildcard_allowed: bool) -> tuple[str, ...]:
+    """Return allowed hosts in canonical form, each once, sorted.
+
+    Raises:
+        ValidationFailed, AllowedHostsTooWide: as ``parse_pattern`` does; the latter also for ``*`` where it isn't
+            allowed.
+    """
+    patterns = {parse_pattern(text) for text in texts}
+    if not wildcard_allowed and HostPattern("any") in patterns:
+        sentence = "A restricted secret names its hosts: '*' would let it go to anybody's."
+        raise AllowedHostsTooWide(sentence, errors={"allowed_hosts": [sentence]})
+    return tuple(sorted(str(pattern) for pattern in patterns))
+
+
+def matches(patterns: Sequence[str], origin: Origin, *, any_host: bool) -> bool:
+    """Tell whether one of a secret's allowed hosts means this origin; ``*`` counts only with ``any_host``."""
+    return any(
+        pattern.matches(origin)
+        for pattern in map(_stored, patterns)
+        if pattern is not None and (any_host or pattern.kind != "any")
+    )
+
+
+@lru_cache(maxsize=4096)
+def _stored(text: str) -> HostPattern | None:
+    """Read a pattern that was accepted once; one that isn't any more (a suffix became public) matches nothing."""
+    try:
+        return parse_pattern(text)
+    except StrongroomError:
+        return None
