@@ -1,0 +1,110 @@
+"""Service tokens over JSON: a workspace's under its name, the platform's at the top."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from flask.views import MethodView
+
+from app.access import Access, Permission
+from app.identity import service
+from app.identity.schemas import IssuedTokenSchema, TokenBody, TokenPage, TokenQuery, TokenSchema
+from app.identity.service import NewToken
+from app.kernel.clock import rfc3339
+from app.web import context
+from app.web.body import ApiBlueprint
+from app.web.describe import BODY, described
+from app.web.paging import page, position
+
+blueprint = ApiBlueprint("tokens", __name__, url_prefix="/api/v1", description="Service tokens")
+
+_MANAGE = Permission.TOKEN_MANAGE
+
+
+def _create(new: NewToken, access: Access, location: str) -> tuple[dict[str, Any], int, dict[str, str]]:
+    resources = context.resources()
+    issued = service.issue_token(new, access=access, sessions=resources.sessions, clock=resources.clock)
+    headers = {"Location": f"{location}/{issued.token.id}", "Cache-Control": "no-store"}
+    return asdict(issued.token) | {"token": issued.bearer}, 201, headers
+
+
+def _list(query: dict[str, Any], access: Access) -> dict[str, Any]:
+    after = position(query["cursor"], "tokens", list)
+    rows = service.list_tokens(
+        access=access,
+        sessions=context.resources().sessions,
+        limit=query["limit"] + 1,
+        after=(datetime.fromisoformat(after[0]), after[1]) if after else None,
+    )
+    return page(rows, query["limit"], "tokens", lambda token: [rfc3339(token.created_at), token.id])
+
+
+def _revoke(token_id: str, access: Access) -> None:
+    resources = context.resources()
+    service.revoke_token(token_id, access=access, sessions=resources.sessions, clock=resources.clock)
+
+
+@blueprint.route("/workspaces/<ws>/tokens")
+class WorkspaceTokens(MethodView):
+    """The tokens of a workspace."""
+
+    @described("List the workspace's tokens", needs=_MANAGE, codes=("not_found", "validation_failed"))
+    @blueprint.arguments(TokenQuery, location="query")
+    @blueprint.response(200, TokenPage)
+    def get(self, query: dict[str, Any], ws: str) -> object:
+        return _list(query, context.access())
+
+    @described("Make a token of the workspace", needs=_MANAGE, codes=("not_found", *BODY))
+    @blueprint.arguments(TokenBody)
+    @blueprint.response(201, IssuedTokenSchema)
+    def post(self, new: NewToken, ws: str) -> object:
+        return _create(new, context.access(), f"/api/v1/workspaces/{ws}/tokens")
+
+
+@blueprint.route("/workspaces/<ws>/tokens/<token_id>")
+class WorkspaceToken(MethodView):
+    """One token of a workspace."""
+
+    @described("Show a token", needs=_MANAGE, codes=("not_found",))
+    @blueprint.response(200, TokenSchema)
+    def get(self, ws: str, token_id: str) -> object:
+        return service.get_token(token_id, access=context.access(), sessions=context.resources().sessions)
+
+    @described("Revoke a token, at once", needs=_MANAGE, codes=("not_found",))
+    @blueprint.response(204)
+    def delete(self, ws: str, token_id: str) -> None:
+        _revoke(token_id, context.access())
+
+
+@blueprint.route("/tokens")
+class PlatformTokens(MethodView):
+    """The platform's own tokens."""
+
+    @described("List the platform's tokens", needs=Permission.PLATFORM_TOKEN_MANAGE, codes=("validation_failed",))
+    @blueprint.arguments(TokenQuery, location="query")
+    @blueprint.response(200, TokenPage)
+    def get(self, query: dict[str, Any]) -> object:
+        return _list(query, context.service_access())
+
+    @described("Make a platform token", needs=Permission.PLATFORM_TOKEN_MANAGE, codes=BODY)
+    @blueprint.arguments(TokenBody)
+    @blueprint.response(201, IssuedTokenSchema)
+    def post(self, new: NewToken) -> object:
+        return _create(new, context.service_access(), "/api/v1/tokens")
+
+
+@blueprint.route("/tokens/<token_id>")
+class PlatformToken(MethodView):
+    """One of the platform's own tokens."""
+
+    @described("Show a platform token", needs=Permission.PLATFORM_TOKEN_MANAGE, codes=("not_found",))
+    @blueprint.response(200, TokenSchema)
+    def get(self, token_id: str) -> object:
+        return service.get_token(token_id, access=context.service_access(), sessions=context.resources().sessions)
+
+    @described("Revoke a platform token, at once", needs=Permission.PLATFORM_TOKEN_MANAGE, codes=("not_found",))
+    @blueprint.response(204)
+    def delete(self, token_id: str) -> None:
+        _revoke(token_id, context.service_access())

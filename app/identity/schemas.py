@@ -1,0 +1,52 @@
+"""Tokens as JSON."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields, validate
+
+from app.access import Role
+from app.identity.service import NewToken
+from app.web.body import Input, PlainText
+from app.web.paging import PageQuery
+
+
+class TokenBody(Input):
+    """A new token."""
+
+    into = NewToken
+
+    role = fields.Enum(Role, by_value=True, required=True, metadata={"example": "runtime"})
+    label = PlainText(load_default="", validate=validate.Length(max=128), metadata={"example": "flow-runner"})
+    expires_at = fields.AwareDateTime(load_default=None, allow_none=True, metadata={"example": "2030-01-01T00:00:00Z"})
+    ad_hoc = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+
+
+class TokenSchema(Schema):
+    """A token, without what proves it."""
+
+    id = fields.String(required=True)
+    role = fields.Enum(Role, by_value=True, required=True)
+    label = fields.String(required=True)
+    ad_hoc = fields.Boolean(required=True)
+    created_at = fields.AwareDateTime(required=True)
+    created_by = fields.String(required=True)
+    expires_at = fields.AwareDateTime(required=True, allow_none=True)
+    last_used_at = fields.AwareDateTime(required=True, allow_none=True)
+    revoked_at = fields.AwareDateTime(required=True, allow_none=True)
+
+
+class IssuedTokenSchema(TokenSchema):
+    """A token at the one moment when it is told whole."""
+
+    token = fields.String(required=True, metadata={"description": "Told this once and never again."})
+
+
+class TokenPage(Schema):
+    """Some tokens, oldest first."""
+
+    items = fields.List(fields.Nested(TokenSchema), required=True)
+    next_cursor = fields.String(required=True, allow_none=True)
+
+
+class TokenQuery(PageQuery):
+    """How to list tokens."""

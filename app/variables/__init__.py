@@ -1,0 +1,1 @@
+"""Variables and secrets: everything about them but a secret's value."""

@@ -1,0 +1,178 @@
+"""Secrets over JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import request
+from flask.views import MethodView
+
+from app.access import Permission
+from app.kernel.secret import SecretValue
+from app.variables import service
+from app.variables.schemas import (
+    DeletionQuery,
+    RevealSchema,
+    SecretBody,
+    SecretPage,
+    SecretPatch,
+    SecretQuery,
+    SecretSchema,
+    ValueBody,
+)
+from app.variables.service import HIDE_AFTER_SECONDS, NewSecret, SecretChanges
+from app.web import context
+from app.web.body import ApiBlueprint, etag, revision_sent
+from app.web.describe import BODY, described
+from app.web.paging import page, position
+
+blueprint = ApiBlueprint("variables", __name__, url_prefix="/api/v1", description="Variables and secrets")
+
+_NO_STORE = {"Cache-Control": "no-store"}
+_VALUE_CODES = ("too_short", "too_long", "too_guessable", "conflict", "vault_unavailable", *BODY)
+_RULE_CODES = ("allowed_hosts_required", "allowed_hosts_too_wide")
+
+
+def _answer(secret: service.Secret, status: int = 200) -> object:
+    return secret, status, etag(secret.revision) | _NO_STORE
+
+
+@blueprint.route("/workspaces/<ws>/secrets")
+class Secrets(MethodView):
+    """A workspace's secrets."""
+
+    @described("List secrets", needs=Permission.SECRET_READ, codes=("not_found", "validation_failed"))
+    @blueprint.arguments(SecretQuery, location="query")
+    @blueprint.response(200, SecretPage)
+    def get(self, query: dict[str, Any], ws: str) -> object:
+        resources = context.resources()
+        rows = service.list_secrets(
+            access=context.access(),
+            sessions=resources.sessions,
+            clock=resources.clock,
+            limit=query["limit"] + 1,
+            after=position(query["cursor"], "secrets", str),
+            q=query["q"],
+        )
+        return page(rows, query["limit"], "secrets", lambda secret: secret.name), 200, _NO_STORE
+
+    @described(
+        "Create a secret",
+        needs=Permission.SECRET_WRITE,
+        codes=("not_found", "name_taken", *_RULE_CODES, *_VALUE_CODES),
+    )
+    @blueprint.arguments(SecretBody)
+    @blueprint.response(201, SecretSchema)
+    def post(self, new: NewSecret, ws: str) -> object:
+        resources = context.resources()
+        secret = service.create_secret(
+            new,
+            access=context.access(),
+            sessions=resources.sessions,
+            vault=resources.vault,
+            clock=resources.clock,
+            limits=resources.limits,
+        )
+        headers = {"Location": f"{request.path}/{secret.name}"} | etag(secret.revision) | _NO_STORE
+        return secret, 201, headers
+
+
+@blueprint.route("/workspaces/<ws>/secrets/<name>")
+class OneSecret(MethodView):
+    """One secret."""
+
+    @described("Show a secret: all but its value", needs=Permission.SECRET_READ, codes=("not_found",))
+    @blueprint.response(200, SecretSchema)
+    def get(self, ws: str, name: str) -> object:
+        resources = context.resources()
+        return _answer(
+            service.get_secret(name, access=context.access(), sessions=resources.sessions, clock=resources.clock)
+        )
+
+    @described(
+        "Change description, expiry, hosts or places",
+        needs=Permission.SECRET_WRITE,
+        codes=(
+            "not_found", "immutable", "value_required", "precondition_failed", "precondition_required",
+            *_RULE_CODES, *_VALUE_CODES,
+        ),
+    )  # fmt: skip
+    @blueprint.arguments(SecretPatch)
+    @blueprint.response(200, SecretSchema)
+    def patch(self, changes: SecretChanges, ws: str, name: str) -> object:
+        resources = context.resources()
+        secret = service.update_secret(
+            name,
+            changes,
+            revision=revision_sent(required=True),
+            access=context.access(),
+            sessions=resources.sessions,
+            vault=resources.vault,
+            clock=resources.clock,
+            limits=resources.limits,
+        )
+        return _answer(secret)
+
+    @described(
+        "Delete a secret with all its versions",
+        needs=Permission.SECRET_WRITE,
+        codes=("not_found", "in_use", "confirmation_required", "precondition_failed", "validation_failed", "vault_unavailable"),
+    )
+    @blueprint.arguments(DeletionQuery, location="query")
+    @blueprint.response(204)
+    def delete(self, query: dict[str, Any], ws: str, name: str) -> None:
+        resources = context.resources()
+        service.delete_secret(
+            name,
+            confirm=query["confirm"],
+            force=query["force"],
+            revision=revision_sent(),
+            access=context.access(),
+            sessions=resources.sessions,
+            vault=resources.vault,
+            clock=resources.clock,
+        )
+
+
+@blueprint.route("/workspaces/<ws>/secrets/<name>/value")
+class SecretsValue(MethodView):
+    """A secret's value, on its way in."""
+
+    @described(
+        "Store a new value, as a new version",
+        needs=Permission.SECRET_WRITE,
+        codes=("not_found", "precondition_failed", *_VALUE_CODES),
+    )
+    @blueprint.arguments(ValueBody)
+    @blueprint.response(200, SecretSchema)
+    def put(self, body: dict[str, SecretValue], ws: str, name: str) -> object:
+        resources = context.resources()
+        secret = service.set_value(
+            name,
+            body["value"],
+            revision=revision_sent(),
+            access=context.access(),
+            sessions=resources.sessions,
+            vault=resources.vault,
+            clock=resources.clock,
+            limits=resources.limits,
+        )
+        return _answer(secret)
+
+
+@blueprint.route("/workspaces/<ws>/secrets/<name>/reveal")
+class Reveal(MethodView):
+    """A brief look at a masked value."""
+
+    @described(
+        "Reveal a masked value; recorded",
+        needs=Permission.SECRET_REVEAL,
+        codes=("not_found", "never_shown", "conflict", "binding_mismatch", "vault_unavailable"),
+    )
+    @blueprint.response(200, RevealSchema)
+    def post(self, ws: str, name: str) -> object:
+        resources = context.resources()
+        value = service.reveal_secret(
+            name, access=context.access(), sessions=resources.sessions, vault=resources.vault, clock=resources.clock
+        )
+        return {"value": value, "hide_after_seconds": HIDE_AFTER_SECONDS}, 200, _NO_STORE

@@ -1,0 +1,60 @@
+"""Plain variables and secrets in one table, since they share one name space; and which block uses which secret."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base, UtcDateTime
+
+
+class VariableRow(Base):
+    """A plain variable (with its value) or a secret (never with it).
+
+    ``folded_name`` keeps names unique whatever their case. ``next_hosts`` and ``next_places`` hold a change that Vault
+    may not know yet; ``unfinished`` marks a secret for which a write to Vault was begun, at ``touched_at``, and not
+    seen to end.
+    """
+
+    __tablename__ = "variables"
+    __table_args__ = (
+        UniqueConstraint("workspace", "folded_name"),
+        Index("ix_variables_listing", "workspace", "kind", "name"),
+        Index("ix_variables_unfinished", "unfinished"),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    workspace: Mapped[str] = mapped_column(ForeignKey("workspaces.name"))
+    name: Mapped[str] = mapped_column(String(64))
+    folded_name: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(8))
+    description: Mapped[str] = mapped_column(Text, default="")
+    value: Mapped[str | None] = mapped_column(Text)
+    visibility: Mapped[str | None] = mapped_column(String(16))
+    allowed_hosts: Mapped[list[str]] = mapped_column(JSON, default=list)
+    allowed_places: Mapped[list[str]] = mapped_column(JSON, default=list)
+    next_hosts: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    next_places: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    version: Mapped[int] = mapped_column(default=0)
+    state: Mapped[str] = mapped_column(String(16), default="active")
+    unfinished: Mapped[bool] = mapped_column(default=False)
+    touched_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revision: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_by: Mapped[str] = mapped_column(String(128))
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_by: Mapped[str] = mapped_column(String(128))
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class SecretUseRow(Base):
+    """A field of a block that names a secret; by name, so that it also tells of a secret that is gone."""
+
+    __tablename__ = "secret_uses"
+
+    workspace: Mapped[str] = mapped_column(String(64), primary_key=True)
+    secret_name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    block: Mapped[str] = mapped_column(String(64), primary_key=True)

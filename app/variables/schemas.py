@@ -1,0 +1,129 @@
+"""Secrets and variables as JSON. A value comes in; only ``RevealSchema`` ever writes one out."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from marshmallow import Schema, fields, validate
+
+from app.kernel.secret import SecretValue
+from app.variables.service import NewSecret, SecretChanges
+from app.web.body import Input, PlainText, SecretText
+from app.web.paging import PageQuery
+from app.workspaces.schemas import refuse_fixed
+
+VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+NAME = validate.Regexp(rf"^(?:{VARIABLE_NAME.pattern})\Z", error="Must match [A-Za-z_][A-Za-z0-9_]{0,63}.")
+_DESCRIPTION = validate.Length(max=2000)
+_FEW = validate.Length(max=100)
+
+
+def _texts(**kwargs: Any) -> fields.List:
+    return fields.List(PlainText(validate=validate.Length(1, 300)), validate=_FEW, **kwargs)
+
+
+class SecretBody(Input):
+    """A new secret."""
+
+    into = NewSecret
+
+    name = fields.String(required=True, validate=NAME, metadata={"example": "ZENDESK_TOKEN"})
+    value = SecretText(required=True, metadata={"example": "zd-9f3b2c7e1a5d4860"})
+    visibility = fields.String(required=True, validate=validate.OneOf(["masked", "restricted"]))
+    description = PlainText(load_default="", validate=_DESCRIPTION)
+    allowed_hosts = _texts(load_default=None, allow_none=True, metadata={"example": ["api.example.com"]})
+    allowed_places = _texts(load_default=None, allow_none=True, metadata={"example": ["header:Authorization"]})
+    expires_at = fields.AwareDateTime(load_default=None, allow_none=True)
+
+
+class SecretPatch(Input):
+    """Changes of a secret."""
+
+    into = SecretChanges
+
+    description = PlainText(validate=_DESCRIPTION)
+    allowed_hosts = _texts()
+    allowed_places = _texts()
+    expires_at = fields.AwareDateTime(allow_none=True)
+    value = SecretText(metadata={"description": "Needed where a restricted secret is given further hosts or places."})
+    name = fields.Raw(load_only=True, metadata={"description": "Fixed at creation: `immutable`."})
+    visibility = fields.Raw(load_only=True, metadata={"description": "Fixed at creation: `immutable`."})
+
+    def load(self, data: Any, **kwargs: Any) -> Any:
+        """Refuse what is fixed before anything else is looked at."""
+        if isinstance(data, dict):
+            refuse_fixed(data, ("name", "visibility"))
+        return super().load(data, **kwargs)
+
+
+class ValueBody(Input):
+    """A new value."""
+
+    value = SecretText(required=True)
+
+
+class PermissionsSchema(Schema):
+    """What this caller may do with the secret."""
+
+    reveal = fields.Boolean(required=True)
+    set_value = fields.Boolean(required=True)
+    edit = fields.Boolean(required=True)
+    delete = fields.Boolean(required=True)
+
+
+class SecretSchema(Schema):
+    """A secret: all but its value."""
+
+    id = fields.String(required=True)
+    name = fields.String(required=True)
+    visibility = fields.String(required=True, validate=validate.OneOf(["masked", "restricted"]))
+    value = fields.Constant(None, required=True, allow_none=True, metadata={"description": "Always null."})
+    value_hidden = fields.Constant(True, required=True, metadata={"description": "Always true."})
+    description = fields.String(required=True)
+    allowed_hosts = fields.List(fields.String(), required=True)
+    allowed_places = fields.List(fields.String(), required=True)
+    version = fields.Integer(required=True)
+    state = fields.String(required=True, validate=validate.OneOf(["pending", "active", "deleting"]))
+    expiry = fields.String(required=True, validate=validate.OneOf(["none", "ok", "expiring", "expired"]))
+    expires_at = fields.AwareDateTime(required=True, allow_none=True)
+    created_at = fields.AwareDateTime(required=True)
+    created_by = fields.String(required=True)
+    updated_at = fields.AwareDateTime(required=True)
+    updated_by = fields.String(required=True)
+    last_used_at = fields.AwareDateTime(required=True, allow_none=True)
+    permissions = fields.Nested(PermissionsSchema, required=True)
+
+
+class SecretPage(Schema):
+    """Some secrets, by name."""
+
+    items = fields.List(fields.Nested(SecretSchema), required=True)
+    next_cursor = fields.String(required=True, allow_none=True)
+
+
+class SecretQuery(PageQuery):
+    """How to list secrets."""
+
+    q = PlainText(load_default=None, validate=validate.Length(max=100), metadata={"description": "Looked for in names and descriptions."})
+
+
+class DeletionQuery(Input):
+    """What a deletion has to say."""
+
+    confirm = fields.String(load_default=None)
+    force = fields.Boolean(load_default=False)
+
+
+class _Exposed(fields.Field[SecretValue]):
+    """A value, written out; the one field that does."""
+
+    def _serialize(self, value: SecretValue, attr: str | None, obj: Any, **kwargs: Any) -> str:
+        return value.expose()
+
+
+class RevealSchema(Schema):
+    """A masked value, to be shown briefly."""
+
+    value = _Exposed(required=True, metadata={"type": "string"})
+    hide_after_seconds = fields.Integer(required=True)

@@ -1,0 +1,46 @@
+"""The gate before every JSON route: a bearer token, then the workspace of the URL. Nothing passes it by forgetting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from flask import Flask, request
+
+from app.access import Access, Principal
+from app.web import context
+
+API_PREFIX: Final = "/api/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """How callers are let in: two functions that the factory hands in, since this room knows no domain.
+
+    ``authenticate`` takes the bearer token and the ``Strongroom-Act-As`` user; ``enter`` takes the principal and the
+    workspace's name. ``public`` names the endpoints that anybody may ask.
+    """
+
+    authenticate: Callable[[str | None, str | None], Principal]
+    enter: Callable[[Principal, str, str], Access]
+    public: frozenset[str] = frozenset()
+
+
+def guard_api(app: Flask, gate: Gate) -> None:
+    """Put the gate before every endpoint under ``/api/v1``."""
+
+    @app.before_request
+    def _pass_gate() -> None:
+        if not request.path.startswith(API_PREFIX + "/") or request.endpoint in gate.public:
+            return
+        principal = gate.authenticate(_bearer(), request.headers.get("Strongroom-Act-As"))
+        workspace = (request.view_args or {}).get("ws")
+        access = gate.enter(principal, workspace, context.request_id()) if workspace is not None else None
+        context.enter_as(principal, access)
+
+
+def _bearer() -> str | None:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+

@@ -1,0 +1,143 @@
+"""Reading JSON bodies and query strings: syntax only, strictly, into frozen values."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, NoReturn
+
+from flask import Request, request
+from flask_smorest import Blueprint
+from marshmallow import RAISE, Schema, ValidationError, fields, post_load
+from webargs.flaskparser import FlaskParser
+
+from app.kernel.errors import MalformedJson, PayloadTooLarge, PreconditionRequired, UnsupportedMediaType
+from app.kernel.secret import SecretValue
+from app.web.errors import validation_failed
+
+_ETAG: Final = re.compile(r'"([0-9]{1,9})"')
+_NEVER_A_REVISION: Final = -1
+
+
+class Input(Schema):
+    """A body or query string that becomes the frozen value ``into``; unknown fields are refused."""
+
+    into: ClassVar[type | None] = None
+
+    class Meta:
+        unknown = RAISE
+
+    @post_load
+    def _build(self, data: dict[str, Any], **_kwargs: object) -> object:
+        return self.into(**{k: _frozen(v) for k, v in data.items()}) if self.into is not None else data
+
+
+def _frozen(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+class PlainText(fields.String):
+    """Unicode text that a database and a header line can hold: no NUL, no half of a surrogate pair."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if not _is_text(text):
+            raise ValidationError("Must be Unicode text without NUL.")
+        return text
+
+
+class SecretText(PlainText):
+    """A secret's value on its way in: it leaves the parser in the type that hides it, and is never written out."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(load_only=True, **kwargs)
+
+    def _deserialize(  # type: ignore[override]
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> SecretValue:
+        return SecretValue(super()._deserialize(value, attr, data, **kwargs))
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\x00" not in text
+
+
+class Parser(FlaskParser):
+    """webargs' parser with this API's refusals: no JSON, another content type, unknown fields, too much."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION: ClassVar[dict[str, str | None]] = {"json": RAISE, "query": RAISE}
+
+    def load_json(self, req: Request, schema: Schema) -> Any:
+        """Read the body as JSON, whatever it holds; an empty body counts as an empty object."""
+        return read_json(req)
+
+    def handle_error(self, error: ValidationError, *_args: Any, **_kwargs: Any) -> NoReturn:
+        """Raise ours instead of webargs' own."""
+        if isinstance(error.messages, dict) and len(error.messages) == 1:
+            (inner,) = error.messages.values()  # webargs wraps the messages in the location's name
+            error = ValidationError(inner)
+        raise validation_failed(error) from None
+
+
+def read_json(req: Request) -> Any:
+    """Read a request's body as JSON.
+
+    Raises:
+        UnsupportedMediaType: a body of another content type.
+        MalformedJson: no JSON, or none in UTF-8.
+        PayloadTooLarge: more than the service takes.
+    """
+    limit = req.max_content_length
+    if limit is not None and req.content_length is not None and req.content_length > limit:
+        raise PayloadTooLarge(f"The body has more than {limit} bytes.")
+    raw = req.get_data(cache=True)
+    if not raw:
+        return {}
+    if not req.is_json:
+        raise UnsupportedMediaType("The body must be application/json.")
+    try:
+        return json.loads(raw.decode(), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise MalformedJson("The body is no JSON.") from None
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(text)
+
+
+class ApiBlueprint(Blueprint):
+    """flask-smorest's blueprint with this API's parser."""
+
+    ARGUMENTS_PARSER = Parser()
+
+
+def revision_sent(*, required: bool = False) -> int | None:
+    """Return the revision in ``If-Match`` (None for ``*`` or where none was sent; one that never was, for a foreign tag).
+
+    Raises:
+        PreconditionRequired: none was sent where one is needed.
+    """
+    sent = request.headers.get("If-Match")
+    if sent is None:
+        if required:
+            raise PreconditionRequired("Send the ETag that you read as If-Match, so that nobody's change is lost.")
+        return None
+    if sent.strip() == "*":
+        return None
+    match = _ETAG.fullmatch(sent.strip())
+    return int(match[1]) if match else _NEVER_A_REVISION
+
+
+def etag(revision: int) -> dict[str, str]:
+    """Return the ``ETag`` header of a revision."""
+    return {"ETag": f'"{revision}"'}
+
+
+def confirm_sent() -> str | None:
+    """Return what the query string confirms."""
+    return request.args.get("confirm")

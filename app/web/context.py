@@ -1,0 +1,55 @@
+"""What a view looks up for the request at hand, to pass on into its one service call."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Final, cast
+
+from flask import Flask, current_app, g, request
+
+from app.access import Access, Principal
+from app.resources import Resources
+
+_EXTENSION: Final = "strongroom_resources"
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
+
+
+def provide_resources(app: Flask, resources: Resources) -> None:
+    """Hand the open resources to the application."""
+    app.extensions[_EXTENSION] = resources
+
+
+def resources() -> Resources:
+    """Return the resources that this application was made with."""
+    return cast(Resources, current_app.extensions[_EXTENSION])
+
+
+def request_id() -> str:
+    """Return this request's id: the client's ``X-Request-ID`` where it is well formed, else a fresh one."""
+    if "request_id" not in g:
+        sent = request.headers.get("X-Request-ID", "")
+        g.request_id = sent if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
+    return cast(str, g.request_id)
+
+
+def principal() -> Principal:
+    """Return who authenticated; there is always somebody behind a view that isn't public."""
+    return cast(Principal, g.principal)
+
+
+def access() -> Access:
+    """Return the actor's standing in the workspace of the URL."""
+    return cast(Access, g.access)
+
+
+def enter_as(principal: Principal, access: Access | None) -> None:
+    """Remember who asks, and their standing where the URL names a workspace."""
+    g.principal = principal
+    g.access = access
+
+
+def service_access() -> Access:
+    """Return the actor's standing in the service as a whole, in no workspace."""
+    asking = principal()
+    return Access(asking.actor, None, asking.role, request_id=request_id())

@@ -1,0 +1,181 @@
+"""Every error as one shape: RFC 9457 ``application/problem+json``. The one table from codes to HTTP statuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+import structlog
+from flask import Flask, Response, request
+from marshmallow import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import HTTPException
+
+from app.kernel.errors import (
+    MalformedJson,
+    MethodNotAllowed,
+    NotFound,
+    PayloadTooLarge,
+    RecordUnavailable,
+    StrongroomError,
+    UnsupportedMediaType,
+    ValidationFailed,
+)
+from app.web import context
+
+log = structlog.get_logger(__name__)
+
+STATUS: Final[Mapping[str, int]] = {
+    "malformed_json": 400,
+    "bad_request": 400,
+    "unauthenticated": 401,
+    "forbidden": 403,
+    "never_shown": 403,
+    "destination_not_allowed": 403,
+    "place_not_allowed": 403,
+    "secret_expired": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "name_taken": 409,
+    "in_use": 409,
+    "last_owner": 409,
+    "conflict": 409,
+    "precondition_failed": 412,
+    "payload_too_large": 413,
+    "unsupported_media_type": 415,
+    "validation_failed": 422,
+    "immutable": 422,
+    "too_short": 422,
+    "too_long": 422,
+    "too_guessable": 422,
+    "unknown_secret": 422,
+    "missing_variable": 422,
+    "one_secret_per_field": 422,
+    "header_not_allowed": 422,
+    "template_not_allowed": 422,
+    "value_not_allowed_here": 422,
+    "allowed_hosts_required": 422,
+    "allowed_hosts_too_wide": 422,
+    "value_required": 422,
+    "confirmation_required": 422,
+    "idempotency_key_reused": 422,
+    "precondition_required": 428,
+    "rate_limited": 429,
+    "too_many_calls": 429,
+    "internal_error": 500,
+    "upstream_unreachable": 502,
+    "upstream_tls": 502,
+    "upstream_protocol": 502,
+    "response_not_readable": 502,
+    "response_too_large": 502,
+    "vault_unavailable": 503,
+    "record_unavailable": 503,
+    "binding_mismatch": 503,
+    "stopping": 503,
+    "upstream_timeout": 504,
+}
+
+_FROM_HTTP: Final[Mapping[int, type[StrongroomError]]] = {
+    404: NotFound,
+    405: MethodNotAllowed,
+    413: PayloadTooLarge,
+    415: UnsupportedMediaType,
+}
+
+
+def problem(error: StrongroomError) -> Response:
+    """Turn an error into its problem document."""
+    status = STATUS[error.code]
+    document: dict[str, object] = {
+        "type": f"/api/docs#{error.code}",
+        "title": error.title,
+        "status": status,
+        "detail": error.detail,
+        "code": error.code,
+        "party": error.party,
+        "request_id": context.request_id(),
+    }
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        document["errors"] = {name: list(told) for name, told in (error.errors or {}).items()}
+    document |= error.extra
+    response = Response(json.dumps(document), status, content_type="application/problem+json")
+    response.headers["Cache-Control"] = "no-store"
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    if status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="strongroom"'
+    return response
+
+
+def register_errors(app: Flask) -> None:
+    """Make every way out of a JSON route end in ``problem``."""
+
+    @app.errorhandler(StrongroomError)
+    def _known(error: StrongroomError) -> Response:
+        return problem(error)
+
+    @app.errorhandler(ValidationError)
+    def _invalid(error: ValidationError) -> Response:
+        return problem(validation_failed(error))
+
+    @app.errorhandler(SQLAlchemyError)
+    def _database(error: SQLAlchemyError) -> Response:
+        log.error("database_unavailable", kind=type(error).__name__)
+        return problem(RecordUnavailable("The database doesn't answer at the moment.", retry_after=5))
+
+    @app.errorhandler(HTTPException)
+    def _http(error: HTTPException) -> Response:
+        response = problem(from_http(error))
+        if allowed := getattr(error, "valid_methods", None):
+            response.headers["Allow"] = ", ".join(sorted(allowed))
+        return response
+
+    @app.errorhandler(Exception)
+    def _unknown(error: Exception) -> Response:
+        # The type and place only: a message could quote what was being handled.
+        log.error("internal_error", kind=type(error).__name__, path=request.path, frames=_frames(error))
+        return problem(StrongroomError("An unforeseen fault; the log has it under this request id."))
+
+
+def from_http(error: HTTPException) -> StrongroomError:
+    """Turn Werkzeug's own refusals into ours."""
+    code = error.code or 500
+    if code in _FROM_HTTP:
+        return _FROM_HTTP[code](str(error.description or error.name))
+    if 400 <= code < 500:
+        return BadRequest("The request can't be understood.")
+    return StrongroomError("An unforeseen fault; the log has it under this request id.")
+
+
+class BadRequest(MalformedJson):
+    """A request that is no proper HTTP."""
+
+    code = "bad_request"
+    title = "Bad request"
+
+
+def validation_failed(error: ValidationError) -> ValidationFailed:
+    """Turn marshmallow's complaints into ours, naming every field; what was sent is never quoted."""
+    return ValidationFailed("Some fields are wrong; see errors.", errors=dict(_flat(error.messages)))
+
+
+def _flat(messages: object, path: str = "") -> list[tuple[str, list[str]]]:
+    if isinstance(messages, dict):
+        found = []
+        for key, inner in messages.items():
+            part = "" if key == "_schema" else str(key)
+            found += _flat(inner, f"{path}.{part}".strip("."))
+        return found
+    told = [str(each) for each in messages] if isinstance(messages, list) else [str(messages)]
+    return [(path or "body", told)]
+
+
+def _frames(error: BaseException) -> list[str]:
+    frames, traceback = [], error.__traceback__
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        frames.append(f"{code.co_filename}:{traceback.tb_lineno} {code.co_name}")
+        traceback = traceback.tb_next
+    return frames[-8:]

@@ -1,0 +1,50 @@
+"""Cursors: where a list goes on. Opaque, bound to their list, and stable while rows come and go."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+from marshmallow import fields, validate
+
+from app.kernel.errors import ValidationFailed
+from app.web.body import Input
+
+T = TypeVar("T")
+LIMIT_DEFAULT: Final = 50
+LIMIT_GREATEST: Final = 200
+
+
+class PageQuery(Input):
+    """``limit`` and ``cursor``, which every list takes."""
+
+    limit = fields.Integer(load_default=LIMIT_DEFAULT, validate=validate.Range(1, LIMIT_GREATEST), metadata={"description": "How many at most."})
+    cursor = fields.String(load_default=None, validate=validate.Length(1, 1024), metadata={"description": "`next_cursor` of the page before."})
+
+
+def page(rows: Sequence[T], limit: int, list_name: str, position: Callable[[T], object]) -> dict[str, Any]:
+    """Make a page of rows that were asked for with ``limit + 1``: the one too many tells that there is more."""
+    shown = rows[:limit]
+    more = len(rows) > limit
+    return {"items": shown, "next_cursor": cursor(list_name, position(shown[-1])) if more else None}
+
+
+def cursor(list_name: str, position: object) -> str:
+    """Write a position in a list as a cursor."""
+    return base64.urlsafe_b64encode(json.dumps([list_name, position]).encode()).decode().rstrip("=")
+
+
+def position(text: str | None, list_name: str, kind: type[T]) -> T | None:
+    """Read a cursor. Raises ``ValidationFailed`` where it isn't one of this list."""
+    if text is None:
+        return None
+    try:
+        name, where = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (ValueError, binascii.Error, TypeError, RecursionError):
+        name, where = None, None
+    if name != list_name or not isinstance(where, kind):
+        raise ValidationFailed("The cursor doesn't belong to this list.", errors={"cursor": ["Is no cursor of this list."]})
+    return where

@@ -1,0 +1,192 @@
+"""Workspaces and members over JSON, and who the caller is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import current_app
+from flask.views import MethodView
+
+from app.access import Permission, Role
+from app.web import context
+from app.web.body import ApiBlueprint, confirm_sent, etag, revision_sent
+from app.web.describe import BODY, described
+from app.web.paging import page, position
+from app.workspaces import service
+from app.workspaces.schemas import (
+    MemberBody,
+    MemberPage,
+    MemberQuery,
+    MemberSchema,
+    MeSchema,
+    WorkspaceBody,
+    WorkspacePage,
+    WorkspacePatch,
+    WorkspaceQuery,
+    WorkspaceSchema,
+)
+from app.workspaces.service import NewWorkspace, WorkspaceChanges
+
+blueprint = ApiBlueprint("workspaces", __name__, url_prefix="/api/v1", description="Workspaces and members")
+
+
+@blueprint.route("/me")
+class Me(MethodView):
+    """The caller."""
+
+    @described("Tell who the caller is, and what they may do where")
+    @blueprint.response(200, MeSchema)
+    def get(self) -> object:
+        principal = context.principal()
+        standings = service.standings(
+            principal, request_id=context.request_id(), sessions=context.resources().sessions
+        )
+        return {"actor": principal.actor, "workspaces": standings}
+
+
+@blueprint.route("/workspaces")
+class Workspaces(MethodView):
+    """All workspaces that the caller is something in."""
+
+    @described("List the caller's workspaces", needs=Permission.WORKSPACE_READ, codes=("validation_failed",))
+    @blueprint.arguments(WorkspaceQuery, location="query")
+    @blueprint.response(200, WorkspacePage)
+    def get(self, query: dict[str, Any]) -> object:
+        rows = service.list_workspaces(
+            principal=context.principal(),
+            sessions=context.resources().sessions,
+            limit=query["limit"] + 1,
+            after=position(query["cursor"], "workspaces", str),
+        )
+        return page(rows, query["limit"], "workspaces", lambda workspace: workspace.name)
+
+    @described(
+        "Make a workspace",
+        needs=Permission.WORKSPACE_CREATE,
+        codes=("name_taken", "vault_unavailable", *BODY),
+    )
+    @blueprint.arguments(WorkspaceBody)
+    @blueprint.response(201, WorkspaceSchema)
+    def post(self, new: NewWorkspace) -> object:
+        resources = context.resources()
+        made = service.create_workspace(
+            new,
+            principal=context.principal(),
+            request_id=context.request_id(),
+            sessions=resources.sessions,
+            vault=resources.vault,
+            clock=resources.clock,
+        )
+        return made, 201, {"Location": f"/api/v1/workspaces/{made.name}"} | etag(made.revision)
+
+
+@blueprint.route("/workspaces/<ws>")
+class OneWorkspace(MethodView):
+    """One workspace."""
+
+    @described("Show a workspace", needs=Permission.WORKSPACE_READ, codes=("not_found",))
+    @blueprint.response(200, WorkspaceSchema)
+    def get(self, ws: str) -> object:
+        workspace = service.get_workspace(access=context.access(), sessions=context.resources().sessions)
+        return workspace, 200, etag(workspace.revision)
+
+    @described(
+        "Change a workspace's title or settings",
+        needs=Permission.WORKSPACE_UPDATE,
+        codes=("not_found", "immutable", "precondition_failed", "precondition_required", *BODY),
+    )
+    @blueprint.arguments(WorkspacePatch)
+    @blueprint.response(200, WorkspaceSchema)
+    def patch(self, changes: WorkspaceChanges, ws: str) -> object:
+        resources = context.resources()
+        workspace = service.update_workspace(
+            changes,
+            revision=revision_sent(required=True),
+            access=context.access(),
+            sessions=resources.sessions,
+            clock=resources.clock,
+        )
+        return workspace, 200, etag(workspace.revision)
+
+    @described(
+        "Delete a workspace with all that is in it",
+        needs=Permission.WORKSPACE_DELETE,
+        codes=("not_found", "confirmation_required", "precondition_failed", "vault_unavailable"),
+    )
+    @blueprint.response(204)
+    def delete(self, ws: str) -> None:
+        resources = context.resources()
+        service.delete_workspace(
+            confirm=confirm_sent(),
+            revision=revision_sent(),
+            access=context.access(),
+            sessions=resources.sessions,
+            clock=resources.clock,
+            purges=current_app.extensions["strongroom_purges"],
+        )
+
+
+@blueprint.route("/workspaces/<ws>/members")
+class Members(MethodView):
+    """A workspace's members."""
+
+    @described("List members", needs=Permission.MEMBER_READ, codes=("not_found", "validation_failed"))
+    @blueprint.arguments(MemberQuery, location="query")
+    @blueprint.response(200, MemberPage)
+    def get(self, query: dict[str, Any], ws: str) -> object:
+        rows = service.list_members(
+            access=context.access(),
+            sessions=context.resources().sessions,
+            limit=query["limit"] + 1,
+            after=position(query["cursor"], "members", str),
+        )
+        return page(rows, query["limit"], "members", lambda member: member.user)
+
+
+@blueprint.route("/workspaces/<ws>/members/<user>")
+class OneMember(MethodView):
+    """One member."""
+
+    @described("Show a member", needs=Permission.MEMBER_READ, codes=("not_found",))
+    @blueprint.response(200, MemberSchema)
+    def get(self, ws: str, user: str) -> object:
+        member = service.get_member(user, access=context.access(), sessions=context.resources().sessions)
+        return member, 200, etag(member.revision)
+
+    @described(
+        "Add a member, or change their role",
+        needs=Permission.MEMBER_MANAGE,
+        codes=("not_found", "last_owner", "precondition_failed", *BODY),
+    )
+    @blueprint.arguments(MemberBody)
+    @blueprint.response(200, MemberSchema)
+    @blueprint.alt_response(201, schema=MemberSchema)
+    def put(self, body: dict[str, Role], ws: str, user: str) -> object:
+        resources = context.resources()
+        member, new = service.put_member(
+            user,
+            body["role"],
+            revision=revision_sent(),
+            access=context.access(),
+            sessions=resources.sessions,
+            clock=resources.clock,
+        )
+        location = {"Location": f"/api/v1/workspaces/{ws}/members/{user}"} if new else {}
+        return member, 201 if new else 200, etag(member.revision) | location
+
+    @described(
+        "Remove a member, and revoke the tokens they made",
+        needs=Permission.MEMBER_MANAGE,
+        codes=("not_found", "last_owner", "confirmation_required", "precondition_failed"),
+    )
+    @blueprint.response(204)
+    def delete(self, ws: str, user: str) -> None:
+        resources = context.resources()
+        service.remove_member(
+            user,
+            confirm=confirm_sent(),
+            revision=revision_sent(),
+            access=context.access(),
+            sessions=resources.sessions,
+            clock=resources.clock,
+        )

@@ -1,0 +1,132 @@
+"""Workspaces, members and the caller themself as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, fields, post_dump, validate
+
+from app.access import Role
+from app.kernel.errors import Immutable
+from app.web.body import Input, PlainText
+from app.web.paging import PageQuery
+from app.workspaces.service import WORKSPACE_NAME, NewWorkspace, WorkspaceChanges
+
+_NAME = validate.Regexp(rf"^(?:{WORKSPACE_NAME.pattern})\Z", error="Must match [a-z][a-z0-9-]{1,62}.")
+_STRICT = {"truthy": {True}, "falsy": {False}}
+
+
+class WorkspaceBody(Input):
+    """A new workspace."""
+
+    into = NewWorkspace
+
+    name = fields.String(required=True, validate=_NAME, metadata={"example": "acme"})
+    title = PlainText(load_default=None, allow_none=True, validate=validate.Length(1, 128), metadata={"example": "Acme"})
+    engine = fields.String(load_default="kv", validate=validate.OneOf(["kv", "transit"]))
+    refuse_expired = fields.Boolean(load_default=False, **_STRICT)
+    owner = PlainText(load_default=None, allow_none=True, metadata={"example": "ada@example.com"})
+
+
+class WorkspacePatch(Input):
+    """Changes of a workspace."""
+
+    into = WorkspaceChanges
+
+    title = PlainText(validate=validate.Length(1, 128))
+    refuse_expired = fields.Boolean(**_STRICT)
+    name = fields.Raw(load_only=True, metadata={"description": "Fixed at creation: `immutable`."})
+    engine = fields.Raw(load_only=True, metadata={"description": "Fixed at creation: `immutable`."})
+
+    def load(self, data: Any, **kwargs: Any) -> Any:
+        """Refuse what is fixed before anything else is looked at."""
+        if isinstance(data, dict):
+            refuse_fixed(data, ("name", "engine"))
+        return super().load(data, **kwargs)
+
+
+def refuse_fixed(data: dict[str, Any], names: tuple[str, ...]) -> None:
+    """Raise ``Immutable`` where a change names one of these fields."""
+    if fixed := [name for name in names if name in data]:
+        raise Immutable(
+            f"{' and '.join(fixed)} can't be changed after creation.",
+            errors={name: ["Can't be changed after creation."] for name in fixed},
+        )
+
+
+class WorkspaceSchema(Schema):
+    """A workspace."""
+
+    name = fields.String(required=True)
+    title = fields.String(required=True)
+    engine = fields.String(required=True)
+    refuse_expired = fields.Boolean(required=True)
+    created_at = fields.AwareDateTime(required=True)
+    created_by = fields.String(required=True)
+    updated_at = fields.AwareDateTime(required=True)
+    updated_by = fields.String(required=True)
+
+
+class WorkspacePage(Schema):
+    """Some workspaces, by name."""
+
+    items = fields.List(fields.Nested(WorkspaceSchema), required=True)
+    next_cursor = fields.String(required=True, allow_none=True)
+
+
+class WorkspaceQuery(PageQuery):
+    """How to list workspaces."""
+
+
+class MemberBody(Input):
+    """A member's role."""
+
+    role = fields.Enum(Role, by_value=True, required=True, metadata={"example": "editor"})
+
+
+class MemberSchema(Schema):
+    """A member."""
+
+    user = fields.String(required=True)
+    role = fields.Enum(Role, by_value=True, required=True)
+    added_at = fields.AwareDateTime(required=True)
+    added_by = fields.String(required=True)
+
+
+class MemberPage(Schema):
+    """Some members, by user id."""
+
+    items = fields.List(fields.Nested(MemberSchema), required=True)
+    next_cursor = fields.String(required=True, allow_none=True)
+
+
+class MemberQuery(PageQuery):
+    """How to list members."""
+
+
+class ActorSchema(Schema):
+    """Who acts."""
+
+    type = fields.String(required=True, validate=validate.OneOf(["user", "token", "operator"]))
+    id = fields.String(required=True)
+    acting_for = fields.String(required=True, allow_none=True)
+
+
+class StandingSchema(Schema):
+    """A workspace that the caller is something in."""
+
+    name = fields.String(required=True, attribute="workspace")
+    role = fields.Enum(Role, by_value=True, required=True)
+    permissions = fields.List(fields.String(), required=True)
+
+    @post_dump
+    def _sorted(self, data: dict[str, Any], **_kwargs: object) -> dict[str, Any]:
+        data["permissions"].sort()
+        return data
+
+
+class MeSchema(Schema):
+    """The caller."""
+
+    actor = fields.Nested(ActorSchema, required=True)
+    workspaces = fields.List(fields.Nested(StandingSchema), required=True)
