@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, TypeDecorator, create_engine, event
+from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, TypeDecorator, create_engine, event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session
 
 T = TypeVar("T")
@@ -102,6 +103,15 @@ class Sessions:
         else:
             for each, result in zip(batch, results, strict=True):
                 each.settle(result=result)
+
+    def problem(self) -> str | None:
+        """Tell why the database doesn't answer, in words; None where it does."""
+        try:
+            with self.read() as session:
+                session.execute(text("SELECT 1"))
+        except SQLAlchemyError as error:
+            return f"The database doesn't answer ({type(error).__name__})."
+        return None
 
     def close(self) -> None:
         """Close every connection."""

@@ -16,7 +16,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from app.access import Access, Actor, Permission, Principal, Role, require
+from app.access import OPERATOR, Access, Actor, Permission, Principal, Role, require
 from app.audit.service import Target, recorded
 from app.db import Sessions
 from app.identity.models import TokenRow, UserRow
@@ -382,3 +382,18 @@ def _as_token(row: TokenRow) -> Token:
         last_used_at=row.last_used_at,
         revoked_at=row.revoked_at,
     )
+
+
+def list_all_tokens(*, sessions: Sessions) -> Sequence[Token]:
+    """List every token of the service, for its operator."""
+    with sessions.read() as session:
+        return [_as_token(row) for row in session.scalars(select(TokenRow).order_by(TokenRow.created_at, TokenRow.id))]
+
+
+def revoke_any_token(token_id: str, *, sessions: Sessions, clock: Clock) -> None:
+    """Revoke a token of whatever workspace, as the operator. Raises ``NotFound``."""
+    with sessions.read() as session:
+        row = session.get(TokenRow, token_id)
+    if row is None:
+        raise NotFound("There is no such token.")
+    revoke_token(token_id, access=Access(OPERATOR, row.workspace, Role.PLATFORM), sessions=sessions, clock=clock)

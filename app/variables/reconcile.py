@@ -116,3 +116,29 @@ def _digest(row: VariableRow, hosts: Sequence[str], places: Sequence[str]) -> st
     return binding(
         workspace=row.workspace, secret_id=row.id, name=row.name, visibility=str(row.visibility), hosts=hosts, places=places
     )
+
+
+def unfinished_secrets(*, sessions: Sessions) -> Sequence[tuple[str, str]]:
+    """List the secrets that ``reconcile_secrets`` would look at, as (workspace, name)."""
+    query = select(VariableRow.workspace, VariableRow.name).where(VariableRow.unfinished)
+    with sessions.read() as session:
+        return [(workspace, name) for workspace, name in session.execute(query)]
+
+
+def mismatched_bindings(*, sessions: Sessions, vault: Vault) -> Sequence[tuple[str, str]]:
+    """List the active secrets whose row isn't the one that Vault was told of, as (workspace, name); reads no value."""
+    with sessions.read() as session:
+        rows = session.scalars(
+            select(VariableRow).where(
+                VariableRow.kind == "secret", VariableRow.state == "active", VariableRow.unfinished.is_(False)
+            )
+        ).all()
+    return [(row.workspace, row.name) for row in rows if not _bound(row, sessions=sessions, vault=vault)]
+
+
+def _bound(row: VariableRow, *, sessions: Sessions, vault: Vault) -> bool:
+    with sessions.read() as session:
+        engine = settings_of(row.workspace, session).engine
+    address = SecretAddress(row.workspace, engine, cast(Visibility, row.visibility), row.name)
+    stored = vault.metadata(address, role="owner")
+    return stored is not None and stored.binding == _digest(row, row.allowed_hosts, row.allowed_places)

@@ -248,6 +248,18 @@ def settings_of(workspace: str, session: Session) -> Workspace:
     return _as_workspace(row)
 
 
+def list_names(*, sessions: Sessions) -> Sequence[str]:
+    """List the names that were ever given, for the service's own use."""
+    with sessions.read() as session:
+        return session.scalars(select(WorkspaceRow.name).order_by(WorkspaceRow.name)).all()
+
+
+def require_workspace(name: str, *, sessions: Sessions) -> None:
+    """Raise ``NotFound`` where there is no such workspace."""
+    with sessions.read() as session:
+        settings_of(name, session)
+
+
 def update_workspace(
     changes: WorkspaceChanges, *, revision: int | None, access: Access, sessions: Sessions, clock: Clock
 ) -> Workspace:

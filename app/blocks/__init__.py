@@ -1,0 +1,1 @@
+"""API blocks: saved outbound calls, and the path that a call takes."""

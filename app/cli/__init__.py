@@ -1,0 +1,56 @@
+"""The command line: one small file per group. Errors become one line and an exit code here, and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from app import __version__
+from app.cli import config, database, doctor, reconcile, serve, tokens, users, vault, workspaces
+from app.kernel.errors import StrongroomError
+from app.settings import SettingsError
+
+DONE, FAILED, TO_DO = 0, 1, 2
+
+
+@click.group()
+@click.version_option(__version__, prog_name="strongroom")
+def strongroom() -> None:
+    """Keep a platform's API tokens in Vault, so that they are used and never seen."""
+
+
+strongroom.add_command(serve.serve)
+strongroom.add_command(config.config)
+strongroom.add_command(doctor.doctor)
+strongroom.add_command(database.db)
+strongroom.add_command(reconcile.reconcile)
+strongroom.add_command(users.user)
+strongroom.add_command(tokens.token)
+strongroom.add_command(workspaces.workspace)
+strongroom.add_command(vault.vault)
+
+
+def main() -> None:
+    """Run the command line; the ``strongroom`` script."""
+    os.umask(0o077)
+    try:
+        strongroom.main(standalone_mode=False)
+    except click.exceptions.Exit as left:
+        sys.exit(left.exit_code)
+    except click.ClickException as wrong:
+        wrong.show()
+        sys.exit(wrong.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped.", err=True)
+        sys.exit(FAILED)
+    except SettingsError as wrong:
+        for fault in wrong.faults:
+            click.echo(f"strongroom: {fault}", err=True)
+        sys.exit(FAILED)
+    except StrongroomError as error:
+        click.echo(f"strongroom: {error.detail}", err=True)
+        for name, told in (error.errors or {}).items():
+            click.echo(f"  {name}: {' '.join(told)}", err=True)
+        sys.exit(FAILED)

@@ -1,0 +1,41 @@
+"""``strongroom reconcile``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import click
+
+from app.cli.runtime import open_service, print_rows, read_settings
+from app.factory import purges
+from app.resources import Resources
+from app.variables.reconcile import reconcile_secrets
+from app.workspaces.service import finish_deletions
+
+# Longer than the slowest living change can take, so that only what a crash left is touched.
+LEFT_BEHIND_AFTER = timedelta(minutes=2)
+
+
+@click.command()
+@click.option("--now", is_flag=True, help="Also what was begun in the last two minutes; only where no service runs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def reconcile(now: bool, as_json: bool) -> None:
+    """Finish or undo what a crash left between database and Vault."""
+    with open_service(read_settings()) as resources:
+        rows = mend(resources, older_than=timedelta() if now else LEFT_BEHIND_AFTER)
+    print_rows(rows, as_json=as_json)
+    if any(row["remedy"] == "postponed" for row in rows):
+        raise click.exceptions.Exit(2)
+
+
+def mend(resources: Resources, *, older_than: timedelta) -> Sequence[dict[str, object]]:
+    """Mend secrets and finish deletions of workspaces; returns what was done, a row each."""
+    mended = reconcile_secrets(
+        sessions=resources.sessions, vault=resources.vault, clock=resources.clock, older_than=older_than
+    )
+    gone = finish_deletions(sessions=resources.sessions, purges=purges(resources))
+    return [
+        *({"workspace": each.workspace, "secret": each.name, "remedy": each.remedy} for each in mended),
+        *({"workspace": name, "secret": None, "remedy": "workspace deleted"} for name in gone),
+    ]

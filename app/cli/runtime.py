@@ -1,0 +1,94 @@
+"""What commands share: settings from the environment, and everything opened for as long as a command takes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from app.db import Sessions, open_engine
+from app.migrations import pending, upgrade
+from app.kernel.errors import ServiceError
+from app.resources import Resources
+from app.settings import Settings
+from app.vault import embedded
+from app.wiring import open_resources
+
+
+def read_settings() -> Settings:
+    """Read the settings from this process's environment."""
+    return Settings.from_env(os.environ)
+
+
+def prepare_folder(settings: Settings) -> None:
+    """Make the data folder, for its owner's eyes alone."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+@contextmanager
+def open_database(settings: Settings) -> Iterator[Sessions]:
+    """Open the database alone, with its tables at this version.
+
+    Raises:
+        ServiceError: a production database still has the tables of an older version.
+    """
+    prepare_folder(settings)
+    sessions = Sessions(open_engine(settings.database_url))
+    try:
+        if pending(sessions.engine):
+            if not settings.embedded:
+                raise ServiceError("The database's tables are older than this version: run `strongroom db upgrade`.")
+            upgrade(sessions.engine)
+        yield sessions
+    finally:
+        sessions.close()
+
+
+@contextmanager
+def open_service(settings: Settings) -> Iterator[Resources]:
+    """Open everything; on the embedded default the running Vault is found, or one is started meanwhile."""
+    with open_database(settings), running_vault(settings), open_resources(settings) as resources:
+        yield resources
+
+
+@contextmanager
+def running_vault(settings: Settings) -> Iterator[None]:
+    """Have a Vault that answers for as long as the block runs."""
+    if not settings.embedded:
+        yield
+        return
+    found = embedded.find_or_start(settings.vault_dir, port=settings.vault_port)
+    try:
+        yield
+    finally:
+        found.stop()
+
+
+def policies_folder(settings: Settings) -> Path:
+    """Return the folder with the policy files: the operator's, the checkout's, or the one inside the package."""
+    packaged = Path(__file__).parent.parent / "policies" / "files"
+    checkout = Path(__file__).parent.parent.parent / "vault-policies"
+    return settings.policies_dir or (packaged if packaged.is_dir() else checkout)
+
+
+def print_rows(rows: Sequence[Mapping[str, object]], *, as_json: bool) -> None:
+    """Print a table, or with ``--json`` a list of objects."""
+    if as_json:
+        click.echo(json.dumps(list(rows), indent=2))
+        return
+    if not rows:
+        click.echo("none")
+        return
+    columns = list(rows[0])
+    cells = [columns, *([_cell(row[column]) for column in columns] for row in rows)]
+    widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
+    for line in cells:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _cell(value: object) -> str:
+    return "-" if value is None else str(value)

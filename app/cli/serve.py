@@ -1,0 +1,196 @@
+"""``strongroom serve``: the service, and on the embedded default everything it stands on."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import multiprocessing
+import os
+import secrets
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, Final
+
+import click
+import structlog
+from granian import Granian
+from granian.constants import Interfaces
+
+from app.access import OPERATOR, Access, Principal, Role
+from app.cli.reconcile import LEFT_BEHIND_AFTER, mend
+from app.cli.runtime import open_database, policies_folder, read_settings
+from app.db import Sessions
+from app.factory import create_app
+from app.identity.service import NewToken, create_user, issue_token, list_all_tokens, one_time_password
+from app.kernel.clock import system_clock
+from app.kernel.errors import ServiceError
+from app.policies.service import apply_embedded
+from app.resources import Resources
+from app.settings import Settings
+from app.vault import embedded
+from app.vault.keys import read_or_make, store
+from app.wiring import open_resources
+from app.workspaces.service import NewWorkspace, create_workspace, list_names
+
+FIRST_OWNER: Final = "owner"
+FIRST_WORKSPACE: Final = "main"
+_PR_SET_PDEATHSIG: Final = 1
+
+log = structlog.get_logger(__name__)
+
+
+@click.command()
+def serve() -> None:
+    """Serve the API and the pages; on the embedded default, start Vault and set everything up first."""
+    settings = read_settings()
+    log_as_json()
+    _refuse_taken_port(settings)
+    with open_database(settings) as sessions, _vault(settings), open_resources(settings) as resources:
+        if settings.embedded:
+            _set_up(settings, sessions, resources)
+        _mend(resources, older_than=timedelta() if settings.embedded else LEFT_BEHIND_AFTER)
+        with _caretaker(settings, resources):
+            _server(settings).serve()
+
+
+def log_as_json() -> None:
+    """Send every log line to standard error as JSON, whoever writes it."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format='{"level": "%(levelname)s", "logger": "%(name)s"}')
+
+
+def _refuse_taken_port(settings: Settings) -> None:
+    import socket
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError:
+            raise ServiceError(f"Port {settings.port} on {settings.host} is taken; PORT says another.") from None
+
+
+@contextmanager
+def _vault(settings: Settings) -> Iterator[None]:
+    if not settings.embedded:
+        yield
+        return
+    read_or_make(settings.signing_key_path)
+    if not settings.secret_key_path.exists():
+        store(settings.secret_key_path, secrets.token_bytes(32))
+    running = embedded.start(settings.vault_dir, port=settings.vault_port)
+    try:
+        apply_embedded(settings, policies_folder(settings), running.address)
+        yield
+    finally:
+        running.stop()
+
+
+def _set_up(settings: Settings, sessions: Sessions, resources: Resources) -> None:
+    """Make the first owner, workspace and platform token, each where there is none, and tell their proofs once."""
+    told = []
+    if not list_names(sessions=sessions):
+        new = NewWorkspace(FIRST_WORKSPACE, "Main", owner=FIRST_OWNER)
+        create_workspace(
+            new, principal=Principal(OPERATOR), request_id=None, sessions=sessions, vault=resources.vault, clock=system_clock
+        )
+        password = one_time_password()
+        create_user(FIRST_OWNER, password, must_change=True, sessions=sessions, clock=system_clock)
+        told += [f"  User:               {FIRST_OWNER}", f"  One-time password:  {password}"]
+    if not any(token.role is Role.PLATFORM for token in list_all_tokens(sessions=sessions)):
+        new_token = NewToken(Role.PLATFORM, "first start")
+        issued = issue_token(new_token, access=Access(OPERATOR, None, Role.PLATFORM), sessions=sessions, clock=system_clock)
+        told += [f"  Platform token:     {issued.bearer}"]
+    url = settings.public_url or f"http://{settings.host}:{settings.port}"
+    click.echo(f"\nStrongroom serves on {url}\n  Sign in at:         {url}/sign-in")
+    for line in told:
+        click.echo(line)
+    if told:
+        click.echo("These are shown this once. Keep them; a lost password is reset by `strongroom user reset-password`.")
+    click.echo("", nl=True)
+    sys.stdout.flush()
+
+
+def _mend(resources: Resources, *, older_than: timedelta) -> None:
+    for row in mend(resources, older_than=older_than):
+        log.info("reconciled", remedy=row["remedy"])
+
+
+@contextmanager
+def _caretaker(settings: Settings, resources: Resources) -> Iterator[None]:
+    """Look for unfinished changes now and then, in a thread beside the server."""
+    stop = threading.Event()
+
+    def _look_around() -> None:
+        while not stop.wait(settings.reconcile_seconds):
+            try:
+                _mend(resources, older_than=LEFT_BEHIND_AFTER)
+            except Exception as error:
+                log.error("reconcile_failed", kind=type(error).__name__)
+
+    thread = threading.Thread(target=_look_around, name="caretaker", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(timeout=5)
+
+
+def _server(settings: Settings) -> Granian:
+    # Started anew rather than forked: a fork would copy the caretaker's locks, held or not.
+    multiprocessing.set_start_method("spawn", force=True)
+    return Granian(
+        "app.cli.serve:application",
+        factory=True,
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.WSGI,
+        workers=settings.workers,
+        blocking_threads=settings.threads,
+        backlog=1024,
+        backpressure=settings.threads * 8,
+        websockets=False,
+        respawn_failed_workers=True,
+        workers_kill_timeout=max(1, settings.stop_seconds),
+        log_dictconfig=_server_log(),
+    )
+
+
+def _server_log() -> dict[str, Any]:
+    line = {"format": '{"event": "%(message)s", "level": "%(levelname)s", "logger": "granian"}'}
+    handler = {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": line},
+        "handlers": {"console": handler},
+        "loggers": {"_granian": {"handlers": ["console"], "level": "INFO", "propagate": False}},
+    }
+
+
+def application() -> Callable[..., Any]:
+    """Make the WSGI application of one worker process, with resources of its own."""
+    _end_with_parent()
+    log_as_json()
+    settings = Settings.from_env(os.environ)
+    resources = open_resources(settings).__enter__()  # for as long as the process lives
+    return create_app(settings, resources)
+
+
+def _end_with_parent() -> None:
+    """Have the kernel stop this worker when its parent is gone, however that went. Source: prctl(2)."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

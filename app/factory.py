@@ -1,0 +1,112 @@
+"""Making the application: the one place that knows every blueprint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, jsonify
+from flask_smorest import Api
+
+from app import __version__
+from app.access import Access, Principal
+from app.audit import api as audit_api
+from app.blocks import api as blocks_api
+from app.blocks.service import purge_blocks
+from app.identity import api as identity_api
+from app.identity.service import authenticate, purge_tokens
+from app.kernel.errors import NotFound
+from app.resources import Resources
+from app.settings import Settings
+from app.variables import api as variables_api
+from app.variables.service import purge_variables
+from app.web import context
+from app.web.auth import Gate, guard_api
+from app.web.errors import problem, register_errors
+from app.web.logs import log_requests
+from app.workspaces import api as workspaces_api
+from app.workspaces.service import Purge, Workspace, enter
+
+_MAX_BODY = 2 * 1024 * 1024
+
+
+def create_app(settings: Settings, resources: Resources) -> Flask:
+    """Make the WSGI application on resources that are open already."""
+    app = Flask("app", static_folder=None, template_folder=None)
+    app.config.update(
+        MAX_CONTENT_LENGTH=_MAX_BODY,
+        SECRET_KEY=read_secret_key(settings.secret_key_path),
+        API_TITLE="Strongroom",
+        API_VERSION=__version__,
+        OPENAPI_VERSION="3.1.0",
+        OPENAPI_URL_PREFIX="/api/v1",
+        OPENAPI_JSON_PATH="openapi.json",
+        API_SPEC_OPTIONS={
+            "components": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
+            "security": [{"bearer": []}],
+        },
+    )
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    context.provide_resources(app, resources)
+    app.extensions["strongroom_purges"] = purges(resources)
+    log_requests(app)
+    register_errors(app)
+    guard_api(app, _gate(resources))
+    api = Api(app)
+    for module in (workspaces_api, variables_api, blocks_api, identity_api, audit_api):
+        api.register_blueprint(module.blueprint)
+    register_errors(app)  # flask-smorest puts its own handler over ours
+    _register_health(app, resources)
+    return app
+
+
+def read_secret_key(path: Path) -> bytes:
+    """Return the key that signs sessions."""
+    return path.read_bytes()
+
+
+def purges(resources: Resources) -> Sequence[Purge]:
+    """Return what makes a workspace disappear, domain by domain; each may run as often as it takes."""
+
+    def _variables(workspace: Workspace) -> None:
+        purge_variables(workspace.name, workspace.engine, sessions=resources.sessions, vault=resources.vault)
+
+    def _blocks(workspace: Workspace) -> None:
+        purge_blocks(workspace.name, sessions=resources.sessions)
+
+    def _tokens(workspace: Workspace) -> None:
+        purge_tokens(workspace.name, sessions=resources.sessions)
+
+    return (_variables, _blocks, _tokens)
+
+
+def _gate(resources: Resources) -> Gate:
+    def _authenticate(bearer: str | None, act_as: str | None) -> Principal:
+        return authenticate(bearer, act_as, sessions=resources.sessions, clock=resources.clock)
+
+    def _enter(principal: Principal, workspace: str, request_id: str) -> Access:
+        return enter(principal, workspace, request_id=request_id, sessions=resources.sessions)
+
+    return Gate(_authenticate, _enter, public=frozenset({"api-docs.openapi_json"}))
+
+
+def _register_health(app: Flask, resources: Resources) -> None:
+    @app.get("/healthz")
+    def healthz() -> Response:
+        return jsonify(status="ok")
+
+    @app.get("/readyz")
+    def readyz() -> tuple[Response, int]:
+        database, vault = resources.sessions.problem(), resources.vault.health()
+        checks: dict[str, Any] = {
+            "database": {"ok": database is None, "reason": database},
+            "vault": {"ok": vault.ok, "reason": vault.reason},
+        }
+        ready = all(check["ok"] for check in checks.values())
+        return jsonify(status="ok" if ready else "unavailable", checks=checks), 200 if ready else 503
+
+    @app.route("/api/v1/", defaults={"path": ""})
+    @app.route("/api/v1/<path:path>")
+    def no_such_resource(path: str) -> Response:
+        return problem(NotFound("There is no such resource."))

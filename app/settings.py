@@ -1,0 +1,270 @@
+"""Settings: read from the environment once, checked together, told without their values where one may be secret."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+_RATE: Final = re.compile(r"[1-9][0-9]*/(second|minute|hour|day)")
+
+
+class SettingsError(Exception):
+    """Settings are missing or wrong; every fault has one line, and none quotes a value."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = tuple(faults)
+
+
+def _text(text: str) -> str:
+    return text
+
+
+def _path(text: str) -> Path:
+    return Path(text)
+
+
+def _count(least: int, greatest: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        number = int(text)
+        if not least <= number <= greatest:
+            raise ValueError
+        return number
+
+    parse.__doc__ = f"a whole number from {least} to {greatest}"
+    return parse
+
+
+def _guesses(text: str) -> float:
+    """a number from 0 on, such as 1e10"""  # noqa: D400, D403
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise ValueError
+    return number
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    """networks as CIDRs, with commas between"""  # noqa: D400, D403
+    return tuple(str(ipaddress.ip_network(part.strip())) for part in text.split(",") if part.strip())
+
+
+def _plain_http(text: str) -> bool:
+    """refuse or allow"""  # noqa: D400, D403
+    return {"refuse": False, "allow": True}[text]
+
+
+def _resolver(text: str) -> str:
+    """ip:port"""  # noqa: D400, D403
+    address, _, port = text.rpartition(":")
+    ipaddress.ip_address(address.strip("[]"))
+    _count(1, 65535)(port)
+    return text
+
+
+def _rate(text: str) -> str:
+    """a rate such as 10/minute"""  # noqa: D400, D403
+    if not _RATE.fullmatch(text):
+        raise ValueError
+    return text
+
+
+def _url(text: str) -> str:
+    """an http or https URL"""  # noqa: D400, D403
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or (parts.port or 1) < 1:
+        raise ValueError
+    return text.rstrip("/")
+
+
+def _database(text: str) -> str:
+    """a SQLAlchemy URL of SQLite or PostgreSQL"""  # noqa: D400, D403
+    if make_url(text).get_backend_name() not in ("sqlite", "postgresql"):
+        raise ValueError
+    return text
+
+
+def _mount(text: str) -> str:
+    """a mount's path, without slashes around it"""  # noqa: D400, D403
+    if not re.fullmatch(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*", text):
+        raise ValueError
+    return text
+
+
+def _file(text: str) -> Path:
+    """a file that can be read"""  # noqa: D400, D403
+    path = Path(text)
+    with path.open("rb"):
+        return path
+
+
+def _setting(
+    variable: str, meaning: str, default: Any, parse: Callable[[str], Any] = _text, *, secret: bool = False, shown: str = ""
+) -> Any:
+    metadata = {"variable": variable, "meaning": meaning, "parse": parse, "secret": secret, "shown": shown}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that the environment decides. Sizes in bytes, times in seconds."""
+
+    data_dir: Path = _setting("STRONGROOM_DATA_DIR", "database, embedded Vault and its log", Path("var"), _path)
+    vault_port: int | None = _setting("STRONGROOM_VAULT_PORT", "the embedded Vault's port", None, _count(1, 65535), shown="a free one")
+    kv_mount: str = _setting("STRONGROOM_KV_MOUNT", "the KV version 2 mount", "strongroom", _mount)
+    transit_mount: str = _setting("STRONGROOM_TRANSIT_MOUNT", "the transit mount", "strongroom-transit", _mount)
+    jwt_mount: str = _setting("STRONGROOM_JWT_MOUNT", "the JWT auth mount", "strongroom", _mount)
+    policies_dir: Path | None = _setting(
+        "STRONGROOM_POLICIES_DIR", "the policy files", None, _path, shown="vault-policies, or the ones in the package"
+    )
+    host: str = _setting("STRONGROOM_HOST", "the address to listen on", "127.0.0.1")
+    port: int = _setting("PORT", "the port to listen on", 8000, _count(1, 65535))
+    public_url: str | None = _setting(
+        "STRONGROOM_PUBLIC_URL", "how browsers reach it; https makes cookies Secure", None, _url, shown="http:// host and port"
+    )
+    outbound_networks: tuple[str, ...] = _setting(
+        "STRONGROOM_OUTBOUND_NETWORKS", "networks that are no public ones and may be called all the same, as CIDRs", (), _networks, shown="none"
+    )
+    outbound_http: bool = _setting(
+        "STRONGROOM_OUTBOUND_HTTP", "refuse, or allow plain http to those networks only", False, _plain_http, shown="refuse"
+    )
+    outbound_ca: Path | None = _setting("STRONGROOM_OUTBOUND_CA", "a PEM file of further authorities for upstreams", None, _file, shown="none")
+    outbound_resolver: str | None = _setting(
+        "STRONGROOM_OUTBOUND_RESOLVER", "ip:port of a DNS server to ask instead of the system's", None, _resolver, shown="none"
+    )
+    max_request_bytes: int = _setting(
+        "STRONGROOM_MAX_REQUEST_BYTES", "the body of an outbound call", 1024 * 1024, _count(1, 1024**3)
+    )
+    max_response_bytes: int = _setting(
+        "STRONGROOM_MAX_RESPONSE_BYTES", "the body of an upstream's answer", 10 * 1024 * 1024, _count(1, 1024**3)
+    )
+    calls_in_flight: int = _setting("STRONGROOM_CALLS_IN_FLIGHT", "calls at the same time, for each workspace", 64, _count(1, 100_000))
+    rate_limit: str = _setting("STRONGROOM_RATE_LIMIT", "requests for each token", "60000/minute", _rate)
+    sign_in_limit: str = _setting("STRONGROOM_SIGN_IN_LIMIT", "sign-ins for each address and user", "10/minute", _rate)
+    restricted_min_guesses: float = _setting(
+        "STRONGROOM_RESTRICTED_MIN_GUESSES", "how hard to guess a restricted value must be; 0 switches it off", 1e10, _guesses
+    )
+    reconcile_seconds: int = _setting("STRONGROOM_RECONCILE_SECONDS", "how often unfinished changes are looked for", 60, _count(1, 86400))
+    session_idle_seconds: int = _setting("STRONGROOM_SESSION_IDLE_SECONDS", "when an idle session ends", 1800, _count(30, 86400 * 30))
+    stop_seconds: int = _setting("STRONGROOM_STOP_SECONDS", "how long a stop waits for calls in flight", 30, _count(0, 3600))
+    workers: int = _setting("STRONGROOM_WORKERS", "service processes", 1, _count(1, 256))
+    threads: int = _setting("STRONGROOM_THREADS", "requests at the same time, for each process", 64, _count(1, 1024))
+    signing_key_file: Path | None = _setting(
+        "STRONGROOM_SIGNING_KEY_FILE", "the key that signs Vault logins", None, _path, shown="made in the data folder with the embedded Vault"
+    )
+    secret_key_file: Path | None = _setting(
+        "STRONGROOM_SECRET_KEY_FILE", "the key that signs sessions", None, _path, shown="made in the data folder with the embedded Vault"
+    )
+    database: str | None = _setting(
+        "DATABASE_URL", "the database", None, _database, secret=True, shown="strongroom.db in the data folder"
+    )
+    redis_url: str | None = _setting("REDIS_URL", "where rate limits are shared", None, secret=True, shown="none: each process counts by itself")
+    vault_addr: str | None = _setting("VAULT_ADDR", "Vault's address", None, _url, shown="the embedded one")
+    vault_cacert: Path | None = _setting("VAULT_CACERT", "a PEM file with Vault's authority", None, _file, shown="the system's")
+    vault_client_cert: Path | None = _setting("VAULT_CLIENT_CERT", "our certificate for Vault", None, _file, shown="none")
+    vault_client_key: Path | None = _setting("VAULT_CLIENT_KEY", "its key", None, _file, shown="none")
+    vault_namespace: str | None = _setting("VAULT_NAMESPACE", "Vault's namespace", None, shown="none")
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Settings:
+        """Read the settings. An empty variable counts as none.
+
+        Raises:
+            SettingsError: naming every one that is missing or wrong, and every ``STRONGROOM_`` variable that is none.
+        """
+        values: dict[str, Any] = {}
+        faults = [f"{name} is no setting of this version." for name in sorted(_strangers(environ))]
+        for each in fields(cls):
+            text = environ.get(each.metadata["variable"], "")
+            if not text:
+                continue
+            try:
+                values[each.name] = each.metadata["parse"](text)
+            except (ValueError, KeyError, TypeError, OSError, ArgumentError):
+                wanted = (each.metadata["parse"].__doc__ or "text").strip()
+                faults.append(f"{each.metadata['variable']} is wrong: it must be {wanted}.")
+        settings = cls(**values)
+        faults += settings._contradictions()
+        if faults:
+            raise SettingsError(faults)
+        return settings
+
+    def _contradictions(self) -> list[str]:
+        faults = []
+        if self.vault_addr and not self.signing_key_file:
+            faults.append("STRONGROOM_SIGNING_KEY_FILE is missing: with VAULT_ADDR set, the key has to be given.")
+        if self.vault_addr and not self.secret_key_file:
+            faults.append("STRONGROOM_SECRET_KEY_FILE is missing: with VAULT_ADDR set, the key has to be given.")
+        if self.outbound_http and not self.outbound_networks:
+            faults.append("STRONGROOM_OUTBOUND_HTTP allows plain http only to STRONGROOM_OUTBOUND_NETWORKS, which is empty.")
+        return faults
+
+    @property
+    def embedded(self) -> bool:
+        """Whether Vault is the embedded one."""
+        return self.vault_addr is None
+
+    @property
+    def database_url(self) -> str:
+        """The database, by default a SQLite file in the data folder."""
+        return self.database or f"sqlite:///{self.data_dir / 'strongroom.db'}"
+
+    @property
+    def vault_dir(self) -> Path:
+        """The embedded Vault's folder."""
+        return self.data_dir / "openbao"
+
+    @property
+    def signing_key_path(self) -> Path:
+        """Where the key that signs Vault logins is."""
+        return self.signing_key_file or self.data_dir / "signing.key"
+
+    @property
+    def secret_key_path(self) -> Path:
+        """Where the key that signs sessions is."""
+        return self.secret_key_file or self.data_dir / "secret.key"
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A setting as ``strongroom config`` and docs/settings.md tell of it."""
+
+    variable: str
+    meaning: str
+    default: str
+    value: str | None
+
+
+def describe(settings: Settings | None = None) -> Sequence[Described]:
+    """List every setting with its meaning and default, and its value where settings are given and it isn't secret."""
+    return [_described(each, settings) for each in fields(Settings)]
+
+
+def _described(each: Any, settings: Settings | None) -> Described:
+    default = each.metadata["shown"] or ("" if each.default in (None, MISSING) else str(each.default))
+    value = None
+    if settings is not None:
+        current = getattr(settings, each.name)
+        changed = current != each.default
+        value = "set" if changed and each.metadata["secret"] else _shown(current, each, default) if changed else default
+    return Described(each.metadata["variable"], each.metadata["meaning"], default, value)
+
+
+def _shown(current: object, each: Any, default: str) -> str:
+    if isinstance(current, tuple):
+        return ",".join(current)
+    if isinstance(current, bool):
+        return "allow" if current else "refuse"
+    return str(current)
+
+
+def _strangers(environ: Mapping[str, str]) -> set[str]:
+    known = {each.metadata["variable"] for each in fields(Settings)}
+    return {name for name in environ if name.startswith("STRONGROOM_") and name not in known}

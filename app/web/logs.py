@@ -1,0 +1,34 @@
+"""One JSON line for each request, on standard error; never a body, a query string or a header's value."""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+from flask import Flask, Response, g, request
+
+from app.web import context
+
+log = structlog.get_logger(__name__)
+
+
+def log_requests(app: Flask) -> None:
+    """Log every request when it is answered, and send its id back as ``X-Request-ID``."""
+
+    @app.before_request
+    def _begin() -> None:
+        g.began = time.perf_counter()
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=context.request_id())
+
+    @app.after_request
+    def _end(response: Response) -> Response:
+        response.headers["X-Request-ID"] = context.request_id()
+        log.info(
+            "request",
+            method=request.method,
+            route=request.url_rule.rule if request.url_rule else None,
+            status=response.status_code,
+            elapsed_ms=round((time.perf_counter() - g.began) * 1000, 2) if "began" in g else None,
+        )
+        return response
