@@ -1,0 +1,71 @@
+"""The key that signs Vault logins: ECDSA on P-256, as ES256 is taken by OpenBao and HashiCorp Vault alike."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from app.kernel.errors import ServiceError
+
+
+def new_signing_key() -> bytes:
+    """Make a private key, as PEM (PKCS #8, not encrypted: the file's mode guards it)."""
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def load_signing_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
+    """Read a private key.
+
+    Raises:
+        ServiceError: where this is no PEM of an unencrypted P-256 key.
+    """
+    try:
+        key = serialization.load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise ServiceError("The key that signs Vault logins is no unencrypted P-256 private key in PEM.")
+    return key
+
+
+def public_key(pem: bytes) -> str:
+    """Return the public half, as the JWT mount wants it (PEM, SubjectPublicKeyInfo)."""
+    public = load_signing_key(pem).public_key()
+    return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def read_or_make(path: Path) -> bytes:
+    """Return the key in the file, which is made (0600) where there is none; of two makers at once one wins."""
+    if not path.exists():
+        fresh = path.with_name(f".{path.name}.{os.getpid()}")
+        store(fresh, new_signing_key())
+        try:
+            os.link(fresh, path)  # unlike a rename, this never takes the place of a key that another has just made
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    return path.read_bytes()
+
+
+def store(path: Path, content: bytes) -> None:
+    """Write a file that only its owner can read, whole or not at all, and on the disk before this returns."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,61 @@
+"""Which path in Vault a secret has. Pure.
+
+::
+
+    <kv>/data/<workspace>/masked/<NAME>
+    <kv>/data/<workspace>/restricted/<NAME>
+    <transit>/keys/<workspace>.masked
+    <transit>/keys/<workspace>.restricted
+    <transit>/keys/_record
+
+The visibility is part of the path and of the key's name, so that a policy can tell the two apart. A workspace's name
+and a secret's hold no character that means something in a path, a policy or a transit key's name; what is no such
+name never becomes part of a path.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from app.kernel.errors import ValidationFailed
+from app.vault import SecretAddress, Visibility
+
+WORKSPACE: Final = re.compile(r"[a-z][a-z0-9-]{1,62}")
+NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+VISIBILITIES: Final[tuple[Visibility, ...]] = ("masked", "restricted")
+RECORD_KEY: Final = "_record"
+
+
+def checked_workspace(workspace: str) -> str:
+    """Return the name if it can be a workspace's.
+
+    Raises:
+        ValidationFailed: where it can't, so that no wildcard and no slash gets into a path or a login.
+    """
+    if not WORKSPACE.fullmatch(workspace):
+        raise ValidationFailed("This is no workspace's name.", errors={"workspace": ["is no workspace's name"]})
+    return workspace
+
+
+def folder(workspace: str, visibility: Visibility) -> str:
+    """Return the folder, inside the KV mount, of a workspace's secrets of one visibility."""
+    if visibility not in VISIBILITIES:
+        raise ValidationFailed("A secret is masked or restricted.", errors={"visibility": ["is masked or restricted"]})
+    return f"{checked_workspace(workspace)}/{visibility}"
+
+
+def entry(address: SecretAddress) -> str:
+    """Return a secret's path inside the KV mount.
+
+    Raises:
+        ValidationFailed: where a part of the address can't be one.
+    """
+    if not NAME.fullmatch(address.name):
+        raise ValidationFailed("This is no secret's name.", errors={"name": ["is no secret's name"]})
+    return f"{folder(address.workspace, address.visibility)}/{address.name}"
+
+
+def key_name(workspace: str, visibility: Visibility) -> str:
+    """Return the name of a workspace's transit key for one visibility."""
+    return folder(workspace, visibility).replace("/", ".")

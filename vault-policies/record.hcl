@@ -1,0 +1,14 @@
+# The record: signs its checkpoints with the key "_record", and checks them. Nothing of a workspace.
+
+path "@@TRANSIT@@/sign/_record" {
+  capabilities = ["update"]
+}
+
+path "@@TRANSIT@@/verify/_record" {
+  capabilities = ["update"]
+}
+
+# The public half, with which anybody checks a checkpoint without Vault. The private half can't be exported.
+path "@@TRANSIT@@/keys/_record" {
+  capabilities = ["read"]
+}
