@@ -9,7 +9,8 @@ from flask.views import MethodView
 
 from app.access import Permission
 from app.kernel.secret import SecretValue
-from app.variables import service
+from app.variables import listing, plain, service
+from app.variables.plain import NewVariable, Variable, VariableChanges
 from app.variables.schemas import (
     DeletionQuery,
     RevealSchema,
@@ -19,12 +20,17 @@ from app.variables.schemas import (
     SecretQuery,
     SecretSchema,
     ValueBody,
+    VariableBody,
+    VariablePage,
+    VariablePatch,
+    VariableQuery,
+    VariableSchema,
 )
 from app.variables.service import HIDE_AFTER_SECONDS, NewSecret, SecretChanges
 from app.web import context
 from app.web.body import ApiBlueprint, etag, revision_sent
 from app.web.describe import BODY, described
-from app.web.paging import page, position
+from app.web.paging import cursor, page, position
 
 blueprint = ApiBlueprint("variables", __name__, url_prefix="/api/v1", description="Variables and secrets")
 
@@ -116,7 +122,14 @@ class OneSecret(MethodView):
     @described(
         "Delete a secret with all its versions",
         needs=Permission.SECRET_WRITE,
-        codes=("not_found", "in_use", "confirmation_required", "precondition_failed", "validation_failed", "vault_unavailable"),
+        codes=(
+            "not_found",
+            "in_use",
+            "confirmation_required",
+            "precondition_failed",
+            "validation_failed",
+            "vault_unavailable",
+        ),
     )
     @blueprint.arguments(DeletionQuery, location="query")
     @blueprint.response(204)
@@ -176,3 +189,82 @@ class Reveal(MethodView):
             name, access=context.access(), sessions=resources.sessions, vault=resources.vault, clock=resources.clock
         )
         return {"value": value, "hide_after_seconds": HIDE_AFTER_SECONDS}, 200, _NO_STORE
+
+
+def _answer_plain(variable: Variable, status: int = 200) -> object:
+    return variable, status, etag(variable.revision) | _NO_STORE
+
+
+@blueprint.route("/workspaces/<ws>/variables")
+class Variables(MethodView):
+    """A workspace's variables, plain ones and secrets."""
+
+    @described("List variables and secrets", needs=Permission.VARIABLE_READ, codes=("not_found", "validation_failed"))
+    @blueprint.arguments(VariableQuery, location="query")
+    @blueprint.response(200, VariablePage)
+    def get(self, query: dict[str, Any], ws: str) -> object:
+        resources = context.resources()
+        after = position(query["cursor"], "variables", str)
+        listed = listing.list_variables(
+            listing.Wanted(q=query["q"], kind=query["kind"]),
+            access=context.access(),
+            sessions=resources.sessions,
+            clock=resources.clock,
+            limit=query["limit"],
+            after=listing.after_name(after) if after is not None else None,
+        )
+        further = cursor("variables", listed.after.folded_name) if listed.after else None
+        return {"items": listed.entries, "next_cursor": further}, 200, _NO_STORE
+
+    @described(
+        "Create a plain variable", needs=Permission.VARIABLE_WRITE, codes=("not_found", "name_taken", "too_long", *BODY)
+    )
+    @blueprint.arguments(VariableBody)
+    @blueprint.response(201, VariableSchema)
+    def post(self, new: NewVariable, ws: str) -> object:
+        resources = context.resources()
+        variable = plain.create_variable(
+            new, access=context.access(), sessions=resources.sessions, clock=resources.clock
+        )
+        return variable, 201, {"Location": f"{request.path}/{variable.name}"} | etag(variable.revision) | _NO_STORE
+
+
+@blueprint.route("/workspaces/<ws>/variables/<name>")
+class OneVariable(MethodView):
+    """One plain variable."""
+
+    @described("Show a plain variable", needs=Permission.VARIABLE_READ, codes=("not_found",))
+    @blueprint.response(200, VariableSchema)
+    def get(self, ws: str, name: str) -> object:
+        return _answer_plain(plain.get_variable(name, access=context.access(), sessions=context.resources().sessions))
+
+    @described(
+        "Change a plain variable",
+        needs=Permission.VARIABLE_WRITE,
+        codes=("not_found", "immutable", "too_long", "precondition_failed", "precondition_required", *BODY),
+    )
+    @blueprint.arguments(VariablePatch)
+    @blueprint.response(200, VariableSchema)
+    def patch(self, changes: VariableChanges, ws: str, name: str) -> object:
+        resources = context.resources()
+        variable = plain.update_variable(
+            name,
+            changes,
+            revision=revision_sent(required=True),
+            access=context.access(),
+            sessions=resources.sessions,
+            clock=resources.clock,
+        )
+        return _answer_plain(variable)
+
+    @described("Delete a plain variable", needs=Permission.VARIABLE_WRITE, codes=("not_found", "precondition_failed"))
+    @blueprint.response(204)
+    def delete(self, ws: str, name: str) -> None:
+        resources = context.resources()
+        plain.delete_variable(
+            name,
+            revision=revision_sent(),
+            access=context.access(),
+            sessions=resources.sessions,
+            clock=resources.clock,
+        )

@@ -8,6 +8,8 @@ from typing import Any, Final
 from marshmallow import Schema, fields, validate
 
 from app.kernel.secret import SecretValue
+from app.variables.listing import Entry
+from app.variables.plain import NewVariable, VariableChanges
 from app.variables.service import NewSecret, SecretChanges
 from app.web.body import Input, PlainText, SecretText
 from app.web.paging import PageQuery
@@ -105,7 +107,11 @@ class SecretPage(Schema):
 class SecretQuery(PageQuery):
     """How to list secrets."""
 
-    q = PlainText(load_default=None, validate=validate.Length(max=100), metadata={"description": "Looked for in names and descriptions."})
+    q = PlainText(
+        load_default=None,
+        validate=validate.Length(max=100),
+        metadata={"description": "Looked for in names and descriptions."},
+    )
 
 
 class DeletionQuery(Input):
@@ -127,3 +133,83 @@ class RevealSchema(Schema):
 
     value = _Exposed(required=True, metadata={"type": "string"})
     hide_after_seconds = fields.Integer(required=True)
+
+
+class VariableBody(Input):
+    """A new plain variable."""
+
+    into = NewVariable
+
+    name = fields.String(required=True, validate=NAME, metadata={"example": "REGION"})
+    value = PlainText(required=True, metadata={"example": "eu-central-1"})
+    description = PlainText(load_default="", validate=_DESCRIPTION)
+
+
+class VariablePatch(Input):
+    """Changes of a plain variable."""
+
+    into = VariableChanges
+
+    value = PlainText()
+    description = PlainText(validate=_DESCRIPTION)
+    name = fields.Raw(load_only=True, metadata={"description": "Fixed at creation: `immutable`."})
+
+    def load(self, data: Any, **kwargs: Any) -> Any:
+        """Refuse what is fixed before anything else is looked at."""
+        if isinstance(data, dict):
+            refuse_fixed(data, ("name",))
+        return super().load(data, **kwargs)
+
+
+class VariablePermissionsSchema(Schema):
+    """What this caller may do with the variable."""
+
+    edit = fields.Boolean(required=True)
+    delete = fields.Boolean(required=True)
+
+
+class VariableSchema(Schema):
+    """A plain variable, with its value."""
+
+    kind = fields.Constant("plain", required=True)
+    id = fields.String(required=True)
+    name = fields.String(required=True)
+    value = fields.String(required=True)
+    description = fields.String(required=True)
+    created_at = fields.AwareDateTime(required=True)
+    created_by = fields.String(required=True)
+    updated_at = fields.AwareDateTime(required=True)
+    updated_by = fields.String(required=True)
+    permissions = fields.Nested(VariablePermissionsSchema, required=True)
+
+
+class ListedSecretSchema(SecretSchema):
+    """A secret as the mixed list shows it."""
+
+    kind = fields.Constant("secret", required=True)
+
+
+class _EntryField(fields.Field[Entry]):
+    """A row of the mixed list: the one schema or the other, told apart by ``kind``."""
+
+    def _serialize(self, value: Entry | None, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        if value is None:
+            return None
+        schema = VariableSchema() if value.kind == "plain" else ListedSecretSchema()
+        return schema.dump(value.item)
+
+
+class VariablePage(Schema):
+    """Some variables and secrets, by name."""
+
+    items = fields.List(
+        _EntryField(metadata={"type": "object", "description": "A variable or a secret; `kind` tells which."}),
+        required=True,
+    )
+    next_cursor = fields.String(required=True, allow_none=True)
+
+
+class VariableQuery(SecretQuery):
+    """How to list variables and secrets."""
+
+    kind = fields.String(load_default=None, validate=validate.OneOf(["plain", "secret"]))

@@ -1,0 +1,158 @@
+"""Plain variables and secrets in one list, as the Variables panel shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Literal, get_args
+
+from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy.orm import Session
+
+from app.access import Access, Permission, require
+from app.db import Sessions
+from app.kernel.clock import Clock
+from app.kernel.errors import NotFound
+from app.variables.models import SecretUseRow, VariableRow
+from app.variables.plain import Variable, as_variable
+from app.variables.service import Secret, as_secret
+
+Kind = Literal["plain", "secret"]
+Order = Literal["name", "-name", "updated", "-updated", "used", "-used"]
+ORDERS: Final = get_args(Order)
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the list: a variable or a secret, and how many blocks use it."""
+
+    kind: Kind
+    item: Variable | Secret
+    last_used_at: datetime | None
+    used_in: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a list goes on: after the row with this moment (of the column sorted by) and this name."""
+
+    moment: datetime
+    folded_name: str
+
+
+def after_name(folded_name: str) -> Place:
+    """Return the place after a name, in a list that goes by name."""
+    return Place(_NEVER, folded_name)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the list is narrowed to, and its order. ``q`` looks in names and descriptions, whatever the case."""
+
+    q: str | None = None
+    kind: Kind | None = None
+    order: Order = "name"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Some rows, where to go on (None: that was all), and how many there are altogether."""
+
+    entries: Sequence[Entry]
+    after: Place | None
+    total: int
+
+
+def list_variables(
+    wanted: Wanted, *, access: Access, sessions: Sessions, clock: Clock, limit: int, after: Place | None = None
+) -> Listed:
+    """List a workspace's variables and secrets."""
+    require(access, Permission.VARIABLE_READ)
+    require(access, Permission.SECRET_READ)
+    narrowed = _narrowed(wanted, access)
+    query = _ordered(narrowed, wanted.order).limit(limit + 1)
+    if after is not None:
+        query = query.where(_beyond(after, wanted.order))
+    with sessions.read() as session:
+        rows = session.scalars(query).all()
+        used = _uses(session, access, [row.name for row in rows[:limit]])
+        total = session.scalar(select(func.count()).select_from(narrowed.subquery())) or 0
+    entries = [_as_entry(row, used, access=access, now=clock()) for row in rows[:limit]]
+    return Listed(entries, _place(rows[limit - 1], wanted.order) if len(rows) > limit else None, total)
+
+
+def get_entry(name: str, *, access: Access, sessions: Sessions, clock: Clock) -> tuple[Entry, Sequence[str]]:
+    """Return the variable or secret with exactly this name, and the names of the blocks that use it.
+
+    Raises:
+        Forbidden, NotFound
+    """
+    require(access, Permission.VARIABLE_READ)
+    require(access, Permission.SECRET_READ)
+    uses = select(SecretUseRow.block).where(
+        SecretUseRow.workspace == access.workspace, SecretUseRow.secret_name == name
+    )
+    with sessions.read() as session:
+        row = session.scalar(_of(access).where(VariableRow.name == name))
+        blocks = session.scalars(uses.order_by(SecretUseRow.block)).all()
+    if row is None:
+        raise NotFound(f"There is no variable or secret {name[:64]}.")
+    return _as_entry(row, {name: len(blocks)}, access=access, now=clock()), blocks
+
+
+def _of(access: Access) -> Select[VariableRow]:
+    return select(VariableRow).where(VariableRow.workspace == access.workspace)
+
+
+def _narrowed(wanted: Wanted, access: Access) -> Select[VariableRow]:
+    query = _of(access)
+    if wanted.kind is not None:
+        query = query.where(VariableRow.kind == wanted.kind)
+    if wanted.q:
+        looked_in = (VariableRow.name, VariableRow.description)
+        query = query.where(or_(*(column.icontains(wanted.q, autoescape=True) for column in looked_in)))
+    return query
+
+
+# The column sorted by, as SQL and of a row; equal moments are told apart by the name, which is unique.
+_MOMENTS: Final[Mapping[str, tuple[ColumnElement[datetime], Callable[[VariableRow], datetime]]]] = {
+    "updated": (VariableRow.updated_at.expression, lambda row: row.updated_at),
+    "used": (func.coalesce(VariableRow.last_used_at, _NEVER), lambda row: row.last_used_at or _NEVER),
+}
+
+
+def _ordered(query: Select[VariableRow], order: Order) -> Select[VariableRow]:
+    field, descends = order.lstrip("-"), order.startswith("-")
+    first = VariableRow.folded_name if field == "name" else _MOMENTS[field][0]
+    return query.order_by(first.desc() if descends else first, VariableRow.folded_name)
+
+
+def _beyond(after: Place, order: Order) -> ColumnElement[bool]:
+    field, descends, name = order.lstrip("-"), order.startswith("-"), VariableRow.folded_name
+    if field == "name":
+        return name < after.folded_name if descends else name > after.folded_name
+    moment = _MOMENTS[field][0]
+    further = moment < after.moment if descends else moment > after.moment
+    return further | ((moment == after.moment) & (name > after.folded_name))
+
+
+def _place(row: VariableRow, order: Order) -> Place:
+    field = order.lstrip("-")
+    return Place(_NEVER if field == "name" else _MOMENTS[field][1](row), row.folded_name)
+
+
+def _uses(session: Session, access: Access, names: Sequence[str]) -> Mapping[str, int]:
+    query = (
+        select(SecretUseRow.secret_name, func.count())
+        .where(SecretUseRow.workspace == access.workspace, SecretUseRow.secret_name.in_(names))
+        .group_by(SecretUseRow.secret_name)
+    )
+    return {row[0]: row[1] for row in session.execute(query)}
+
+
+def _as_entry(row: VariableRow, used: Mapping[str, int], *, access: Access, now: datetime) -> Entry:
+    if row.kind == "plain":
+        return Entry("plain", as_variable(row, access=access), row.last_used_at, 0)
+    return Entry("secret", as_secret(row, access=access, now=now), row.last_used_at, used.get(row.name, 0))

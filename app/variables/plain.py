@@ -1,0 +1,174 @@
+"""Plain variables: named text that every member may read and change. They share their name space with secrets."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app.access import Access, Permission, allows, require
+from app.audit.service import Action, Deed, Target, recorded
+from app.db import Sessions
+from app.kernel.clock import Clock
+from app.kernel.errors import NameTaken, NotFound, TooLong
+from app.kernel.unset import UNSET, Unset
+from app.variables.models import VariableRow
+from app.workspaces.service import check_revision, settings_of
+
+GREATEST_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A plain variable as somebody with this standing sees it."""
+
+    id: str
+    name: str
+    value: str
+    description: str
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    updated_by: str
+    revision: int
+    permissions: Mapping[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class NewVariable:
+    """What a plain variable is made of."""
+
+    name: str
+    value: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VariableChanges:
+    """What an edit changes."""
+
+    value: str | Unset = UNSET
+    description: str | Unset = UNSET
+
+
+def create_variable(new: NewVariable, *, access: Access, sessions: Sessions, clock: Clock) -> Variable:
+    """Make a plain variable. Raises ``Forbidden``, ``NameTaken`` or ``TooLong``."""
+    variable_id = uuid.uuid4().hex
+    with _recorded(access, "variable.create", Target("variable", variable_id, new.name), sessions, clock) as deed:
+        require(access, Permission.VARIABLE_WRITE)
+        _check_value(new.value)
+        now, by = clock(), access.actor.name
+        row = VariableRow(
+            id=variable_id,
+            workspace=access.workspace,
+            name=new.name,
+            folded_name=new.name.lower(),
+            kind="plain",
+            description=new.description,
+            value=new.value,
+            touched_at=now,
+            created_at=now,
+            created_by=by,
+            updated_at=now,
+            updated_by=by,
+        )
+        try:
+            with sessions.begin() as session:
+                settings_of(str(access.workspace), session)
+                session.add(row)
+                session.flush()
+                deed.done(session, clock)
+        except IntegrityError:
+            raise NameTaken(
+                f"The name {new.name} is taken, by a variable or secret (upper and lower case count as one).",
+                errors={"name": ["Is taken."]},
+            ) from None
+    return as_variable(row, access=access)
+
+
+def get_variable(name: str, *, access: Access, sessions: Sessions) -> Variable:
+    """Return one plain variable by its exact name. Raises ``NotFound``, also where the name is a secret's."""
+    require(access, Permission.VARIABLE_READ)
+    with sessions.read() as session:
+        return as_variable(_plain_row(session, access, name), access=access)
+
+
+def update_variable(
+    name: str, changes: VariableChanges, *, revision: int | None, access: Access, sessions: Sessions, clock: Clock
+) -> Variable:
+    """Change a plain variable. Raises ``Forbidden``, ``NotFound``, ``PreconditionFailed`` or ``TooLong``."""
+    with _recorded(access, "variable.update", Target("variable", None, name[:64]), sessions, clock) as deed:
+        require(access, Permission.VARIABLE_WRITE)
+        if changes.value is not UNSET:
+            _check_value(changes.value)
+        with sessions.begin() as session:
+            row = _plain_row(session, access, name, for_update=True)
+            deed.target = Target("variable", row.id, row.name)
+            check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
+            wanted = {each: getattr(changes, each) for each in VariableChanges.__slots__}
+            changed = {each: value for each, value in wanted.items() if value is not UNSET}
+            for each, value in changed.items():
+                setattr(row, each, value)
+            deed.detail["changed"] = sorted(changed)
+            row.revision += 1
+            row.updated_at, row.updated_by = clock(), access.actor.name
+            deed.done(session, clock)
+        return as_variable(row, access=access)
+
+
+def delete_variable(name: str, *, revision: int | None, access: Access, sessions: Sessions, clock: Clock) -> None:
+    """Delete a plain variable. Raises ``Forbidden``, ``NotFound`` or ``PreconditionFailed``."""
+    with _recorded(access, "variable.delete", Target("variable", None, name[:64]), sessions, clock) as deed:
+        require(access, Permission.VARIABLE_WRITE)
+        with sessions.begin() as session:
+            row = _plain_row(session, access, name, for_update=True)
+            deed.target = Target("variable", row.id, row.name)
+            check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
+            session.delete(row)
+            deed.done(session, clock)
+
+
+def _recorded(
+    access: Access, action: Action, target: Target, sessions: Sessions, clock: Clock
+) -> AbstractContextManager[Deed]:
+    return recorded(sessions=sessions, clock=clock, access=access, action=action, target=target, intent=False)
+
+
+def _check_value(value: str) -> None:
+    if len(value.encode()) > GREATEST_BYTES:
+        told = "A value has at most 64 KiB."
+        raise TooLong(told, errors={"value": [told]})
+
+
+def _plain_row(session: Session, access: Access, name: str, *, for_update: bool = False) -> VariableRow:
+    query = select(VariableRow).where(
+        VariableRow.workspace == access.workspace, VariableRow.kind == "plain", VariableRow.name == name
+    )
+    row = session.scalar(query.with_for_update() if for_update else query)
+    if row is None:
+        raise NotFound(f"There is no plain variable {name[:64]}.")
+    return row
+
+
+def as_variable(row: VariableRow, *, access: Access) -> Variable:
+    """Return a row as somebody with this standing sees it."""
+    writes = allows(access, Permission.VARIABLE_WRITE)
+    return Variable(
+        id=row.id,
+        name=row.name,
+        value=row.value or "",
+        description=row.description,
+        created_at=row.created_at,
+        created_by=row.created_by,
+        updated_at=row.updated_at,
+        updated_by=row.updated_by,
+        revision=row.revision,
+        permissions={"edit": writes, "delete": writes},
+    )
