@@ -106,7 +106,13 @@ def _file(text: str) -> Path:
 
 
 def _setting(
-    variable: str, meaning: str, default: Any, parse: Callable[[str], Any] = _text, *, secret: bool = False, shown: str = ""
+    variable: str,
+    meaning: str,
+    default: Any,
+    parse: Callable[[str], Any] = _text,
+    *,
+    secret: bool = False,
+    shown: str = "",
 ) -> Any:
     metadata = {"variable": variable, "meaning": meaning, "parse": parse, "secret": secret, "shown": shown}
     return field(default=default, metadata=metadata)
@@ -117,7 +123,9 @@ class Settings:
     """Everything that the environment decides. Sizes in bytes, times in seconds."""
 
     data_dir: Path = _setting("STRONGROOM_DATA_DIR", "database, embedded Vault and its log", Path("var"), _path)
-    vault_port: int | None = _setting("STRONGROOM_VAULT_PORT", "the embedded Vault's port", None, _count(1, 65535), shown="a free one")
+    vault_port: int | None = _setting(
+        "STRONGROOM_VAULT_PORT", "the embedded Vault's port", None, _count(1, 65535), shown="a free one"
+    )
     kv_mount: str = _setting("STRONGROOM_KV_MOUNT", "the KV version 2 mount", "strongroom", _mount)
     transit_mount: str = _setting("STRONGROOM_TRANSIT_MOUNT", "the transit mount", "strongroom-transit", _mount)
     jwt_mount: str = _setting("STRONGROOM_JWT_MOUNT", "the JWT auth mount", "strongroom", _mount)
@@ -127,17 +135,35 @@ class Settings:
     host: str = _setting("STRONGROOM_HOST", "the address to listen on", "127.0.0.1")
     port: int = _setting("PORT", "the port to listen on", 8000, _count(1, 65535))
     public_url: str | None = _setting(
-        "STRONGROOM_PUBLIC_URL", "how browsers reach it; https makes cookies Secure", None, _url, shown="http:// host and port"
+        "STRONGROOM_PUBLIC_URL",
+        "how browsers reach it; https makes cookies Secure",
+        None,
+        _url,
+        shown="http:// host and port",
     )
     outbound_networks: tuple[str, ...] = _setting(
-        "STRONGROOM_OUTBOUND_NETWORKS", "networks that are no public ones and may be called all the same, as CIDRs", (), _networks, shown="none"
+        "STRONGROOM_OUTBOUND_NETWORKS",
+        "networks that are no public ones and may be called all the same, as CIDRs",
+        (),
+        _networks,
+        shown="none",
     )
     outbound_http: bool = _setting(
-        "STRONGROOM_OUTBOUND_HTTP", "refuse, or allow plain http to those networks only", False, _plain_http, shown="refuse"
+        "STRONGROOM_OUTBOUND_HTTP",
+        "refuse, or allow plain http to those networks only",
+        False,
+        _plain_http,
+        shown="refuse",
     )
-    outbound_ca: Path | None = _setting("STRONGROOM_OUTBOUND_CA", "a PEM file of further authorities for upstreams", None, _file, shown="none")
+    outbound_ca: Path | None = _setting(
+        "STRONGROOM_OUTBOUND_CA", "a PEM file of further authorities for upstreams", None, _file, shown="none"
+    )
     outbound_resolver: str | None = _setting(
-        "STRONGROOM_OUTBOUND_RESOLVER", "ip:port of a DNS server to ask instead of the system's", None, _resolver, shown="none"
+        "STRONGROOM_OUTBOUND_RESOLVER",
+        "ip:port of a DNS server to ask instead of the system's",
+        None,
+        _resolver,
+        shown="none",
     )
     max_request_bytes: int = _setting(
         "STRONGROOM_MAX_REQUEST_BYTES", "the body of an outbound call", 1024 * 1024, _count(1, 1024**3)
@@ -145,30 +171,55 @@ class Settings:
     max_response_bytes: int = _setting(
         "STRONGROOM_MAX_RESPONSE_BYTES", "the body of an upstream's answer", 10 * 1024 * 1024, _count(1, 1024**3)
     )
-    calls_in_flight: int = _setting("STRONGROOM_CALLS_IN_FLIGHT", "calls at the same time, for each workspace", 64, _count(1, 100_000))
+    calls_in_flight: int = _setting(
+        "STRONGROOM_CALLS_IN_FLIGHT", "calls at the same time, for each workspace", 64, _count(1, 100_000)
+    )
     rate_limit: str = _setting("STRONGROOM_RATE_LIMIT", "requests for each token", "60000/minute", _rate)
     sign_in_limit: str = _setting("STRONGROOM_SIGN_IN_LIMIT", "sign-ins for each address and user", "10/minute", _rate)
     restricted_min_guesses: float = _setting(
-        "STRONGROOM_RESTRICTED_MIN_GUESSES", "how hard to guess a restricted value must be; 0 switches it off", 1e10, _guesses
+        "STRONGROOM_RESTRICTED_MIN_GUESSES",
+        "how hard to guess a restricted value must be; 0 switches it off",
+        1e10,
+        _guesses,
     )
-    reconcile_seconds: int = _setting("STRONGROOM_RECONCILE_SECONDS", "how often unfinished changes are looked for", 60, _count(1, 86400))
-    session_idle_seconds: int = _setting("STRONGROOM_SESSION_IDLE_SECONDS", "when an idle session ends", 1800, _count(30, 86400 * 30))
-    stop_seconds: int = _setting("STRONGROOM_STOP_SECONDS", "how long a stop waits for calls in flight", 30, _count(0, 3600))
+    reconcile_seconds: int = _setting(
+        "STRONGROOM_RECONCILE_SECONDS", "how often unfinished changes are looked for", 60, _count(1, 86400)
+    )
+    session_idle_seconds: int = _setting(
+        "STRONGROOM_SESSION_IDLE_SECONDS", "when an idle session ends", 1800, _count(30, 86400 * 30)
+    )
+    stop_seconds: int = _setting(
+        "STRONGROOM_STOP_SECONDS", "how long a stop waits for calls in flight", 30, _count(0, 3600)
+    )
     workers: int = _setting("STRONGROOM_WORKERS", "service processes", 1, _count(1, 256))
     threads: int = _setting("STRONGROOM_THREADS", "requests at the same time, for each process", 64, _count(1, 1024))
     signing_key_file: Path | None = _setting(
-        "STRONGROOM_SIGNING_KEY_FILE", "the key that signs Vault logins", None, _path, shown="made in the data folder with the embedded Vault"
+        "STRONGROOM_SIGNING_KEY_FILE",
+        "the key that signs Vault logins",
+        None,
+        _path,
+        shown="made in the data folder with the embedded Vault",
     )
     secret_key_file: Path | None = _setting(
-        "STRONGROOM_SECRET_KEY_FILE", "the key that signs sessions", None, _path, shown="made in the data folder with the embedded Vault"
+        "STRONGROOM_SECRET_KEY_FILE",
+        "the key that signs sessions",
+        None,
+        _path,
+        shown="made in the data folder with the embedded Vault",
     )
     database: str | None = _setting(
         "DATABASE_URL", "the database", None, _database, secret=True, shown="strongroom.db in the data folder"
     )
-    redis_url: str | None = _setting("REDIS_URL", "where rate limits are shared", None, secret=True, shown="none: each process counts by itself")
+    redis_url: str | None = _setting(
+        "REDIS_URL", "where rate limits are shared", None, secret=True, shown="none: each process counts by itself"
+    )
     vault_addr: str | None = _setting("VAULT_ADDR", "Vault's address", None, _url, shown="the embedded one")
-    vault_cacert: Path | None = _setting("VAULT_CACERT", "a PEM file with Vault's authority", None, _file, shown="the system's")
-    vault_client_cert: Path | None = _setting("VAULT_CLIENT_CERT", "our certificate for Vault", None, _file, shown="none")
+    vault_cacert: Path | None = _setting(
+        "VAULT_CACERT", "a PEM file with Vault's authority", None, _file, shown="the system's"
+    )
+    vault_client_cert: Path | None = _setting(
+        "VAULT_CLIENT_CERT", "our certificate for Vault", None, _file, shown="none"
+    )
     vault_client_key: Path | None = _setting("VAULT_CLIENT_KEY", "its key", None, _file, shown="none")
     vault_namespace: str | None = _setting("VAULT_NAMESPACE", "Vault's namespace", None, shown="none")
 
@@ -203,7 +254,9 @@ class Settings:
         if self.vault_addr and not self.secret_key_file:
             faults.append("STRONGROOM_SECRET_KEY_FILE is missing: with VAULT_ADDR set, the key has to be given.")
         if self.outbound_http and not self.outbound_networks:
-            faults.append("STRONGROOM_OUTBOUND_HTTP allows plain http only to STRONGROOM_OUTBOUND_NETWORKS, which is empty.")
+            faults.append(
+                "STRONGROOM_OUTBOUND_HTTP allows plain http only to STRONGROOM_OUTBOUND_NETWORKS, which is empty."
+            )
         return faults
 
     @property

@@ -82,7 +82,9 @@ def upstream(seen: list[dict[str, Any]]) -> ThreadingHTTPServer:
 def service(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """The real service with its embedded Vault, for as long as the block runs."""
     port = free_port()
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("STRONGROOM_", "VAULT_", "BAO_"))}
+    environ = {
+        name: value for name, value in os.environ.items() if not name.startswith(("STRONGROOM_", "VAULT_", "BAO_"))
+    }
     environ |= {
         "STRONGROOM_DATA_DIR": str(folder / "var"),
         "PORT": str(port),
@@ -128,14 +130,19 @@ def play(story: Story, platform: str, port: int, seen: list[dict[str, Any]]) -> 
     host = f"127.0.0.1:{port}"
 
     print("\n1. A workspace, an owner, an editor, and two secrets")
-    story.expect("the platform makes a workspace for its user", story.ask("POST", "/workspaces", platform, {"name": "acme"}, owner).status_code == 201)
+    story.expect(
+        "the platform makes a workspace for its user",
+        story.ask("POST", "/workspaces", platform, {"name": "acme"}, owner).status_code == 201,
+    )
     story.ask("POST", "/workspaces", platform, {"name": "rival"}, "eve@example.com")
     story.ask("PUT", "/workspaces/acme/members/ed@example.com", platform, {"role": "editor"}, owner)
     path = "/workspaces/acme/secrets"
     masked = {"name": "MASKED_TOKEN", "value": MASKED, "visibility": "masked", "allowed_hosts": [host]}
     restricted = {"name": "API_TOKEN", "value": RESTRICTED, "visibility": "restricted", "allowed_hosts": [host]}
     story.expect("a masked secret is created", story.ask("POST", path, platform, masked, owner).status_code == 201)
-    story.expect("a restricted secret is created", story.ask("POST", path, platform, restricted, owner).status_code == 201)
+    story.expect(
+        "a restricted secret is created", story.ask("POST", path, platform, restricted, owner).status_code == 201
+    )
 
     print("\n2. A call that carries the restricted one")
     call = {
@@ -150,7 +157,9 @@ def play(story: Story, platform: str, port: int, seen: list[dict[str, Any]]) -> 
     print(f"     the client got:     {answer.text[:400]}")
     story.expect("the value arrived", arrived == f"Bearer {RESTRICTED}")
     story.expect("the answer came back", answer.status_code == 200 and answer.json()["status"] == 200)
-    story.expect("the echoed value was taken out of it", "[redacted:API_TOKEN]" in answer.text and RESTRICTED not in answer.text)
+    story.expect(
+        "the echoed value was taken out of it", "[redacted:API_TOKEN]" in answer.text and RESTRICTED not in answer.text
+    )
 
     print("\n3. What is refused")
     refusals = [
@@ -161,7 +170,9 @@ def play(story: Story, platform: str, port: int, seen: list[dict[str, Any]]) -> 
         told = story.ask(method, where, platform, body, act_as)
         print(f"     {told.status_code} {told.json()['code']}: {told.json()['detail']}")
         story.expect(f"{sentence} is refused", (told.status_code, told.json()["code"]) == (status, code))
-    rival = story.ask("POST", "/workspaces/rival/tokens", platform, {"role": "admin", "label": "rival"}, "eve@example.com")
+    rival = story.ask(
+        "POST", "/workspaces/rival/tokens", platform, {"role": "admin", "label": "rival"}, "eve@example.com"
+    )
     told = story.ask("GET", path, rival.json()["token"])
     story.expect("another workspace's token finds nothing", told.status_code == 404)
     elsewhere = call | {"url": f"http://127.0.0.2:{port}/"}
@@ -176,21 +187,45 @@ def play(story: Story, platform: str, port: int, seen: list[dict[str, Any]]) -> 
     events = story.ask("GET", "/workspaces/acme/audit?limit=200", platform, None, owner).json()["items"]
     for event in reversed(events):
         who = event["actor"]["acting_for"] or event["actor"]["id"]
-        print(f"     {event['at'][11:23]}  {who:16} {event['action']:18} {event['target']['name'] or '':14} {event['outcome']}")
+        print(
+            f"     {event['at'][11:23]}  {who:16} {event['action']:18} {event['target']['name'] or '':14} {event['outcome']}"
+        )
     outcomes = {(event["action"], event["outcome"]) for event in events}
-    wanted = {("secret.create", "done"), ("secret.create", "refused"), ("secret.reveal", "refused"), ("secret.reveal", "done"), ("call.run", "done"), ("call.run", "refused")}
+    wanted = {
+        ("secret.create", "done"),
+        ("secret.create", "refused"),
+        ("secret.reveal", "refused"),
+        ("secret.reveal", "done"),
+        ("call.run", "done"),
+        ("call.run", "refused"),
+    }
     story.expect("every deed and refusal is in it", wanted <= outcomes)
 
 
 def search(story: Story, folder: Path) -> None:
     print("\n5. A search for the values")
     places = [(name, text.encode()) for name, text in story.answers]
-    places += [(str(path.relative_to(folder)), path.read_bytes()) for path in folder.rglob("*") if path.is_file() and "raft" not in path.parts]
-    forms = [form for value in (MASKED, RESTRICTED) for form in (value.encode(), base64.b64encode(value.encode()).rstrip(b"="), value.encode().hex().encode())]
+    places += [
+        (str(path.relative_to(folder)), path.read_bytes())
+        for path in folder.rglob("*")
+        if path.is_file() and "raft" not in path.parts
+    ]
+    forms = [
+        form
+        for value in (MASKED, RESTRICTED)
+        for form in (value.encode(), base64.b64encode(value.encode()).rstrip(b"="), value.encode().hex().encode())
+    ]
     found = [name for name, content in places if any(form in content for form in forms)]
-    story.expect(f"none in {len(places)} files and answers (database, logs, Vault's audit log)" if not found else f"found in {found}", not found)
+    story.expect(
+        f"none in {len(places)} files and answers (database, logs, Vault's audit log)"
+        if not found
+        else f"found in {found}",
+        not found,
+    )
     audit = (folder / "var" / "openbao" / "audit.log").read_text()
-    story.expect("Vault's own audit log has the writes, with values as HMAC", bool(re.search(r'"value":\s*"hmac-sha256:', audit)))
+    story.expect(
+        "Vault's own audit log has the writes, with values as HMAC", bool(re.search(r'"value":\s*"hmac-sha256:', audit))
+    )
 
 
 def main() -> int:
@@ -202,12 +237,18 @@ def main() -> int:
         with service(folder) as (url, environ):
             story = Story(url)
             made = subprocess.run(
-                [STRONGROOM, "token", "create", "--platform", "--json"], env=environ, capture_output=True, text=True, check=True
+                [STRONGROOM, "token", "create", "--platform", "--json"],
+                env=environ,
+                capture_output=True,
+                text=True,
+                check=True,
             )
             play(story, json.loads(made.stdout)["token"], echo.server_port, seen)
         search(story, folder)
     echo.shutdown()
-    print(f"\n{'All of it held' if not story.failures else f'{story.failures} expectations failed'}, in {time.monotonic() - began:.1f} s.")
+    print(
+        f"\n{'All of it held' if not story.failures else f'{story.failures} expectations failed'}, in {time.monotonic() - began:.1f} s."
+    )
     return 1 if story.failures else 0
 
 

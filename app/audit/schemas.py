@@ -18,7 +18,9 @@ class AuditQuery(PageQuery):
     action = PlainText(load_default=None, validate=validate.Length(max=32))
     secret = PlainText(load_default=None, validate=validate.Length(max=64))
     block = PlainText(load_default=None, validate=validate.Length(max=64))
-    outcome = fields.String(load_default=None, validate=validate.OneOf(["intended", "done", "refused", "failed", "unknown"]))
+    outcome = fields.String(
+        load_default=None, validate=validate.OneOf(["intended", "done", "refused", "failed", "unknown"])
+    )
     since = fields.AwareDateTime(load_default=None, data_key="from")
     until = fields.AwareDateTime(load_default=None, data_key="to")
 

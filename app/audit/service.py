@@ -114,7 +114,9 @@ def recorded(
         _commit(sessions, deed.event("refused" if isinstance(error, CallerError | PolicyError) else "failed", clock()))
         raise
     except SQLAlchemyError:
-        raise RecordUnavailable("The database can't be written at the moment; nothing was done.", retry_after=5) from None
+        raise RecordUnavailable(
+            "The database can't be written at the moment; nothing was done.", retry_after=5
+        ) from None
     except Exception:
         deed.detail |= {"code": StrongroomError.code}
         _commit(sessions, deed.event("failed", clock()))
@@ -132,7 +134,9 @@ def _commit(sessions: Sessions, event: Event) -> None:
     try:
         sessions.together(lambda session: append(session, [event]))
     except SQLAlchemyError:
-        raise RecordUnavailable("The record can't be written at the moment, so nothing is done.", retry_after=5) from None
+        raise RecordUnavailable(
+            "The record can't be written at the moment, so nothing is done.", retry_after=5
+        ) from None
 
 
 def append(session: Session, events: Sequence[Event]) -> None:
@@ -167,7 +171,7 @@ def _take_head(session: Session, chain: str) -> ChainHeadRow:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a list of events is narrowed to; moments are aware."""
+    """What a list of events is narrowed to; moments are aware. ``folded`` leaves out an intent whose outcome is there."""
 
     actor: str | None = None
     action: str | None = None
@@ -176,6 +180,7 @@ class Filters:
     outcome: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,9 +224,11 @@ def _conditions(filters: Filters, now: datetime) -> Iterator[ColumnElement[bool]
         yield EventRow.secrets.contains(f",{filters.secret},", autoescape=True)
     if filters.block:
         yield (EventRow.target_type == "block") & (EventRow.target_name == filters.block)
+    later = aliased(EventRow)
+    has_outcome = exists().where(later.deed_id == EventRow.deed_id, later.outcome != "intended")
+    if filters.folded:
+        yield (EventRow.outcome != "intended") | ~has_outcome
     if filters.outcome in ("intended", "unknown"):
-        later = aliased(EventRow)
-        has_outcome = exists().where(later.deed_id == EventRow.deed_id, later.outcome != "intended")
         in_doubt = ~has_outcome & (EventRow.at < now - IN_DOUBT_AFTER)
         yield EventRow.outcome == "intended"
         yield in_doubt if filters.outcome == "unknown" else ~in_doubt

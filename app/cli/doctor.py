@@ -65,7 +65,9 @@ def _database(settings: Settings, resources: Resources) -> Iterator[Finding]:
     yield Finding("database", "red" if problem else "green", problem or "answers")
     if not problem:
         late = pending(resources.sessions.engine)
-        yield Finding("tables", "red" if late else "green", "run `strongroom db upgrade`" if late else "of this version")
+        yield Finding(
+            "tables", "red" if late else "green", "run `strongroom db upgrade`" if late else "of this version"
+        )
 
 
 def _vault(settings: Settings, resources: Resources) -> Iterator[Finding]:
@@ -103,7 +105,11 @@ def _unfinished(settings: Settings, resources: Resources) -> Iterator[Finding]:
 def _modes(settings: Settings, resources: Resources) -> Iterator[Finding]:
     files = [settings.signing_key_path, settings.secret_key_path]
     if settings.embedded:
-        files += [settings.data_dir / "strongroom.db", settings.vault_dir / "seal.key", settings.vault_dir / "recovery.json"]
+        files += [
+            settings.data_dir / "strongroom.db",
+            settings.vault_dir / "seal.key",
+            settings.vault_dir / "recovery.json",
+        ]
     open_ones = [path for path in files if path.exists() and _others_can_read(path)]
     for path in open_ones:
         yield Finding(f"mode of {path}", "red", f"others can read it: chmod 600 {path}")

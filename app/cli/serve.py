@@ -69,7 +69,9 @@ def log_as_json() -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format='{"level": "%(levelname)s", "logger": "%(name)s"}')
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format='{"level": "%(levelname)s", "logger": "%(name)s"}'
+    )
 
 
 def _refuse_taken_port(settings: Settings) -> None:
@@ -105,21 +107,30 @@ def _set_up(settings: Settings, sessions: Sessions, resources: Resources) -> Non
     if not list_names(sessions=sessions):
         new = NewWorkspace(FIRST_WORKSPACE, "Main", owner=FIRST_OWNER)
         create_workspace(
-            new, principal=Principal(OPERATOR), request_id=None, sessions=sessions, vault=resources.vault, clock=system_clock
+            new,
+            principal=Principal(OPERATOR),
+            request_id=None,
+            sessions=sessions,
+            vault=resources.vault,
+            clock=system_clock,
         )
         password = one_time_password()
         create_user(FIRST_OWNER, password, must_change=True, sessions=sessions, clock=system_clock)
         told += [f"  User:               {FIRST_OWNER}", f"  One-time password:  {password}"]
     if not any(token.role is Role.PLATFORM for token in list_all_tokens(sessions=sessions)):
         new_token = NewToken(Role.PLATFORM, "first start")
-        issued = issue_token(new_token, access=Access(OPERATOR, None, Role.PLATFORM), sessions=sessions, clock=system_clock)
+        issued = issue_token(
+            new_token, access=Access(OPERATOR, None, Role.PLATFORM), sessions=sessions, clock=system_clock
+        )
         told += [f"  Platform token:     {issued.bearer}"]
     url = settings.public_url or f"http://{settings.host}:{settings.port}"
     click.echo(f"\nStrongroom serves on {url}\n  Sign in at:         {url}/sign-in")
     for line in told:
         click.echo(line)
     if told:
-        click.echo("These are shown this once. Keep them; a lost password is reset by `strongroom user reset-password`.")
+        click.echo(
+            "These are shown this once. Keep them; a lost password is reset by `strongroom user reset-password`."
+        )
     click.echo("", nl=True)
     sys.stdout.flush()
 

@@ -42,7 +42,13 @@ def _span(_context: click.Context, _option: click.Parameter, text: str | None) -
 @click.option("--expires", callback=_span, metavar="SPAN", help="When it ends, such as 30d or 12h (never).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def create(
-    platform: bool, workspace: str | None, role: str | None, ad_hoc: bool, label: str, expires: timedelta | None, as_json: bool
+    platform: bool,
+    workspace: str | None,
+    role: str | None,
+    ad_hoc: bool,
+    label: str,
+    expires: timedelta | None,
+    as_json: bool,
 ) -> None:
     """Make a token and print it, this once."""
     if platform == bool(workspace) or bool(workspace) != bool(role):
@@ -52,7 +58,9 @@ def create(
     with open_database(read_settings()) as sessions:
         if workspace:
             require_workspace(workspace, sessions=sessions)
-        issued = issue_token(new, access=Access(OPERATOR, workspace, Role.PLATFORM), sessions=sessions, clock=system_clock)
+        issued = issue_token(
+            new, access=Access(OPERATOR, workspace, Role.PLATFORM), sessions=sessions, clock=system_clock
+        )
     if as_json:
         click.echo(json.dumps({"id": issued.token.id, "token": issued.bearer} | _row(issued.token)))
     else:

@@ -143,8 +143,12 @@ def open_engine(url: str) -> Engine:
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
-        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=32, max_overflow=64)
-    engine = create_engine(parsed, pool_size=32, max_overflow=64, connect_args={"timeout": 10, "check_same_thread": False})
+        return create_engine(
+            parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=32, max_overflow=64
+        )
+    engine = create_engine(
+        parsed, pool_size=32, max_overflow=64, connect_args={"timeout": 10, "check_same_thread": False}
+    )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -179,6 +179,22 @@ def set_password(user_id: str, password: str, *, must_change: bool, sessions: Se
         return _as_user(row)
 
 
+def change_password(user_id: str, current: str, new: str, *, sessions: Sessions) -> User:
+    """Let a user who knows the current password set another, and sign them out everywhere else.
+
+    Raises:
+        ValidationFailed: the current password is wrong, or the new one is the same.
+        TooShort: the new password has fewer than 12 characters.
+    """
+    with sessions.read() as session:
+        row = session.get(UserRow, user_id)
+    if not _password_matches(row.password_hash if row and row.password_hash else _NOBODYS_HASH, current):
+        raise ValidationFailed("The current password is wrong.", errors={"current": ["Is wrong."]})
+    if new == current:
+        raise ValidationFailed("The new password is the old one.", errors={"password": ["Choose another than now."]})
+    return set_password(user_id, new, must_change=False, sessions=sessions)
+
+
 def disable_user(user_id: str, *, sessions: Sessions) -> None:
     """Take the user's sign-in away, and sign them out everywhere. Raises ``NotFound`` for an unknown one."""
     with sessions.begin() as session:
@@ -292,7 +308,9 @@ def _check_new_token(new: NewToken, access: Access, *, now: datetime) -> None:
     roles = (Role.RUNTIME, Role.EDITOR, Role.ADMIN) if access.workspace else (Role.PLATFORM,)
     if new.role not in roles:
         allowed = ", ".join(role.value for role in roles)
-        raise ValidationFailed(f"A token made here has one of the roles {allowed}.", errors={"role": [f"One of: {allowed}."]})
+        raise ValidationFailed(
+            f"A token made here has one of the roles {allowed}.", errors={"role": [f"One of: {allowed}."]}
+        )
     if new.ad_hoc and new.role is not Role.RUNTIME:
         raise ValidationFailed("Only a runtime token needs ad_hoc.", errors={"ad_hoc": ["Only with the role runtime."]})
     if new.expires_at is not None and new.expires_at <= now:

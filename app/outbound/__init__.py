@@ -40,9 +40,13 @@ Piece = Text | Filled | Slot
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a call, its variables filled in; it holds one slot at most. Encoding happens in ``inject``."""
+    """One field of a call, its variables filled in; it holds one slot at most. Encoding happens in ``inject``.
+
+    ``label`` is what messages call it, such as ``header Authorization`` or ``body $.a.b``.
+    """
 
     pieces: tuple[Piece, ...]
+    label: str = ""
 
     @property
     def secret(self) -> str | None:
@@ -109,13 +113,15 @@ Body = NoBody | JsonBody | FormBody | TextBody | MultipartBody
 class Call:
     """A call, resolved: every variable filled in, every secret still a slot.
 
-    ``path`` is the whole URL path (it starts with ``/``); ``query`` holds the parameters of the URL and of the call's
-    own list, in that order; ``headers`` keep their order and are unique whatever their case.
+    ``path`` is the whole URL path (it starts with ``/``); ``url_query`` holds what the URL has behind its ``?``, one
+    field for each ``name=value``, percent-encoded by its author, and ``query`` the parameters of the call's own list,
+    which come after; ``headers`` keep their order and are unique whatever their case.
     """
 
     method: Method
     origin: Origin
     path: Field
+    url_query: tuple[Field, ...] = ()
     query: tuple[tuple[str, Field], ...] = ()
     headers: tuple[tuple[str, Field], ...] = ()
     basic: tuple[Field, Field] | None = None
@@ -199,9 +205,7 @@ class Outbound(Protocol):
         resolve. Nothing is sent to the destination and no value is needed.
         """
 
-    def send(
-        self, call: Call, destination: Destination, values: Mapping[str, SecretValue], *, workspace: str
-    ) -> Reply:
+    def send(self, call: Call, destination: Destination, values: Mapping[str, SecretValue], *, workspace: str) -> Reply:
         """Inject, send and redact; connections are kept by workspace and origin.
 
         Raises ``ValueNotAllowedHere``, ``PayloadTooLarge``, any ``UpstreamError``, and ``DestinationNotAllowed`` for a

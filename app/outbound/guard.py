@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -42,6 +42,7 @@ class Guard:
         self._localhost = tuple(text for text in LOOPBACK if self._standing(text).named) or LOOPBACK
         self._never_hosts = frozenset((_bare(host), port) for host, port in rules.never)
         self._never = frozenset((address, port) for host, port in rules.never for address in _addresses_of(host))
+        self._never_ports = frozenset(port for _, port in rules.never)
         self._own_ports = frozenset(port for address, port in self._never if _is_this_machine(address))
 
     def check(self, origin: Origin, secrets: Sequence[UsedSecret]) -> Destination:
@@ -83,7 +84,7 @@ class Guard:
             for secret in secrets:  # '*' means public hosts, not whatever else the operator lets pass
                 if not matches(secret.allowed_hosts, origin, any_host=False):
                     raise _host_refused(secret, origin)
-        if (origin.host, origin.port) in self._never_hosts or self._is_never(address, origin.port):
+        if origin.port in self._never_ports and self._is_never(origin, address):
             raise refused(f"{origin.host}, port {origin.port}, belongs to Strongroom itself.", Reason.OWN_SERVICE)
 
     def _judge(self, text: str) -> _Standing:
@@ -99,10 +100,10 @@ class Guard:
             )
         return _Standing(public=why_not_public(address) is None, named=named, metadata=metadata)
 
-    def _is_never(self, text: str, port: int) -> bool:
+    def _is_never(self, origin: Origin, text: str) -> bool:
         address = ip_address(text)
-        return any(
-            (each, port) in self._never or (port in self._own_ports and _is_this_machine(each))
+        return (origin.host, origin.port) in self._never_hosts or any(
+            (each, origin.port) in self._never or (origin.port in self._own_ports and _is_this_machine(each))
             for each in (address, *embedded(address))
         )
 
@@ -122,17 +123,15 @@ def _bare(host: str) -> str:
     return host.lower().removesuffix(".").removeprefix("[").removesuffix("]")
 
 
-def _addresses_of(host: str) -> Iterable[IPAddress]:
+def _addresses_of(host: str) -> Iterator[IPAddress]:
     """Every address of one of our own services: found as its client finds it, with the system's resolver."""
     bare = _bare(host)
     try:
-        return [ip_address(bare)]
-    except ValueError:
-        pass
-    try:
-        return [ip_address(text) for text in (LOOPBACK if is_localhost(bare) else ask_system(bare))]
+        texts = LOOPBACK if is_localhost(bare) else (bare,) if ":" in bare else ask_system(bare)
     except UpstreamUnreachable:
-        return []  # it is still refused by its name
+        return  # it is still refused by its name
+    for address in map(ip_address, texts):
+        yield from (address, *embedded(address))
 
 
 def _is_this_machine(address: IPAddress) -> bool:

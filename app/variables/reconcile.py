@@ -114,7 +114,12 @@ def _settle(
 
 def _digest(row: VariableRow, hosts: Sequence[str], places: Sequence[str]) -> str:
     return binding(
-        workspace=row.workspace, secret_id=row.id, name=row.name, visibility=str(row.visibility), hosts=hosts, places=places
+        workspace=row.workspace,
+        secret_id=row.id,
+        name=row.name,
+        visibility=str(row.visibility),
+        hosts=hosts,
+        places=places,
     )
 
 

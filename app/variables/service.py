@@ -169,7 +169,11 @@ def check_value(value: SecretValue, visibility: Visibility, limits: Limits) -> N
     if value.size > GREATEST_BYTES:
         told = "A value has at most 64 KiB."
         raise TooLong(told, errors={"value": [told]})
-    if visibility == "restricted" and 0 < limits.restricted_min_guesses and value.guesses() < limits.restricted_min_guesses:
+    if (
+        visibility == "restricted"
+        and 0 < limits.restricted_min_guesses
+        and value.guesses() < limits.restricted_min_guesses
+    ):
         told = "A restricted value must be hard to guess; this one is not. Use the random token that the other side gave you."
         raise TooGuessable(told, errors={"value": [told]})
 
@@ -182,7 +186,9 @@ def _hosts(texts: Sequence[str] | None, visibility: Visibility) -> tuple[str, ..
 
 
 def _places(texts: Sequence[str] | None, visibility: Visibility) -> tuple[str, ...]:
-    return normalise_places(DEFAULT_PLACES[visibility] if texts is None else texts, named_headers_only=visibility == "restricted")
+    return normalise_places(
+        DEFAULT_PLACES[visibility] if texts is None else texts, named_headers_only=visibility == "restricted"
+    )
 
 
 def _insert_pending(
@@ -224,9 +230,7 @@ def _insert_pending(
     return row, _address(row, engine)
 
 
-def _take_back(
-    row: VariableRow, address: SecretAddress, *, access: Access, sessions: Sessions, vault: Vault
-) -> None:
+def _take_back(row: VariableRow, address: SecretAddress, *, access: Access, sessions: Sessions, vault: Vault) -> None:
     # Where Vault can't be asked now, the row stays pending, which nobody can use, and reconcile takes it back.
     with suppress(VaultError):
         vault.delete(address, role=_person(access))
@@ -250,7 +254,9 @@ def list_secrets(
     require(access, Permission.SECRET_READ)
     query = _of_workspace(access).where(VariableRow.kind == "secret").order_by(VariableRow.name).limit(limit)
     if q:
-        query = query.where(or_(*(column.icontains(q, autoescape=True) for column in (VariableRow.name, VariableRow.description))))
+        query = query.where(
+            or_(*(column.icontains(q, autoescape=True) for column in (VariableRow.name, VariableRow.description)))
+        )
     if after is not None:
         query = query.where(VariableRow.name > after)
     with sessions.read() as session:
@@ -362,7 +368,9 @@ def update_secret(
             _plan_rules(row, changes, limits)
             row.unfinished, row.touched_at = row.next_hosts is not None or changes.value is not UNSET, clock()
             address = _address(row, settings_of(row.workspace, session).engine)
-        deed.detail["changed"] = sorted(field for field in SecretChanges.__slots__ if getattr(changes, field) is not UNSET)
+        deed.detail["changed"] = sorted(
+            field for field in SecretChanges.__slots__ if getattr(changes, field) is not UNSET
+        )
         version = _bring_to_vault(row, address, changes, access=access, vault=vault)
         with sessions.begin() as session:
             row = _held(session, row.id, state="active")
@@ -378,7 +386,9 @@ def update_secret(
 def _plan_rules(row: VariableRow, changes: SecretChanges, limits: Limits) -> None:
     visibility = cast(Visibility, row.visibility)
     hosts = row.allowed_hosts if changes.allowed_hosts is UNSET else list(_hosts(changes.allowed_hosts, visibility))
-    places = row.allowed_places if changes.allowed_places is UNSET else list(_places(changes.allowed_places, visibility))
+    places = (
+        row.allowed_places if changes.allowed_places is UNSET else list(_places(changes.allowed_places, visibility))
+    )
     if changes.value is not UNSET:
         check_value(changes.value, visibility, limits)
     elif widens(row, hosts, places):
@@ -406,7 +416,9 @@ def _bring_to_vault(
     try:
         written = vault.write_value(address, changes.value, cas=row.version, role=role)
     except WriteConflict:
-        raise PreconditionFailed("Somebody else stored a new value at the same moment; read the secret again.") from None
+        raise PreconditionFailed(
+            "Somebody else stored a new value at the same moment; read the secret again."
+        ) from None
     if row.next_hosts is not None and row.next_places is not None and widens(row, row.next_hosts, row.next_places):
         vault.destroy_versions(address, older_versions(written.version), role=role)
     return written.version
@@ -462,14 +474,18 @@ def _require_unused(row: VariableRow, force: bool, session: Session) -> None:
 # --- for the call pipeline, and for blocks ----------------------------------------------------------------------------
 
 
-def usable_secrets(names: Iterable[str], *, access: Access, session: Session, now: datetime) -> Mapping[str, UsableSecret]:
+def usable_secrets(
+    names: Iterable[str], *, access: Access, session: Session, now: datetime
+) -> Mapping[str, UsableSecret]:
     """Look up the secrets that a call names, in one query; what isn't there, or isn't active, isn't in the answer."""
     wanted = sorted(set(names))
     if not wanted:
         return {}
     engine = settings_of(str(access.workspace), session).engine
     rows = session.scalars(
-        _of_workspace(access).where(VariableRow.kind == "secret", VariableRow.name.in_(wanted), VariableRow.state == "active")
+        _of_workspace(access).where(
+            VariableRow.kind == "secret", VariableRow.name.in_(wanted), VariableRow.state == "active"
+        )
     )
     return {row.name: _usable(row, _address(row, engine), now=now) for row in rows}
 
@@ -522,7 +538,12 @@ def _address(row: VariableRow, engine: Engine) -> SecretAddress:
 
 def _binding(row: VariableRow, hosts: Sequence[str], places: Sequence[str]) -> str:
     return binding(
-        workspace=row.workspace, secret_id=row.id, name=row.name, visibility=str(row.visibility), hosts=hosts, places=places
+        workspace=row.workspace,
+        secret_id=row.id,
+        name=row.name,
+        visibility=str(row.visibility),
+        hosts=hosts,
+        places=places,
     )
 
 
@@ -566,7 +587,9 @@ def _held(session: Session, secret_id: str, *, state: str) -> VariableRow:
 
 def _require_active(row: VariableRow) -> None:
     if row.state != "active":
-        raise Conflict(f"{row.name} is {row.state}; it can't be used or changed until that is finished.", retry_after=60)
+        raise Conflict(
+            f"{row.name} is {row.state}; it can't be used or changed until that is finished.", retry_after=60
+        )
 
 
 def _require_settled(row: VariableRow) -> None:

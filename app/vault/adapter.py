@@ -97,7 +97,7 @@ class Line:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ServiceError("VAULT_ADDR is no http or https address.")
         self._prefix = parts.path.rstrip("/")
-        self._headers = {"X-Vault-Request": "true", "User-Agent": "strongroom", "Accept": "application/json"}
+        self._headers = {"X-Vault-Request": "true", "User-Agent": "strongroom", "Content-Type": "application/json"}
         if server.namespace:
             self._headers["X-Vault-Namespace"] = server.namespace
         timeout = urllib3.Timeout(connect=server.connect_timeout, read=server.read_timeout)
@@ -128,6 +128,7 @@ class Line:
         token: str | None = None,
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
         repeat: bool,
     ) -> Answer:
         """Send a request to ``/v1/<path>`` and return the answer, whatever Vault thinks of the request itself.
@@ -143,7 +144,7 @@ class Line:
         problem: VaultUnavailable
         for pause in (*_PAUSES, None):
             try:
-                answer = self.once(method, path, token=token, body=body, query=query)
+                answer = self.once(method, path, token=token, body=body, query=query, headers=headers)
             except Unanswered as cut:
                 problem = cut
                 again = repeat and not isinstance(cut, _TimedOut)
@@ -172,6 +173,7 @@ class Line:
         token: str | None = None,
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send a request a single time and return the answer, whatever its status.
 
@@ -179,18 +181,20 @@ class Line:
             VaultUnavailable: where it was never sent.
             Unanswered: where it was sent, and no answer came.
         """
-        headers = self._headers if token is None else self._headers | {"X-Vault-Token": token}
-        content = None
-        if body is not None:
-            content = orjson.dumps(body)
-            headers = headers | {"Content-Type": "application/json"}
+        sent = self._headers | ({"X-Vault-Token": token} if token else {}) | dict(headers or {})
         url = f"{self._prefix}/v1/{path}"
         if query:
             url += "?" + urlencode(query)
         problem: VaultUnavailable
         try:
             response = self._pool.urlopen(
-                method, url, body=content, headers=headers, retries=False, redirect=False, assert_same_host=False
+                method,
+                url,
+                body=None if body is None else orjson.dumps(body),
+                headers=sent,
+                retries=False,
+                redirect=False,
+                assert_same_host=False,
             )
             return Answer(response.status, _document(response.data), _clock(response.headers.get("Date")))
         except ReadTimeoutError:

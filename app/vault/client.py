@@ -32,7 +32,8 @@ from app.vault.adapter import RETRY_AFTER, HvacAdapter, Line, Unanswered, unavai
 from app.vault.keys import load_signing_key
 from app.vault.options import VaultOptions
 from app.vault.paths import RECORD_KEY, VISIBILITIES, checked_workspace, entry, folder, key_name
-from app.vault.tokens import SERVICE, SERVICE_ROLES, Tokens
+from app.vault.roles import SERVICE, SERVICE_ROLES
+from app.vault.tokens import Tokens
 
 VERSIONS_KEPT: Final = 10
 KEY_TYPE: Final = "aes256-gcm96"

@@ -14,11 +14,8 @@ from typing import Final
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
-AUDIENCE: Final = "vault"
-ALGORITHM: Final = "ES256"
-SERVICE: Final = "_service"
-"""The workspace claim of ``record`` and ``health``, which belong to none; it can't be a workspace's name."""
-SERVICE_ROLES: Final = ("record", "health")
+from app.vault.roles import ALGORITHM, AUDIENCE
+
 JWT_SECONDS: Final = 60
 SPARE_SECONDS: Final = 30.0
 """A token is given up this long before Vault ends it, so that a request under way never meets its end."""

@@ -43,4 +43,3 @@ def guard_api(app: Flask, gate: Gate) -> None:
 def _bearer() -> str | None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
-

@@ -21,8 +21,16 @@ LIMIT_GREATEST: Final = 200
 class PageQuery(Input):
     """``limit`` and ``cursor``, which every list takes."""
 
-    limit = fields.Integer(load_default=LIMIT_DEFAULT, validate=validate.Range(1, LIMIT_GREATEST), metadata={"description": "How many at most."})
-    cursor = fields.String(load_default=None, validate=validate.Length(1, 1024), metadata={"description": "`next_cursor` of the page before."})
+    limit = fields.Integer(
+        load_default=LIMIT_DEFAULT,
+        validate=validate.Range(1, LIMIT_GREATEST),
+        metadata={"description": "How many at most."},
+    )
+    cursor = fields.String(
+        load_default=None,
+        validate=validate.Length(1, 1024),
+        metadata={"description": "`next_cursor` of the page before."},
+    )
 
 
 def page(rows: Sequence[T], limit: int, list_name: str, position: Callable[[T], object]) -> dict[str, Any]:
@@ -46,5 +54,7 @@ def position(text: str | None, list_name: str, kind: type[T]) -> T | None:
     except (ValueError, binascii.Error, TypeError, RecursionError):
         name, where = None, None
     if name != list_name or not isinstance(where, kind):
-        raise ValidationFailed("The cursor doesn't belong to this list.", errors={"cursor": ["Is no cursor of this list."]})
+        raise ValidationFailed(
+            "The cursor doesn't belong to this list.", errors={"cursor": ["Is no cursor of this list."]}
+        )
     return where

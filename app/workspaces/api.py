@@ -38,9 +38,7 @@ class Me(MethodView):
     @blueprint.response(200, MeSchema)
     def get(self) -> object:
         principal = context.principal()
-        standings = service.standings(
-            principal, request_id=context.request_id(), sessions=context.resources().sessions
-        )
+        standings = service.standings(principal, request_id=context.request_id(), sessions=context.resources().sessions)
         return {"actor": principal.actor, "workspaces": standings}
 
 

@@ -22,7 +22,9 @@ class WorkspaceBody(Input):
     into = NewWorkspace
 
     name = fields.String(required=True, validate=_NAME, metadata={"example": "acme"})
-    title = PlainText(load_default=None, allow_none=True, validate=validate.Length(1, 128), metadata={"example": "Acme"})
+    title = PlainText(
+        load_default=None, allow_none=True, validate=validate.Length(1, 128), metadata={"example": "Acme"}
+    )
     engine = fields.String(load_default="kv", validate=validate.OneOf(["kv", "transit"]))
     refuse_expired = fields.Boolean(load_default=False, **_STRICT)
     owner = PlainText(load_default=None, allow_none=True, metadata={"example": "ada@example.com"})

@@ -171,7 +171,8 @@ def _first_owner(new: NewWorkspace, principal: Principal) -> str:
     owner = new.owner or principal.user
     if owner is None:
         raise ValidationFailed(
-            "A workspace needs an owner: name one, or act for one.", errors={"owner": ["Missing data for required field."]}
+            "A workspace needs an owner: name one, or act for one.",
+            errors={"owner": ["Missing data for required field."]},
         )
     check_user_id(owner)
     return owner
@@ -197,7 +198,11 @@ def _insert_workspace(new: NewWorkspace, owner: str, by: str, *, sessions: Sessi
             know_user(session, owner, now=now)
             session.add(row)
             session.flush()
-            session.add(MemberRow(workspace=new.name, user_id=owner, role=Role.OWNER.value, revision=1, added_at=now, added_by=by))
+            session.add(
+                MemberRow(
+                    workspace=new.name, user_id=owner, role=Role.OWNER.value, revision=1, added_at=now, added_by=by
+                )
+            )
     except IntegrityError:
         raise NameTaken(f"The name {new.name} was given before; a workspace's name is given once.") from None
     return row
@@ -280,7 +285,13 @@ def update_workspace(
 
 
 def delete_workspace(
-    *, confirm: str | None, revision: int | None = None, access: Access, sessions: Sessions, clock: Clock, purges: Sequence[Purge]
+    *,
+    confirm: str | None,
+    revision: int | None = None,
+    access: Access,
+    sessions: Sessions,
+    clock: Clock,
+    purges: Sequence[Purge],
 ) -> None:
     """Delete a workspace with all that is in it; its record stays.
 
@@ -354,7 +365,12 @@ def put_member(
         existing = session.get(MemberRow, (access.workspace, user))
     action = "member.change" if existing else "member.add"
     with recorded(
-        sessions=sessions, clock=clock, access=access, action=action, target=Target("member", user[:128], user[:128]), intent=False
+        sessions=sessions,
+        clock=clock,
+        access=access,
+        action=action,
+        target=Target("member", user[:128], user[:128]),
+        intent=False,
     ) as deed:
         _require_over(access, existing.role if existing else None, role)
         check_user_id(user)
@@ -413,7 +429,9 @@ def remove_member(
 def _require_over(access: Access, role_now: str | None, role_then: Role | None) -> None:
     require(access, Permission.MEMBER_MANAGE)
     if role_then is not None and role_then not in MEMBER_ROLES:
-        raise ValidationFailed("A member is owner, admin or editor.", errors={"role": ["One of: owner, admin, editor."]})
+        raise ValidationFailed(
+            "A member is owner, admin or editor.", errors={"role": ["One of: owner, admin, editor."]}
+        )
     if Role.OWNER.value in (role_now, role_then):
         require(access, Permission.MEMBER_MANAGE_OWNERS)
 
@@ -447,7 +465,12 @@ def require_confirmation(confirm: str | None, name: str) -> None:
 
 
 def _recorded(
-    access: Access, action: Literal["workspace.update", "workspace.delete"], *, clock: Clock, sessions: Sessions, intent: bool = False
+    access: Access,
+    action: Literal["workspace.update", "workspace.delete"],
+    *,
+    clock: Clock,
+    sessions: Sessions,
+    intent: bool = False,
 ) -> AbstractContextManager[Deed]:
     target = Target("workspace", access.workspace, access.workspace)
     return recorded(sessions=sessions, clock=clock, access=access, action=action, target=target, intent=intent)

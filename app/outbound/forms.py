@@ -1,0 +1,154 @@
+"""The forms in which a value may come back. Pure.
+
+All of them are looked for on their own. What is nested deeper than one escape around base64 (hex in base64, JSON
+escapes in a URL's, base64 with line breaks) is out of reach.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from typing import Final
+
+from app.outbound.escapes import encoded
+from app.outbound.spelled import Anchor, Spelled
+from app.outbound.walk import Pattern
+from app.outbound.window import Form, Place, Span, Window
+
+_RUN: Final = re.compile(rb"[0-9A-Za-z]+")
+_DIGITS: Final = re.compile(rb"[0-9]+")
+_LOOK: Final = 384  # bytes of a form among which its anchor is chosen
+_ANCHOR: Final = 32
+_SHORT_ANCHOR: Final = 8
+_ALNUM: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_DIGIT_VALUES: Final = {digit: value for value, digit in enumerate(_ALNUM + b"+/")}
+_DIGITS_FOR: Final = tuple(bytes({plain, url}) for plain, url in zip(_ALNUM + b"+/", _ALNUM + b"-_", strict=True))
+
+
+def forms_of(text: str) -> list[Form]:
+    """Make every form of a value; what is costly in it waits until a body seems to hold the value."""
+    utf8 = encoded(text, "utf-8")
+    latin1 = encoded(text, "latin-1")
+    found: list[Form] = []
+    for raw, encoding in ((utf8, "utf-8"), (latin1, "latin-1")):
+        if encoding == "utf-8" or (len(latin1) == len(text) and latin1 != utf8):
+            found += [spelled_value(text, encoding), *(spelled_base64(raw, shift) for shift in range(3)), Hex(raw)]
+    found += [Wide(text, f"utf-{8 * unit}-{order}", unit) for unit in (2, 4) for order in ("le", "be")]
+    return found
+
+
+def spelled_value(text: str, encoding: str) -> Spelled:
+    """Make the form of a value in which each character is plain, or escaped as in JSON, HTML or a URL."""
+    raw = encoded(text, encoding)
+    first, last = _longest(_RUN, raw[:_LOOK])
+    alnum = last - first >= min(6, len(raw))
+    if alnum:
+        chars = raw[first:last].decode() + raw[last : last + 4].decode(encoding, "ignore")[:1]
+    else:
+        chars = text[: _SHORT_ANCHOR + 1]
+        first, last = 0, len(encoded(text[:_SHORT_ANCHOR], encoding))
+    size = last - first if alnum else len(text[:_SHORT_ANCHOR])
+    escaped = tuple((chars[i], chars[i + 1 : i + 2]) for i in range(size))
+    anchor = Anchor(first, (raw[first:last],), escaped, alnum)
+
+    def pattern() -> Pattern:
+        return Pattern(raw, tuple(raw[i : i + 1] for i in range(len(raw))), encoding)
+
+    return Spelled(len(raw), anchor, encoding, pattern)
+
+
+def spelled_base64(raw: bytes, shift: int) -> Spelled:
+    """Make the form in base64 or base64url of a value which ``shift`` bytes stand before in its group of three.
+
+    The first and the last character may carry bits of the neighbours; those of the value's bits are checked.
+    """
+    total = shift + len(raw)
+    size = -(-8 * total // 6) - shift
+    settled = 8 * total // 6 - shift  # before it, all bits are the value's
+    head = b64encode(bytes(shift) + raw[: _LOOK - shift])[shift : shift + settled]
+    first, last = _longest(_RUN, head, bool(shift))
+    if last - first < 4:
+        first, last = int(bool(shift)), min(settled, int(bool(shift)) + _SHORT_ANCHOR)
+    plain = {head[first:last], head[first:last].translate(bytes.maketrans(b"+/", b"-_"))}
+    special = "".join(sorted({chr(char) for way in plain for char in way} & set("+/-_")))
+    anchor = Anchor(first, tuple(sorted(plain)), tuple((char, "") for char in special))
+
+    def pattern() -> Pattern:
+        digits = b64encode(bytes(shift) + raw + bytes(-total % 3))[shift : shift + size]
+        accepted = [_DIGITS_FOR[_DIGIT_VALUES[digit]] for digit in digits]
+        if shift:
+            accepted[0] = _sharing(digits[0], 0b1111 if shift == 1 else 0b11)
+        if size > settled:
+            accepted[-1] = _sharing(digits[-1], 0b110000 if total % 3 == 1 else 0b111100)
+        return Pattern(digits, tuple(accepted), "utf-8")
+
+    return Spelled(size, anchor, "utf-8", pattern, padding=-total % 3)
+
+
+def _longest(runs: re.Pattern[bytes], text: bytes, start: int = 0) -> tuple[int, int]:
+    spans = (run.span() for run in runs.finditer(text, start))
+    first, last = max(spans, key=lambda span: span[1] - span[0], default=(0, 0))
+    return first, min(last, first + _ANCHOR)
+
+
+def _sharing(digit: int, bits: int) -> bytes:
+    value = _DIGIT_VALUES[digit] & bits
+    return b"".join(digits for other, digits in enumerate(_DIGITS_FOR) if other & bits == value)
+
+
+class Hex:
+    """Two hexadecimal digits a byte, in any mixture of cases."""
+
+    encoding = "utf-8"
+
+    def __init__(self, raw: bytes) -> None:
+        self._needle = raw.hex().encode()
+        first, last = _longest(_DIGITS, self._needle[:_LOOK])
+        self._anchor = self._needle[first:last]
+        self.hold = len(self._needle)
+
+    def search(self, window: Window, place: Place) -> list[Span]:
+        """See ``Form``. The longest run of digits, which have no case, tells most bodies apart."""
+        found: list[Span] = []
+        if len(self._anchor) < 4 or window.data.find(self._anchor, place.resume) >= 0:
+            while (at := window.lowered.find(self._needle, place.resume)) >= 0:
+                place.resume = at + len(self._needle)
+                found.append((at, place.resume))
+        place.resume = max(place.resume, len(window.data) - len(self._needle) + 1)
+        return found
+
+
+class Wide:
+    """UTF-16 or UTF-32 in one byte order; ``unit`` is 2 or 4 bytes.
+
+    Where all high bytes are alike (zero, in Western text), both orders are the same bytes but for the first or the
+    last: the one that starts at a multiple of the unit is meant then. The marker is put in the same encoding, so that
+    the text around it stays readable.
+    """
+
+    def __init__(self, text: str, encoding: str, unit: int) -> None:
+        little = encoding.endswith("le")
+        self.encoding = encoding
+        self._needle = encoded(text, encoding)
+        self._other = encoded(text, encoding[:-2] + ("be" if little else "le"))
+        self._ahead = 1 - unit if little else unit - 1
+        self._unit = unit
+        self.hold = len(self._needle) + unit
+
+    def search(self, window: Window, place: Place) -> list[Span]:
+        """See ``Form``."""
+        found: list[Span] = []
+        settled = len(window.data) if window.final else len(window.data) - self.hold + 1
+        if window.has_nul or b"\0" not in self._needle:
+            while 0 <= (at := window.data.find(self._needle, place.resume)) < settled:
+                if self._is_meant(window.data, at):
+                    place.resume = at + len(self._needle)
+                    found.append((at, place.resume))
+                else:
+                    place.resume = at + 1
+        place.resume = max(place.resume, settled)
+        return found
+
+    def _is_meant(self, data: bytes, at: int) -> bool:
+        other = at + self._ahead
+        return at % self._unit == 0 or other % self._unit != 0 or other < 0 or not data.startswith(self._other, other)

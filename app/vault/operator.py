@@ -1,0 +1,81 @@
+"""An operator's door to Vault: what ``policies`` needs to read, change and try Vault's own configuration.
+
+It goes by Vault's paths, since they are its subject. It holds an operator's token and never a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal
+
+from app.kernel.errors import VaultRefused
+from app.vault.adapter import RETRY_AFTER, Answer, Line, unavailable
+from app.vault.options import Server
+
+Verb = Literal["GET", "LIST", "POST", "PATCH", "DELETE"]
+
+
+class VaultOperator:
+    """Vault, for an operator's commands. Use it as a context manager, or ``close`` it."""
+
+    def __init__(self, server: Server, token: str) -> None:
+        self._line = Line(server)
+        self._token = token
+
+    def __enter__(self) -> VaultOperator:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._line.close()
+
+    def read(self, path: str) -> Mapping[str, Any] | None:
+        """Return the ``data`` at a path, or None where there is nothing.
+
+        Raises:
+            VaultRefused, VaultUnavailable: where the token doesn't reach so far, or Vault can't.
+        """
+        answer = self._asked("GET", path)
+        return None if answer is None else answer.data
+
+    def names(self, path: str) -> Sequence[str]:
+        """List what is under a path, sorted. Raises as ``read`` does."""
+        answer = self._asked("LIST", path)
+        return [] if answer is None else sorted(answer.data["keys"])
+
+    def write(self, path: str, body: Mapping[str, Any]) -> None:
+        """Write to a path; every write that is made here may be made twice. Raises as ``read`` does."""
+        if self._asked("POST", path, body) is None:
+            raise unavailable(f"Vault knows no path {path}.")
+
+    def delete(self, path: str) -> None:
+        """Delete what is at a path; nothing happens where there is nothing. Raises as ``read`` does."""
+        self._asked("DELETE", path)
+
+    def log_in(self, mount: str, role: str, jwt: str) -> str | None:
+        """Return the token that a login buys, or None where Vault refuses it."""
+        answer = self._line.ask("POST", f"auth/{mount}/login", body={"role": role, "jwt": jwt}, repeat=True)
+        return answer.document["auth"]["client_token"] if answer.status == 200 else None
+
+    def attempt(self, verb: Verb, path: str, token: str, body: Mapping[str, Any] | None = None) -> int:
+        """Try something with another token, and return the HTTP status."""
+        headers = {"Content-Type": "application/merge-patch+json"} if verb == "PATCH" else None
+        return self._line.ask(verb, path, token=token, body=body, headers=headers, repeat=True).status
+
+    def _asked(self, verb: Verb, path: str, body: Mapping[str, Any] | None = None) -> Answer | None:
+        answer = self._line.ask(verb, path, token=self._token, body=body, repeat=True)
+        if answer.status == 404:
+            return None
+        if answer.status == 403:
+            raise VaultRefused(
+                f"Vault refused the operator's token: it may not {verb} {path}."
+                " vault-policies/operator.hcl has what is needed.",
+                retry_after=RETRY_AFTER,
+            )
+        if answer.status >= 400:
+            raise unavailable(f"Vault didn't accept {verb} {path} ({answer.status}).")
+        return answer

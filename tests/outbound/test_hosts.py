@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import pytest
+
+from app.kernel.errors import AllowedHostsTooWide, ValidationFailed
+from app.outbound import Origin
+from app.outbound.hosts import HostPattern, is_canonical, matches, normalise_patterns, parse_pattern
+
+
+def https(host: str, port: int = 443) -> Origin:
+    return Origin("https", host, port)
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("*", "*"),
+        ("api.example.com", "api.example.com"),
+        ("API.Example.COM", "api.example.com"),
+        ("api.example.com.", "api.example.com"),
+        ("api.example.com:8443", "api.example.com:8443"),
+        ("localhost", "localhost"),
+        ("localhost:9443", "localhost:9443"),
+        ("*.example.com", "*.example.com"),
+        ("*.Example.com:8443", "*.example.com:8443"),
+        ("*.acme.github.io", "*.acme.github.io"),
+        ("*.city.kobe.jp", "*.city.kobe.jp"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("127.0.0.1:9443", "127.0.0.1:9443"),
+        ("[::1]", "[::1]"),
+        ("[::1]:9443", "[::1]:9443"),
+        ("[2A00::1]:9443", "[2a00::1]:9443"),
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("BÜCHER.example", "xn--bcher-kva.example"),
+        ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+        ("*.bücher.example", "*.xn--bcher-kva.example"),
+        ("co.uk", "co.uk"),
+        ("_acme.example.com", "_acme.example.com"),
+    ],
+)
+def test_a_pattern_has_one_canonical_form(text: str, canonical: str) -> None:
+    assert str(parse_pattern(text)) == canonical
+    assert parse_pattern(canonical) == parse_pattern(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "*.com",
+        "*.uk",
+        "*.co.uk",
+        "*.CO.UK",
+        "*.co.uk.",
+        "*.co.uk:8443",
+        "*.github.io",
+        "*.s3.amazonaws.com",
+        "*.herokuapp.com",
+        "*.blogspot.com",
+        "*.kobe.jp",
+        "*.internal",
+        "*.localhost",
+        "*.no-such-top-level-name",
+        "*.香港",
+        "*.公司.cn",
+        "*.xn--55qx5d.cn",
+    ],
+)
+def test_a_wildcard_over_a_public_suffix_is_too_wide(text: str) -> None:
+    with pytest.raises(AllowedHostsTooWide) as refusal:
+        parse_pattern(text)
+    assert refusal.value.errors is not None
+    assert "allowed_hosts" in refusal.value.errors
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        ".",
+        "..",
+        "*.",
+        "**",
+        "*:443",
+        "*.*",
+        "*.*.example.com",
+        "a.*.example.com",
+        "a*.example.com",
+        "*example.com",
+        "*.127.0.0.1",
+        "*.[::1]",
+        "*.0x7f.1",
+        "https://api.example.com",
+        "api.example.com/",
+        "api.example.com/v2",
+        "api.example.com?x",
+        "user@api.example.com",
+        "api.example.com:",
+        "api.example.com:0",
+        "api.example.com:00443",
+        "api.example.com:65536",
+        "api.example.com:99999999999999999999",
+        "api.example.com:https",
+        "api.example.com:+443",
+        "api.example.com:４４３",
+        "api.example.com:443:443",
+        "api..example.com",
+        ".example.com",
+        "api.example.com..",
+        "-api.example.com",
+        "api-.example.com",
+        "api example.com",
+        "api.example.com\n",
+        "\tapi.example.com",
+        "api.example.com\x00",
+        "{{host}}",
+        "{{host}}.example.com",
+        "%61pi.example.com",
+        "a" * 64 + ".example.com",
+        ".".join(["a" * 60] * 5),
+        "::1",
+        "::1:9443",
+        "[::1",
+        "::1]",
+        "[]",
+        "[127.0.0.1]",
+        "[::ffff:127.0.0.1]",
+        "[0:0:0:0:0:0:0:1]",
+        "[::0001]",
+        "[fe80::1%25eth0]",
+        "[fe80::1%eth0]",
+        "[v1.fe80::a]",
+        "127.1",
+        "127.0.0.01",
+        "0177.0.0.1",
+        "0x7f.0.0.1",
+        "2130706433",
+        "127.0.0.1.",
+        "1.2.3.4.5",
+        "256.0.0.1",
+        "１２７.０.０.１",
+        "127。0。0。1",
+        "ｅxample.com",
+        "①.example.com",
+        "☃.example",
+        "\ud800.example",
+    ],
+)
+def test_what_is_no_host_pattern_is_refused_with_a_sentence(text: str) -> None:
+    with pytest.raises(ValidationFailed) as refusal:
+        parse_pattern(text)
+    assert refusal.value.detail.endswith(".")
+    assert refusal.value.errors == {"allowed_hosts": [refusal.value.detail]}
+
+
+def test_patterns_are_kept_once_each_and_sorted() -> None:
+    texts = ["b.example.com", "A.example.com", "a.example.com.", "*", "b.example.com:443"]
+    expected = ("*", "a.example.com", "b.example.com", "b.example.com:443")
+    assert normalise_patterns(texts, wildcard_allowed=True) == expected
+
+
+def test_any_host_is_too_wide_where_it_is_not_allowed() -> None:
+    with pytest.raises(AllowedHostsTooWide):
+        normalise_patterns(["api.example.com", "*"], wildcard_allowed=False)
+    assert normalise_patterns(["*.example.com"], wildcard_allowed=False) == ("*.example.com",)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "origin"),
+    [
+        ("api.example.com", https("api.example.com")),
+        ("api.example.com", Origin("http", "api.example.com", 80)),
+        ("api.example.com:8443", https("api.example.com", 8443)),
+        ("api.example.com:443", https("api.example.com")),
+        ("api.example.com:443", Origin("http", "api.example.com", 443)),
+        ("*.example.com", https("api.example.com")),
+        ("*.example.com:8443", https("api.example.com", 8443)),
+        ("127.0.0.1:9443", https("127.0.0.1", 9443)),
+        ("[::1]:9443", https("::1", 9443)),
+        ("localhost:9443", https("localhost", 9443)),
+        ("bücher.example", https("xn--bcher-kva.example")),
+        ("*", https("anything.example", 8443)),
+    ],
+)
+def test_a_pattern_matches_the_origins_it_names(pattern: str, origin: Origin) -> None:
+    assert matches(["other.example.com", pattern], origin, any_host=True)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "origin"),
+    [
+        ("api.example.com", https("api.example.com", 8443)),
+        ("api.example.com", Origin("http", "api.example.com", 443)),
+        ("api.example.com", https("xapi.example.com")),
+        ("api.example.com", https("api.example.com.evil.example")),
+        ("api.example.com", https("example.com")),
+        ("api.example.com:8443", https("api.example.com")),
+        ("*.example.com", https("example.com")),
+        ("*.example.com", https("a.b.example.com")),
+        ("*.example.com", https("xexample.com")),
+        ("*.example.com", https("api.example.com", 8443)),
+        ("*.example.com", https("api.example.com.evil.example")),
+        ("127.0.0.1:9443", https("127.0.0.1")),
+        ("127.0.0.1:9443", https("localhost", 9443)),
+        ("[::1]:9443", https("::1")),
+        ("localhost:9443", https("127.0.0.1", 9443)),
+    ],
+)
+def test_a_pattern_matches_nothing_else(pattern: str, origin: Origin) -> None:
+    assert not matches([pattern], origin, any_host=True)
+
+
+def test_any_host_counts_only_where_the_caller_may_use_it() -> None:
+    assert matches(["*"], https("api.example.com"), any_host=True)
+    assert not matches(["*"], https("api.example.com"), any_host=False)
+    assert matches(["*", "api.example.com"], https("api.example.com"), any_host=False)
+
+
+def test_no_pattern_matches_nothing() -> None:
+    assert not matches([], https("api.example.com"), any_host=True)
+
+
+def test_a_stored_pattern_that_would_be_refused_today_matches_nothing() -> None:
+    assert not matches(["*.github.io", "no host"], https("evil.github.io"), any_host=True)
+
+
+def test_a_pattern_is_a_value() -> None:
+    assert parse_pattern("*.example.com:8443") == HostPattern("one_label", "example.com", 8443)
+
+
+@pytest.mark.parametrize("host", ["example.com", "a.b", "127.0.0.1", "::1", "2a00::1", "x7f.example", "1.2.3.4a"])
+def test_a_plain_host_is_canonical(host: str) -> None:
+    assert is_canonical(host)
+
+
+@pytest.mark.parametrize("host", ["127.1", "127.0.0.1.", "0x", "a.0x7f", "::0", "::ffff:1.2.3.4", "%61", "fe80::1%1"])
+def test_any_other_form_of_an_address_is_not_canonical(host: str) -> None:
+    assert not is_canonical(host)
