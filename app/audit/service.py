@@ -171,7 +171,7 @@ def _take_head(session: Session, chain: str) -> ChainHeadRow:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a list of events is narrowed to; moments are aware. ``folded`` leaves out an intent whose outcome is there."""
+    """What a list of events is narrowed to; moments are aware. ``folded`` leaves out intents whose outcome is there."""
 
     actor: str | None = None
     action: str | None = None
