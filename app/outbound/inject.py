@@ -1,0 +1,175 @@
+"""Putting values into a call's fields, each encoded for the place it goes to. Pure."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import quote, quote_plus
+
+from app.kernel.errors import ValueNotAllowedHere
+from app.kernel.secret import SecretValue
+from app.outbound import Call, Field, Filled, FormBody, JsonBody, MultipartBody, NoBody, Origin, Part, Preview, Slot, Text, TextBody
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_PATH_SAFE: Final = "/%:@!$&'()*+,;=~-._"
+# RFC 9110, section 5.5: visible characters, spaces and tabs; what is beyond ASCII goes as latin-1.
+_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_DOTS: Final = frozenset({".", ".."})
+
+Encode = Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A call with its values in it: lives from ``inject`` until it is sent, and is never shown."""
+
+    method: str
+    url: str = field(repr=False)
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    body: bytes | None = field(repr=False)
+
+
+def inject(call: Call, values: Mapping[str, SecretValue]) -> Prepared:
+    """Write a call out, with values.
+
+    Raises:
+        ValueNotAllowedHere: a value can't stand in its place; nothing was sent.
+    """
+    texts = {name: value.expose() for name, value in values.items()}
+    url, headers, body = _written(call, lambda name, encode: encode(texts[name]))
+    return Prepared(call.method, url, headers, body)
+
+
+def preview(call: Call) -> Preview:
+    """Write a call out, with ``[secret:NAME]`` in each value's place."""
+    url, headers, body = _written(call, lambda name, _encode: f"[secret:{name}]")
+    shown = None if body is None else body.decode("utf-8", "replace")
+    return Preview(call.method, url, headers, shown)
+
+
+Open = Callable[[str, Encode], str]
+
+
+def _written(call: Call, open_slot: Open) -> tuple[str, tuple[tuple[str, str], ...], bytes | None]:
+    body, content_type = _body(call, open_slot)
+    headers = [(name, _header(value, open_slot)) for name, value in call.headers]
+    if call.basic is not None:
+        headers.append(("Authorization", _basic(call.basic, open_slot)))
+    if content_type and not any(name.lower() == "content-type" for name, _ in headers):
+        headers.append(("Content-Type", content_type))
+    return base_url(call.origin) + _target(call, open_slot), tuple(headers), body
+
+
+def base_url(origin: Origin) -> str:
+    """Write an origin, its port only where it isn't the scheme's own."""
+    return f"{origin.scheme}://{authority(origin)}"
+
+
+def authority(origin: Origin) -> str:
+    """Write host and port as a Host header has them."""
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    return host if origin.port == _DEFAULT_PORTS[origin.scheme] else f"{host}:{origin.port}"
+
+
+def _target(call: Call, open_slot: Open) -> str:
+    path = _filled(call.path, open_slot, _percent, author=lambda text: quote(text, safe=_PATH_SAFE))
+    if any(segment in _DOTS for segment in path.split("/")) and not _authors_dots(call.path):
+        raise _not_here(call.path, "would change the path that was written")
+    query = [_filled(each, open_slot, _percent, author=lambda text: quote(text, safe=_PATH_SAFE + "?")) for each in call.url_query]
+    query += [f"{quote_plus(name)}={_filled(value, open_slot, quote_plus)}" for name, value in call.query]
+    return path + ("?" + "&".join(query) if query else "")
+
+
+def _authors_dots(path: Field) -> bool:
+    return all(isinstance(piece, Text) for piece in path.pieces)
+
+
+def _percent(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _header(value: Field, open_slot: Open) -> str:
+    text = _filled(value, open_slot, lambda text: text)
+    if not _HEADER_VALUE.fullmatch(text):
+        raise _not_here(value, "can't stand in a header: it has a line break, a control character or one beyond latin-1")
+    return text.strip(" \t")
+
+
+def _basic(pair: tuple[Field, Field], open_slot: Open) -> str:
+    user, password = (_filled(each, open_slot, lambda text: text) for each in pair)
+    if ":" in user:
+        raise _not_here(pair[0], "can't be a basic-auth user: it has a colon")
+    if re.search(r"[\x00-\x1f\x7f]", user + password):
+        raise _not_here(pair[1], "can't stand in basic auth: it has a control character")
+    if any(f"[secret:{each.secret}]" in text for each, text in zip(pair, (user, password), strict=True) if each.secret):
+        return f"Basic {user}:{password}"  # a preview: encoded, the markers couldn't be read
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _body(call: Call, open_slot: Open) -> tuple[bytes | None, str | None]:
+    body = call.body
+    if isinstance(body, NoBody):
+        return None, None
+    if isinstance(body, JsonBody):
+        return json.dumps(_json(body.content, open_slot), ensure_ascii=False).encode(), "application/json"
+    if isinstance(body, FormBody):
+        pairs = [f"{quote_plus(name)}={_filled(value, open_slot, quote_plus)}" for name, value in body.items]
+        return "&".join(pairs).encode(), "application/x-www-form-urlencoded"
+    if isinstance(body, TextBody):
+        return _filled(body.content, open_slot, lambda text: text).encode(), "text/plain; charset=utf-8"
+    return _multipart(body, open_slot)
+
+
+def _json(content: object, open_slot: Open) -> object:
+    if isinstance(content, Field):
+        return _filled(content, open_slot, lambda text: text)
+    if isinstance(content, Mapping):
+        return {name: _json(inner, open_slot) for name, inner in content.items()}
+    if isinstance(content, list | tuple):
+        return [_json(inner, open_slot) for inner in content]
+    return content
+
+
+def _multipart(body: MultipartBody, open_slot: Open) -> tuple[bytes, str]:
+    parts = [(part, _filled(part.content, open_slot, lambda text: text).encode()) for part in body.parts]
+    boundary = secrets.token_hex(16)
+    while any(boundary.encode() in content for _, content in parts):
+        boundary = secrets.token_hex(16)
+    lines = b"".join(f"--{boundary}\r\n{_part_head(part)}\r\n\r\n".encode() + content + b"\r\n" for part, content in parts)
+    return lines + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
+
+
+def _part_head(part: Part) -> str:
+    # WHATWG HTML, "multipart form data": quotes and line breaks in names are percent-encoded.
+    head = f'Content-Disposition: form-data; name="{_quoted(part.name)}"'
+    if part.filename is not None:
+        head += f'; filename="{_quoted(part.filename)}"'
+    return head + (f"\r\nContent-Type: {part.content_type}" if part.content_type else "")
+
+
+def _quoted(text: str) -> str:
+    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _filled(value: Field, open_slot: Open, encode: Encode, *, author: Encode | None = None) -> str:
+    written = author or encode
+    pieces = []
+    for piece in value.pieces:
+        if isinstance(piece, Slot):
+            pieces.append(open_slot(piece.secret, encode))
+        elif isinstance(piece, Filled):
+            pieces.append(encode(piece.text))
+        else:
+            pieces.append(written(piece.text))
+    return "".join(pieces)
+
+
+def _not_here(value: Field, why: str) -> ValueNotAllowedHere:
+    what = f"The value of {value.secret}" if value.secret else "What fills it"
+    sentence = f"{what} {why}."
+    return ValueNotAllowedHere(f"{value.label}: {sentence}", errors={value.label or "call": [sentence]})
