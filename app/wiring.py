@@ -14,7 +14,7 @@ from app.kernel.clock import system_clock
 from app.kernel.errors import VaultUnavailable
 from app.outbound import OutboundRules
 from app.outbound.client import OutboundClient
-from app.resources import Limits, Resources
+from app.resources import InFlight, Limits, Resources
 from app.settings import Settings
 from app.vault.client import VaultClient
 from app.vault.options import Mounts, Server, VaultOptions
@@ -34,9 +34,8 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
             vault=VaultClient(vault_options(settings)),
             outbound=OutboundClient(outbound_rules(settings)),
             clock=system_clock,
-            limits=Limits(
-                restricted_min_guesses=settings.restricted_min_guesses, calls_in_flight=settings.calls_in_flight
-            ),
+            limits=Limits(restricted_min_guesses=settings.restricted_min_guesses),
+            in_flight=InFlight(settings.calls_in_flight),
         )
     finally:
         sessions.close()
