@@ -179,18 +179,21 @@ def set_password(user_id: str, password: str, *, must_change: bool, sessions: Se
         return _as_user(row)
 
 
-def change_password(user_id: str, current: str, new: str, *, sessions: Sessions) -> User:
-    """Let a user who knows the current password set another, and sign them out everywhere else.
+def change_password(user_id: str, current: str | None, new: str, *, sessions: Sessions) -> User:
+    """Let a signed-in user set another password, and sign them out everywhere else.
+
+    ``current`` may be None only where the user came in with a one-time password, which this ends.
 
     Raises:
         ValidationFailed: the current password is wrong, or the new one is the same.
         TooShort: the new password has fewer than 12 characters.
     """
     with sessions.read() as session:
-        row = session.get(UserRow, user_id)
-    if not _password_matches(row.password_hash if row and row.password_hash else _NOBODYS_HASH, current):
+        row = session.get_one(UserRow, user_id)
+    now = row.password_hash or _NOBODYS_HASH
+    if not (current is None and row.must_change_password) and not _password_matches(now, current or ""):
         raise ValidationFailed("The current password is wrong.", errors={"current": ["Is wrong."]})
-    if new == current:
+    if _password_matches(now, new):
         raise ValidationFailed("The new password is the old one.", errors={"password": ["Choose another than now."]})
     return set_password(user_id, new, must_change=False, sessions=sessions)
 

@@ -1,0 +1,68 @@
+"""Refusals and failures as pages."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, current_app, request
+from flask_limiter.errors import RateLimitExceeded
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import HTTPException
+
+from app.kernel.errors import RecordUnavailable, StrongroomError, Unauthenticated
+from app.pages.forms import Typed
+from app.pages.frame import pages, show, to_sign_in
+from app.web.errors import STATUS, from_http, problem
+from app.web.limits import rate_limited
+
+
+def register_error_pages(app: Flask) -> None:
+    """Answer with a page where no route was found, but with the API's own shape under the API."""
+    for status in (404, 405, 413):
+        app.register_error_handler(status, _no_route)
+
+
+def _no_route(error: HTTPException) -> Response:
+    known = from_http(error)
+    return problem(known) if request.path.startswith("/api/") else error_page(known)
+
+
+def error_page(error: StrongroomError) -> Response:
+    """Return the page, or the piece for a dialog, that tells of an error; JSON only where a script asked."""
+    status = STATUS[error.code]
+    if request.headers.get("Accept") == "application/json":
+        return problem(error)
+    response = show("error.html", status, error=error, status=status)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+@pages.errorhandler(StrongroomError)
+def _known(error: StrongroomError) -> Response:
+    return to_sign_in() if isinstance(error, Unauthenticated) else error_page(error)
+
+
+@pages.errorhandler(CSRFError)
+def _stale(_error: CSRFError) -> Response:
+    return error_page(StalePage("This page was open for too long, or in another sign-in. Load it again and repeat."))
+
+
+class StalePage(StrongroomError):
+    """A form without the token of this session."""
+
+    code = "bad_request"
+    party = "caller"
+    title = "Page out of date"
+
+
+@pages.errorhandler(RateLimitExceeded)
+def _too_many(_error: RateLimitExceeded) -> Response:
+    error = rate_limited(current_app._get_current_object())  # type: ignore[attr-defined]
+    response = show("sign_in.html", 429, form=Typed.after(error, {"user": request.form.get("user", "")}))
+    response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+@pages.errorhandler(SQLAlchemyError)
+def _database(_error: SQLAlchemyError) -> Response:
+    return error_page(RecordUnavailable("The database doesn't answer at the moment; nothing was done.", retry_after=5))

@@ -1,0 +1,71 @@
+"""Forms: what was typed, read by the API's own schemas, and shown again with its faults; a secret's value never is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import request
+from marshmallow import Schema, ValidationError
+
+from app.kernel.errors import StrongroomError
+from app.web.errors import validation_failed
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A form's texts, the faults by field, and the sentence above it all."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    errors: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    problem: str | None = None
+
+    @classmethod
+    def after(cls, error: StrongroomError, values: Mapping[str, str] | None = None) -> Typed:
+        """Return the form as it is shown again after a refusal."""
+        errors: dict[str, list[str]] = {}
+        for name, told in (error.errors or {}).items():
+            errors.setdefault(name.partition(".")[0], []).extend(told)
+        return cls(values or {}, {name: list(dict.fromkeys(told)) for name, told in errors.items()}, error.detail)
+
+    def __getitem__(self, name: str) -> str:
+        return self.values.get(name, "")
+
+    def faults(self, name: str) -> Sequence[str]:
+        """Return what is wrong with a field."""
+        return self.errors.get(name, ())
+
+
+def typed(*, without: Sequence[str] = ()) -> dict[str, str]:
+    """Return the texts of the form that was sent, as browsers send them but with plain line breaks."""
+    return {
+        name: text.replace("\r\n", "\n")
+        for name, text in request.form.items()
+        if name not in without and name != "csrf_token"
+    }
+
+
+def read(schema: Schema, fields: Mapping[str, object]) -> Any:
+    """Read fields as the API would read the same ones. Raises ``ValidationFailed``."""
+    try:
+        return schema.load(dict(fields))
+    except ValidationError as error:
+        raise validation_failed(error) from None
+
+
+def lines(text: str) -> list[str]:
+    """Return the parts of a list that was typed with commas, spaces or line breaks between."""
+    return [part for part in re.split(r"[\s,]+", text) if part]
+
+
+def moment(text: str) -> str | None:
+    """Return a ``datetime-local`` field, which is in UTC here, as the API writes moments; None for an empty one."""
+    return f"{text}+00:00" if text else None
+
+
+def local(when: datetime | None) -> str:
+    """Return a moment as a ``datetime-local`` field holds it, in UTC."""
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M") if when else ""
