@@ -130,14 +130,19 @@ def _url_parameter(text: str) -> Template:
 def _header(pair: Pair) -> tuple[str, Template]:
     refuse_template(pair.name, "A header's name")
     if not is_token(pair.name):
-        raise HeaderNotAllowed(f"{pair.name[:64]!r} can't be a header's name.", errors={"headers": ["Is no header name."]})
+        raise HeaderNotAllowed(
+            f"{pair.name[:64]!r} can't be a header's name.", errors={"headers": ["Is no header name."]}
+        )
     if not can_be_set(pair.name):
         raise HeaderNotAllowed(
-            f"The header {pair.name} can't be set by a call.", errors={f"header {pair.name}": ["Can't be set by a call."]}
+            f"The header {pair.name} can't be set by a call.",
+            errors={f"header {pair.name}": ["Can't be set by a call."]},
         )
     label = f"header {pair.name}"
     if _NOT_IN_HEADERS.search(pair.value):
-        raise ValidationFailed("A header holds no line break and no NUL.", errors={label: ["Holds a line break or NUL."]})
+        raise ValidationFailed(
+            "A header holds no line break and no NUL.", errors={label: ["Holds a line break or NUL."]}
+        )
     return pair.name, parse_template(pair.value, label=label, place=header_place(pair.name))
 
 
@@ -220,7 +225,9 @@ def resolve(call: CallTemplate, variables: Mapping[str, str]) -> Call:
     """
     require_variables(call.fields, variables)
     headers = tuple((name, _safe(fill(value, variables))) for name, value in call.headers)
-    basic = None if call.basic is None else (_safe(fill(call.basic[0], variables)), _safe(fill(call.basic[1], variables)))
+    basic = (
+        None if call.basic is None else (_safe(fill(call.basic[0], variables)), _safe(fill(call.basic[1], variables)))
+    )
     return Call(
         method=cast(Method, call.written.method),
         origin=call.origin,
@@ -238,7 +245,11 @@ def resolve(call: CallTemplate, variables: Mapping[str, str]) -> Call:
 def _climbs_nowhere(path: Field) -> Field:
     """Refuse a path in which a variable makes a segment ``.`` or ``..``, which would lead elsewhere."""
     text = "".join(
-        piece.text.replace("/", "%2F") if isinstance(piece, Filled) else piece.text if isinstance(piece, Text) else "\x00"
+        piece.text.replace("/", "%2F")
+        if isinstance(piece, Filled)
+        else piece.text
+        if isinstance(piece, Text)
+        else "\x00"
         for piece in path.pieces
     )
     if any(isinstance(piece, Filled) for piece in path.pieces) and {".", ".."} & set(text.split("/")):

@@ -64,7 +64,9 @@ class CallBody(Input):
     """A call."""
 
     method = fields.String(load_default="GET", validate=validate.OneOf(METHODS), metadata={"example": "POST"})
-    url = PlainText(required=True, validate=validate.Length(1, 8192), metadata={"example": "https://api.example.com/v2/tickets"})
+    url = PlainText(
+        required=True, validate=validate.Length(1, 8192), metadata={"example": "https://api.example.com/v2/tickets"}
+    )
     headers = fields.List(fields.Nested(PairBody), load_default=list, validate=_MANY)
     query = fields.List(fields.Nested(PairBody), load_default=list, validate=_MANY)
     auth = fields.Nested(AuthBody, load_default=None, allow_none=True)
@@ -72,7 +74,10 @@ class CallBody(Input):
     variables = fields.Dict(keys=PlainText(), values=fields.String(), load_default=dict, validate=_MANY)
     timeout_seconds = fields.Float(load_default=10.0, validate=validate.Range(0, 60, min_inclusive=False))
     follow_redirects = fields.Boolean(
-        load_default=False, truthy={True}, falsy={False}, validate=validate.Equal(False, error="Redirects aren't followed yet.")
+        load_default=False,
+        truthy={True},
+        falsy={False},
+        validate=validate.Equal(False, error="Redirects aren't followed yet."),
     )
 
     @pre_load

@@ -18,7 +18,8 @@ from app.kernel.secret import SecretValue
 from app.outbound import Call, Destination, Outbound, Reply, UsedSecret
 from app.outbound.places import require_place
 from app.resources import InFlight
-from app.variables.service import UsableSecret, check_binding, plain_values, usable_secrets
+from app.variables.plain import plain_values
+from app.variables.service import UsableSecret, check_binding, usable_secrets
 from app.vault import Vault
 from app.workspaces.service import settings_of
 
@@ -38,7 +39,14 @@ class _Resolved:
 
 
 def run_ad_hoc(
-    template: CallTemplate, *, access: Access, sessions: Sessions, vault: Vault, outbound: Outbound, clock: Clock, in_flight: InFlight
+    template: CallTemplate,
+    *,
+    access: Access,
+    sessions: Sessions,
+    vault: Vault,
+    outbound: Outbound,
+    clock: Clock,
+    in_flight: InFlight,
 ) -> Ran:
     """Make a call that came with the request.
 
@@ -50,7 +58,17 @@ def run_ad_hoc(
     with recorded(sessions=sessions, clock=clock, access=access, action="call.run", target=target) as deed, \
             in_flight.enter(str(access.workspace)):  # fmt: skip
         require(access, Permission.CALL_AD_HOC)
-        reply = _made(template, {}, deed, ad_hoc=True, access=access, sessions=sessions, vault=vault, outbound=outbound, clock=clock)
+        reply = _made(
+            template,
+            {},
+            deed,
+            ad_hoc=True,
+            access=access,
+            sessions=sessions,
+            vault=vault,
+            outbound=outbound,
+            clock=clock,
+        )
     return Ran(deed.id, reply)
 
 
@@ -89,7 +107,11 @@ def _resolve(
         sentence = f"There is no usable secret {', '.join(missing)}."
         raise UnknownSecret(
             sentence,
-            errors={field.label: [f"No usable secret {field.secret}."] for field in template.fields if field.secret in missing},
+            errors={
+                field.label: [f"No usable secret {field.secret}."]
+                for field in template.fields
+                if field.secret in missing
+            },
             extra={"secrets": missing},
         )
     for name, secret in secrets.items():

@@ -13,10 +13,12 @@ import click
 from app.db import Sessions, open_engine
 from app.migrations import pending, upgrade
 from app.kernel.errors import ServiceError
+from app.policies.service import Setup, read_files
 from app.resources import Resources
 from app.settings import Settings
 from app.vault import embedded
-from app.wiring import open_resources
+from app.vault.keys import public_key
+from app.wiring import mounts, open_resources
 
 
 def read_settings() -> Settings:
@@ -73,6 +75,15 @@ def policies_folder(settings: Settings) -> Path:
     packaged = Path(__file__).parent.parent / "policies" / "files"
     checkout = Path(__file__).parent.parent.parent / "vault-policies"
     return settings.policies_dir or (packaged if packaged.is_dir() else checkout)
+
+
+def vault_setup(settings: Settings) -> Setup:
+    """Say what Vault is to be set up with."""
+    return Setup(
+        mounts=mounts(settings),
+        files=read_files(policies_folder(settings)),
+        public_keys=[public_key(settings.signing_key_path.read_bytes())],
+    )
 
 
 def print_rows(rows: Sequence[Mapping[str, object]], *, as_json: bool) -> None:

@@ -22,7 +22,7 @@ from granian.constants import Interfaces
 
 from app.access import OPERATOR, Access, Principal, Role
 from app.cli.reconcile import LEFT_BEHIND_AFTER, mend
-from app.cli.runtime import open_database, policies_folder, read_settings
+from app.cli.runtime import open_database, read_settings, vault_setup
 from app.db import Sessions
 from app.factory import create_app
 from app.identity.service import NewToken, create_user, issue_token, list_all_tokens, one_time_password
@@ -95,7 +95,7 @@ def _vault(settings: Settings) -> Iterator[None]:
         store(settings.secret_key_path, secrets.token_bytes(32))
     running = embedded.start(settings.vault_dir, port=settings.vault_port)
     try:
-        apply_embedded(settings, policies_folder(settings), running.address)
+        apply_embedded(settings.vault_dir, running.address, vault_setup(settings))
         yield
     finally:
         running.stop()

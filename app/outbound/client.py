@@ -44,7 +44,16 @@ _POOLS_KEPT: Final = 512
 _CONNECTIONS_PER_POOL: Final = 64
 _CHUNK: Final = 64 * 1024
 _HOP_BY_HOP: Final = frozenset(
-    {"connection", "keep-alive", "proxy-authenticate", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
 )
 _MEASURES: Final = frozenset(
     {"content-length", "etag", "digest", "content-digest", "repr-digest", "content-md5", "signature", "signature-input"}
@@ -137,7 +146,12 @@ class _PinnedAdapter(HTTPAdapter):
         common: dict[str, Any] = {"maxsize": _CONNECTIONS_PER_POOL, "block": False, "retries": False}
         if origin.scheme == "https":
             self._pool: urllib3.HTTPConnectionPool = urllib3.HTTPSConnectionPool(
-                address, origin.port, ssl_context=tls, server_hostname=origin.host, assert_hostname=origin.host, **common
+                address,
+                origin.port,
+                ssl_context=tls,
+                server_hostname=origin.host,
+                assert_hostname=origin.host,
+                **common,
             )
             self._pool.ConnectionCls = _TlsConnection
         else:
@@ -317,7 +331,10 @@ def _named(error: Exception, deadline: float) -> StrongroomError:
     causes = list(_causes(error))
     if any(isinstance(each, ssl.SSLError) and not isinstance(each, ssl.SSLWantReadError) for each in causes):
         return UpstreamTls("The upstream's certificate or TLS version isn't acceptable.")
-    if any(isinstance(each, TimeoutError | urllib3.exceptions.TimeoutError) for each in causes) or time.monotonic() > deadline:
+    if (
+        any(isinstance(each, TimeoutError | urllib3.exceptions.TimeoutError) for each in causes)
+        or time.monotonic() > deadline
+    ):
         return _too_slow()
     if any(isinstance(each, urllib3.exceptions.NewConnectionError | ConnectionRefusedError) for each in causes):
         return UpstreamUnreachable("The upstream can't be reached.")

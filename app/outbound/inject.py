@@ -13,7 +13,21 @@ from urllib.parse import quote, quote_plus
 
 from app.kernel.errors import ValueNotAllowedHere
 from app.kernel.secret import SecretValue
-from app.outbound import Call, Field, Filled, FormBody, JsonBody, MultipartBody, NoBody, Origin, Part, Preview, Slot, Text, TextBody
+from app.outbound import (
+    Call,
+    Field,
+    Filled,
+    FormBody,
+    JsonBody,
+    MultipartBody,
+    NoBody,
+    Origin,
+    Part,
+    Preview,
+    Slot,
+    Text,
+    TextBody,
+)
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _PATH_SAFE: Final = "/%:@!$&'()*+,;=~-._"
@@ -80,7 +94,10 @@ def _target(call: Call, open_slot: Open) -> str:
     path = _filled(call.path, open_slot, _percent, author=lambda text: quote(text, safe=_PATH_SAFE))
     if any(segment in _DOTS for segment in path.split("/")) and not _authors_dots(call.path):
         raise _not_here(call.path, "would change the path that was written")
-    query = [_filled(each, open_slot, _percent, author=lambda text: quote(text, safe=_PATH_SAFE + "?")) for each in call.url_query]
+    query = [
+        _filled(each, open_slot, _percent, author=lambda text: quote(text, safe=_PATH_SAFE + "?"))
+        for each in call.url_query
+    ]
     query += [f"{quote_plus(name)}={_filled(value, open_slot, quote_plus)}" for name, value in call.query]
     return path + ("?" + "&".join(query) if query else "")
 
@@ -96,7 +113,9 @@ def _percent(text: str) -> str:
 def _header(value: Field, open_slot: Open) -> str:
     text = _filled(value, open_slot, lambda text: text)
     if not _HEADER_VALUE.fullmatch(text):
-        raise _not_here(value, "can't stand in a header: it has a line break, a control character or one beyond latin-1")
+        raise _not_here(
+            value, "can't stand in a header: it has a line break, a control character or one beyond latin-1"
+        )
     return text.strip(" \t")
 
 
@@ -140,7 +159,9 @@ def _multipart(body: MultipartBody, open_slot: Open) -> tuple[bytes, str]:
     boundary = secrets.token_hex(16)
     while any(boundary.encode() in content for _, content in parts):
         boundary = secrets.token_hex(16)
-    lines = b"".join(f"--{boundary}\r\n{_part_head(part)}\r\n\r\n".encode() + content + b"\r\n" for part, content in parts)
+    lines = b"".join(
+        f"--{boundary}\r\n{_part_head(part)}\r\n\r\n".encode() + content + b"\r\n" for part, content in parts
+    )
     return lines + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
 
 

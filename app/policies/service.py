@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from app.policies.plan import NO_AUDIT, PREFIX, Body, Change, Identity, Thing, plan, wanted
+from app.policies.plan import PREFIX, Body, Change, Identity, Kind, Thing, plan, wanted
 from app.policies.render import ROLES, PolicyFileWrong, render
 from app.vault.operator import VaultOperator
 from app.vault.options import Mounts, Server
@@ -64,9 +64,9 @@ def apply(vault: VaultOperator, setup: Setup, *, prune: bool = False) -> tuple[C
     if _accessor(vault, setup.mounts) is None:
         # The policies go by the login mount's accessor, which Vault makes up with the mount.
         first = [change for change in see_changes(vault, setup) if change.kind == "login mount"]
-        done += _carry_out(vault, _things(setup, _NOT_YET), first)
+        done += _carry_out(vault, _things(setup, _NOT_YET), first, setup.mounts)
     things = _things(setup, _accessor(vault, setup.mounts) or _NOT_YET)
-    return (*done, *_carry_out(vault, things, see_changes(vault, setup, prune=prune)))
+    return (*done, *_carry_out(vault, things, see_changes(vault, setup, prune=prune), setup.mounts))
 
 
 def apply_embedded(folder: Path, address: str, setup: Setup) -> tuple[Change, ...]:
@@ -119,9 +119,9 @@ def _live(vault: VaultOperator, mounts: Mounts, things: Sequence[Thing]) -> Iter
         elif thing.kind == "audit":
             body = thing.body if vault.read("sys/audit") else None
         elif thing.kind == "policy":
-            body = (vault.read(_path(thing)) or {}).get("policy")
+            body = (vault.read(_path(thing, mounts)) or {}).get("policy")
         elif f"{mounts.jwt}/" in logins or thing.kind in ("engine settings", "key"):
-            body = vault.read(_path(thing))
+            body = vault.read(_path(thing, mounts))
         if body is not None:
             yield (thing.kind, thing.name), body
     known = {(thing.kind, thing.name) for thing in things}
@@ -131,3 +131,31 @@ def _live(vault: VaultOperator, mounts: Mounts, things: Sequence[Thing]) -> Iter
     for name in vault.names(f"auth/{mounts.jwt}/role") if f"{mounts.jwt}/" in logins else ():
         if ("role", name) not in known:
             yield ("role", name), vault.read(f"auth/{mounts.jwt}/role/{name}") or {}
+
+
+def _carry_out(
+    vault: VaultOperator, things: Sequence[Thing], changes: Sequence[Change], mounts: Mounts
+) -> Iterator[Change]:
+    bodies = {(thing.kind, thing.name): thing for thing in things}
+    for change in changes:
+        if change.action == "by hand":
+            continue
+        thing = bodies.get((change.kind, change.name)) or Thing(change.kind, change.name, {})
+        if change.action == "delete":
+            vault.delete(_path(thing, mounts))
+        else:
+            vault.write(_path(thing, mounts), {"policy": thing.body} if isinstance(thing.body, str) else thing.body)
+        yield change
+
+
+def _path(thing: Thing, mounts: Mounts) -> str:
+    paths: Mapping[Kind, str] = {
+        "login mount": f"sys/auth/{thing.name}",
+        "engine mount": f"sys/mounts/{thing.name}",
+        "engine settings": f"{thing.name}/config",
+        "key": thing.name,
+        "login settings": f"auth/{thing.name}/config",
+        "policy": f"sys/policies/acl/{thing.name}",
+        "role": f"auth/{mounts.jwt}/role/{thing.name}",
+    }
+    return paths[thing.kind]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -172,3 +172,13 @@ def as_variable(row: VariableRow, *, access: Access) -> Variable:
         revision=row.revision,
         permissions={"edit": writes, "delete": writes},
     )
+
+
+def plain_values(names: Collection[str], *, access: Access, session: Session) -> Mapping[str, str]:
+    """Return the values of these variables, as far as they are there, for another domain's story in its session."""
+    if not names:
+        return {}
+    query = select(VariableRow.name, VariableRow.value).where(
+        VariableRow.workspace == access.workspace, VariableRow.kind == "plain", VariableRow.name.in_(sorted(names))
+    )
+    return {name: value or "" for name, value in session.execute(query)}
