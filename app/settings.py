@@ -44,7 +44,7 @@ def _count(least: int, greatest: int) -> Callable[[str], int]:
 
 
 def _guesses(text: str) -> float:
-    """a number from 0 on, such as 1e10"""  # noqa: D400, D403
+    """a number from 0 on, such as 1e10"""
     number = float(text)
     if not 0 <= number < float("inf"):
         raise ValueError
@@ -52,17 +52,17 @@ def _guesses(text: str) -> float:
 
 
 def _networks(text: str) -> tuple[str, ...]:
-    """networks as CIDRs, with commas between"""  # noqa: D400, D403
+    """networks as CIDRs, with commas between"""
     return tuple(str(ipaddress.ip_network(part.strip())) for part in text.split(",") if part.strip())
 
 
 def _plain_http(text: str) -> bool:
-    """refuse or allow"""  # noqa: D400, D403
+    """refuse or allow"""
     return {"refuse": False, "allow": True}[text]
 
 
 def _resolver(text: str) -> str:
-    """ip:port"""  # noqa: D400, D403
+    """ip:port"""
     address, _, port = text.rpartition(":")
     ipaddress.ip_address(address.strip("[]"))
     _count(1, 65535)(port)
@@ -70,14 +70,14 @@ def _resolver(text: str) -> str:
 
 
 def _rate(text: str) -> str:
-    """a rate such as 10/minute"""  # noqa: D400, D403
+    """a rate such as 10/minute"""
     if not _RATE.fullmatch(text):
         raise ValueError
     return text
 
 
 def _url(text: str) -> str:
-    """an http or https URL"""  # noqa: D400, D403
+    """an http or https URL"""
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or (parts.port or 1) < 1:
         raise ValueError
@@ -85,21 +85,21 @@ def _url(text: str) -> str:
 
 
 def _database(text: str) -> str:
-    """a SQLAlchemy URL of SQLite or PostgreSQL"""  # noqa: D400, D403
+    """a SQLAlchemy URL of SQLite or PostgreSQL"""
     if make_url(text).get_backend_name() not in ("sqlite", "postgresql"):
         raise ValueError
     return text
 
 
 def _mount(text: str) -> str:
-    """a mount's path, without slashes around it"""  # noqa: D400, D403
+    """a mount's path, without slashes around it"""
     if not re.fullmatch(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*", text):
         raise ValueError
     return text
 
 
 def _file(text: str) -> Path:
-    """a file that can be read"""  # noqa: D400, D403
+    """a file that can be read"""
     path = Path(text)
     with path.open("rb"):
         return path

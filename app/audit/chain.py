@@ -6,10 +6,8 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, Literal
-
-from app.kernel.clock import rfc3339
 
 GENESIS: Final = "0" * 64
 Outcome = Literal["intended", "done", "refused", "failed", "unknown"]
@@ -64,3 +62,8 @@ def facts_of(event: Event) -> dict[str, object]:
 def canonical(facts: Mapping[str, object]) -> bytes:
     """Write facts as JSON in one way only: sorted keys, no white space, UTF-8."""
     return json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def rfc3339(moment: datetime) -> str:
+    """Write a moment as RFC 3339 in UTC with microseconds, as the API and the record do."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

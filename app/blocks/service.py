@@ -102,7 +102,7 @@ def _resolve(
     with sessions.read() as session:
         refuse_expired = settings_of(str(access.workspace), session).refuse_expired
         secrets = usable_secrets(names, access=access, session=session, now=clock())
-        defaults = plain_values(wanted - given.keys(), access=access, session=session)
+        defaults = dict(plain_values(wanted - given.keys(), access=access, session=session))
     if missing := sorted(names - secrets.keys()):
         sentence = f"There is no usable secret {', '.join(missing)}."
         raise UnknownSecret(

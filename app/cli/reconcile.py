@@ -35,7 +35,8 @@ def mend(resources: Resources, *, older_than: timedelta) -> Sequence[dict[str, o
         sessions=resources.sessions, vault=resources.vault, clock=resources.clock, older_than=older_than
     )
     gone = finish_deletions(sessions=resources.sessions, purges=purges(resources))
-    return [
-        *({"workspace": each.workspace, "secret": each.name, "remedy": each.remedy} for each in mended),
-        *({"workspace": name, "secret": None, "remedy": "workspace deleted"} for name in gone),
+    rows: list[dict[str, object]] = [
+        {"workspace": each.workspace, "secret": each.name, "remedy": each.remedy} for each in mended
     ]
+    rows += [{"workspace": name, "secret": None, "remedy": "workspace deleted"} for name in gone]
+    return rows

@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from app.db import Sessions, open_engine
-from app.migrations import pending, upgrade
 from app.kernel.errors import ServiceError
+from app.migrations import pending, upgrade
 from app.policies.service import Setup, read_files
 from app.resources import Resources
 from app.settings import Settings

@@ -17,8 +17,8 @@ from typing import Any, Final
 
 import click
 import structlog
-from granian import Granian
 from granian.constants import Interfaces
+from granian.server.mp import MPServer
 
 from app.access import OPERATOR, Access, Principal, Role
 from app.cli.reconcile import LEFT_BEHIND_AFTER, mend
@@ -161,10 +161,10 @@ def _caretaker(settings: Settings, resources: Resources) -> Iterator[None]:
         thread.join(timeout=5)
 
 
-def _server(settings: Settings) -> Granian:
+def _server(settings: Settings) -> MPServer:
     # Started anew rather than forked: a fork would copy the caretaker's locks, held or not.
     multiprocessing.set_start_method("spawn", force=True)
-    return Granian(
+    return MPServer(
         "app.cli.serve:application",
         factory=True,
         address=settings.host,

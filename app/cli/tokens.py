@@ -10,9 +10,10 @@ from typing import Final
 import click
 
 from app.access import OPERATOR, Access, Role
+from app.audit.chain import rfc3339
 from app.cli.runtime import open_database, print_rows, read_settings
 from app.identity.service import NewToken, Token, issue_token, list_all_tokens, revoke_any_token
-from app.kernel.clock import rfc3339, system_clock
+from app.kernel.clock import system_clock
 from app.workspaces.service import require_workspace
 
 _SPAN: Final = re.compile(r"([1-9][0-9]{0,5})([smhdw])")

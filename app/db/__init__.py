@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from threading import Lock
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, TypeDecorator, create_engine, event, text
 from sqlalchemy.engine import make_url
@@ -88,7 +88,7 @@ class Sessions:
                 with self._waiting_lock:
                     batch, self._waiting = self._waiting, []
                 self._commit(batch)
-        return mine.outcome()
+        return cast(T, mine.outcome())
 
     def _commit(self, batch: list[_Write]) -> None:
         try:

@@ -9,10 +9,10 @@ from typing import Any
 from flask.views import MethodView
 
 from app.access import Access, Permission
+from app.audit.chain import rfc3339
 from app.identity import service
 from app.identity.schemas import IssuedTokenSchema, TokenBody, TokenPage, TokenQuery, TokenSchema
 from app.identity.service import NewToken
-from app.kernel.clock import rfc3339
 from app.web import context
 from app.web.body import ApiBlueprint
 from app.web.describe import BODY, described

@@ -11,8 +11,3 @@ Clock = Callable[[], datetime]
 def system_clock() -> datetime:
     """Return the present moment, in UTC."""
     return datetime.now(UTC)
-
-
-def rfc3339(moment: datetime) -> str:
-    """Write a moment as RFC 3339 in UTC with microseconds, as the API and the record do."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -38,7 +38,7 @@ from app.outbound import Call, Destination, Origin, OutboundRules, Preview, Repl
 from app.outbound.decode import decoder
 from app.outbound.guard import Guard
 from app.outbound.inject import Prepared, authority, inject, preview
-from app.outbound.redact import Redactor, RedactionStream
+from app.outbound.redact import RedactionStream, Redactor
 
 _POOLS_KEPT: Final = 512
 _CONNECTIONS_PER_POOL: Final = 64
@@ -110,13 +110,13 @@ class OutboundClient:
             {"Host": authority(call.origin), "Accept-Encoding": "gzip, deflate", "User-Agent": "strongroom"}
         )
         for name, value in prepared.headers:
-            request.headers[name] = value.encode("latin-1")
+            request.headers[name] = value
         request.body = prepared.body
         if prepared.body is not None or prepared.method in ("POST", "PUT", "PATCH"):
             request.headers["Content-Length"] = str(len(prepared.body or b""))
         _DEADLINE.moment = deadline
         try:
-            return session.get_adapter(request.url).send(request, stream=True, timeout=call.timeout_seconds)
+            return session.get_adapter(prepared.url).send(request, stream=True, timeout=call.timeout_seconds)
         except Exception as error:
             raise _named(error, deadline) from None
 
@@ -159,7 +159,9 @@ class _PinnedAdapter(HTTPAdapter):
             self._pool.ConnectionCls = _Connection
         super().__init__(max_retries=0)
 
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+    def send(  # type: ignore[override]  # the rest of its parameters is for what we never do
+        self, request: requests.PreparedRequest, stream: bool = True, timeout: float = 10.0
+    ) -> requests.Response:
         """Send on the pinned pool; nothing is decoded, followed, stored or tried again."""
         raw = self._pool.urlopen(
             method=str(request.method),
@@ -171,7 +173,7 @@ class _PinnedAdapter(HTTPAdapter):
             preload_content=False,
             decode_content=False,
             retries=False,
-            timeout=urllib3.Timeout(connect=kwargs["timeout"], read=kwargs["timeout"]),
+            timeout=urllib3.Timeout(connect=timeout, read=timeout),
         )
         return self.build_response(request, raw)
 

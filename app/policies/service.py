@@ -124,11 +124,19 @@ def _live(vault: VaultOperator, mounts: Mounts, things: Sequence[Thing]) -> Iter
             body = vault.read(_path(thing, mounts))
         if body is not None:
             yield (thing.kind, thing.name), body
-    known = {(thing.kind, thing.name) for thing in things}
+    yield from _besides(
+        vault, mounts, {(thing.kind, thing.name) for thing in things}, has_logins=f"{mounts.jwt}/" in logins
+    )
+
+
+def _besides(
+    vault: VaultOperator, mounts: Mounts, known: set[Identity], *, has_logins: bool
+) -> Iterator[tuple[Identity, Body]]:
+    """Read the policies and roles of ours that nobody wants any more."""
     for name in vault.names("sys/policies/acl"):
         if name.startswith(PREFIX) and ("policy", name) not in known:
             yield ("policy", name), (vault.read(f"sys/policies/acl/{name}") or {}).get("policy", "")
-    for name in vault.names(f"auth/{mounts.jwt}/role") if f"{mounts.jwt}/" in logins else ():
+    for name in vault.names(f"auth/{mounts.jwt}/role") if has_logins else ():
         if ("role", name) not in known:
             yield ("role", name), vault.read(f"auth/{mounts.jwt}/role/{name}") or {}
 
@@ -144,8 +152,15 @@ def _carry_out(
         if change.action == "delete":
             vault.delete(_path(thing, mounts))
         else:
-            vault.write(_path(thing, mounts), {"policy": thing.body} if isinstance(thing.body, str) else thing.body)
+            vault.write(_path(thing, mounts), _body(thing))
         yield change
+
+
+def _body(thing: Thing) -> Mapping[str, object]:
+    if isinstance(thing.body, str):
+        return {"policy": thing.body}
+    # operator.hcl lets nobody even say `exportable`; not saying it is what we want.
+    return {"type": thing.body["type"]} if thing.kind == "key" else thing.body
 
 
 def _path(thing: Thing, mounts: Mounts) -> str:

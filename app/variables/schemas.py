@@ -21,7 +21,7 @@ _DESCRIPTION = validate.Length(max=2000)
 _FEW = validate.Length(max=100)
 
 
-def _texts(**kwargs: Any) -> fields.List:
+def _texts(**kwargs: Any) -> fields.List[str]:
     return fields.List(PlainText(validate=validate.Length(1, 300)), validate=_FEW, **kwargs)
 
 
@@ -124,8 +124,8 @@ class DeletionQuery(Input):
 class _Exposed(fields.Field[SecretValue]):
     """A value, written out; the one field that does."""
 
-    def _serialize(self, value: SecretValue, attr: str | None, obj: Any, **kwargs: Any) -> str:
-        return value.expose()
+    def _serialize(self, value: SecretValue | None, attr: str | None, obj: Any, **kwargs: Any) -> str:
+        return "" if value is None else value.expose()
 
 
 class RevealSchema(Schema):

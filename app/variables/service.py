@@ -8,7 +8,7 @@ happened, together with the record's event. What a crash leaves between, ``app.v
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -171,7 +171,7 @@ def check_value(value: SecretValue, visibility: Visibility, limits: Limits) -> N
         raise TooLong(told, errors={"value": [told]})
     if (
         visibility == "restricted"
-        and 0 < limits.restricted_min_guesses
+        and limits.restricted_min_guesses > 0
         and value.guesses() < limits.restricted_min_guesses
     ):
         told = "A restricted value must be hard to guess; this one is not. Use the random token that the other side gave you."
@@ -566,7 +566,7 @@ def _vault_facts(version: int, request_id: str | None) -> dict[str, object]:
     return {"version": version} | ({"vault_request_id": request_id} if request_id else {})
 
 
-def _of_workspace(access: Access) -> Select[tuple[VariableRow]]:
+def _of_workspace(access: Access) -> Select[VariableRow]:
     return select(VariableRow).where(VariableRow.workspace == access.workspace)
 
 

@@ -70,7 +70,7 @@ def _is_text(text: str) -> bool:
 class Parser(FlaskParser):
     """webargs' parser with this API's refusals: no JSON, another content type, unknown fields, too much."""
 
-    DEFAULT_UNKNOWN_BY_LOCATION: ClassVar[dict[str, str | None]] = {"json": RAISE, "query": RAISE}
+    DEFAULT_UNKNOWN_BY_LOCATION = {"json": RAISE, "query": RAISE}
 
     def load_json(self, req: Request, schema: Schema) -> Any:
         """Read the body as JSON, whatever it holds; an empty body counts as an empty object."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import Any, Final, cast
 
 from flask import Flask, Response, g, request
 from flask_limiter import Limiter
@@ -44,7 +44,7 @@ def limit_sign_ins(app: Flask, endpoint: str, *, rate: str) -> None:
     """Count the attempts to sign in at this endpoint, by address and user together."""
     limiter: Limiter = app.extensions[_EXTENSION]
     limited = limiter.limit(rate, key_func=_address_and_user, methods=["POST"])
-    app.view_functions[endpoint] = limited(app.view_functions[endpoint])
+    app.view_functions[endpoint] = cast(Any, limited(app.view_functions[endpoint]))
 
 
 def rate_limited(app: Flask) -> RateLimited:

@@ -13,7 +13,6 @@ from app.web.paging import PageQuery
 from app.workspaces.service import WORKSPACE_NAME, NewWorkspace, WorkspaceChanges
 
 _NAME = validate.Regexp(rf"^(?:{WORKSPACE_NAME.pattern})\Z", error="Must match [a-z][a-z0-9-]{1,62}.")
-_STRICT = {"truthy": {True}, "falsy": {False}}
 
 
 class WorkspaceBody(Input):
@@ -26,7 +25,7 @@ class WorkspaceBody(Input):
         load_default=None, allow_none=True, validate=validate.Length(1, 128), metadata={"example": "Acme"}
     )
     engine = fields.String(load_default="kv", validate=validate.OneOf(["kv", "transit"]))
-    refuse_expired = fields.Boolean(load_default=False, **_STRICT)
+    refuse_expired = fields.Boolean(load_default=False, truthy={True}, falsy={False})
     owner = PlainText(load_default=None, allow_none=True, metadata={"example": "ada@example.com"})
 
 
@@ -36,7 +35,7 @@ class WorkspacePatch(Input):
     into = WorkspaceChanges
 
     title = PlainText(validate=validate.Length(1, 128))
-    refuse_expired = fields.Boolean(**_STRICT)
+    refuse_expired = fields.Boolean(truthy={True}, falsy={False})
     name = fields.Raw(load_only=True, metadata={"description": "Fixed at creation: `immutable`."})
     engine = fields.Raw(load_only=True, metadata={"description": "Fixed at creation: `immutable`."})
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.access import MEMBER_ROLES, OPERATOR, Access, Permission, Principal, Role, require
-from app.audit.service import Deed, Target, recorded
+from app.audit.service import Action, Deed, Target, recorded
 from app.db import Sessions
 from app.identity.service import check_user_id, know_user, revoke_tokens_of
 from app.kernel.clock import Clock
@@ -363,7 +363,7 @@ def put_member(
     """
     with sessions.read() as session:
         existing = session.get(MemberRow, (access.workspace, user))
-    action = "member.change" if existing else "member.add"
+    action: Action = "member.change" if existing else "member.add"
     with recorded(
         sessions=sessions,
         clock=clock,
