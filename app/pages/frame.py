@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -151,10 +152,17 @@ def go(url: str) -> Response:
     return make_response(redirect(url, 303))
 
 
-def done(message: str, url: str) -> Response:
-    """Send the browser back to a list, where the message stays until the next action."""
-    flash(message)
+def done(message: str, url: str, *, name: str | None = None) -> Response:
+    """Send the browser back to a list, where the message stays until the next action.
+
+    Where a dialog was opened over another page than that list, that page stays: it is told by an event, with the name
+    of what was made or changed.
+    """
     seen = urlsplit(request.headers.get("HX-Current-URL", ""))
+    if outlet() and seen.path != url:
+        told = json.dumps({"strongroom:done": {"message": message, "name": name}})
+        return Response("", 204, {"HX-Trigger": told})
+    flash(message)
     if seen.path == url and seen.query:  # the same list, as it was searched and sorted
         url = f"{url}?{seen.query}"
     return go(url)

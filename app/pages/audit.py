@@ -1,0 +1,65 @@
+"""The Audit tab: the record in sentences, one line for each deed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from urllib.parse import urlencode
+
+from flask import Response, request
+
+from app.audit import service
+from app.audit.service import Filters
+from app.kernel.errors import ValidationFailed
+from app.pages.frame import pages, show
+from app.pages.sentences import ACTIONS, OUTCOMES, sentence
+from app.web import context
+from app.web.paging import cursor, position
+
+ROWS: Final = 50
+_LIST: Final = "audit-page"
+_TEXTS: Final = ("actor", "action", "secret", "block", "outcome")
+
+
+@pages.get("/workspaces/<ws>/audit")
+def audit(ws: str) -> Response:
+    """List the record, newest first."""
+    asked = {name: request.args.get(name, "").strip()[:128] for name in (*_TEXTS, "from", "to")}
+    resources = context.resources()
+    below = position(request.args.get("cursor") or None, _LIST, int)
+    found = service.list_events(
+        Filters(
+            **{name: asked[name] or None for name in _TEXTS},
+            since=_day("from", asked["from"]),
+            until=_day("to", asked["to"], through=True),
+            folded=True,
+        ),
+        access=context.access(),
+        sessions=resources.sessions,
+        clock=resources.clock,
+        limit=ROWS,
+        below=below,
+    )
+    kept = {name: text for name, text in asked.items() if text}
+    return show(
+        "audit.html",
+        rows=[(event, sentence(event)) for event in found.events],
+        asked=asked,
+        narrowed=bool(kept),
+        further=urlencode(kept | {"cursor": cursor(_LIST, found.below)}) if found.below is not None else None,
+        first=below is None,
+        actions=ACTIONS,
+        outcomes=OUTCOMES,
+        ws=ws,
+    )
+
+
+def _day(name: str, text: str, *, through: bool = False) -> datetime | None:
+    """Read a day, in UTC; ``through`` gives the end of it."""
+    if not text:
+        return None
+    try:
+        day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+        return day + timedelta(days=1) if through else day
+    except (ValueError, OverflowError):
+        raise ValidationFailed("This is no day.", errors={name: ["Is no day, such as 2030-01-31."]}) from None

@@ -1,0 +1,135 @@
+"""The Members tab."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flask import Response, request, url_for
+
+from app.access import GRANTS, MEMBER_ROLES, Access, Permission, Role, require
+from app.kernel.errors import Conflict, NotFound, StrongroomError
+from app.pages.forms import Typed, read, typed
+from app.pages.frame import done, may, pages, show
+from app.web import context
+from app.web.errors import STATUS
+from app.web.paging import cursor, position
+from app.workspaces import service
+from app.workspaces.schemas import MemberBody
+
+ROWS: Final = 50
+_LIST: Final = "members-page"
+
+
+@pages.get("/workspaces/<ws>/members")
+def members(ws: str) -> Response:
+    """List members, and say what each role may do."""
+    after = position(request.args.get("cursor") or None, _LIST, str)
+    rows = service.list_members(
+        access=context.access(), sessions=context.resources().sessions, limit=ROWS + 1, after=after
+    )
+    further = cursor(_LIST, rows[ROWS - 1].user) if len(rows) > ROWS else None
+    return show(
+        "members/list.html",
+        rows=[(member, _may_change(context.access(), member.role)) for member in rows[:ROWS]],
+        further=further,
+        first=after is None,
+        grants={role: GRANTS[role] for role in MEMBER_ROLES},
+        ws=ws,
+    )
+
+
+def _may_change(access: Access, role: Role) -> bool:
+    needed = Permission.MEMBER_MANAGE_OWNERS if role is Role.OWNER else Permission.MEMBER_MANAGE
+    return needed in access.permissions
+
+
+def _roles() -> list[Role]:
+    """Return the roles that whoever asks can give."""
+    return [role for role in MEMBER_ROLES if role is not Role.OWNER or may(Permission.MEMBER_MANAGE_OWNERS)]
+
+
+@pages.get("/workspaces/<ws>/members/new")
+def add_member_form(ws: str) -> Response:
+    """Ask for a new member."""
+    require(context.access(), Permission.MEMBER_MANAGE)
+    return show("members/new.html", form=Typed({"role": "editor"}), roles=_roles(), ws=ws)
+
+
+@pages.post("/workspaces/<ws>/members/new")
+def add_member(ws: str) -> Response:
+    """Add them; somebody who is a member already keeps the role they have."""
+    user = request.form.get("user", "").strip()
+    try:
+        _require_new(user)
+        _put(user, revision=None)
+    except StrongroomError as error:
+        form = Typed.after(error, typed())
+        return show("members/new.html", STATUS[error.code], form=form, roles=_roles(), ws=ws)
+    return done(f"{user} is a member now.", url_for("pages.members", ws=ws))
+
+
+def _require_new(user: str) -> None:
+    try:
+        service.get_member(user, access=context.access(), sessions=context.resources().sessions)
+    except NotFound:
+        return
+    raise Conflict(f"{user} is a member already.", errors={"user": ["Is a member already."]})
+
+
+def _put(user: str, *, revision: int | None) -> None:
+    resources = context.resources()
+    service.put_member(
+        user,
+        read(MemberBody(), {"role": request.form.get("role", "")})["role"],
+        revision=revision,
+        access=context.access(),
+        sessions=resources.sessions,
+        clock=resources.clock,
+    )
+
+
+@pages.get("/workspaces/<ws>/members/<user>/edit")
+def edit_member_form(ws: str, user: str) -> Response:
+    """Ask for another role."""
+    require(context.access(), Permission.MEMBER_MANAGE)
+    member = service.get_member(user, access=context.access(), sessions=context.resources().sessions)
+    form = Typed({"role": member.role.value})
+    return show("members/edit.html", member=member, form=form, roles=_roles(), ws=ws)
+
+
+@pages.post("/workspaces/<ws>/members/<user>/edit")
+def edit_member(ws: str, user: str) -> Response:
+    """Give it."""
+    member = service.get_member(user, access=context.access(), sessions=context.resources().sessions)
+    try:
+        _put(user, revision=member.revision)
+    except StrongroomError as error:
+        form = Typed.after(error, typed())
+        return show("members/edit.html", STATUS[error.code], member=member, form=form, roles=_roles(), ws=ws)
+    return done(f"{user} has another role now.", url_for("pages.members", ws=ws))
+
+
+@pages.get("/workspaces/<ws>/members/<user>/delete")
+def remove_member_form(ws: str, user: str) -> Response:
+    """Ask whether they should really go."""
+    require(context.access(), Permission.MEMBER_MANAGE)
+    member = service.get_member(user, access=context.access(), sessions=context.resources().sessions)
+    return show("members/delete.html", member=member, form=Typed(), ws=ws)
+
+
+@pages.post("/workspaces/<ws>/members/<user>/delete")
+def remove_member(ws: str, user: str) -> Response:
+    """Remove them."""
+    resources = context.resources()
+    member = service.get_member(user, access=context.access(), sessions=resources.sessions)
+    try:
+        service.remove_member(
+            user,
+            confirm=request.form.get("confirm"),
+            access=context.access(),
+            sessions=resources.sessions,
+            clock=resources.clock,
+        )
+    except StrongroomError as error:
+        return show("members/delete.html", STATUS[error.code], member=member, form=Typed.after(error), ws=ws)
+    return done(f"{user} is no member any more.", url_for("pages.members", ws=ws))

@@ -1,0 +1,100 @@
+"""An event of the record as a sentence for people. Pure; nothing here ever held a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from app.audit.chain import Event
+
+# What was done: as it reads when it was done, and as it reads when it was only wanted.
+_DEEDS: Final = {
+    "workspace.create": ("created the workspace", "to create the workspace"),
+    "workspace.update": ("changed the workspace's settings", "to change the workspace's settings"),
+    "workspace.delete": ("deleted the workspace", "to delete the workspace"),
+    "member.add": ("added the member", "to add the member"),
+    "member.change": ("changed the role of", "to change the role of"),
+    "member.remove": ("removed the member", "to remove the member"),
+    "variable.create": ("created the variable", "to create the variable"),
+    "variable.update": ("changed the variable", "to change the variable"),
+    "variable.delete": ("deleted the variable", "to delete the variable"),
+    "secret.create": ("created the secret", "to create the secret"),
+    "secret.update": ("changed the secret", "to change the secret"),
+    "secret.set_value": ("set a new value of", "to set a new value of"),
+    "secret.rollback": ("rolled back the value of", "to roll back the value of"),
+    "secret.delete": ("deleted the secret", "to delete the secret"),
+    "secret.reveal": ("looked at the value of", "to look at the value of"),
+    "secret.import": ("imported the secret", "to import the secret"),
+    "block.create": ("created the API block", "to create the API block"),
+    "block.update": ("changed the API block", "to change the API block"),
+    "block.delete": ("deleted the API block", "to delete the API block"),
+    "call.run": ("ran", "to run"),
+    "token.create": ("made the service token", "to make the service token"),
+    "token.revoke": ("revoked the service token", "to revoke the service token"),
+    "session.sign_in": ("signed in", "to sign in"),
+    "session.sign_out": ("signed out", "to sign out"),
+    "audit.export": ("exported the audit trail", "to export the audit trail"),
+}
+ACTIONS: Final = tuple(action for action in _DEEDS if not action.startswith("session."))
+OUTCOMES: Final = ("done", "refused", "failed", "unknown", "intended")
+_WITHOUT_TARGET: Final = frozenset({"workspace.update", "workspace.delete", "audit.export"})
+_BEGINNINGS: Final = {
+    "refused": "wasn't allowed",
+    "failed": "tried, without success,",
+    "intended": "has begun",
+    "unknown": "began, with an unknown end,",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """Who, did what, to what, and how; the names apart, so that a page can set them off."""
+
+    who: str
+    deed: str
+    what: str | None
+    rest: str
+
+
+def sentence(event: Event) -> Sentence:
+    """Tell of an event."""
+    past, wish = _DEEDS.get(event.action, (event.action, event.action))
+    deed = past if event.outcome == "done" else f"{_BEGINNINGS[event.outcome]} {wish}"
+    what = None if event.action in _WITHOUT_TARGET else event.target_name or event.target_id
+    if event.action == "call.run" and event.target_type == "call":
+        what = "a call that wasn't saved"
+    return Sentence(_who(event), deed, what, ", ".join(_details(event)))
+
+
+def _who(event: Event) -> str:
+    if event.acting_for:
+        return f"{event.acting_for} (through the platform)"
+    if event.actor_type == "token":
+        return f"The token {event.actor_id}"
+    return "The operator" if event.actor_type == "operator" else event.actor_id or "Somebody"
+
+
+def _details(event: Event) -> list[str]:
+    detail, told = event.detail, []
+    for key, words in (
+        ("role", "as {}"),
+        ("visibility", "{}"),
+        ("version", "version {}"),
+        ("method", "{}"),
+        ("host", "to {}"),
+        ("status", "answered {}"),
+        ("upstream_status", "answered {}"),
+        ("engine", "engine {}"),
+        ("code", "{}"),
+        ("reason", "{}"),
+    ):
+        if isinstance(value := detail.get(key), str | int) and not isinstance(value, bool):
+            told.append(words.format(value))
+    for key, words in (("changed", "{}"), ("secrets", "with {}")):
+        if isinstance(names := detail.get(key), list) and names:
+            told.append(
+                words.format(
+                    ", ".join(str(name).replace("_", " ") if key == "changed" else str(name) for name in names)
+                )
+            )
+    return told

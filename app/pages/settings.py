@@ -1,0 +1,156 @@
+"""The Settings tab: title, refusing expired secrets, service tokens, and deleting the workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from flask import Response, current_app, flash, request, url_for
+
+from app.access import Permission, Role, require
+from app.identity import service as identity
+from app.identity.schemas import TokenBody
+from app.kernel.clock import rfc3339
+from app.kernel.errors import StrongroomError
+from app.pages.forms import Typed, moment, read, typed
+from app.pages.frame import done, go, may, pages, show, workspace
+from app.web import context
+from app.web.errors import STATUS
+from app.web.paging import cursor, position
+from app.workspaces import service
+from app.workspaces.schemas import WorkspacePatch
+from app.workspaces.service import Workspace
+
+ROWS: Final = 50
+_LIST: Final = "tokens-page"
+TOKEN_ROLES: Final = (Role.RUNTIME, Role.EDITOR, Role.ADMIN)
+
+
+@pages.get("/workspaces/<ws>/settings")
+def settings(ws: str) -> Response:
+    """Show the settings that this role may use."""
+    require(context.access(), Permission.TOKEN_MANAGE)
+    return _show(ws, _form_of(workspace()))
+
+
+def _form_of(shown: Workspace) -> Typed:
+    return Typed(
+        {"title": shown.title, "refuse_expired": "on" if shown.refuse_expired else "", "revision": str(shown.revision)}
+    )
+
+
+def _show(ws: str, form: Typed, status: int = 200) -> Response:
+    after = position(request.args.get("cursor") or None, _LIST, list)
+    resources = context.resources()
+    tokens = identity.list_tokens(
+        access=context.access(),
+        sessions=resources.sessions,
+        limit=ROWS + 1,
+        after=(datetime.fromisoformat(after[0]), after[1]) if after else None,
+    )
+    last = tokens[ROWS - 1] if len(tokens) > ROWS else None
+    further = cursor(_LIST, [rfc3339(last.created_at), last.id]) if last else None
+    return show(
+        "settings/settings.html",
+        status,
+        form=form,
+        tokens=tokens[:ROWS],
+        now=resources.clock(),
+        further=further,
+        first=after is None,
+        ws=ws,
+    )
+
+
+@pages.post("/workspaces/<ws>/settings")
+def change_settings(ws: str) -> Response:
+    """Change title and settings."""
+    sent, resources = typed(), context.resources()
+    try:
+        service.update_workspace(
+            read(
+                WorkspacePatch(), {"title": sent.get("title", "").strip(), "refuse_expired": "refuse_expired" in sent}
+            ),
+            revision=_revision(sent),
+            access=context.access(),
+            sessions=resources.sessions,
+            clock=resources.clock,
+        )
+    except StrongroomError as error:
+        kept = sent | {"revision": str(workspace().revision)}
+        return _show(ws, Typed.after(error, kept), STATUS[error.code])
+    return done("The settings were saved.", url_for("pages.settings", ws=ws))
+
+
+def _revision(sent: Mapping[str, str]) -> int:
+    text = sent.get("revision", "")
+    return int(text) if text.isdigit() and len(text) < 10 else -1
+
+
+@pages.get("/workspaces/<ws>/settings/tokens/new")
+def new_token_form(ws: str) -> Response:
+    """Ask for a new service token."""
+    require(context.access(), Permission.TOKEN_MANAGE)
+    return show("settings/new_token.html", form=Typed({"role": "runtime"}), roles=TOKEN_ROLES, ws=ws)
+
+
+@pages.post("/workspaces/<ws>/settings/tokens/new")
+def new_token(ws: str) -> Response:
+    """Make it, and show it this once."""
+    sent, resources = typed(), context.resources()
+    fields = {
+        "role": sent.get("role", ""),
+        "label": sent.get("label", "").strip(),
+        "ad_hoc": "ad_hoc" in sent,
+        "expires_at": moment(sent.get("expires_at", "")),
+    }
+    try:
+        new = read(TokenBody(), fields)
+        issued = identity.issue_token(new, access=context.access(), sessions=resources.sessions, clock=resources.clock)
+    except StrongroomError as error:
+        form = Typed.after(error, sent)
+        return show("settings/new_token.html", STATUS[error.code], form=form, roles=TOKEN_ROLES, ws=ws)
+    return show("settings/token.html", 201, issued=issued, ws=ws)
+
+
+@pages.get("/workspaces/<ws>/settings/tokens/<token_id>/revoke")
+def revoke_token_form(ws: str, token_id: str) -> Response:
+    """Ask whether the token should really end."""
+    token = identity.get_token(token_id, access=context.access(), sessions=context.resources().sessions)
+    return show("settings/revoke_token.html", token=token, ws=ws)
+
+
+@pages.post("/workspaces/<ws>/settings/tokens/<token_id>/revoke")
+def revoke_token(ws: str, token_id: str) -> Response:
+    """End it."""
+    resources = context.resources()
+    identity.revoke_token(token_id, access=context.access(), sessions=resources.sessions, clock=resources.clock)
+    return done("The token was revoked.", url_for("pages.settings", ws=ws))
+
+
+@pages.get("/workspaces/<ws>/settings/delete")
+def delete_workspace_form(ws: str) -> Response:
+    """Ask whether the workspace should really go."""
+    require(context.access(), Permission.WORKSPACE_DELETE)
+    return show("settings/delete.html", form=Typed(), ws=ws)
+
+
+@pages.post("/workspaces/<ws>/settings/delete")
+def delete_workspace(ws: str) -> Response:
+    """Delete it, with everything that is in it."""
+    resources = context.resources()
+    try:
+        service.delete_workspace(
+            confirm=request.form.get("typed", "").strip(),
+            access=context.access(),
+            sessions=resources.sessions,
+            clock=resources.clock,
+            purges=current_app.extensions["strongroom_purges"],
+        )
+    except StrongroomError as error:
+        if not may(Permission.WORKSPACE_DELETE) or error.party == "vault":
+            raise
+        return show("settings/delete.html", STATUS[error.code], form=Typed.after(error), ws=ws)
+    flash(f"The workspace {ws} was deleted.")
+    return go(url_for("pages.workspaces"))

@@ -1,0 +1,273 @@
+"""The Variables tab: the list, and making, changing, showing and deleting what is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, cast
+
+from flask import Response, jsonify, make_response, request, url_for
+
+from app.access import Permission, require
+from app.kernel.clock import rfc3339
+from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError
+from app.pages.forms import Typed, lines, local, moment, read, typed
+from app.pages.frame import done, may, pages, show
+from app.variables import listing, plain, service
+from app.variables.listing import ORDERS, Entry, Kind, Order, Place, Wanted
+from app.variables.plain import Variable
+from app.variables.schemas import RevealSchema, SecretBody, SecretPatch, ValueBody, VariableBody, VariablePatch
+from app.variables.service import DEFAULT_PLACES, HIDE_AFTER_SECONDS, Secret
+from app.web import context
+from app.web.errors import STATUS
+from app.web.paging import cursor, position
+
+ROWS: Final = 25
+_LIST: Final = "variables-page"
+_AFTER_CHANGE: Final = (
+    "Somebody changed it since you opened this form. Look at what it is now, and save again if yours should hold."
+)
+
+
+@pages.get("/workspaces/<ws>/variables")
+def variables(ws: str) -> Response:
+    """List variables and secrets; for a search as it is typed, only the table."""
+    wanted, resources = _wanted(), context.resources()
+    after = position(request.args.get("cursor") or None, _LIST, list)
+    listed = listing.list_variables(
+        wanted,
+        access=context.access(),
+        sessions=resources.sessions,
+        clock=resources.clock,
+        limit=ROWS,
+        after=Place(datetime.fromisoformat(after[0]), after[1]) if after else None,
+    )
+    further = cursor(_LIST, [rfc3339(listed.after.moment), listed.after.folded_name]) if listed.after else None
+    piece = request.headers.get("HX-Target") == "results"
+    template = "variables/_results.html" if piece else "variables/list.html"
+    return show(template, listed=listed, wanted=wanted, further=further, first=after is None, ws=ws)
+
+
+def _wanted() -> Wanted:
+    order, kind = request.args.get("sort", "name"), request.args.get("kind")
+    return Wanted(
+        q=request.args.get("q", "").strip()[:100] or None,
+        kind=cast(Kind, kind) if kind in ("plain", "secret") else None,
+        order=cast(Order, order) if order in ORDERS else "name",
+    )
+
+
+@pages.get("/workspaces/<ws>/variables/new")
+def new_variable_form(ws: str) -> Response:
+    """Ask for a new variable or secret."""
+    require(context.access(), Permission.VARIABLE_WRITE)
+    kind = "secret" if may(Permission.SECRET_WRITE) and request.args.get("kind") != "plain" else "plain"
+    return _show_new(ws, Typed({"kind": kind, "visibility": "masked", "name": request.args.get("name", "")[:64]}))
+
+
+@pages.post("/workspaces/<ws>/variables/new")
+def new_variable(ws: str) -> Response:
+    """Make it."""
+    make = _make_secret if request.form.get("kind") == "secret" else _make_plain
+    try:
+        name, what = make()
+    except StrongroomError as error:
+        kept = typed(without=() if make is _make_plain else ("value",))
+        return _show_new(ws, Typed.after(error, kept), STATUS[error.code])
+    return done(f"{what} {name} was created.", url_for("pages.variables", ws=ws), name=name)
+
+
+def _show_new(ws: str, form: Typed, status: int = 200) -> Response:
+    return show("variables/new.html", status, form=form, ws=ws, places=DEFAULT_PLACES)
+
+
+def _make_plain() -> tuple[str, str]:
+    new = read(VariableBody(), {each: typed().get(each, "") for each in ("name", "value", "description")})
+    resources = context.resources()
+    made = plain.create_variable(new, access=context.access(), sessions=resources.sessions, clock=resources.clock)
+    return made.name, "Variable"
+
+
+def _make_secret() -> tuple[str, str]:
+    sent, resources = typed(), context.resources()
+    fields: dict[str, object] = {
+        each: sent.get(each, "") for each in ("name", "value", "visibility", "description")
+    } | _rules(sent)
+    secret = service.create_secret(
+        read(SecretBody(), {name: value for name, value in fields.items() if value not in (None, [])}),
+        access=context.access(),
+        sessions=resources.sessions,
+        vault=resources.vault,
+        clock=resources.clock,
+        limits=resources.limits,
+    )
+    return secret.name, "Secret"
+
+
+def _rules(sent: Mapping[str, str]) -> dict[str, object]:
+    return {
+        "allowed_hosts": lines(sent.get("allowed_hosts", "")),
+        "allowed_places": lines(sent.get("allowed_places", "")),
+        "expires_at": moment(sent.get("expires_at", "")),
+    }
+
+
+@pages.get("/workspaces/<ws>/variables/<name>/edit")
+def edit_variable_form(ws: str, name: str) -> Response:
+    """Ask what should change; a secret's value never stands in the form."""
+    entry = _entry(name)
+    return _show_edit(ws, entry, Typed(_texts(entry)))
+
+
+@pages.post("/workspaces/<ws>/variables/<name>/edit")
+def edit_variable(ws: str, name: str) -> Response:
+    """Change it."""
+    entry = _entry(name)
+    try:
+        change = _change_plain if entry.kind == "plain" else _change_secret
+        changed = change(entry)
+    except StrongroomError as error:
+        kept = typed(without=() if entry.kind == "plain" else ("value",))
+        if isinstance(error, PreconditionFailed):
+            entry = _entry(name)
+            kept["revision"] = str(entry.item.revision)
+            error.detail = _AFTER_CHANGE
+        return _show_edit(ws, entry, Typed.after(error, kept), STATUS[error.code])
+    told = f"{name} was saved." if changed else f"Nothing of {name} was changed."
+    return done(told, url_for("pages.variables", ws=ws), name=name)
+
+
+def _entry(name: str) -> Entry:
+    resources = context.resources()
+    entry, _blocks = listing.get_entry(
+        name, access=context.access(), sessions=resources.sessions, clock=resources.clock
+    )
+    require(context.access(), Permission.VARIABLE_WRITE if entry.kind == "plain" else Permission.SECRET_WRITE)
+    return entry
+
+
+def _show_edit(ws: str, entry: Entry, form: Typed, status: int = 200) -> Response:
+    return show("variables/edit.html", status, entry=entry, item=entry.item, form=form, ws=ws)
+
+
+def _texts(entry: Entry) -> dict[str, str]:
+    item = entry.item
+    texts = {"description": item.description, "revision": str(item.revision)}
+    if isinstance(item, Variable):
+        return texts | {"value": item.value}
+    return texts | {
+        "allowed_hosts": "\n".join(item.allowed_hosts),
+        "allowed_places": "\n".join(item.allowed_places),
+        "expires_at": local(item.expires_at),
+    }
+
+
+def _revision(sent: Mapping[str, str]) -> int:
+    text = sent.get("revision", "")
+    return int(text) if text.isdigit() and len(text) < 10 else -1
+
+
+def _changed(entry: Entry, sent: Mapping[str, str]) -> list[str]:
+    """Return which fields differ from what the form was filled with; lists are compared as lists."""
+    before = _texts(entry)
+    same = {name: text.replace("\r\n", "\n") for name, text in before.items()}
+    changed = [name for name in same if name != "revision" and name in sent and sent[name] != same[name]]
+    return [name for name in changed if name[:8] != "allowed_" or lines(sent[name]) != lines(same[name])]
+
+
+def _change_plain(entry: Entry) -> bool:
+    sent, resources = typed(), context.resources()
+    changes = {name: sent[name] for name in _changed(entry, sent)}
+    if changes:
+        plain.update_variable(
+            entry.item.name,
+            read(VariablePatch(), changes),
+            revision=_revision(sent),
+            access=context.access(),
+            sessions=resources.sessions,
+            clock=resources.clock,
+        )
+    return bool(changes)
+
+
+def _change_secret(entry: Entry) -> bool:
+    sent, resources = typed(), context.resources()
+    doors: dict[str, Any] = {
+        "revision": _revision(sent),
+        "access": context.access(),
+        "sessions": resources.sessions,
+        "vault": resources.vault,
+        "clock": resources.clock,
+        "limits": resources.limits,
+    }
+    value = {"value": sent["value"]} if sent.get("value") else {}
+    typed_rules = {"description": sent.get("description", "")} | _rules(sent)
+    changes = {name: typed_rules[name] for name in _changed(entry, sent) if name in typed_rules}
+    if changes:
+        service.update_secret(entry.item.name, read(SecretPatch(), changes | value), **doors)
+    elif value:  # the record then says that a value was set, and nothing else
+        service.set_value(entry.item.name, read(ValueBody(), value)["value"], **doors)
+    return bool(changes or value)
+
+
+@pages.get("/workspaces/<ws>/variables/<name>/delete")
+def delete_variable_form(ws: str, name: str) -> Response:
+    """Ask whether it should really go, and show which blocks would miss it."""
+    return _show_delete(ws, name, Typed())
+
+
+@pages.post("/workspaces/<ws>/variables/<name>/delete")
+def delete_variable(ws: str, name: str) -> Response:
+    """Delete it; where its name has to be typed, that is insisted on here too."""
+    resources = context.resources()
+    entry, blocks = listing.get_entry(name, access=context.access(), sessions=resources.sessions, clock=resources.clock)
+    doors: dict[str, Any] = {
+        "revision": None,
+        "access": context.access(),
+        "sessions": resources.sessions,
+        "clock": resources.clock,
+    }
+    try:
+        if isinstance(entry.item, Variable):
+            plain.delete_variable(name, **doors)
+        else:
+            by_typing = _needs_typing(entry.item, blocks)
+            confirm = request.form.get("typed" if by_typing else "confirm", "").strip()
+            service.delete_secret(name, confirm=confirm, force=by_typing, vault=resources.vault, **doors)
+    except NotFound:
+        raise
+    except StrongroomError as error:
+        return _show_delete(ws, name, Typed.after(error), STATUS[error.code])
+    what = "Variable" if entry.kind == "plain" else "Secret"
+    return done(f"{what} {name} was deleted.", url_for("pages.variables", ws=ws), name=name)
+
+
+def _show_delete(ws: str, name: str, form: Typed, status: int = 200) -> Response:
+    resources = context.resources()
+    entry, blocks = listing.get_entry(name, access=context.access(), sessions=resources.sessions, clock=resources.clock)
+    require(context.access(), Permission.VARIABLE_WRITE if entry.kind == "plain" else Permission.SECRET_WRITE)
+    by_typing = isinstance(entry.item, Secret) and _needs_typing(entry.item, blocks)
+    return show(
+        "variables/delete.html",
+        status,
+        entry=entry,
+        item=entry.item,
+        blocks=blocks,
+        by_typing=by_typing,
+        form=form,
+        ws=ws,
+    )
+
+
+def _needs_typing(secret: Secret, blocks: object) -> bool:
+    return secret.visibility == "restricted" or bool(blocks)
+
+
+@pages.post("/workspaces/<ws>/variables/<name>/reveal")
+def reveal_variable(ws: str, name: str) -> Response:
+    """Answer the eye: a masked value, once, to be shown briefly."""
+    resources = context.resources()
+    value = service.reveal_secret(
+        name, access=context.access(), sessions=resources.sessions, vault=resources.vault, clock=resources.clock
+    )
+    return make_response(jsonify(RevealSchema().dump({"value": value, "hide_after_seconds": HIDE_AFTER_SECONDS})))
