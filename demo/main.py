@@ -68,7 +68,7 @@ def upstream(seen: list[dict[str, Any]]) -> ThreadingHTTPServer:
             self.end_headers()
             self.wfile.write(body)
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815  # http.server looks for this name
 
         def log_message(self, *_: object) -> None:
             pass
@@ -188,7 +188,8 @@ def play(story: Story, platform: str, port: int, seen: list[dict[str, Any]]) -> 
     for event in reversed(events):
         who = event["actor"]["acting_for"] or event["actor"]["id"]
         print(
-            f"     {event['at'][11:23]}  {who:16} {event['action']:18} {event['target']['name'] or '':14} {event['outcome']}"
+            f"     {event['at'][11:23]}  {who:16} {event['action']:18} {event['target']['name'] or '':14} "
+            f"{event['outcome']}"
         )
     outcomes = {(event["action"], event["outcome"]) for event in events}
     wanted = {
@@ -247,7 +248,8 @@ def main() -> int:
         search(story, folder)
     echo.shutdown()
     print(
-        f"\n{'All of it held' if not story.failures else f'{story.failures} expectations failed'}, in {time.monotonic() - began:.1f} s."
+        f"\n{f'{story.failures} expectations failed' if story.failures else 'All of it held'}, "
+        f"in {time.monotonic() - began:.1f} s."
     )
     return 1 if story.failures else 0
 

@@ -21,10 +21,16 @@ def answer_body(reply: Reply) -> dict[str, object]:
         return {"type": "base64", "content": base64.b64encode(reply.body).decode()}
     if reply.media_type is not None and (reply.media_type == "application/json" or reply.media_type.endswith("+json")):
         try:
-            return {"type": "json", "content": json.loads(text, object_pairs_hook=_unique, parse_float=_same_float,
-                                                          parse_int=_exact_int, parse_constant=_no_constant)}  # fmt: skip
+            content = json.loads(
+                text,
+                object_pairs_hook=_unique,
+                parse_float=_same_float,
+                parse_int=_exact_int,
+                parse_constant=_no_constant,
+            )
         except (ValueError, RecursionError):
-            pass
+            return {"type": "text", "content": text}
+        return {"type": "json", "content": content}
     return {"type": "text", "content": text}
 
 

@@ -56,7 +56,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Scheme, host and port. ``host`` is lower-case ASCII (IDNA) without trailing dot, or an address without brackets."""
+    """Scheme, host and port: the host lower-case ASCII (IDNA) without trailing dot, or an address without brackets."""
 
     scheme: Literal["http", "https"]
     host: str

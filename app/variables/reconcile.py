@@ -33,7 +33,7 @@ class Mended:
 def reconcile_secrets(*, sessions: Sessions, vault: Vault, clock: Clock, older_than: timedelta) -> Sequence[Mended]:
     """Mend every secret whose last change isn't known to have ended, and that nobody touched for ``older_than``.
 
-    ``older_than`` keeps away from changes that are still under way in a living process; zero at the start of the only one.
+    ``older_than`` keeps away from changes still under way in a living process; it is zero at the start of the only one.
     """
     with sessions.read() as session:
         rows = session.scalars(

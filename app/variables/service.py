@@ -174,7 +174,7 @@ def check_value(value: SecretValue, visibility: Visibility, limits: Limits) -> N
         and limits.restricted_min_guesses > 0
         and value.guesses() < limits.restricted_min_guesses
     ):
-        told = "A restricted value must be hard to guess; this one is not. Use the random token that the other side gave you."
+        told = "A restricted value must be hard to guess; this one is not. Use the random token that you were given."
         raise TooGuessable(told, errors={"value": [told]})
 
 
@@ -494,7 +494,7 @@ def check_binding(stored: StoredValue, secret: UsableSecret) -> None:
     """Raise ``BindingMismatch`` where Vault was told other rules for this value than the database now says."""
     if stored.binding is None or stored.binding not in secret.bindings:
         raise BindingMismatch(
-            f"What the database says of {secret.name} isn't what Vault was told; nothing was sent. Run `strongroom doctor`."
+            f"What the database says of {secret.name} isn't what Vault was told. Run `strongroom doctor`."
         )
 
 

@@ -117,7 +117,7 @@ class ApiBlueprint(Blueprint):
 
 
 def revision_sent(*, required: bool = False) -> int | None:
-    """Return the revision in ``If-Match`` (None for ``*`` or where none was sent; one that never was, for a foreign tag).
+    """Return the revision in ``If-Match``: None for ``*`` or none sent, one that never was for a foreign tag.
 
     Raises:
         PreconditionRequired: none was sent where one is needed.

@@ -251,7 +251,7 @@ def test_an_allowed_host_does_not_make_an_address_public(dns_server: DnsServer) 
 
 
 def test_a_refusal_names_the_secret_and_the_host() -> None:
-    with pytest.raises(DestinationNotAllowed, match="TOKEN may not go to api.example.com, port 443"):
+    with pytest.raises(DestinationNotAllowed, match=r"TOKEN may not go to api\.example\.com, port 443"):
         Guard(OutboundRules()).check(Origin("https", "api.example.com", 443), [secret("b.example.com")])
 
 
@@ -265,8 +265,19 @@ EVERYWHERE = ("0.0.0.0/0", "::/0")
 )
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1", "127.8.9.10", "127.255.255.255", "localhost", "api.localhost", "[::1]", "0.0.0.0", "[::]"]
-    + ["[::ffff:7f00:1]", "[64:ff9b::7f00:1]", "[::7f00:1]"],
+    [
+        "127.0.0.1",
+        "127.8.9.10",
+        "127.255.255.255",
+        "localhost",
+        "api.localhost",
+        "[::1]",
+        "0.0.0.0",
+        "[::]",
+        "[::ffff:7f00:1]",
+        "[64:ff9b::7f00:1]",
+        "[::7f00:1]",
+    ],
 )
 def test_an_own_service_is_no_destination_by_any_address_of_this_machine(never: str, host: str) -> None:
     guard = Guard(OutboundRules(networks=EVERYWHERE, plain_http=True, never=((never, 8200),)))

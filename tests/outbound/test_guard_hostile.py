@@ -1,4 +1,4 @@
-"""Destinations as somebody writes them who wants what lies behind the wall: every one is refused, and none connected to.
+"""Destinations as somebody writes them who wants what lies behind the wall: all are refused, none connected to.
 
 The guard under test has the defaults of production: https only, no network named. Hosts under ``evil.example`` answer
 as the table ``NAMES`` says, by a DNS server that the tests run.
