@@ -17,6 +17,7 @@ from app.blocks.service import purge_blocks
 from app.identity import api as identity_api
 from app.identity.service import authenticate, purge_tokens
 from app.kernel.errors import NotFound
+from app.pages import register_pages
 from app.resources import Resources
 from app.settings import Settings
 from app.variables import api as variables_api
@@ -24,6 +25,7 @@ from app.variables.service import purge_variables
 from app.web import context
 from app.web.auth import Gate, guard_api
 from app.web.errors import problem, register_errors
+from app.web.limits import limit_requests
 from app.web.logs import log_requests
 from app.workspaces import api as workspaces_api
 from app.workspaces.service import Purge, Workspace, enter
@@ -53,10 +55,17 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
     log_requests(app)
     register_errors(app)
     guard_api(app, _gate(resources))
+    limit_requests(app, rate=settings.rate_limit, storage=settings.redis_url)
     api = Api(app)
     for module in (workspaces_api, variables_api, blocks_api, identity_api, audit_api):
         api.register_blueprint(module.blueprint)
     register_errors(app)  # flask-smorest puts its own handler over ours
+    register_pages(
+        app,
+        https=(settings.public_url or "").startswith("https://"),
+        idle_seconds=settings.session_idle_seconds,
+        sign_in_limit=settings.sign_in_limit,
+    )
     _register_health(app, resources)
     return app
 

@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 from app.kernel.errors import RecordUnavailable, StrongroomError, Unauthenticated
 from app.pages.forms import Typed
 from app.pages.frame import pages, show, to_sign_in
-from app.web.errors import STATUS, from_http, problem
+from app.web.errors import STATUS, from_http, problem, unforeseen
 from app.web.limits import rate_limited
 
 
@@ -66,3 +66,8 @@ def _too_many(_error: RateLimitExceeded) -> Response:
 @pages.errorhandler(SQLAlchemyError)
 def _database(_error: SQLAlchemyError) -> Response:
     return error_page(RecordUnavailable("The database doesn't answer at the moment; nothing was done.", retry_after=5))
+
+
+@pages.errorhandler(Exception)
+def _unknown(error: Exception) -> Response:
+    return error_page(from_http(error) if isinstance(error, HTTPException) else unforeseen(error))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Final
 
 from flask import Response, current_app, flash, request, url_for
@@ -11,13 +10,12 @@ from flask import Response, current_app, flash, request, url_for
 from app.access import Permission, Role, require
 from app.identity import service as identity
 from app.identity.schemas import TokenBody
-from app.kernel.clock import rfc3339
 from app.kernel.errors import StrongroomError
-from app.pages.forms import Typed, moment, read, typed
+from app.pages.forms import Typed, moment, place, read, typed
 from app.pages.frame import done, go, may, pages, show, workspace
 from app.web import context
 from app.web.errors import STATUS
-from app.web.paging import cursor, position
+from app.web.paging import cursor
 from app.workspaces import service
 from app.workspaces.schemas import WorkspacePatch
 from app.workspaces.service import Workspace
@@ -41,16 +39,16 @@ def _form_of(shown: Workspace) -> Typed:
 
 
 def _show(ws: str, form: Typed, status: int = 200) -> Response:
-    after = position(request.args.get("cursor") or None, _LIST, list)
+    after = place(request.args.get("cursor"), _LIST)
     resources = context.resources()
     tokens = identity.list_tokens(
         access=context.access(),
         sessions=resources.sessions,
         limit=ROWS + 1,
-        after=(datetime.fromisoformat(after[0]), after[1]) if after else None,
+        after=after,
     )
     last = tokens[ROWS - 1] if len(tokens) > ROWS else None
-    further = cursor(_LIST, [rfc3339(last.created_at), last.id]) if last else None
+    further = cursor(_LIST, [last.created_at.isoformat(), last.id]) if last else None
     return show(
         "settings/settings.html",
         status,

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Final, cast
 
 from flask import Response, jsonify, make_response, request, url_for
 
 from app.access import Permission, require
-from app.kernel.clock import rfc3339
 from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError
-from app.pages.forms import Typed, lines, local, moment, read, typed
+from app.pages.forms import Typed, lines, local, moment, place, read, typed
 from app.pages.frame import done, may, pages, show
 from app.variables import listing, plain, service
 from app.variables.listing import ORDERS, Entry, Kind, Order, Place, Wanted
@@ -20,7 +18,7 @@ from app.variables.schemas import RevealSchema, SecretBody, SecretPatch, ValueBo
 from app.variables.service import DEFAULT_PLACES, HIDE_AFTER_SECONDS, Secret
 from app.web import context
 from app.web.errors import STATUS
-from app.web.paging import cursor, position
+from app.web.paging import cursor
 
 ROWS: Final = 25
 _LIST: Final = "variables-page"
@@ -33,16 +31,16 @@ _AFTER_CHANGE: Final = (
 def variables(ws: str) -> Response:
     """List variables and secrets; for a search as it is typed, only the table."""
     wanted, resources = _wanted(), context.resources()
-    after = position(request.args.get("cursor") or None, _LIST, list)
+    after = place(request.args.get("cursor"), _LIST)
     listed = listing.list_variables(
         wanted,
         access=context.access(),
         sessions=resources.sessions,
         clock=resources.clock,
         limit=ROWS,
-        after=Place(datetime.fromisoformat(after[0]), after[1]) if after else None,
+        after=Place(*after) if after else None,
     )
-    further = cursor(_LIST, [rfc3339(listed.after.moment), listed.after.folded_name]) if listed.after else None
+    further = cursor(_LIST, [listed.after.moment.isoformat(), listed.after.folded_name]) if listed.after else None
     piece = request.headers.get("HX-Target") == "results"
     template = "variables/_results.html" if piece else "variables/list.html"
     return show(template, listed=listed, wanted=wanted, further=further, first=after is None, ws=ws)

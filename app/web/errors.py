@@ -134,9 +134,14 @@ def register_errors(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def _unknown(error: Exception) -> Response:
-        # The type and place only: a message could quote what was being handled.
-        log.error("internal_error", kind=type(error).__name__, path=request.path, frames=_frames(error))
-        return problem(StrongroomError("An unforeseen fault; the log has it under this request id."))
+        return problem(unforeseen(error))
+
+
+def unforeseen(error: Exception) -> StrongroomError:
+    """Log a fault that nobody foresaw, and return what may be told of it."""
+    # The type and place only: a message could quote what was being handled.
+    log.error("internal_error", kind=type(error).__name__, path=request.path, frames=_frames(error))
+    return StrongroomError("An unforeseen fault; the log has it under this request id.")
 
 
 def from_http(error: HTTPException) -> StrongroomError:

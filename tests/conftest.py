@@ -1,0 +1,23 @@
+"""What tests share: one service for all that only talk to it, and an upstream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.service import Service, running
+from tests.support.upstream import Upstream
+from tests.support.upstream import upstream as run_upstream
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with running(tmp_path_factory.mktemp("service")) as service:
+        yield service
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    with run_upstream() as upstream:
+        yield upstream

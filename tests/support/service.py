@@ -1,0 +1,127 @@
+"""The whole service as a process of its own, with its embedded Vault, in a folder that goes away."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+
+STRONGROOM = Path(sys.executable).with_name("strongroom")
+
+
+@dataclass
+class Service:
+    """A running service: where it is, how to talk to it, and every answer it gave."""
+
+    folder: Path
+    port: int
+    environ: Mapping[str, str]
+    process: subprocess.Popen[bytes]
+    platform: str = ""
+    answers: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        token: str | None = None,
+        user: str | None = "ada",
+        headers: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+        keep: bool = True,
+    ) -> requests.Response:
+        sent = {"Authorization": f"Bearer {token or self.platform}"}
+        if user is not None and token is None:
+            sent["Strongroom-Act-As"] = user
+        sent |= dict(headers or {})
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.request(method, f"{self.url}/api/v1{path}", json=body, data=data, headers=sent, timeout=30)
+        if keep:
+            self.answers.append(answer.text + str(answer.headers))
+        return answer
+
+    def command(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [STRONGROOM, *arguments], env=dict(self.environ), input=stdin, capture_output=True, text=True, timeout=60
+        )
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(30)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(folder: Path, port: int, **more: str) -> dict[str, str]:
+    ours = ("STRONGROOM_", "VAULT_", "BAO_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    kept.pop("DATABASE_URL", None)
+    kept.pop("REDIS_URL", None)
+    return kept | {
+        "STRONGROOM_DATA_DIR": str(folder / "var"),
+        "PORT": str(port),
+        "STRONGROOM_OUTBOUND_NETWORKS": "127.0.0.0/8",
+        "STRONGROOM_OUTBOUND_HTTP": "allow",
+        **more,
+    }
+
+
+def launch(folder: Path, port: int | None = None, **more: str) -> Service:
+    port = port or free_port()
+    environ = environment(folder, port, **more)
+    with (folder / "service.log").open("ab") as log:
+        process = subprocess.Popen([STRONGROOM, "serve"], env=environ, stdout=log, stderr=log)
+    service = Service(folder, port, environ, process)
+    await_ready(service)
+    return service
+
+
+def await_ready(service: Service) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end and service.process.poll() is None:
+        try:
+            if requests.get(f"{service.url}/readyz", timeout=2).ok:
+                return
+        except requests.RequestException:
+            pass
+        time.sleep(0.05)
+    raise AssertionError((service.folder / "service.log").read_text()[-2000:])
+
+
+@contextmanager
+def running(folder: Path, **more: str) -> Iterator[Service]:
+    service = launch(folder, **more)
+    try:
+        made = service.command("token", "create", "--platform", "--json")
+        assert made.returncode == 0, made.stderr
+        service.platform = json.loads(made.stdout)["token"]
+        yield service
+    finally:
+        service.stop()
+
+
+def problem(answer: requests.Response) -> tuple[int, Any]:
+    return answer.status_code, answer.json().get("code")
