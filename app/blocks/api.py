@@ -18,8 +18,9 @@ blueprint = ApiBlueprint("blocks", __name__, url_prefix="/api/v1", description="
 
 _CALL_CODES = (
     "not_found", "unknown_secret", "missing_variable", "one_secret_per_field", "header_not_allowed",
-    "template_not_allowed", "value_not_allowed_here", "place_not_allowed", "destination_not_allowed", "secret_expired", "too_many_calls",
-    "binding_mismatch", "vault_unavailable", "upstream_unreachable", "upstream_tls", "upstream_protocol",
+    "template_not_allowed", "value_not_allowed_here", "place_not_allowed", "destination_not_allowed",
+    "secret_expired", "too_many_calls", "binding_mismatch", "vault_unavailable", "upstream_unreachable",
+    "upstream_tls", "upstream_protocol",
     "upstream_timeout", "response_not_readable", "response_too_large", *BODY,
 )  # fmt: skip
 

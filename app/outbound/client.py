@@ -331,15 +331,14 @@ def _too_slow() -> UpstreamTimeout:
 def _named(error: Exception, deadline: float) -> StrongroomError:
     """Name a library's error; its text stays here, since it may quote the request."""
     causes = list(_causes(error))
-    if any(isinstance(each, ssl.SSLError) and not isinstance(each, ssl.SSLWantReadError) for each in causes):
+    if any(isinstance(each, ssl.SSLError | ssl.CertificateError | urllib3.exceptions.SSLError) for each in causes):
         return UpstreamTls("The upstream's certificate or TLS version isn't acceptable.")
-    if (
-        any(isinstance(each, TimeoutError | urllib3.exceptions.TimeoutError) for each in causes)
-        or time.monotonic() > deadline
-    ):
-        return _too_slow()
+    # urllib3 counts a refused connection among its timeouts, so this comes first.
     if any(isinstance(each, urllib3.exceptions.NewConnectionError | ConnectionRefusedError) for each in causes):
         return UpstreamUnreachable("The upstream can't be reached.")
+    late = time.monotonic() > deadline
+    if late or any(isinstance(each, TimeoutError | urllib3.exceptions.TimeoutError) for each in causes):
+        return _too_slow()
     if isinstance(error, ResponseNotReadable):
         return error
     return UpstreamProtocol("The upstream broke off, or doesn't speak HTTP as it should.")

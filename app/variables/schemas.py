@@ -16,7 +16,7 @@ from app.web.paging import PageQuery
 from app.workspaces.schemas import refuse_fixed
 
 VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-NAME = validate.Regexp(rf"^(?:{VARIABLE_NAME.pattern})\Z", error="Must match [A-Za-z_][A-Za-z0-9_]{0,63}.")
+NAME = validate.Regexp(rf"^(?:{VARIABLE_NAME.pattern})\Z", error="Must match [A-Za-z_][A-Za-z0-9_]{{0,63}}.")
 _DESCRIPTION = validate.Length(max=2000)
 _FEW = validate.Length(max=100)
 

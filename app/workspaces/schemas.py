@@ -12,7 +12,7 @@ from app.web.body import Input, PlainText
 from app.web.paging import PageQuery
 from app.workspaces.service import WORKSPACE_NAME, NewWorkspace, WorkspaceChanges
 
-_NAME = validate.Regexp(rf"^(?:{WORKSPACE_NAME.pattern})\Z", error="Must match [a-z][a-z0-9-]{1,62}.")
+_NAME = validate.Regexp(rf"^(?:{WORKSPACE_NAME.pattern})\Z", error="Must match [a-z][a-z0-9-]{{1,62}}.")
 
 
 class WorkspaceBody(Input):

@@ -122,7 +122,7 @@ def test_a_call_is_refused_before_anything_is_sent(
     service: Service, workspace: str, upstream: Upstream, change: dict[str, object], status: int, code: str
 ) -> None:
     make(service, workspace, upstream, canary())
-    answer = service.ask("POST", f"/workspaces/{workspace}/calls", call(upstream, **change))
+    answer = service.ask("POST", f"/workspaces/{workspace}/calls", call(upstream) | change)
     assert problem(answer) == (status, code), answer.text
     assert upstream.seen == []
 

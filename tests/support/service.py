@@ -113,7 +113,7 @@ def await_ready(service: Service) -> None:
 
 @contextmanager
 def running(folder: Path, **more: str) -> Iterator[Service]:
-    service = launch(folder, **more)
+    service = launch(folder, None, **more)
     try:
         made = service.command("token", "create", "--platform", "--json")
         assert made.returncode == 0, made.stderr
