@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode, urlsplit
@@ -113,12 +114,36 @@ def _words() -> dict[str, object]:
         "asset": lambda name: f"/static/{ASSETS}/{name}",
         "layout": "fragment.html" if outlet() else "page.html",
         "outlet": outlet(),
+        "tabs": tabs,
         "may": may,
         "Permission": Permission,
         "workspace": workspace,
         "me": current_user.id if current_user.is_authenticated else None,
         "role": g.access.role.value if g.get("access") is not None else None,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """One of a workspace's tabs."""
+
+    label: str
+    url: str
+    here: bool
+
+
+def tabs() -> list[Tab]:
+    """Return the tabs that whoever asks can use."""
+    allowed = {
+        "variables": ("Variables", Permission.VARIABLE_READ),
+        "blocks": ("API blocks", Permission.BLOCK_READ),
+        "members": ("Members", Permission.MEMBER_READ),
+        "audit": ("Audit", Permission.AUDIT_READ),
+        "settings": ("Settings", Permission.TOKEN_MANAGE),
+    }
+    root = f"/workspaces/{workspace().name}/"
+    here = request.path.removeprefix(root).partition("/")[0]
+    return [Tab(label, root + path, path == here) for path, (label, needed) in allowed.items() if may(needed)]
 
 
 def outlet() -> str | None:

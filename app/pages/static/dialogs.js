@@ -1,0 +1,56 @@
+// The side panel and the modal: a form with data-dialog opens its page in a <dialog> instead. The browser's own dialog
+// keeps the focus inside and closes on Escape; the focus returns to whatever opened it.
+
+const openers = new WeakMap();
+
+export function watchDialogs() {
+  document.addEventListener("submit", (event) => {
+    const form = event.target.closest("form[data-dialog]");
+    if (!form) return;
+    event.preventDefault();
+    openDialog(form.dataset.dialog, form.getAttribute("action"), event.submitter);
+  });
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-close]")) event.target.closest("dialog")?.close();
+  });
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const dialog = event.target;
+    if (!(dialog instanceof HTMLDialogElement)) return;
+    if (!dialog.open) dialog.showModal();
+    else focusFirstFault(dialog);
+  });
+  // What was made or changed from a dialog over another page: that page is told, and stays.
+  document.addEventListener("strongroom:done", (event) => {
+    document.querySelectorAll("dialog[open]").forEach((dialog) => dialog.close());
+    if (event.detail?.message) tell(event.detail.message);
+  });
+  for (const dialog of document.querySelectorAll("dialog")) {
+    dialog.addEventListener("close", () => {
+      dialog.replaceChildren(); // nothing that was typed stays behind
+      const opener = openers.get(dialog);
+      if (opener?.isConnected) opener.focus();
+    });
+  }
+}
+
+/** Open a page in the panel or the modal; `opener` gets the focus back when it closes. */
+export function openDialog(id, url, opener) {
+  const dialog = document.getElementById(id);
+  openers.set(dialog, opener);
+  window.htmx.ajax("GET", url, { target: dialog, swap: "innerHTML" });
+}
+
+/** Say something where messages stand, until the next action. */
+export function tell(text) {
+  const place = document.getElementById("message");
+  const message = document.createElement("p");
+  message.className = "message";
+  message.textContent = text;
+  place.replaceChildren(message);
+}
+
+function focusFirstFault(dialog) {
+  const field = dialog.querySelector("[aria-invalid=true]") ?? dialog.querySelector("[autofocus]");
+  if (field) field.focus();
+  else dialog.querySelector("input:not([type=hidden]), textarea, button")?.focus();
+}

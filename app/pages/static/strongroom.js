@@ -1,0 +1,19 @@
+// What the pages do beyond links and forms. Each piece stands in a file of its own and works by delegation, so that
+// what htmx puts into the page later behaves like what was there from the start.
+
+import { watchDialogs } from "./dialogs.js";
+import { watchEyes } from "./eye.js";
+import { watchValues } from "./values.js";
+
+document.documentElement.classList.add("js");
+watchDialogs();
+watchEyes();
+watchValues();
+
+// A message that came with the page is read out by taking the focus to it.
+document.querySelector("#message .message")?.focus();
+
+// A page out of the back-forward cache may be older than a sign-out: it is asked for anew.
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload();
+});
