@@ -12,7 +12,7 @@ from app.cli import config, database, doctor, reconcile, serve, tokens, users, v
 from app.kernel.errors import StrongroomError
 from app.settings import SettingsError
 
-DONE, FAILED, TO_DO = 0, 1, 2
+DONE, FAILED = 0, 1
 
 
 @click.group()
@@ -36,9 +36,8 @@ def main() -> None:
     """Run the command line; the ``strongroom`` script."""
     os.umask(0o077)
     try:
-        strongroom.main(standalone_mode=False)
-    except click.exceptions.Exit as left:
-        sys.exit(left.exit_code)
+        # Without click's own ending, `Exit` comes back as a number, and an ordinary end as None.
+        sys.exit(strongroom.main(standalone_mode=False) or DONE)
     except click.ClickException as wrong:
         wrong.show()
         sys.exit(wrong.exit_code)
