@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from http.client import HTTPException, HTTPResponse
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import requests
 import urllib3
@@ -166,8 +166,8 @@ class _PinnedAdapter(HTTPAdapter):
         raw = self._pool.urlopen(
             method=str(request.method),
             url=_target(str(request.url)),
-            body=request.body,
-            headers=request.headers,
+            body=cast("Any", request.body),
+            headers=cast("Any", request.headers),
             redirect=False,
             assert_same_host=False,
             preload_content=False,

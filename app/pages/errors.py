@@ -31,7 +31,7 @@ def error_page(error: StrongroomError) -> Response:
     status = STATUS[error.code]
     if request.headers.get("Accept") == "application/json":
         return problem(error)
-    response = show("error.html", status, error=error, status=status)
+    response = show("error.html", status, error=error)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     return response

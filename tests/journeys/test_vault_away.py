@@ -35,7 +35,7 @@ def make(service: Service, upstream: Upstream) -> tuple[str, str, dict[str, obje
         "allowed_hosts": [f"127.0.0.1:{upstream.port}"],
     }
     assert service.ask("POST", f"/workspaces/{workspace}/secrets", body).status_code == 201
-    call = {
+    call: dict[str, object] = {
         "url": f"http://127.0.0.1:{upstream.port}/",
         "headers": [{"name": "Authorization", "value": "{{secrets.TOKEN}}"}],
     }

@@ -39,7 +39,7 @@ class Service:
         self,
         method: str,
         path: str,
-        body: object = None,
+        body: Any = None,
         *,
         token: str | None = None,
         user: str | None = "ada",

@@ -5,7 +5,6 @@ import { watchDialogs } from "./dialogs.js";
 import { watchEyes } from "./eye.js";
 import { watchValues } from "./values.js";
 
-document.documentElement.classList.add("js");
 watchDialogs();
 watchEyes();
 watchValues();

@@ -1,0 +1,1 @@
+document.documentElement.classList.add("js"); // before anything is drawn, so that nothing flickers

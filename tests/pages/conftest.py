@@ -1,0 +1,75 @@
+"""What the tests of the pages share: a browser, people who can sign in, and a workspace with something in it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.support.browser import Window, chromium, window
+from tests.support.service import Service
+
+PASSWORD = "a sentence to sign in with"
+PEOPLE = {"olga@example.com": "owner", "adam@example.com": "admin", "edda@example.com": "editor"}
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def people(service: Service) -> dict[str, str]:
+    """Three users with a password, by role; none is a member of anything yet."""
+    for user in (*PEOPLE, "mallory@example.com"):
+        made = service.command("user", "create", user, "--password-stdin", stdin=PASSWORD + "\n")
+        assert made.returncode == 0, made.stderr
+    return {role: user for user, role in PEOPLE.items()}
+
+
+@pytest.fixture
+def acme(service: Service, people: dict[str, str]) -> str:
+    """A workspace of the three, fresh for each test."""
+    return make_workspace(service, people)
+
+
+def make_workspace(service: Service, people: dict[str, str], title: str = "Acme Support", engine: str = "kv") -> str:
+    name = f"acme-{next(_numbers)}"
+    body = {"name": name, "title": title, "engine": engine}
+    assert service.ask("POST", "/workspaces", body, user=people["owner"]).status_code == 201
+    for role in ("admin", "editor"):
+        put = service.ask("PUT", f"/workspaces/{name}/members/{people[role]}", {"role": role}, user=people["owner"])
+        assert put.ok, put.text
+    return name
+
+
+def make_secret(service: Service, workspace: str, name: str, value: str, **more: Any) -> None:
+    body = {"name": name, "value": value, "visibility": "masked"} | more
+    answer = service.ask("POST", f"/workspaces/{workspace}/secrets", body, user="olga@example.com", keep=False)
+    assert answer.status_code == 201, answer.text
+
+
+def make_variable(service: Service, workspace: str, name: str, value: str, **more: Any) -> None:
+    body = {"name": name, "value": value} | more
+    answer = service.ask("POST", f"/workspaces/{workspace}/variables", body, user="olga@example.com")
+    assert answer.status_code == 201, answer.text
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def opened(browser: Browser, service: Service, people: dict[str, str]) -> Iterator[Callable[..., Window]]:
+    """Open windows, signed in as a role where one is named; closed when the test is over."""
+    with ExitStack() as stack:
+
+        def _open(role: str | None = None, **options: Any) -> Window:
+            opened = stack.enter_context(window(browser, service.url, **options))
+            if role:
+                opened.sign_in(people.get(role, role), PASSWORD)
+            return opened
+
+        yield _open

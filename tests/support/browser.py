@@ -1,0 +1,117 @@
+"""Real Chromium, and a window in it that writes down whatever a page shouldn't do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, sync_playwright
+
+AXE = Path(__file__).parent / "vendor" / "axe" / "axe.min.js"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+_FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--no-proxy-server"]
+# Every way a page can say that the policy was broken; told before any script of the page runs.
+_WATCH = """
+window.__violations = [];
+document.addEventListener("securitypolicyviolation", (e) => window.__violations.push(e.violatedDirective + " " + e.blockedURI));
+"""
+
+
+@contextmanager
+def chromium(**more: Any) -> Iterator[Browser]:
+    """A browser, for as long as the block runs."""
+    assert CHROMIUM, "The tests need Chromium: make setup-dev installs it."
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_FLAGS, **more)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@dataclass
+class Window:
+    """A browser context of its own (cookies, storage, history) with one page, and everything that it told."""
+
+    context: BrowserContext
+    page: Page
+    url: str
+    console: list[str] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    responses: list[Response] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+
+    def go(self, path: str) -> Page:
+        """Open one of the service's pages."""
+        self.note_violations()
+        self.page.goto(self.url + path)
+        return self.page
+
+    def sign_in(self, user: str, password: str) -> Page:
+        """Sign in as somebody who can."""
+        page = self.go("/sign-in")
+        page.get_by_label("User").fill(user)
+        page.get_by_label("Password").fill(password)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(lambda url: "/sign-in" not in url)
+        return page
+
+    def note_violations(self) -> None:
+        """Take down what the page at hand has to say about the policy, before it goes."""
+        if not self.page.url.startswith("http"):
+            return
+        self.violations += self.page.evaluate("window.__violations ?? []")
+
+    def assert_clean(self, *, expected_statuses: frozenset[int] = frozenset()) -> None:
+        """No broken policy, no script error, nothing on the console, no request to another host."""
+        self.note_violations()
+        assert self.violations == []
+        assert self.errors == []
+        noise = [
+            line for line in self.console if not any(f"status of {status}" in line for status in expected_statuses)
+        ]
+        assert noise == []
+        hosts = {request.url.split("/")[2] for request in self.requests if request.url.startswith("http")}
+        assert hosts <= {self.url.split("/")[2]}
+
+
+@contextmanager
+def window(browser: Browser, url: str, **options: Any) -> Iterator[Window]:
+    """Open a window that watches; ``options`` are Playwright's for a browser context."""
+    context = browser.new_context(**options)
+    context.set_default_timeout(10_000)
+    if options.get("java_script_enabled", True):
+        context.add_init_script(_WATCH)
+    page = context.new_page()
+    opened = Window(context, page, url)
+
+    def _console(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            opened.console.append(message.text)
+
+    page.on("console", _console)
+    page.on("pageerror", lambda error: opened.errors.append(str(error)))
+    page.on("request", opened.requests.append)
+    page.on("response", opened.responses.append)
+    try:
+        yield opened
+    finally:
+        context.close()
+
+
+def axe(page: Page) -> list[str]:
+    """Return what axe-core finds wrong with the page as it is now, a line for each rule and place."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text())  # by the debugger, which the page's own policy doesn't bind
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{rule['id']}: {node['target']} {json.dumps(node.get('any', [{}])[:1])[:300]}"
+        for rule in found["violations"]
+        for node in rule["nodes"]
+    ]
