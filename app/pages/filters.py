@@ -45,6 +45,11 @@ def when(moment: datetime | None) -> str:
     )
 
 
+def breakable(host: str) -> Markup:
+    """Let a long host break after its dots, and nowhere else."""
+    return Markup(".<wbr>").join(host.split("."))
+
+
 def count(number: int, one: str, many: str | None = None) -> str:
     """Write a number with its word: 1 block, 10,000 blocks."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
@@ -55,4 +60,10 @@ def rights(permissions: frozenset[Permission]) -> list[str]:
     return [words for permission, words in RIGHTS.items() if permission in permissions]
 
 
-FILTERS: Final[Mapping[str, Callable[..., Any]]] = {"when": when, "count": count, "rights": rights, "local": local}
+FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
+    "when": when,
+    "breakable": breakable,
+    "count": count,
+    "rights": rights,
+    "local": local,
+}

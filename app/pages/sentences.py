@@ -85,11 +85,10 @@ def _details(event: Event) -> list[str]:
         ("status", "answered {}"),
         ("upstream_status", "answered {}"),
         ("engine", "engine {}"),
-        ("code", "{}"),
-        ("reason", "{}"),
     ):
         if isinstance(value := detail.get(key), str | int) and not isinstance(value, bool):
             told.append(words.format(value))
+    told += [str(detail[key]).replace("_", " ") for key in ("code", "reason") if detail.get(key)]
     for key, words in (("changed", "{}"), ("secrets", "with {}")):
         if isinstance(names := detail.get(key), list) and names:
             told.append(

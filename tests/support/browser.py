@@ -97,8 +97,8 @@ def window(browser: Browser, url: str, **options: Any) -> Iterator[Window]:
 
     page.on("console", _console)
     page.on("pageerror", lambda error: opened.errors.append(str(error)))
-    page.on("request", opened.requests.append)
-    page.on("response", opened.responses.append)
+    page.on("request", lambda request: opened.requests.append(request))
+    page.on("response", lambda response: opened.responses.append(response))
     try:
         yield opened
     finally:
