@@ -1,0 +1,134 @@
+"""Every form of a value is taken out; what holds none comes back byte for byte."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import html
+import json
+import zlib
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.kernel.errors import ResponseNotReadable
+from app.kernel.secret import SecretValue
+from app.outbound.decode import decoder
+from app.outbound.redact import Redactor
+
+VALUE = 'sk-9f/3b+"ü<&>=q'
+Echo = Callable[[str], bytes]
+
+
+def _units(text: str) -> str:
+    """Escape every UTF-16 unit, as JSON does (RFC 8259, section 7)."""
+    raw = text.encode("utf-16-be")
+    return "".join(f"\\u{raw[at]:02X}{raw[at + 1]:02X}" for at in range(0, len(raw), 2))
+
+
+ECHOES: dict[str, Echo] = {
+    "plain": lambda v: v.encode(),
+    "json": lambda v: json.dumps(v)[1:-1].encode(),
+    "json, raw": lambda v: json.dumps(v, ensure_ascii=False)[1:-1].encode(),
+    "json, all escaped": lambda v: _units(v).encode(),
+    "html": lambda v: html.escape(v).encode(),
+    "html, decimal": lambda v: "".join(f"&#{ord(c)};" for c in v).encode(),
+    "html, hex": lambda v: "".join(f"&#x{ord(c):x};" for c in v).encode(),
+    "url": lambda v: quote(v, safe="").encode(),
+    "url, lower": lambda v: "".join(f"%{b:02x}" for b in v.encode()).encode(),
+    "form": lambda v: quote_plus(v).encode(),
+    "hex": lambda v: v.encode().hex().encode(),
+    "HEX": lambda v: v.encode().hex().upper().encode(),
+    "utf-16-le": lambda v: v.encode("utf-16-le"),
+    "utf-16-be": lambda v: v.encode("utf-16-be"),
+    "utf-32-le": lambda v: v.encode("utf-32-le"),
+    "base64": lambda v: base64.b64encode(v.encode()),
+    "base64, second": lambda v: base64.b64encode(b"x" + v.encode()),
+    "base64, third": lambda v: base64.b64encode(b"xy" + v.encode() + b"z"),
+    "base64url": lambda v: base64.urlsafe_b64encode(v.encode()).rstrip(b"="),
+}
+
+
+def redacted(body: bytes, *, size: int = 1 << 20, **values: str) -> tuple[bytes, int]:
+    stream = Redactor({name: SecretValue(value) for name, value in values.items()}).stream()
+    out = b"".join(stream.feed(body[at : at + size]) for at in range(0, len(body), size)) + stream.finish()
+    return out, stream.count
+
+
+@pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES.keys())
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+def test_every_form_is_taken_out_wherever_chunks_end(echo: Echo, size: int) -> None:
+    form = echo(VALUE)
+    out, count = redacted(b"{    } " + form + b" {  }", size=size, TOKEN=VALUE)
+    assert count == 1
+    assert form not in out
+    assert out.startswith(b"{    } ")
+    assert out.endswith(b" {  }")
+    assert b"redacted:TOKEN" in out.replace(b"\x00", b"")
+
+
+@pytest.mark.parametrize("body", [b"", b"sk-9f/3b", b"nothing", bytes(range(256)) * 40, b"%41%42&amp;\\u0041" * 99])
+def test_what_holds_no_value_comes_back_byte_for_byte(body: bytes) -> None:
+    assert redacted(body, size=13, TOKEN=VALUE) == (body, 0)
+
+
+def test_the_longer_of_two_values_is_named() -> None:
+    out, count = redacted(b"a canary-12345-more b canary-12345 c", SHORT="canary-12345", LONG="canary-12345-more")
+    assert (out, count) == (b"a [redacted:LONG] b [redacted:SHORT] c", 2)
+
+
+TEXTS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\x00"), min_size=8, max_size=60)
+
+
+@settings(max_examples=60, deadline=None)
+@given(value=TEXTS, name=st.sampled_from(sorted(ECHOES)), before=st.binary(max_size=40), size=st.integers(1, 80))
+def test_no_form_of_any_value_gets_through(value: str, name: str, before: bytes, size: int) -> None:
+    form = ECHOES[name](value)
+    aligned = before + b" " * (-len(before) % 4)
+    out, count = redacted(aligned + b"    " + form, size=size, V=value)
+    assert count >= 1
+    assert form not in out
+
+
+@settings(max_examples=60, deadline=None)
+@given(body=st.binary(max_size=400), size=st.integers(1, 80))
+def test_any_other_body_is_left_alone(body: bytes, size: int) -> None:
+    assert redacted(body, size=size, V="a-value-that-no-random-body-holds") == (body, 0)
+
+
+@pytest.mark.parametrize(
+    ("coding", "encode"),
+    [
+        ("gzip", gzip.compress),
+        ("x-gzip", lambda body: gzip.compress(body[:10]) + gzip.compress(body[10:])),
+        ("deflate", zlib.compress),
+        ("Deflate", lambda body: zlib.compress(body, wbits=-15)),
+        ("identity", lambda body: body),
+        (None, lambda body: body),
+    ],
+)
+def test_content_is_decoded_first(coding: str | None, encode: Callable[[bytes], bytes]) -> None:
+    body = b"some text that repeats, " * 20_000
+    packed, decode = encode(body), decoder(coding)
+    pieces = [piece for at in range(0, len(packed), 100) for piece in decode.feed(packed[at : at + 100])]
+    pieces += decode.finish()
+    assert b"".join(pieces) == body
+    assert max(map(len, pieces)) <= 64 * 1024
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"), [("gzip", b"no gzip"), ("deflate", b"\xff\xff\xff"), ("gzip", gzip.compress(b"cut" * 99)[:-9])]
+)
+def test_a_coding_that_lies_is_refused(coding: str, body: bytes) -> None:
+    decode = decoder(coding)
+    with pytest.raises(ResponseNotReadable):
+        list(decode.feed(body)) + list(decode.finish())
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, br", "nonsense"])
+def test_a_coding_that_is_not_known_is_refused(coding: str) -> None:
+    with pytest.raises(ResponseNotReadable):
+        decoder(coding)
