@@ -61,15 +61,24 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
+@pytest.fixture(scope="session")
+def cookies(service: Service, browser: Browser, people: dict[str, str]) -> dict[str, Any]:
+    """What the browser holds after each role signed in, once; sign-ins are limited, and take their time."""
+    states: dict[str, Any] = {}
+    for role, user in (*people.items(), ("stranger", "mallory@example.com")):
+        with window(browser, service.url) as signing_in:
+            signing_in.sign_in(user, PASSWORD)
+            states[role] = signing_in.context.storage_state()
+    return states
+
+
 @pytest.fixture
-def opened(browser: Browser, service: Service, people: dict[str, str]) -> Iterator[Callable[..., Window]]:
+def opened(browser: Browser, service: Service, cookies: dict[str, Any]) -> Iterator[Callable[..., Window]]:
     """Open windows, signed in as a role where one is named; closed when the test is over."""
     with ExitStack() as stack:
 
         def _open(role: str | None = None, **options: Any) -> Window:
-            opened = stack.enter_context(window(browser, service.url, **options))
-            if role:
-                opened.sign_in(people.get(role, role), PASSWORD)
-            return opened
+            state = {"storage_state": cookies[role]} if role else {}
+            return stack.enter_context(window(browser, service.url, **state, **options))
 
         yield _open

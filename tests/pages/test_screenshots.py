@@ -45,7 +45,7 @@ def furnished(service: Service, people: dict[str, str]) -> str:
         f"/workspaces/{name}/blocks",
         {"name": "open-ticket", "title": "Open a ticket", "call": call},
         user=people["owner"],
-    )  # noqa: E501
+    )
     service.ask("POST", f"/workspaces/{name}/secrets/GITHUB_TOKEN/reveal", user=people["editor"], keep=False)
     service.ask("POST", f"/workspaces/{name}/secrets/STRIPE_SECRET_KEY/reveal", user=people["editor"], keep=False)
     service.ask("POST", f"/workspaces/{name}/tokens", {"role": "runtime", "label": "flow-runner"}, user=people["owner"])

@@ -18,7 +18,9 @@ _FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--no-proxy-server"]
 # Every way a page can say that the policy was broken; told before any script of the page runs.
 _WATCH = """
 window.__violations = [];
-document.addEventListener("securitypolicyviolation", (e) => window.__violations.push(e.violatedDirective + " " + e.blockedURI));
+document.addEventListener("securitypolicyviolation", (e) => {
+  window.__violations.push(e.violatedDirective + " " + e.blockedURI);
+});
 """
 
 
