@@ -42,7 +42,7 @@ _HEADERS: Final = {
 # Where a piece of a page goes, by the id of the element that asked for it.
 _OUTLETS: Final = frozenset({"panel", "modal"})
 _PUBLIC: Final[set[str]] = {"pages.static"}
-_BEFORE_NEW_PASSWORD: Final = frozenset({"pages.change_password", "pages.sign_out"})
+_BEFORE_NEW_PASSWORD: Final = frozenset({"pages.change_password_page", "pages.change_password", "pages.sign_out"})
 
 
 def public(view: F) -> F:

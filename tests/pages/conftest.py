@@ -1,0 +1,93 @@
+"""What the tests of the pages share: a browser, people who can sign in, and a workspace with something in it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from app.db import Sessions, open_engine
+from app.identity.service import create_user
+from app.kernel.clock import system_clock
+from tests.support.browser import Window, chromium, window
+from tests.support.service import Service
+
+PASSWORD = "a sentence to sign in with"
+PEOPLE = {"olga@example.com": "owner", "adam@example.com": "admin", "edda@example.com": "editor"}
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def people(service: Service) -> dict[str, str]:
+    """Three users with a password, by role; none is a member of anything yet."""
+    for user in (*PEOPLE, "mallory@example.com"):
+        make_user(service, user)
+    return {role: user for user, role in PEOPLE.items()}
+
+
+def make_user(service: Service, user: str, password: str = PASSWORD, *, must_change: bool = False) -> None:
+    """Let somebody sign in, as `strongroom user create` does but without a process for each."""
+    sessions = Sessions(open_engine(f"sqlite:///{service.folder / 'var' / 'strongroom.db'}"))
+    create_user(user, password, must_change=must_change, sessions=sessions, clock=system_clock)
+    sessions.close()
+
+
+@pytest.fixture
+def acme(service: Service, people: dict[str, str]) -> str:
+    """A workspace of the three, fresh for each test."""
+    return make_workspace(service, people)
+
+
+def make_workspace(service: Service, people: dict[str, str], title: str = "Acme Support", engine: str = "kv") -> str:
+    name = f"acme-{next(_numbers)}"
+    body = {"name": name, "title": title, "engine": engine}
+    assert service.ask("POST", "/workspaces", body, user=people["owner"]).status_code == 201
+    for role in ("admin", "editor"):
+        put = service.ask("PUT", f"/workspaces/{name}/members/{people[role]}", {"role": role}, user=people["owner"])
+        assert put.ok, put.text
+    return name
+
+
+def make_secret(service: Service, workspace: str, name: str, value: str, **more: Any) -> None:
+    body = {"name": name, "value": value, "visibility": "masked"} | more
+    answer = service.ask("POST", f"/workspaces/{workspace}/secrets", body, user="olga@example.com", keep=False)
+    assert answer.status_code == 201, answer.text
+
+
+def make_variable(service: Service, workspace: str, name: str, value: str, **more: Any) -> None:
+    body = {"name": name, "value": value} | more
+    answer = service.ask("POST", f"/workspaces/{workspace}/variables", body, user="olga@example.com")
+    assert answer.status_code == 201, answer.text
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def cookies(service: Service, browser: Browser, people: dict[str, str]) -> dict[str, Any]:
+    """What the browser holds after each role signed in, once; sign-ins are limited, and take their time."""
+    states: dict[str, Any] = {}
+    for role, user in (*people.items(), ("stranger", "mallory@example.com")):
+        with window(browser, service.url) as signing_in:
+            signing_in.sign_in(user, PASSWORD)
+            states[role] = signing_in.context.storage_state()
+    return states
+
+
+@pytest.fixture
+def opened(browser: Browser, service: Service, cookies: dict[str, Any]) -> Iterator[Callable[..., Window]]:
+    """Open windows, signed in as a role where one is named; closed when the test is over."""
+    with ExitStack() as stack:
+
+        def _open(role: str | None = None, **options: Any) -> Window:
+            state = {"storage_state": cookies[role]} if role else {}
+            return stack.enter_context(window(browser, service.url, **state, **options))
+
+        yield _open

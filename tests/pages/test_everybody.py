@@ -1,0 +1,237 @@
+"""Pages for everybody: by keyboard, for axe-core, without JavaScript, and with hostile text in every field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.pages.conftest import PASSWORD, make_secret, make_user, make_variable
+from tests.support.browser import Window, axe
+from tests.support.service import Service
+
+HOSTILE = '"><img src=x onerror="window.__hit=1"><script>window.__hit=1</script>{{7*7}}\'`'
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_on_any_page_or_state(
+    opened: Callable[..., Window], service: Service, acme: str, theme: str
+) -> None:
+    base = f"/workspaces/{acme}"
+    window = opened(color_scheme=theme, reduced_motion="reduce")
+    found: dict[str, list[str]] = {}
+
+    def look(state: str) -> None:
+        if told := axe(window.page):
+            found[state] = told
+
+    page = window.go("/sign-in")
+    look("sign-in")
+    page.get_by_label("User").fill("x")
+    page.get_by_label("Password").fill("y")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    look("sign-in refused")
+    window = opened("owner", color_scheme=theme, reduced_motion="reduce")
+    page = window.go(f"{base}/variables")
+    look("no variables yet")
+    make_variable(service, acme, "REGION", "eu-1", description="Where")
+    make_secret(service, acme, "TOKEN", "masked-value-1", expires_at="2026-11-29T00:00:00Z")
+    make_secret(
+        service, acme, "KEY", "sk_live_9f3b2c7e1a5d4860XyQ", visibility="restricted", allowed_hosts=["a.example"]
+    )
+    for path in ("/", "/change-password", "/nowhere", *(f"{base}/{tab}" for tab in ("members", "audit", "settings"))):
+        window.go(path)
+        look(path)
+    for path in ("variables/new", "variables/KEY/edit", "variables/KEY/delete", "members/new", "settings/tokens/new"):
+        window.go(f"{base}/{path}")
+        look(path)
+    page = window.go(f"{base}/variables")
+    look("variables")
+    page.get_by_role("button", name="Show value of TOKEN").click()
+    expect(page.get_by_text("is recorded.")).to_be_visible()
+    look("eye")
+    for button, done in (("Create new", "Save"), ("Edit TOKEN", "Save"), ("Delete KEY", "Delete secret")):
+        page.get_by_role("button", name=button).click()
+        expect(page.get_by_role("dialog").get_by_role("button", name=done)).to_be_visible()
+        look(button)
+        if done == "Save":
+            page.get_by_role("dialog").get_by_role("textbox", name="Value").fill("ab ")
+            page.get_by_role("dialog").get_by_role("button", name=done).click()
+            expect(page.get_by_role("dialog").get_by_role("alert").first).to_be_visible()
+            look(f"{button}, refused")
+        page.keyboard.press("Escape")
+    page.get_by_label("Search variables").fill("nothing like it")
+    expect(page.get_by_text("Nothing matches")).to_be_visible()
+    look("no match")
+    assert found == {}
+
+
+def tab_to(page: Page, name: str, presses: int = 60) -> None:
+    """Press Tab until the control with this name has the focus, which has to be seen."""
+    for _ in range(presses):
+        page.keyboard.press("Tab")
+        here = page.evaluate(
+            """() => {
+                const element = document.activeElement;
+                const label = element.labels?.[0]?.textContent.trim();
+                const style = getComputedStyle(element.closest('.choice') ?? element);
+                return [element.getAttribute("aria-label") || label || element.textContent.trim(), style.outlineStyle];
+            }"""
+        )
+        if here[0] == name:
+            assert here[1] != "none", f"the focus on {name} isn't seen"
+            return
+    raise AssertionError(f"{name} is not reached by Tab")
+
+
+def test_a_day_by_keyboard_alone(opened: Callable[..., Window], service: Service, acme: str) -> None:
+    make_user(service, f"keys-{acme}@example.com")
+    role = {"role": "admin"}
+    service.ask("PUT", f"/workspaces/{acme}/members/keys-{acme}@example.com", role, user="olga@example.com")
+    window = opened()
+    page = window.go("/sign-in")
+    expect(page.get_by_label("User")).to_be_focused()
+    page.keyboard.type(f"keys-{acme}@example.com")
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Workspaces", exact=True)).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Variables", exact=True)).to_be_visible()
+    tab_to(page, "Create new")
+    page.keyboard.press("Enter")
+    panel = page.get_by_role("dialog")
+    expect(panel.get_by_label("Name", exact=True)).to_be_focused()
+    page.keyboard.type("TOKEN")
+    page.keyboard.press("Tab")
+    page.keyboard.type("masked-value-1")
+    page.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+    expect(page.get_by_role("button", name="Create new")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(panel.get_by_label("Name", exact=True)).to_be_focused()
+    page.keyboard.type("TOKEN")
+    page.keyboard.press("Tab")
+    page.keyboard.type("masked-value-1")
+    tab_to(page, "Masked")
+    page.keyboard.press("ArrowDown")
+    expect(panel.get_by_label("Restricted", exact=True)).to_be_checked()
+    page.keyboard.press("ArrowUp")
+    tab_to(page, "Save")
+    page.keyboard.press("Enter")
+    expect(page.locator("#message")).to_contain_text("TOKEN was created")
+    tab_to(page, "Show value of TOKEN")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("masked-value-1")).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("masked-value-1")).to_have_count(0)
+    tab_to(page, "Delete TOKEN")
+    page.keyboard.press("Enter")
+    expect(panel.get_by_role("button", name="Cancel")).to_be_focused()
+    tab_to(page, "Delete secret")
+    page.keyboard.press("Enter")
+    expect(page.locator("#message")).to_contain_text("TOKEN was deleted")
+    window.assert_clean()
+
+
+def test_without_javascript_everything_but_the_eye_works(opened: Callable[..., Window], acme: str) -> None:
+    window = opened("owner", java_script_enabled=False)
+    page = window.page
+    page.goto(f"{window.url}/workspaces/{acme}/variables")
+    page.get_by_role("button", name="Create new").click()
+    page.get_by_label("Name", exact=True).fill("9 IS NO NAME")
+    page.get_by_role("textbox", name="Value").fill("canary-without-script")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("9 IS NO NAME")
+    assert "canary-without-script" not in page.content()
+    page.get_by_label("Name", exact=True).fill("TOKEN")
+    page.get_by_role("textbox", name="Value").fill("canary-without-script")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#message")).to_contain_text("Secret TOKEN was created.")
+    expect(page.get_by_role("button", name="Show value of TOKEN")).to_be_hidden()
+    page.get_by_role("button", name="Create new").click()
+    page.get_by_label("Variable", exact=True).check()
+    page.get_by_label("Name", exact=True).fill("REGION")
+    page.get_by_role("textbox", name="Value").fill("eu-1")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_label("Search variables").fill("REG")
+    page.get_by_role("button", name="Search", exact=True).click()
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.get_by_role("button", name="Edit REGION").click()
+    page.get_by_role("textbox", name="Value").fill("eu-2")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("row", name="REGION")).to_contain_text("eu-2")
+    page.get_by_role("button", name="Edit TOKEN").click()
+    page.get_by_role("textbox", name="Value").fill("another-value")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#message")).to_contain_text("TOKEN was saved.")
+    for name, what in (("TOKEN", "secret"), ("REGION", "variable")):
+        page.get_by_role("button", name=f"Delete {name}").click()
+        page.get_by_role("button", name=f"Delete {what}").click()
+        expect(page.locator("#message")).to_contain_text(f"{name} was deleted.")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_text("You have signed out.")).to_be_visible()
+
+
+def test_hostile_text_is_only_ever_text(opened: Callable[..., Window], service: Service, acme: str) -> None:
+    make_variable(service, acme, "PLAIN", HOSTILE, description=HOSTILE)
+    make_secret(service, acme, "TOKEN", HOSTILE, description=HOSTILE)
+    service.ask(
+        "PATCH", f"/workspaces/{acme}", {"title": HOSTILE[:100]}, user="olga@example.com", headers={"If-Match": "*"}
+    )
+    token = {"role": "runtime", "label": HOSTILE[:120]}
+    assert service.ask("POST", f"/workspaces/{acme}/tokens", token, user="olga@example.com", keep=False).ok
+    window = opened("owner")
+    base = f"/workspaces/{acme}"
+    quoted = "%22%3E%3Cscript%3Ewindow.__hit%3D1%3C%2Fscript%3E"
+    paths = ["/", *(f"{base}/{tab}" for tab in ("variables", "members", "audit", "settings"))]
+    paths += [f"{base}/variables/{name}/{deed}" for name in ("PLAIN", "TOKEN") for deed in ("edit", "delete")]
+    paths += [
+        f"{base}/variables?q={quoted}",
+        f"{base}/audit?actor={quoted}&secret={quoted}",
+        f"/sign-in?next={quoted}",
+        f"{base}/variables/new?name={quoted}",
+        f"/{quoted}",
+    ]
+    for path in paths:
+        page = window.go(path)
+        assert page.evaluate("window.__hit") is None, path
+        assert page.locator("img").count() == 0, path
+        assert "49" not in page.locator("main").inner_text().replace(HOSTILE, "") or path.endswith("audit"), path
+    page = window.go(f"{base}/variables")
+    expect(page.get_by_role("row", name="PLAIN")).to_contain_text(HOSTILE[:40])
+    page.get_by_role("button", name="Show value of TOKEN").click()
+    expect(page.locator(".value")).to_have_text(HOSTILE)
+    page.get_by_role("button", name="Hide value of TOKEN").click()
+    page.get_by_role("button", name="Create new").click()
+    panel = page.get_by_role("dialog")
+    for label in ("Name", "Description", "Allowed hosts"):
+        panel.get_by_label(label, exact=label == "Name").fill(HOSTILE)
+    panel.get_by_role("textbox", name="Value").fill(HOSTILE)
+    panel.get_by_role("button", name="Save").click()
+    expect(panel.get_by_role("alert")).to_be_visible()
+    assert page.evaluate("window.__hit") is None
+    window.assert_clean(expected_statuses=frozenset({404, 422}))
+
+
+def test_no_page_is_large_and_none_asks_another_host(
+    opened: Callable[..., Window], service: Service, acme: str
+) -> None:
+    hosts = [f"a-rather-long-name-of-a-host-number-{number}.subdomain.example.com" for number in range(40)]
+    for number in range(25):
+        make_secret(
+            service, acme, f"A_RATHER_LONG_NAME_FOR_A_SECRET_{number:03d}", "masked-value-1",
+            description="word " * 300, allowed_hosts=hosts,
+        )  # fmt: skip
+    window = opened("owner")
+    for tab in ("variables", "members", "audit", "settings"):
+        answer = window.context.request.get(f"{window.url}/workspaces/{acme}/{tab}")
+        assert len(answer.body()) < 100 * 1024, tab
+    window.go(f"/workspaces/{acme}/variables")
+    window.assert_clean()

@@ -1,0 +1,95 @@
+"""Pictures of every page, in both themes, narrow and wide: for the docs, and to be looked at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.pages.conftest import PASSWORD, make_secret, make_variable, make_workspace
+from tests.support.browser import Window
+from tests.support.service import Service
+
+FOLDER = Path(__file__).parents[2] / "docs" / "screenshots"
+# Pictures change with every font; they are made anew where somebody asks for it.
+wanted = pytest.mark.skipif(
+    "STRONGROOM_SCREENSHOTS" not in os.environ, reason="set STRONGROOM_SCREENSHOTS=1 to make them"
+)
+
+
+@pytest.fixture(scope="module")
+def furnished(service: Service, people: dict[str, str]) -> str:
+    """A workspace as one finds it after some weeks."""
+    name = make_workspace(service, people)
+    make_variable(service, name, "REGION", "eu-central-1", description="Where our data lives")
+    make_variable(service, name, "SUPPORT_EMAIL", "support@example.com")
+    make_secret(
+        service, name, "ZENDESK_TOKEN", "zd-9f3b2c7e1a5d4860", allowed_hosts=["api.zendesk.com", "*.zendesk.com"],
+        description="Opens and reads tickets",
+    )  # fmt: skip
+    make_secret(
+        service, name, "STRIPE_SECRET_KEY", "sk_live_9f3b2c7e1a5d4860XyQ", visibility="restricted",
+        allowed_hosts=["api.stripe.com"], description="Payments; ask finance before a change",
+    )  # fmt: skip
+    make_secret(service, name, "SLACK_WEBHOOK", "T0001/B0001/x8Fq2Lw9", expires_at="2026-11-29T00:00:00Z")
+    make_secret(service, name, "GITHUB_TOKEN", "ghp_4f8a1c7d9e2b6035", allowed_hosts=["api.github.com"])
+    call = {
+        "method": "POST",
+        "url": "https://api.zendesk.com/api/v2/tickets.json",
+        "headers": [{"name": "Authorization", "value": "Bearer {{secrets.ZENDESK_TOKEN}}"}],
+    }
+    service.ask(
+        "POST",
+        f"/workspaces/{name}/blocks",
+        {"name": "open-ticket", "title": "Open a ticket", "call": call},
+        user=people["owner"],
+    )
+    service.ask("POST", f"/workspaces/{name}/secrets/GITHUB_TOKEN/reveal", user=people["editor"], keep=False)
+    service.ask("POST", f"/workspaces/{name}/secrets/STRIPE_SECRET_KEY/reveal", user=people["editor"], keep=False)
+    service.ask("POST", f"/workspaces/{name}/tokens", {"role": "runtime", "label": "flow-runner"}, user=people["owner"])
+    return name
+
+
+@wanted
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_pictures_of_every_page_are_made(opened: Callable[..., Window], furnished: str, theme: str, width: int) -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    window = opened(color_scheme=theme, viewport={"width": width, "height": 800}, reduced_motion="reduce")
+    page, base = window.page, f"/workspaces/{furnished}"
+
+    def picture(name: str) -> None:
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{name} scrolls sideways"
+        page.screenshot(
+            path=FOLDER / f"{name}-{theme}-{width}.png", full_page=page.locator("dialog[open]").count() == 0
+        )
+
+    window.go("/sign-in")
+    picture("sign-in")
+    window.sign_in("olga@example.com", PASSWORD)
+    picture("workspaces")
+    window.go(f"{base}/variables")
+    picture("variables")
+    page.get_by_role("button", name="Show value of ZENDESK_TOKEN").click()
+    page.get_by_text("Showing this value is recorded.").wait_for()
+    picture("variables-eye")
+    page.get_by_role("button", name="Create new").click()
+    page.get_by_role("dialog").get_by_label("Name", exact=True).wait_for()
+    picture("create-new")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Edit STRIPE_SECRET_KEY").click()
+    page.get_by_role("dialog").get_by_role("button", name="Save").wait_for()
+    picture("edit")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Delete ZENDESK_TOKEN").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete secret").wait_for()
+    picture("delete")
+    page.keyboard.press("Escape")
+    for tab in ("members", "audit", "settings"):
+        window.go(f"{base}/{tab}")
+        picture(tab)
+    window.go("/workspaces/nowhere/variables")
+    picture("not-found")

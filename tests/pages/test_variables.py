@@ -1,0 +1,231 @@
+"""The Variables tab in a real browser: making, finding, changing and deleting."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.pages.conftest import make_secret, make_variable
+from tests.support.browser import Window
+from tests.support.service import Service
+
+CANARY = "canary-7Kq2mZx9-in-the-coal-mine"
+
+
+def open_panel(page: Page, button: str) -> None:
+    page.get_by_role("button", name=button).click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def test_an_owner_makes_a_secret_in_the_panel_and_nothing_of_its_value_stays(
+    opened: Callable[..., Window], acme: str
+) -> None:
+    window = opened("owner")
+    page = window.go(f"/workspaces/{acme}/variables")
+    expect(page.get_by_text("No variables yet")).to_be_visible()
+    open_panel(page, "Create new")
+    panel = page.get_by_role("dialog")
+    expect(panel.get_by_label("Name", exact=True)).to_be_focused()
+    expect(panel.get_by_text("can't be changed later")).to_be_visible()
+    panel.get_by_label("Secret", exact=True).check()
+    panel.get_by_label("Name", exact=True).fill("ZENDESK_TOKEN")
+    panel.get_by_role("textbox", name="Value").fill(CANARY)
+    panel.get_by_label("Masked", exact=True).check()
+    panel.get_by_label("Allowed hosts").fill("api.zendesk.com")
+    panel.get_by_label("Description").fill("Opens tickets")
+    panel.get_by_role("button", name="Save").click()
+    expect(page.locator("#message")).to_contain_text("Secret ZENDESK_TOKEN was created.")
+    row = page.get_by_role("row", name="ZENDESK_TOKEN")
+    for text in ("Secret", "Masked", "••••••••", "api.zendesk.com", "0 blocks", "never", "olga@example.com"):
+        expect(row).to_contain_text(text)
+    assert CANARY not in page.content()
+    window.assert_clean()
+
+
+def test_a_plain_variable_is_made_shown_changed_and_deleted(opened: Callable[..., Window], acme: str) -> None:
+    window = opened("editor")
+    page = window.go(f"/workspaces/{acme}/variables")
+    open_panel(page, "Create new")
+    expect(page.get_by_role("dialog").get_by_role("radio")).to_have_count(0)
+    page.get_by_role("dialog").get_by_label("Name", exact=True).fill("REGION")
+    page.get_by_role("dialog").get_by_role("textbox", name="Value").fill("eu-1")
+    page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    expect(page.get_by_role("row", name="REGION")).to_contain_text("eu-1")
+    open_panel(page, "Edit REGION")
+    value = page.get_by_role("dialog").get_by_role("textbox", name="Value")
+    expect(value).to_have_value("eu-1")
+    value.fill("eu-2")
+    page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    expect(page.get_by_role("row", name="REGION")).to_contain_text("eu-2")
+    open_panel(page, "Delete REGION")
+    page.get_by_role("dialog").get_by_role("button", name="Delete variable").click()
+    expect(page.locator("#message")).to_contain_text("Variable REGION was deleted.")
+    window.assert_clean()
+
+
+def test_a_fault_stands_by_its_field_and_what_was_typed_is_kept_but_never_the_value(
+    opened: Callable[..., Window], acme: str
+) -> None:
+    window = opened("owner")
+    page = window.go(f"/workspaces/{acme}/variables")
+    open_panel(page, "Create new")
+    panel = page.get_by_role("dialog")
+    panel.get_by_label("Name", exact=True).fill("NOT A NAME")
+    panel.get_by_role("textbox", name="Value").fill(CANARY)
+    panel.get_by_label("Description").fill("kept")
+    panel.get_by_role("button", name="Save").click()
+    name = panel.get_by_label("Name", exact=True)
+    expect(name).to_have_attribute("aria-invalid", "true")
+    expect(name).to_have_value("NOT A NAME")
+    expect(name).to_be_focused()
+    described = name.get_attribute("aria-describedby") or ""
+    assert "Must match" in " ".join(page.locator(f"#{part}").inner_text() for part in described.split())
+    expect(panel.get_by_label("Description")).to_have_value("kept")
+    expect(panel.get_by_role("textbox", name="Value")).to_have_value("")
+    assert CANARY not in page.content()
+
+    name.fill("FINE")
+    panel.get_by_role("textbox", name="Value").fill("password1")
+    panel.get_by_label("Restricted", exact=True).check()
+    panel.get_by_role("button", name="Save").click()
+    expect(panel.get_by_text("hard to guess").first).to_be_visible()
+    expect(panel.get_by_label("Restricted", exact=True)).to_be_checked()
+    window.assert_clean(expected_statuses=frozenset({422}))
+
+
+def test_slips_of_copying_are_warned_of_and_not_refused(opened: Callable[..., Window], acme: str) -> None:
+    page = opened("owner").go(f"/workspaces/{acme}/variables")
+    open_panel(page, "Create new")
+    panel = page.get_by_role("dialog")
+    value = panel.get_by_role("textbox", name="Value")
+    for text, told in (
+        ("abc ", "space at the end"),
+        ("abc\n", "line break at the end"),
+        ('"abc"', "quotes around"),
+        ("Bearer abc", "begins with"),
+    ):
+        value.fill(text)
+        expect(panel.get_by_text(told)).to_be_visible()
+    value.fill("abc-and-more")
+    expect(panel.locator(".warning")).to_have_count(0)
+    value.fill("Bearer abc-and-more")
+    panel.get_by_label("Name", exact=True).fill("WARNED")
+    panel.get_by_role("button", name="Save").click()
+    expect(page.locator("#message")).to_contain_text("WARNED was created")
+
+
+def test_editing_keeps_the_value_where_none_is_typed_and_never_shows_it(
+    opened: Callable[..., Window], service: Service, acme: str
+) -> None:
+    make_secret(service, acme, "TOKEN", CANARY)
+    window = opened("admin")
+    page = window.go(f"/workspaces/{acme}/variables")
+    open_panel(page, "Edit TOKEN")
+    panel = page.get_by_role("dialog")
+    expect(panel.get_by_role("textbox", name="Value")).to_have_value("")
+    expect(panel.get_by_label("Name", exact=True)).to_have_count(0)
+    expect(panel.get_by_text("Leave empty to keep")).to_be_visible()
+    panel.get_by_label("Description").fill("new words")
+    panel.get_by_role("button", name="Save").click()
+    expect(page.locator("#message")).to_contain_text("TOKEN was saved")
+    assert CANARY not in page.content()
+    secret = service.ask("GET", f"/workspaces/{acme}/secrets/TOKEN", user="olga@example.com").json()
+    assert (secret["version"], secret["description"]) == (1, "new words")
+
+    open_panel(page, "Edit TOKEN")
+    panel.get_by_role("textbox", name="Value").fill("another-value")
+    with page.expect_navigation():
+        panel.get_by_role("button", name="Save").click()
+    newest = service.ask("GET", f"/workspaces/{acme}/audit", user="olga@example.com").json()["items"][0]
+    assert (newest["action"], newest["outcome"]) == ("secret.set_value", "done")
+    window.assert_clean()
+
+
+def test_a_change_by_somebody_else_is_told_and_not_overwritten_unseen(
+    opened: Callable[..., Window], service: Service, acme: str
+) -> None:
+    make_variable(service, acme, "REGION", "eu-1")
+    page = opened("owner").go(f"/workspaces/{acme}/variables")
+    open_panel(page, "Edit REGION")
+    path = f"/workspaces/{acme}/variables/REGION"
+    assert service.ask("PATCH", path, {"value": "theirs"}, user="adam@example.com", headers={"If-Match": "*"}).ok
+    panel = page.get_by_role("dialog")
+    panel.get_by_role("textbox", name="Value").fill("mine")
+    panel.get_by_role("button", name="Save").click()
+    expect(panel.get_by_text("Somebody changed it")).to_be_visible()
+    panel.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("row", name="REGION")).to_contain_text("mine")
+
+
+def test_a_restricted_secret_asks_for_its_name_and_the_server_insists(
+    opened: Callable[..., Window], service: Service, acme: str
+) -> None:
+    make_secret(
+        service, acme, "KEY", "sk_live_9f3b2c7e1a5d4860XyQ", visibility="restricted", allowed_hosts=["api.example.com"]
+    )
+    window = opened("owner")
+    page = window.go(f"/workspaces/{acme}/variables")
+    expect(page.get_by_role("row", name="KEY")).to_contain_text("Never shown")
+    expect(page.get_by_role("button", name="Show value of KEY")).to_have_count(0)
+    open_panel(page, "Delete KEY")
+    modal = page.get_by_role("dialog")
+    expect(modal.get_by_role("button", name="Cancel")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(modal).to_be_hidden()
+    expect(page.get_by_role("button", name="Delete KEY")).to_be_focused()
+    open_panel(page, "Delete KEY")
+    modal.get_by_label("Type KEY to confirm").fill("KEE")
+    modal.get_by_role("button", name="Delete secret").click()
+    expect(modal.get_by_label("Type KEY to confirm")).to_have_attribute("aria-invalid", "true")
+    modal.get_by_label("Type KEY to confirm").fill("KEY")
+    modal.get_by_role("button", name="Delete secret").click()
+    expect(page.locator("#message")).to_contain_text("Secret KEY was deleted.")
+    window.assert_clean(expected_statuses=frozenset({422}))
+
+
+def test_ten_thousand_variables_are_searched_sorted_and_paged_in_small_pages(
+    opened: Callable[..., Window], service: Service, acme: str
+) -> None:
+    make_variable(service, acme, "NEEDLE_ONE", "x", description="in the hay")
+    database = sqlite3.connect(service.folder / "var" / "strongroom.db", timeout=10)
+    with database:
+        columns = [row[1] for row in database.execute("PRAGMA table_info(variables)")]
+        picked = ", ".join(
+            {"id": "printf('%032d', n)", "name": "printf('HAY_%05d', n)", "folded_name": "printf('hay_%05d', n)"}
+            .get(column, f"variables.{column}") for column in columns
+        )  # fmt: skip
+        database.execute(
+            "WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < 9999) "
+            f"INSERT INTO variables SELECT {picked} FROM variables, series"
+            " WHERE variables.workspace = ? AND variables.name = 'NEEDLE_ONE'",
+            (acme,),
+        )
+    database.close()
+    window = opened("owner")
+    page = window.go(f"/workspaces/{acme}/variables")
+    expect(page.get_by_text("10,000 entries")).to_be_visible()
+    assert len(page.content().encode()) < 100 * 1024
+    seen = [page.locator("tbody .name").all_inner_texts()]
+    page.get_by_role("link", name="Next page").click()
+    expect(page.get_by_role("link", name="First page")).to_be_visible()
+    seen.append(page.locator("tbody .name").all_inner_texts())
+    names = [*seen[0], *seen[1]]
+    assert names[0] == "HAY_00001"
+    assert names == sorted(set(names))
+    assert len(names) == 50
+    page.get_by_label("Search variables").press_sequentially("in the h", delay=20)
+    expect(page.locator("#found")).to_have_text("10,000 matches")
+    page.get_by_label("Search variables").fill("NEEDLE")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(page.locator("#found")).to_have_text("1 match")
+    assert "q=NEEDLE" in page.url
+    page.get_by_label("Search variables").fill("nothing like it")
+    expect(page.get_by_text("Nothing matches")).to_be_visible()
+    page.get_by_role("link", name="Show everything").click()
+    page.get_by_role("link", name="Updated").click()
+    expect(page.get_by_role("columnheader", name="Updated")).to_have_attribute("aria-sort", "descending")
+    page.get_by_label("Kind").select_option("secret")
+    expect(page.get_by_text("Nothing matches")).to_be_visible()
+    window.assert_clean()
