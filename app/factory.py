@@ -17,7 +17,7 @@ from app.blocks.service import purge_blocks
 from app.identity import api as identity_api
 from app.identity.service import authenticate, purge_tokens
 from app.kernel.errors import NotFound
-from app.pages import register_pages
+from app.pages.register import register_pages
 from app.resources import Resources
 from app.settings import Settings
 from app.variables import api as variables_api

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -137,7 +138,7 @@ def test_what_was_wanted_is_opened_after_the_sign_in_but_never_another_host(
     there = me.sign_in(user, path=asked.url.removeprefix(me.url))
     assert there.headers["Location"] == "/workspaces/acme/audit?actor=x"
     for elsewhere in ("https://evil.example", "//evil.example", "/\\evil.example", "evil", "/\tevil"):
-        path = "/sign-in?next=" + requests.utils.quote(elsewhere, safe="")
+        path = "/sign-in?next=" + quote(elsewhere, safe="")
         assert caller().sign_in(user, path=path).headers["Location"] in ("/", "/sign-in")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import get_args
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -215,5 +216,5 @@ def test_a_workspace_is_deleted_only_by_its_name(opened: Callable[..., Window], 
 
 def test_every_permission_and_every_action_has_its_words() -> None:
     assert set(RIGHTS) == set(Permission)
-    actions = set(audit_service.Action.__args__)
+    actions = set(get_args(audit_service.Action))
     assert set(ACTIONS) == {action for action in actions if not action.startswith("session.")}

@@ -1,0 +1,36 @@
+"""Putting the pages on the application. Importing a module of pages is what adds its routes to the blueprint."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from app.pages import audit, door, errors, filters, members, settings, variables, workspaces
+from app.pages.frame import csrf, pages
+from app.web.limits import limit_sign_ins
+
+# The modules that are only there for their routes.
+ROUTES = (audit, members, settings, variables, workspaces)
+
+
+def register_pages(app: Flask, *, https: bool, idle_seconds: int, sign_in_limit: str) -> None:
+    """Put the pages on the application; ``limit_requests`` has to have been called on it.
+
+    ``https`` says that browsers come by TLS only, which makes cookies ``Secure``; ``idle_seconds`` is how long a
+    session lasts without a request.
+    """
+    app.config.update(
+        # A __Host- cookie is taken by browsers only from this very host, and by https only.
+        SESSION_COOKIE_NAME="__Host-strongroom" if https else "strongroom",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=https,
+        PERMANENT_SESSION_LIFETIME=idle_seconds,
+        WTF_CSRF_CHECK_DEFAULT=False,  # the gate checks every page, and nothing else takes the cookie
+        WTF_CSRF_TIME_LIMIT=None,  # as long as the session
+    )
+    door.login.init_app(app)
+    csrf.init_app(app)
+    app.jinja_env.filters.update(filters.FILTERS)
+    app.register_blueprint(pages)
+    errors.register_error_pages(app)
+    limit_sign_ins(app, "pages.sign_in", rate=sign_in_limit)
