@@ -50,7 +50,7 @@ def limit_sign_ins(app: Flask, endpoint: str, *, rate: str) -> None:
 def rate_limited(app: Flask) -> RateLimited:
     """Return the error of the limit that was just reached, with the seconds until it counts anew."""
     current = app.extensions[_EXTENSION].current_limit
-    wait = max(1, round(current.reset_at - time.time())) if current else 60
+    wait = max(1, int(current.reset_at - time.time())) if current else 60
     return RateLimited(f"Too many requests in too short a time; try again in {wait} s.", retry_after=wait)
 
 

@@ -1,0 +1,116 @@
+"""Plain variables over the API, and the list that they share with secrets."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from tests.support.service import Service, problem
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def workspace(service: Service) -> str:
+    name = f"plain-{next(_numbers)}"
+    assert service.ask("POST", "/workspaces", {"name": name}).status_code == 201
+    assert service.ask("PUT", f"/workspaces/{name}/members/edda", {"role": "editor"}).ok
+    return f"/workspaces/{name}"
+
+
+def test_an_editor_makes_reads_changes_and_deletes_one(service: Service, workspace: str) -> None:
+    body = {"name": "REGION", "value": "eu-1", "description": "where"}
+    made = service.ask("POST", f"{workspace}/variables", body, user="edda")
+    assert made.status_code == 201
+    assert made.headers["Location"] == f"/api/v1{workspace}/variables/REGION"
+    assert made.json().items() >= {"kind": "plain", **body, "created_by": "edda"}.items()
+    assert made.json()["permissions"] == {"edit": True, "delete": True}
+    path = f"{workspace}/variables/REGION"
+    changed = service.ask("PATCH", path, {"value": "eu-2"}, user="edda", headers={"If-Match": made.headers["ETag"]})
+    assert (changed.json()["value"], changed.json()["description"]) == ("eu-2", "where")
+    assert service.ask("GET", path).json()["value"] == "eu-2"
+    assert service.ask("DELETE", path, user="edda").status_code == 204
+    assert problem(service.ask("GET", path)) == (404, "not_found")
+
+
+def test_a_change_needs_the_revision_that_was_read(service: Service, workspace: str) -> None:
+    path = f"{workspace}/variables/REGION"
+    first = service.ask("POST", f"{workspace}/variables", {"name": "REGION", "value": "1"}).headers["ETag"]
+    assert problem(service.ask("PATCH", path, {"value": "2"})) == (428, "precondition_required")
+    assert service.ask("PATCH", path, {"value": "2"}, headers={"If-Match": first}).ok
+    assert problem(service.ask("PATCH", path, {"value": "3"}, headers={"If-Match": first}))[0] == 412
+    assert problem(service.ask("DELETE", path, headers={"If-Match": first}))[0] == 412
+    fixed = service.ask("PATCH", path, {"name": "OTHER"}, headers={"If-Match": "*"})
+    assert problem(fixed) == (422, "immutable")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"name": "9X", "value": "x"}, "validation_failed"),
+        ({"name": "X"}, "validation_failed"),
+        ({"name": "X", "value": "a\x00b"}, "validation_failed"),
+        ({"name": "X", "value": 5}, "validation_failed"),
+        ({"name": "X", "value": "é" * 40_000}, "too_long"),
+        ({"name": "X", "value": "x", "visibility": "masked"}, "validation_failed"),
+    ],
+)
+def test_what_is_no_variable_is_refused(service: Service, workspace: str, body: dict[str, object], code: str) -> None:
+    assert problem(service.ask("POST", f"{workspace}/variables", body)) == (422, code)
+
+
+def test_variables_and_secrets_share_their_names_whatever_the_case(service: Service, workspace: str) -> None:
+    secret = {"name": "Token", "value": "masked-value-1", "visibility": "masked"}
+    assert service.ask("POST", f"{workspace}/secrets", secret).status_code == 201
+    taken = service.ask("POST", f"{workspace}/variables", {"name": "TOKEN", "value": "x"})
+    assert problem(taken) == (409, "name_taken")
+    assert service.ask("POST", f"{workspace}/variables", {"name": "REGION", "value": "x"}).status_code == 201
+    assert problem(service.ask("POST", f"{workspace}/secrets", secret | {"name": "region"})) == (409, "name_taken")
+    assert problem(service.ask("GET", f"{workspace}/variables/Token")) == (404, "not_found")
+    assert problem(service.ask("DELETE", f"{workspace}/variables/Token")) == (404, "not_found")
+
+
+def test_the_list_has_both_with_their_kind_and_is_searched_narrowed_and_paged(service: Service, workspace: str) -> None:
+    for name in ("beta", "Alpha", "gamma", "delta_50%"):
+        service.ask("POST", f"{workspace}/variables", {"name": name.rstrip("%"), "value": "x", "description": name})
+    secret = {"name": "CODE", "value": "masked-value-1", "visibility": "masked"}
+    assert service.ask("POST", f"{workspace}/secrets", secret, keep=False).status_code == 201
+
+    def names(query: str = "") -> list[str]:
+        return [each["name"] for each in service.ask("GET", f"{workspace}/variables{query}").json()["items"]]
+
+    assert names() == ["Alpha", "beta", "CODE", "delta_50", "gamma"]
+    assert names("?q=50%25") == ["delta_50"]
+    assert names("?q=ALPH") == ["Alpha"]
+    assert names("?kind=secret") == ["CODE"]
+    items = service.ask("GET", f"{workspace}/variables").json()["items"]
+    assert [each["kind"] for each in items] == ["plain", "plain", "secret", "plain", "plain"]
+    assert (items[2]["value"], items[2]["value_hidden"]) == (None, True)
+    seen, cursor = [], ""
+    while True:
+        page = service.ask("GET", f"{workspace}/variables?limit=2{cursor}").json()
+        seen += [each["name"] for each in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+    assert seen == names()
+    assert problem(service.ask("GET", f"{workspace}/variables?kind=other"))[0] == 422
+    assert problem(service.ask("GET", f"{workspace}/variables?cursor=abc"))[0] == 422
+
+
+def test_the_record_tells_of_each_but_never_the_value(service: Service, workspace: str) -> None:
+    service.ask("POST", f"{workspace}/variables", {"name": "REGION", "value": "a-telling-value"})
+    service.ask("PATCH", f"{workspace}/variables/REGION", {"value": "another-telling-one"}, headers={"If-Match": "*"})
+    service.ask("DELETE", f"{workspace}/variables/REGION")
+    record = service.ask("GET", f"{workspace}/audit")
+    told = [(each["action"], each["outcome"]) for each in record.json()["items"][:3]]
+    assert told == [("variable.delete", "done"), ("variable.update", "done"), ("variable.create", "done")]
+    assert "telling" not in record.text
+
+
+def test_a_runtime_token_sees_none_and_a_stranger_no_workspace(service: Service, workspace: str) -> None:
+    token = service.ask("POST", f"{workspace}/tokens", {"role": "runtime"}, keep=False).json()["token"]
+    assert problem(service.ask("GET", f"{workspace}/variables", token=token)) == (403, "forbidden")
+    assert problem(service.ask("GET", f"{workspace}/variables", user="stranger")) == (404, "not_found")
+    assert problem(service.ask("POST", f"{workspace}/variables", {"name": "X", "value": "x"}, token=token))[0] == 403
