@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 from app.kernel.errors import ValueNotAllowedHere
 from app.kernel.secret import SecretValue
@@ -30,10 +30,12 @@ from app.outbound import (
 )
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-_PATH_SAFE: Final = "/%:@!$&'()*+,;=~-._"
+_PATH_SAFE: Final = "/?%:@!$&'()*+,;=~-._"
 # RFC 9110, section 5.5: visible characters, spaces and tabs; what is beyond ASCII goes as latin-1.
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _DOTS: Final = frozenset({".", ".."})
+_STRAY_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_LONE_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 
 Encode = Callable[[str], str]
 
@@ -91,19 +93,22 @@ def authority(origin: Origin) -> str:
 
 
 def _target(call: Call, open_slot: Open) -> str:
-    path = _filled(call.path, open_slot, _percent, author=lambda text: quote(text, safe=_PATH_SAFE))
-    if any(segment in _DOTS for segment in path.split("/")) and not _authors_dots(call.path):
+    path = _filled(call.path, open_slot, _percent, author=_kept)
+    # Servers decode before they look for dots, %2e and %2F included.
+    if not _DOTS.isdisjoint(re.split(r"[/\\]", unquote(path))) and not _authors_dots(call.path):
         raise _not_here(call.path, "would change the path that was written")
-    query = [
-        _filled(each, open_slot, _percent, author=lambda text: quote(text, safe=_PATH_SAFE + "?"))
-        for each in call.url_query
-    ]
+    query = [_filled(each, open_slot, _percent, author=_kept) for each in call.url_query]
     query += [f"{quote_plus(name)}={_filled(value, open_slot, quote_plus)}" for name, value in call.query]
     return path + ("?" + "&".join(query) if query else "")
 
 
 def _authors_dots(path: Field) -> bool:
     return all(isinstance(piece, Text) for piece in path.pieces)
+
+
+def _kept(text: str) -> str:
+    """Keep what an author wrote in a URL, escapes included; quote only what no URL may hold."""
+    return quote(_STRAY_PERCENT.sub("%25", text), safe=_PATH_SAFE)
 
 
 def _percent(text: str) -> str:
@@ -148,10 +153,16 @@ def _json(content: object, open_slot: Open) -> object:
     if isinstance(content, Field):
         return _filled(content, open_slot, lambda text: text)
     if isinstance(content, Mapping):
-        return {name: _json(inner, open_slot) for name, inner in content.items()}
+        return {_json_name(name): _json(inner, open_slot) for name, inner in content.items()}
     if isinstance(content, list | tuple):
         return [_json(inner, open_slot) for inner in content]
     return content
+
+
+def _json_name(name: str) -> str:
+    if _LONE_SURROGATE.search(name):
+        raise _not_here(Field((), "body"), "can't be sent: a name has half of a surrogate pair")
+    return name
 
 
 def _multipart(body: MultipartBody, open_slot: Open) -> tuple[bytes, str]:
@@ -178,15 +189,20 @@ def _quoted(text: str) -> str:
 
 
 def _filled(value: Field, open_slot: Open, encode: Encode, *, author: Encode | None = None) -> str:
-    written = author or encode
+    # The library's error about half a character would hold the whole text, so it must never come to that.
+    def encodable(text: str) -> str:
+        if _LONE_SURROGATE.search(text):
+            raise _not_here(value, "can't be sent: it has half of a surrogate pair")
+        return encode(text)
+
     pieces = []
     for piece in value.pieces:
         if isinstance(piece, Slot):
-            pieces.append(open_slot(piece.secret, encode))
-        elif isinstance(piece, Filled):
-            pieces.append(encode(piece.text))
+            pieces.append(open_slot(piece.secret, encodable))
+        elif isinstance(piece, Filled) or author is None:
+            pieces.append(encodable(piece.text))
         else:
-            pieces.append(written(piece.text))
+            pieces.append(author(piece.text))
     return "".join(pieces)
 
 
