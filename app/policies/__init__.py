@@ -1,1 +1,1 @@
-"""Vault as code: the policy files, what they may say, and what differs from the live Vault."""
+"""Vault as code: the policy files, what they may grant, and what differs from them in a live Vault."""

@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 from app.policies.render import ROLES
 from app.vault.options import Mounts
+from app.vault.paths import RECORD_KEY
 from app.vault.roles import ALGORITHM, AUDIENCE, SERVICE, SERVICE_ROLES
 
 Kind = Literal["login mount", "engine mount", "engine settings", "key", "login settings", "policy", "role", "audit"]
@@ -39,7 +40,10 @@ PREFIX: Final = "strongroom-"
 TOKEN_SECONDS: Final = 300
 VERSIONS_KEPT: Final = 10
 RECORD_KEY_TYPE: Final = "ed25519"
-NO_AUDIT: Final = "any device"
+AUDITED: Final = """\
+at least one audit device
+# OpenBao: an audit stanza in the server's configuration. HashiCorp Vault: `vault audit enable file file_path=…`
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ def wanted(*, mounts: Mounts, public_keys: Sequence[str], policies: Mapping[str,
         Thing("engine mount", mounts.kv, {"type": "kv", "options": {"version": "2"}}),
         Thing("engine mount", mounts.transit, {"type": "transit"}),
         Thing("engine settings", mounts.kv, {"cas_required": True, "max_versions": VERSIONS_KEPT}),
-        Thing("key", f"{mounts.transit}/keys/_record", {"type": RECORD_KEY_TYPE, "exportable": False}),
+        Thing("key", RECORD_KEY, {"type": RECORD_KEY_TYPE, "exportable": False}),
         Thing(
             "login settings",
             mounts.jwt,
@@ -77,8 +81,23 @@ def wanted(*, mounts: Mounts, public_keys: Sequence[str], policies: Mapping[str,
         ),
         *(Thing("policy", f"{PREFIX}{role}", policies[role]) for role in sorted(policies)),
         *(Thing("role", role, login_role(role)) for role in login_roles),
-        Thing("audit", NO_AUDIT, "at least one audit device\n"),
+        Thing("audit", "any", AUDITED),
     )
+
+
+def vault_path(kind: Kind, name: str, *, mounts: Mounts) -> str:
+    """Return where in Vault a thing is read and written (an ``audit`` device is only read)."""
+    paths: Mapping[Kind, str] = {
+        "login mount": f"sys/auth/{name}",
+        "engine mount": f"sys/mounts/{name}",
+        "engine settings": f"{name}/config",
+        "key": f"{mounts.transit}/keys/{name}",
+        "login settings": f"auth/{name}/config",
+        "policy": f"sys/policies/acl/{name}",
+        "role": f"auth/{mounts.jwt}/role/{name}",
+        "audit": "sys/audit",
+    }
+    return paths[kind]
 
 
 def login_role(role: str) -> Mapping[str, object]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from app.policies.plan import PREFIX, Body, Change, Identity, Kind, Thing, plan, wanted
+from app.policies.plan import AUDITED, PREFIX, Body, Change, Identity, Kind, Thing, plan, vault_path, wanted
 from app.policies.render import ROLES, PolicyFileWrong, render
 from app.vault.operator import VaultOperator
 from app.vault.options import Mounts, Server
@@ -51,7 +51,7 @@ def see_changes(vault: VaultOperator, setup: Setup, *, prune: bool = False) -> t
     """
     accessor = _accessor(vault, setup.mounts)
     things = _things(setup, accessor or _NOT_YET)
-    return plan(things, dict(_live(vault, setup.mounts, things)), prune=prune)
+    return plan(things, _live(vault, setup.mounts, things), prune=prune)
 
 
 def apply(vault: VaultOperator, setup: Setup, *, prune: bool = False) -> tuple[Change, ...]:
@@ -64,9 +64,9 @@ def apply(vault: VaultOperator, setup: Setup, *, prune: bool = False) -> tuple[C
     if _accessor(vault, setup.mounts) is None:
         # The policies go by the login mount's accessor, which Vault makes up with the mount.
         first = [change for change in see_changes(vault, setup) if change.kind == "login mount"]
-        done += _carry_out(vault, _things(setup, _NOT_YET), first, setup.mounts)
-    things = _things(setup, _accessor(vault, setup.mounts) or _NOT_YET)
-    return (*done, *_carry_out(vault, things, see_changes(vault, setup, prune=prune), setup.mounts))
+        done += _carry_out(vault, setup.mounts, _things(setup, _NOT_YET), first)
+    things = _things(setup, read_accessor(vault, setup))
+    return (*done, *_carry_out(vault, setup.mounts, things, see_changes(vault, setup, prune=prune)))
 
 
 def apply_embedded(folder: Path, address: str, setup: Setup) -> tuple[Change, ...]:
@@ -107,70 +107,51 @@ def _things(setup: Setup, accessor: str) -> tuple[Thing, ...]:
     return wanted(mounts=setup.mounts, public_keys=setup.public_keys, policies=export(setup, accessor=accessor))
 
 
-def _live(vault: VaultOperator, mounts: Mounts, things: Sequence[Thing]) -> Iterator[tuple[Identity, Body]]:
+def _live(vault: VaultOperator, mounts: Mounts, things: Sequence[Thing]) -> Mapping[Identity, Body]:
     """Read what Vault holds of the things wanted, and whatever else is ours."""
-    logins, engines = vault.read("sys/auth") or {}, vault.read("sys/mounts") or {}
+    tables = {"login mount": vault.read("sys/auth") or {}, "engine mount": vault.read("sys/mounts") or {}}
+    live: dict[Identity, Body] = {}
     for thing in things:
-        body: Body | None = None
-        if thing.kind == "login mount":
-            body = logins.get(f"{thing.name}/")
-        elif thing.kind == "engine mount":
-            body = engines.get(f"{thing.name}/")
-        elif thing.kind == "audit":
-            body = thing.body if vault.read("sys/audit") else None
-        elif thing.kind == "policy":
-            body = (vault.read(_path(thing, mounts)) or {}).get("policy")
-        elif f"{mounts.jwt}/" in logins or thing.kind in ("engine settings", "key"):
-            body = vault.read(_path(thing, mounts))
-        if body is not None:
-            yield (thing.kind, thing.name), body
-    yield from _besides(
-        vault, mounts, {(thing.kind, thing.name) for thing in things}, has_logins=f"{mounts.jwt}/" in logins
-    )
+        if thing.kind in tables:
+            body = tables[thing.kind].get(f"{thing.name}/")
+        else:
+            body = _body(thing.kind, vault.read(vault_path(thing.kind, thing.name, mounts=mounts)))
+        if body:
+            live[thing.kind, thing.name] = body
+    policies = [name for name in vault.names("sys/policies/acl") if name.startswith(PREFIX)]
+    others: list[Identity] = [("policy", name) for name in policies]
+    others += [("role", name) for name in vault.names(f"auth/{mounts.jwt}/role")]
+    for kind, name in others:
+        if (kind, name) not in {(thing.kind, thing.name) for thing in things}:
+            live[kind, name] = _body(kind, vault.read(vault_path(kind, name, mounts=mounts))) or ""
+    return live
 
 
-def _besides(
-    vault: VaultOperator, mounts: Mounts, known: set[Identity], *, has_logins: bool
-) -> Iterator[tuple[Identity, Body]]:
-    """Read the policies and roles of ours that nobody wants any more."""
-    for name in vault.names("sys/policies/acl"):
-        if name.startswith(PREFIX) and ("policy", name) not in known:
-            yield ("policy", name), (vault.read(f"sys/policies/acl/{name}") or {}).get("policy", "")
-    for name in vault.names(f"auth/{mounts.jwt}/role") if has_logins else ():
-        if ("role", name) not in known:
-            yield ("role", name), vault.read(f"auth/{mounts.jwt}/role/{name}") or {}
+def _body(kind: Kind, data: Mapping[str, Any] | None) -> Body | None:
+    if kind == "policy":
+        return (data or {}).get("policy")
+    if kind == "audit":
+        return AUDITED if data else None
+    return data
 
 
 def _carry_out(
-    vault: VaultOperator, things: Sequence[Thing], changes: Sequence[Change], mounts: Mounts
+    vault: VaultOperator, mounts: Mounts, things: Sequence[Thing], changes: Sequence[Change]
 ) -> Iterator[Change]:
-    bodies = {(thing.kind, thing.name): thing for thing in things}
+    bodies = {(thing.kind, thing.name): thing.body for thing in things}
     for change in changes:
+        path = vault_path(change.kind, change.name, mounts=mounts)
         if change.action == "by hand":
             continue
-        thing = bodies.get((change.kind, change.name)) or Thing(change.kind, change.name, {})
         if change.action == "delete":
-            vault.delete(_path(thing, mounts))
+            vault.delete(path)
         else:
-            vault.write(_path(thing, mounts), _body(thing))
+            vault.write(path, _request(change.kind, bodies[change.kind, change.name]))
         yield change
 
 
-def _body(thing: Thing) -> Mapping[str, object]:
-    if isinstance(thing.body, str):
-        return {"policy": thing.body}
-    # operator.hcl lets nobody even say `exportable`; not saying it is what we want.
-    return {"type": thing.body["type"]} if thing.kind == "key" else thing.body
-
-
-def _path(thing: Thing, mounts: Mounts) -> str:
-    paths: Mapping[Kind, str] = {
-        "login mount": f"sys/auth/{thing.name}",
-        "engine mount": f"sys/mounts/{thing.name}",
-        "engine settings": f"{thing.name}/config",
-        "key": thing.name,
-        "login settings": f"auth/{thing.name}/config",
-        "policy": f"sys/policies/acl/{thing.name}",
-        "role": f"auth/{mounts.jwt}/role/{thing.name}",
-    }
-    return paths[thing.kind]
+def _request(kind: Kind, body: Body) -> Mapping[str, object]:
+    if isinstance(body, str):
+        return {"policy": body}
+    # Of a key's facts only the type may be sent; the rest is what Vault does by itself, and is looked at afterwards.
+    return {"type": body["type"]} if kind == "key" else body

@@ -59,12 +59,12 @@ class VaultOperator:
     def log_in(self, mount: str, role: str, jwt: str) -> str | None:
         """Return the token that a login buys, or None where Vault refuses it."""
         answer = self._line.ask("POST", f"auth/{mount}/login", body={"role": role, "jwt": jwt}, repeat=True)
-        return answer.document["auth"]["client_token"] if answer.status == 200 else None
+        return str(answer.document["auth"]["client_token"]) if answer.status == 200 else None
 
-    def attempt(self, verb: Verb, path: str, token: str, body: Mapping[str, Any] | None = None) -> int:
-        """Try something with another token, and return the HTTP status."""
+    def attempt(self, verb: Verb, path: str, token: str, body: Mapping[str, Any] | None = None) -> Answer:
+        """Try something with another token, and return whatever Vault answers."""
         headers = {"Content-Type": "application/merge-patch+json"} if verb == "PATCH" else None
-        return self._line.ask(verb, path, token=token, body=body, headers=headers, repeat=True).status
+        return self._line.ask(verb, path, token=token, body=body, headers=headers, repeat=True)
 
     def _asked(self, verb: Verb, path: str, body: Mapping[str, Any] | None = None) -> Answer | None:
         answer = self._line.ask(verb, path, token=self._token, body=body, repeat=True)
