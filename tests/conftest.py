@@ -6,9 +6,19 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support import databases
 from tests.support.service import Service, running
 from tests.support.upstream import Upstream
 from tests.support.upstream import upstream as run_upstream
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--postgresql", action="store_true", help="run the services under test on PostgreSQL")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--postgresql"):
+        databases.choose_postgresql()
 
 
 @pytest.fixture(scope="session")

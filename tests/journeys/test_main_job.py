@@ -9,6 +9,7 @@ import uuid
 
 import pytest
 
+from tests.support import databases
 from tests.support.service import Service, problem
 from tests.support.upstream import Handler, Upstream
 
@@ -233,7 +234,8 @@ def test_no_value_is_left_anywhere(service: Service, workspace: str, upstream: U
         "POST", f"/workspaces/{workspace}/secrets", {"name": "TOKEN", "value": restricted, "visibility": "masked"}
     )
     places = {str(path): path.read_bytes() for path in service.folder.rglob("*") if path.is_file()}
-    assert any(name.endswith("-wal") for name in places)
+    assert service.database_url.startswith("postgresql") or any(name.endswith("-wal") for name in places)
+    places["database"] = databases.contents(service.database_url)
     places["answers"] = "\n".join(service.answers).encode()
     for value in (masked, restricted):
         forms = (value.encode(), value.encode().hex().encode(), base64.b64encode(value.encode()).rstrip(b"="))

@@ -6,14 +6,15 @@ import json
 import os
 import secrets
 import signal
-import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
+from sqlalchemy import text
 
+from tests.support import databases
 from tests.support.service import Service, problem, running
 from tests.support.upstream import Upstream
 
@@ -52,13 +53,11 @@ def make(service: Service, upstream: Upstream) -> tuple[str, str, dict[str, obje
 )
 def test_a_forged_row_sends_nothing(own: Service, upstream: Upstream, column: str, forged: object) -> None:
     workspace, _, call = make(own, upstream)
-    database = sqlite3.connect(own.folder / "var" / "strongroom.db")
-    with database:
-        database.execute(
-            f"UPDATE variables SET {column} = ? WHERE workspace = ?",
-            (forged(upstream.port), workspace),  # type: ignore[operator]
+    with databases.connected(own.database_url) as connection:
+        connection.execute(
+            text(f"UPDATE variables SET {column} = :forged WHERE workspace = :workspace"),
+            {"forged": forged(upstream.port), "workspace": workspace},  # type: ignore[operator]
         )
-    database.close()
     answer = own.ask("POST", f"/workspaces/{workspace}/calls", call)
     assert problem(answer) == (503, "binding_mismatch"), answer.text
     assert answer.json()["party"] == "vault"
@@ -95,13 +94,8 @@ def _bao(service: Service) -> int:
 
 def test_no_record_no_deed(own: Service, upstream: Upstream) -> None:
     workspace, _, call = make(own, upstream)
-    database = sqlite3.connect(own.folder / "var" / "strongroom.db", isolation_level=None)
-    database.execute("CREATE TRIGGER refuse BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'disk full'); END")
-    try:
+    with databases.refusing(own.database_url, "events"):
         answer = own.ask("POST", f"/workspaces/{workspace}/calls", call)
         assert problem(answer) == (503, "record_unavailable")
         assert upstream.seen == []
-    finally:
-        database.execute("DROP TRIGGER refuse")
-        database.close()
     assert own.ask("POST", f"/workspaces/{workspace}/calls", call).status_code == 200

@@ -31,7 +31,7 @@ def people(service: Service) -> dict[str, str]:
 
 def make_user(service: Service, user: str, password: str = PASSWORD, *, must_change: bool = False) -> None:
     """Let somebody sign in, as `strongroom user create` does but without a process for each."""
-    sessions = Sessions(open_engine(f"sqlite:///{service.folder / 'var' / 'strongroom.db'}"))
+    sessions = Sessions(open_engine(service.database_url))
     create_user(user, password, must_change=must_change, sessions=sessions, clock=system_clock)
     sessions.close()
 

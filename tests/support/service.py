@@ -17,6 +17,8 @@ from typing import Any
 
 import requests
 
+from tests.support import databases
+
 STRONGROOM = Path(sys.executable).with_name("strongroom")
 
 
@@ -34,6 +36,10 @@ class Service:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def database_url(self) -> str:
+        return self.environ.get("DATABASE_URL") or f"sqlite:///{self.folder / 'var' / 'strongroom.db'}"
 
     def ask(
         self,
@@ -78,10 +84,10 @@ def free_port() -> int:
 def environment(folder: Path, port: int, **more: str) -> dict[str, str]:
     ours = ("STRONGROOM_", "VAULT_", "BAO_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    kept.pop("DATABASE_URL", None)
     kept.pop("REDIS_URL", None)
     return kept | {
         "STRONGROOM_DATA_DIR": str(folder / "var"),
+        "DATABASE_URL": databases.url_for(folder),
         "PORT": str(port),
         "STRONGROOM_OUTBOUND_NETWORKS": "127.0.0.0/8",
         "STRONGROOM_OUTBOUND_HTTP": "allow",
