@@ -14,6 +14,9 @@ from tests.support.upstream import upstream as run_upstream
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--postgresql", action="store_true", help="run the services under test on PostgreSQL")
+    parser.addoption(
+        "--hashicorp-vault", action="store_true", help="try the contract on HashiCorp Vault's own image too (Docker)"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
