@@ -13,7 +13,7 @@ from app import __version__
 from app.access import Access, Principal
 from app.audit import api as audit_api
 from app.blocks import api as blocks_api
-from app.blocks.service import purge_blocks
+from app.blocks.saved import purge_blocks
 from app.identity import api as identity_api
 from app.identity.service import authenticate, purge_tokens
 from app.kernel.errors import NotFound

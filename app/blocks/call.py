@@ -1,13 +1,15 @@
-"""A call as its author wrote it: parsed once, and filled in with variables for each run. Pure."""
+"""A call: its fields parsed once, and filled in with variables for each run. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, cast
+from typing import Final, cast
 
+from app.blocks.answer import Capture, compile_capture
 from app.blocks.template import Template, fill, parse_template, refuse_template, require_variables
+from app.blocks.written import BodyType, Pair, WrittenCall, WrittenPart
 from app.kernel.errors import HeaderNotAllowed, ValidationFailed, ValueNotAllowedHere
 from app.outbound import (
     Body,
@@ -27,43 +29,8 @@ from app.outbound import (
 from app.outbound.places import BASIC, BODY, PATH, QUERY, can_be_set, folded, header_place, is_token
 from app.outbound.urls import parse_url
 
-BodyType = Literal["none", "json", "form", "text", "multipart"]
 _NOT_IN_HEADERS: Final = re.compile(r"[\x00\r\n]")
 _DEPTH: Final = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A name and a value, as written."""
-
-    name: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenPart:
-    """One part of a multipart body, as written."""
-
-    name: str
-    value: str
-    filename: str | None = None
-    content_type: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenCall:
-    """A call as it arrives: syntax only, templates not yet parsed. ``content`` goes with ``body_type``."""
-
-    method: str
-    url: str
-    headers: tuple[Pair, ...] = ()
-    query: tuple[Pair, ...] = ()
-    basic: tuple[str, str] | None = None
-    body_type: BodyType = "none"
-    content: object = None
-    variables: tuple[tuple[str, str], ...] = ()
-    timeout_seconds: float = 10.0
-    follow_redirects: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +45,7 @@ class CallTemplate:
     headers: tuple[tuple[str, Template], ...]
     basic: tuple[Template, Template] | None
     body: object
+    captures: tuple[Capture, ...]
 
     @property
     def fields(self) -> tuple[Template, ...]:
@@ -118,6 +86,7 @@ def parse_call(written: WrittenCall) -> CallTemplate:
         headers=headers,
         basic=_basic(written.basic),
         body=_body(written),
+        captures=_captures(written),
     )
 
 
@@ -179,6 +148,16 @@ def _body(written: WrittenCall) -> object:
     if written.body_type == "multipart":
         return tuple(_multipart_part(part) for part in cast(Sequence[WrittenPart], written.content))
     return None
+
+
+def _captures(written: WrittenCall) -> tuple[Capture, ...]:
+    names = [name for name, _ in written.captures]
+    if twice := sorted({name[:64] for name in names if names.count(name) > 1}):
+        raise ValidationFailed(
+            f"Two captures are named {', '.join(twice)}.",
+            errors={f"capture {name}": ["Is there twice."] for name in twice},
+        )
+    return tuple(compile_capture(name, path) for name, path in written.captures)
 
 
 def _json(content: object, path: str, depth: int) -> object:

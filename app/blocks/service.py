@@ -4,50 +4,98 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import delete
+from sqlalchemy.orm import Session
 
 from app.access import Access, Permission, Role, require
 from app.audit.service import Deed, Target, recorded
-from app.blocks.call import CallTemplate, resolve
-from app.blocks.models import BlockRow
+from app.blocks.answer import captured
+from app.blocks.call import CallTemplate, parse_call, resolve
+from app.blocks.needs import needed_secrets, secrets_named
+from app.blocks.saved import block_row
+from app.blocks.written import from_json
 from app.db import Sessions
 from app.kernel.clock import Clock
-from app.kernel.errors import SecretExpired, UnknownSecret
+from app.kernel.errors import DestinationNotAllowed, SecretExpired, UpstreamUnreachable
 from app.kernel.secret import SecretValue
-from app.outbound import Call, Destination, Outbound, Reply, UsedSecret
-from app.outbound.places import require_place
+from app.outbound import Call, Outbound, Reply, UsedSecret
 from app.resources import InFlight
 from app.variables.plain import plain_values
-from app.variables.service import UsableSecret, check_binding, usable_secrets
+from app.variables.service import UsableSecret, check_binding
 from app.vault import Vault
 from app.workspaces.service import settings_of
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A call that was made, by the id that its events carry."""
+    """A call that was made, by the id that its events carry; ``captures_only`` where the block answers no more."""
 
     call_id: str
     reply: Reply
+    captures: Mapping[str, object]
+    captures_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a call may go where it would go, and if not, why (the reason's code)."""
+
+    allowed: bool
+    host: str
+    port: int
+    addresses: tuple[str, ...] = ()
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A call as it would go out, with ``[secret:NAME]`` where a value would stand."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: str | None
+    destination: Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class _Resolved:
+    template: CallTemplate
     call: Call
     secrets: Mapping[str, UsableSecret]
 
 
+# --- running ----------------------------------------------------------------------------------------------------------
+
+
+def run_block(
+    name: str, variables: Mapping[str, str],
+    *, access: Access, sessions: Sessions, vault: Vault, outbound: Outbound, clock: Clock, in_flight: InFlight,
+) -> Ran:  # fmt: skip
+    """Run a saved block; ``variables`` go before its own, and those before the workspace's.
+
+    Raises:
+        NotFound, and whatever ``run_ad_hoc`` does.
+    """
+    target = Target("block", name=name[:64])
+    with recorded(sessions=sessions, clock=clock, access=access, action="call.run", target=target) as deed, \
+            in_flight.enter(str(access.workspace)):  # fmt: skip
+        require(access, Permission.BLOCK_RUN)
+        with sessions.read() as session:
+            row = block_row(session, access, name)
+            deed.target = Target("block", row.id, row.name)
+            template = parse_call(from_json(row.call))
+            deed.detail |= _facts(template)
+            resolved = _resolve(template, variables, access=access, session=session, clock=clock)
+        reply, captures = _made(resolved, _used(resolved), deed, access=access, vault=vault, outbound=outbound)
+    return Ran(deed.id, reply, captures, captures_only=row.answer == "captures")
+
+
 def run_ad_hoc(
     template: CallTemplate,
-    *,
-    access: Access,
-    sessions: Sessions,
-    vault: Vault,
-    outbound: Outbound,
-    clock: Clock,
-    in_flight: InFlight,
-) -> Ran:
+    *, access: Access, sessions: Sessions, vault: Vault, outbound: Outbound, clock: Clock, in_flight: InFlight,
+) -> Ran:  # fmt: skip
     """Make a call that came with the request.
 
     Raises:
@@ -58,80 +106,73 @@ def run_ad_hoc(
     with recorded(sessions=sessions, clock=clock, access=access, action="call.run", target=target) as deed, \
             in_flight.enter(str(access.workspace)):  # fmt: skip
         require(access, Permission.CALL_AD_HOC)
-        reply = _made(
-            template,
-            {},
-            deed,
-            ad_hoc=True,
-            access=access,
-            sessions=sessions,
-            vault=vault,
-            outbound=outbound,
-            clock=clock,
-        )
-    return Ran(deed.id, reply)
+        deed.detail |= _facts(template)
+        with sessions.read() as session:
+            resolved = _resolve(template, {}, access=access, session=session, clock=clock)
+        used = _used(resolved, any_host=_any_host(access))
+        reply, captures = _made(resolved, used, deed, access=access, vault=vault, outbound=outbound)
+    return Ran(deed.id, reply, captures)
+
+
+def _facts(template: CallTemplate) -> dict[str, object]:
+    return {
+        "method": template.written.method,
+        "host": template.origin.host,
+        "port": template.origin.port,
+        "secrets": secrets_named(template),
+    }
+
+
+def _resolve(
+    template: CallTemplate, variables: Mapping[str, str], *, access: Access, session: Session, clock: Clock
+) -> _Resolved:
+    """Look up names, state and expiry, and fill the variables in: what will be sent, but for the values."""
+    refuse_expired = settings_of(str(access.workspace), session).refuse_expired
+    secrets = needed_secrets(template, access=access, session=session)
+    if refuse_expired:
+        _refuse_expired(secrets, clock())
+    given = dict(template.written.variables) | dict(variables)
+    wanted = {name for field in template.fields for name in field.variables}
+    defaults = plain_values(wanted - given.keys(), access=access, session=session)
+    return _Resolved(template, resolve(template, dict(defaults) | given), secrets)
+
+
+def _refuse_expired(secrets: Mapping[str, UsableSecret], now: datetime) -> None:
+    for name, secret in secrets.items():
+        if secret.expires_at is not None and secret.expires_at <= now:
+            raise SecretExpired(f"The secret {name} has expired, and this workspace refuses expired ones.")
+
+
+def _any_host(access: Access) -> bool:
+    # An ad-hoc call of a runtime token goes nowhere that nobody named.
+    return access.role is not Role.RUNTIME
+
+
+def _used(resolved: _Resolved, *, any_host: bool = True) -> Sequence[UsedSecret]:
+    return [
+        UsedSecret(name, hosts, any_host)
+        for name, secret in resolved.secrets.items()
+        for hosts, _places in secret.rules
+    ]
 
 
 def _made(
-    template: CallTemplate, variables: Mapping[str, str], deed: Deed,
-    *, ad_hoc: bool, access: Access, sessions: Sessions, vault: Vault, outbound: Outbound, clock: Clock,
-) -> Reply:  # fmt: skip
-    deed.detail |= {"method": template.written.method, "host": template.origin.host, "port": template.origin.port}
-    resolved = _resolve(template, variables, access=access, sessions=sessions, clock=clock)
-    deed.detail["secrets"] = sorted(resolved.secrets)
-    destination = outbound.check(resolved.call, _used(resolved.secrets, access, ad_hoc=ad_hoc))
+    resolved: _Resolved, used: Sequence[UsedSecret], deed: Deed,
+    *, access: Access, vault: Vault, outbound: Outbound,
+) -> tuple[Reply, Mapping[str, object]]:  # fmt: skip
+    deed.detail["secret_ids"] = {name: secret.id for name, secret in sorted(resolved.secrets.items())}
+    destination = outbound.check(resolved.call, used)
     values = _read(resolved.secrets, deed, vault=vault)
-    reply = _sent(resolved.call, destination, values, access=access, outbound=outbound)
+    reply = outbound.send(resolved.call, destination, values, workspace=str(access.workspace))
     deed.detail |= {
         "status": reply.status,
         "elapsed_ms": reply.elapsed_ms,
         "sent_bytes": reply.sent_bytes,
         "received_bytes": reply.received_bytes,
         "redactions": reply.redactions,
+        "hops": reply.hops,
     }
-    return reply
-
-
-def _resolve(
-    template: CallTemplate, variables: Mapping[str, str], *, access: Access, sessions: Sessions, clock: Clock
-) -> _Resolved:
-    """Look up names, state and expiry, and fill the variables in: what will be sent, but for the values."""
-    names = {field.secret for field in template.fields if field.secret}
-    wanted = {name for field in template.fields for name in field.variables}
-    given = dict(template.written.variables) | dict(variables)
-    with sessions.read() as session:
-        refuse_expired = settings_of(str(access.workspace), session).refuse_expired
-        secrets = usable_secrets(names, access=access, session=session, now=clock())
-        defaults = dict(plain_values(wanted - given.keys(), access=access, session=session))
-    if missing := sorted(names - secrets.keys()):
-        sentence = f"There is no usable secret {', '.join(missing)}."
-        raise UnknownSecret(
-            sentence,
-            errors={
-                field.label: [f"No usable secret {field.secret}."]
-                for field in template.fields
-                if field.secret in missing
-            },
-            extra={"secrets": missing},
-        )
-    for name, secret in secrets.items():
-        if refuse_expired and secret.expired:
-            raise SecretExpired(f"The secret {name} has expired, and this workspace refuses expired ones.")
-    _require_places(template, secrets)
-    return _Resolved(resolve(template, defaults | given), secrets)
-
-
-def _require_places(template: CallTemplate, secrets: Mapping[str, UsableSecret]) -> None:
-    for field in template.fields:
-        if field.secret:
-            for _hosts, places in secrets[field.secret].rules:
-                require_place(field.secret, places, place=field.place, field=field.label)
-
-
-def _used(secrets: Mapping[str, UsableSecret], access: Access, *, ad_hoc: bool) -> Sequence[UsedSecret]:
-    # An ad-hoc call of a runtime token goes nowhere that nobody named.
-    any_host = not (ad_hoc and access.role is Role.RUNTIME)
-    return [UsedSecret(name, hosts, any_host) for name, secret in secrets.items() for hosts, _places in secret.rules]
+    return reply, captured(resolved.template.captures, reply)
 
 
 def _read(secrets: Mapping[str, UsableSecret], deed: Deed, *, vault: Vault) -> Mapping[str, SecretValue]:
@@ -146,13 +187,48 @@ def _read(secrets: Mapping[str, UsableSecret], deed: Deed, *, vault: Vault) -> M
     return values
 
 
-def _sent(
-    call: Call, destination: Destination, values: Mapping[str, SecretValue], *, access: Access, outbound: Outbound
-) -> Reply:
-    return outbound.send(call, destination, values, workspace=str(access.workspace))
+# --- previewing -------------------------------------------------------------------------------------------------------
 
 
-def purge_blocks(workspace: str, *, sessions: Sessions) -> None:
-    """Delete every block of a workspace that is being deleted."""
-    with sessions.begin() as session:
-        session.execute(delete(BlockRow).where(BlockRow.workspace == workspace))
+def preview_block(
+    name: str, variables: Mapping[str, str], *, access: Access, sessions: Sessions, outbound: Outbound, clock: Clock
+) -> Preview:
+    """Show a saved block as a run of it would go out; no value is read, nothing is sent, and nothing is recorded.
+
+    It shows what the block holds, so it is for those who may read blocks.
+
+    Raises:
+        NotFound, and whatever ``preview_ad_hoc`` does.
+    """
+    require(access, Permission.BLOCK_READ)
+    with sessions.read() as session:
+        template = parse_call(from_json(block_row(session, access, name).call))
+        resolved = _resolve(template, variables, access=access, session=session, clock=clock)
+    return _previewed(resolved.call, _used(resolved), outbound=outbound)
+
+
+def preview_ad_hoc(
+    template: CallTemplate, *, access: Access, sessions: Sessions, outbound: Outbound, clock: Clock
+) -> Preview:
+    """Show a call that came with the request as it would go out; as ``preview_block`` does.
+
+    Raises:
+        Forbidden, UnknownSecret, MissingVariable, SecretExpired, PlaceNotAllowed, ValueNotAllowedHere
+    """
+    require(access, Permission.CALL_AD_HOC)
+    with sessions.read() as session:
+        resolved = _resolve(template, {}, access=access, session=session, clock=clock)
+    return _previewed(resolved.call, _used(resolved, any_host=_any_host(access)), outbound=outbound)
+
+
+def _previewed(call: Call, used: Sequence[UsedSecret], *, outbound: Outbound) -> Preview:
+    shown = outbound.preview(call)
+    return Preview(shown.method, shown.url, shown.headers, shown.body, _verdict(call, used, outbound=outbound))
+
+
+def _verdict(call: Call, used: Sequence[UsedSecret], *, outbound: Outbound) -> Verdict:
+    host, port = call.origin.host, call.origin.port
+    try:
+        return Verdict(True, host, port, outbound.check(call, used).addresses)
+    except (DestinationNotAllowed, UpstreamUnreachable) as refused:
+        return Verdict(False, host, port, reason=str(refused.extra.get("reason", refused.code)))

@@ -122,7 +122,7 @@ class UsableSecret:
     rules: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
     bindings: tuple[str, ...]
     state: str
-    expired: bool
+    expires_at: datetime | None
 
 
 # --- creating ---------------------------------------------------------------------------------------------------------
@@ -287,7 +287,7 @@ def reveal_secret(name: str, *, access: Access, sessions: Sessions, vault: Vault
             raise NeverShown(f"{row.name} is restricted: its value is never shown to anybody.")
         _require_active(row)
         stored = vault.read_to_reveal(address, role=_person(access))
-        check_binding(stored, _usable(row, address, now=clock()))
+        check_binding(stored, _usable(row, address))
         deed.detail |= _vault_facts(stored.version, stored.request_id)
     return stored.value
 
@@ -475,19 +475,21 @@ def _require_unused(row: VariableRow, force: bool, session: Session) -> None:
 
 
 def usable_secrets(
-    names: Iterable[str], *, access: Access, session: Session, now: datetime
+    names: Iterable[str], *, access: Access, session: Session, hold: bool = False
 ) -> Mapping[str, UsableSecret]:
-    """Look up the secrets that a call names, in one query; what isn't there, or isn't active, isn't in the answer."""
+    """Look up the secrets that a call names, in one query; what isn't there, or isn't active, isn't in the answer.
+
+    With ``hold`` nobody deletes one of them before the transaction ends.
+    """
     wanted = sorted(set(names))
     if not wanted:
         return {}
     engine = settings_of(str(access.workspace), session).engine
-    rows = session.scalars(
-        _of_workspace(access).where(
-            VariableRow.kind == "secret", VariableRow.name.in_(wanted), VariableRow.state == "active"
-        )
+    query = _of_workspace(access).where(
+        VariableRow.kind == "secret", VariableRow.name.in_(wanted), VariableRow.state == "active"
     )
-    return {row.name: _usable(row, _address(row, engine), now=now) for row in rows}
+    rows = session.scalars(query.with_for_update(read=True) if hold else query)
+    return {row.name: _usable(row, _address(row, engine)) for row in rows}
 
 
 def check_binding(stored: StoredValue, secret: UsableSecret) -> None:
@@ -547,7 +549,7 @@ def _binding(row: VariableRow, hosts: Sequence[str], places: Sequence[str]) -> s
     )
 
 
-def _usable(row: VariableRow, address: SecretAddress, *, now: datetime) -> UsableSecret:
+def _usable(row: VariableRow, address: SecretAddress) -> UsableSecret:
     rules = [(tuple(row.allowed_hosts), tuple(row.allowed_places))]
     if row.next_hosts is not None and row.next_places is not None:
         rules.append((tuple(row.next_hosts), tuple(row.next_places)))
@@ -558,7 +560,7 @@ def _usable(row: VariableRow, address: SecretAddress, *, now: datetime) -> Usabl
         rules=tuple(rules),
         bindings=tuple(_binding(row, hosts, places) for hosts, places in rules),
         state=row.state,
-        expired=row.expires_at is not None and row.expires_at <= now,
+        expires_at=row.expires_at,
     )
 
 

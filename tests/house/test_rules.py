@@ -85,7 +85,7 @@ def test_every_operation_wants_a_token(service: Service, openapi: dict[str, Any]
     for path, operations in openapi["paths"].items():
         for method in operations.keys() & {"get", "post", "put", "patch", "delete"}:
             concrete = path.removeprefix("/api/v1")
-            for name in ("ws", "name", "user", "token_id"):
+            for name in ("ws", "name", "user", "block", "token_id"):
                 concrete = concrete.replace("{" + name + "}", "x")
             answer = service.ask(method.upper(), concrete, token="srm_nobody", user=None)
             assert problem(answer) == (401, "unauthenticated"), path

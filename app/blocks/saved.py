@@ -1,0 +1,247 @@
+"""Saved API blocks: making, listing, changing and deleting them."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal, cast
+
+from sqlalchemy import Select, delete, or_, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app.access import Access, Permission, allows, require
+from app.audit.service import Action, Deed, Target, recorded
+from app.blocks.call import CallTemplate, parse_call
+from app.blocks.models import BlockRow
+from app.blocks.needs import BlockProblem, needed_secrets, problems_of, secrets_named, unreadable
+from app.blocks.written import WrittenCall, as_json, from_json
+from app.db import Sessions
+from app.kernel.clock import Clock
+from app.kernel.errors import NameTaken, NotFound, StrongroomError
+from app.kernel.unset import UNSET, Unset
+from app.variables.service import UsableSecret, note_uses, usable_secrets
+from app.workspaces.service import check_revision, require_confirmation, settings_of
+
+BLOCK_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
+AnswerKind = Literal["full", "captures"]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block as somebody with this standing sees it; ``uses`` names its secrets, sorted."""
+
+    id: str
+    name: str
+    title: str
+    call: WrittenCall
+    answer: AnswerKind
+    uses: tuple[str, ...]
+    problems: tuple[BlockProblem, ...]
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    updated_by: str
+    revision: int
+    permissions: Mapping[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class NewBlock:
+    """What a block is made of; with an empty title it goes by its name."""
+
+    name: str
+    title: str
+    call: WrittenCall
+    answer: AnswerKind = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class BlockChanges:
+    """What an edit changes; the call as a whole."""
+
+    title: str | Unset = UNSET
+    call: WrittenCall | Unset = UNSET
+    answer: AnswerKind | Unset = UNSET
+
+
+def create_block(new: NewBlock, *, access: Access, sessions: Sessions, clock: Clock) -> Block:
+    """Save a new block.
+
+    Raises:
+        Forbidden, NameTaken, UnknownSecret, PlaceNotAllowed, and whatever ``parse_call`` does.
+    """
+    template = parse_call(new.call)
+    target = Target("block", uuid.uuid4().hex, new.name)
+    with _recorded(access, "block.create", target, sessions, clock) as deed:
+        require(access, Permission.BLOCK_WRITE)
+        row = _new_row(new, target, access=access, now=clock())
+        with sessions.begin() as session:
+            settings_of(row.workspace, session)
+            secrets = _take_call(row, template, deed, access=access, session=session)
+            session.add(row)
+            try:
+                session.flush()
+            except IntegrityError:
+                raise NameTaken(f"There is a block {new.name} already.", errors={"name": ["Is taken."]}) from None
+            deed.done(session, clock)
+    return _as_block(row, template, secrets, access=access)
+
+
+def _new_row(new: NewBlock, target: Target, *, access: Access, now: datetime) -> BlockRow:
+    return BlockRow(
+        workspace=access.workspace,
+        name=new.name,
+        id=target.id,
+        title=new.title or new.name,
+        call=as_json(new.call),
+        answer=new.answer,
+        revision=1,
+        created_at=now,
+        created_by=access.actor.name,
+        updated_at=now,
+        updated_by=access.actor.name,
+    )
+
+
+def _take_call(
+    row: BlockRow, template: CallTemplate, deed: Deed, *, access: Access, session: Session
+) -> Mapping[str, UsableSecret]:
+    """Check a call that is about to be saved, and note what it uses."""
+    deed.detail |= {"host": template.origin.host, "port": template.origin.port, "secrets": secrets_named(template)}
+    secrets = needed_secrets(template, access=access, session=session, hold=True)
+    row.call = as_json(template.written)
+    note_uses(session, workspace=row.workspace, block=row.name, secrets=secrets)
+    return secrets
+
+
+def list_blocks(
+    *, access: Access, sessions: Sessions, limit: int, after: str | None = None, q: str | None = None
+) -> Sequence[Block]:
+    """List a workspace's blocks by name; ``q`` looks in names and titles, whatever the case."""
+    require(access, Permission.BLOCK_READ)
+    query = _of_workspace(access).order_by(BlockRow.name).limit(limit)
+    if q:
+        query = query.where(or_(*(column.icontains(q, autoescape=True) for column in (BlockRow.name, BlockRow.title))))
+    if after is not None:
+        query = query.where(BlockRow.name > after)
+    with sessions.read() as session:
+        return _as_blocks(session.scalars(query).all(), access=access, session=session)
+
+
+def get_block(name: str, *, access: Access, sessions: Sessions) -> Block:
+    """Return one block. Raises ``NotFound``."""
+    require(access, Permission.BLOCK_READ)
+    with sessions.read() as session:
+        return _as_blocks([block_row(session, access, name)], access=access, session=session)[0]
+
+
+def update_block(
+    name: str, changes: BlockChanges, *, revision: int | None, access: Access, sessions: Sessions, clock: Clock
+) -> Block:
+    """Change a block.
+
+    Raises:
+        Forbidden, NotFound, PreconditionFailed, UnknownSecret, PlaceNotAllowed, and whatever ``parse_call`` does.
+    """
+    template = None if changes.call is UNSET else parse_call(changes.call)
+    with _recorded(access, "block.update", Target("block", None, name[:64]), sessions, clock) as deed:
+        require(access, Permission.BLOCK_WRITE)
+        with sessions.begin() as session:
+            row = block_row(session, access, name, for_update=True)
+            deed.target = Target("block", row.id, row.name)
+            check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
+            deed.detail["changed"] = sorted(
+                field for field in BlockChanges.__slots__ if getattr(changes, field) is not UNSET
+            )
+            if template is not None:
+                _take_call(row, template, deed, access=access, session=session)
+            if changes.title is not UNSET:
+                row.title = changes.title or row.name
+            if changes.answer is not UNSET:
+                row.answer = changes.answer
+            row.revision += 1
+            row.updated_at, row.updated_by = clock(), access.actor.name
+            deed.done(session, clock)
+            return _as_blocks([row], access=access, session=session)[0]
+
+
+def delete_block(
+    name: str, *, confirm: str | None, revision: int | None, access: Access, sessions: Sessions, clock: Clock
+) -> None:
+    """Delete a block. Raises ``Forbidden``, ``NotFound``, ``ConfirmationRequired`` or ``PreconditionFailed``."""
+    with _recorded(access, "block.delete", Target("block", None, name[:64]), sessions, clock) as deed:
+        require(access, Permission.BLOCK_WRITE)
+        with sessions.begin() as session:
+            row = block_row(session, access, name, for_update=True)
+            deed.target = Target("block", row.id, row.name)
+            require_confirmation(confirm, row.name)
+            check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
+            note_uses(session, workspace=row.workspace, block=row.name, secrets=())
+            session.delete(row)
+            deed.done(session, clock)
+
+
+def purge_blocks(workspace: str, *, sessions: Sessions) -> None:
+    """Delete every block of a workspace that is being deleted."""
+    with sessions.begin() as session:
+        session.execute(delete(BlockRow).where(BlockRow.workspace == workspace))
+
+
+def block_row(session: Session, access: Access, name: str, *, for_update: bool = False) -> BlockRow:
+    """Return a block's row. Raises ``NotFound``."""
+    query = _of_workspace(access).where(BlockRow.name == name)
+    row = session.scalar(query.with_for_update() if for_update else query)
+    if row is None:
+        raise NotFound(f"There is no block {name[:64]}.")
+    return row
+
+
+def _of_workspace(access: Access) -> Select[BlockRow]:
+    return select(BlockRow).where(BlockRow.workspace == access.workspace)
+
+
+def _recorded(
+    access: Access, action: Action, target: Target, sessions: Sessions, clock: Clock
+) -> AbstractContextManager[Deed]:
+    return recorded(sessions=sessions, clock=clock, access=access, action=action, target=target, intent=False)
+
+
+def _as_blocks(rows: Iterable[BlockRow], *, access: Access, session: Session) -> Sequence[Block]:
+    """Return rows as somebody with this standing sees them, their secrets looked up in one query."""
+    read = [(row, _read(row)) for row in rows]
+    names = {name for _, template in read if isinstance(template, CallTemplate) for name in secrets_named(template)}
+    secrets = usable_secrets(names, access=access, session=session)
+    return [_as_block(row, template, secrets, access=access) for row, template in read]
+
+
+def _read(row: BlockRow) -> CallTemplate | StrongroomError:
+    try:
+        return parse_call(from_json(row.call))
+    except StrongroomError as refused:  # the rules became stricter since it was saved
+        return refused
+
+
+def _as_block(
+    row: BlockRow, read: CallTemplate | StrongroomError, secrets: Mapping[str, UsableSecret], *, access: Access
+) -> Block:
+    writes = allows(access, Permission.BLOCK_WRITE)
+    return Block(
+        id=row.id,
+        name=row.name,
+        title=row.title,
+        call=from_json(row.call),
+        answer=cast(AnswerKind, row.answer),
+        uses=() if isinstance(read, StrongroomError) else tuple(secrets_named(read)),
+        problems=unreadable(read) if isinstance(read, StrongroomError) else problems_of(read, secrets),
+        created_at=row.created_at,
+        created_by=row.created_by,
+        updated_at=row.updated_at,
+        updated_by=row.updated_by,
+        revision=row.revision,
+        permissions={"run": allows(access, Permission.BLOCK_RUN), "edit": writes, "delete": writes},
+    )

@@ -1,0 +1,110 @@
+"""A call as its author wrote it: what arrives, what is kept, and what is shown again. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+BodyType = Literal["none", "json", "form", "text", "multipart"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A name and a value, as written."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPart:
+    """One part of a multipart body, as written."""
+
+    name: str
+    value: str
+    filename: str | None = None
+    content_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenCall:
+    """A call as it arrives: syntax only, templates not yet parsed. ``content`` goes with ``body_type``.
+
+    ``variables`` are its defaults; ``captures`` are pairs of a name and a JSONPath.
+    """
+
+    method: str
+    url: str
+    headers: tuple[Pair, ...] = ()
+    query: tuple[Pair, ...] = ()
+    basic: tuple[str, str] | None = None
+    body_type: BodyType = "none"
+    content: object = None
+    captures: tuple[tuple[str, str], ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
+    timeout_seconds: float = 10.0
+    follow_redirects: bool = False
+
+
+def as_json(call: WrittenCall) -> dict[str, object]:
+    """Write a call as the API shows it and the database keeps it."""
+    return {
+        "method": call.method,
+        "url": call.url,
+        "headers": [_pair(pair) for pair in call.headers],
+        "query": [_pair(pair) for pair in call.query],
+        "auth": _auth(call.basic),
+        "body": _body(call),
+        "captures": [{"name": name, "path": path} for name, path in call.captures],
+        "variables": dict(call.variables),
+        "timeout_seconds": call.timeout_seconds,
+        "follow_redirects": call.follow_redirects,
+    }
+
+
+def _pair(pair: Pair) -> dict[str, object]:
+    return {"name": pair.name, "value": pair.value}
+
+
+def _auth(basic: tuple[str, str] | None) -> dict[str, object]:
+    return {"type": "none"} if basic is None else {"type": "basic", "username": basic[0], "password": basic[1]}
+
+
+def _body(call: WrittenCall) -> dict[str, object]:
+    if call.body_type == "none":
+        return {"type": "none"}
+    content = call.content
+    if call.body_type == "form":
+        content = [_pair(pair) for pair in cast(Sequence[Pair], content)]
+    elif call.body_type == "multipart":
+        content = [_part(part) for part in cast(Sequence[WrittenPart], content)]
+    return {"type": call.body_type, "content": content}
+
+
+def _part(part: WrittenPart) -> dict[str, object]:
+    head = {"filename": part.filename, "content_type": part.content_type}
+    return {"name": part.name, "value": part.value, **{name: text for name, text in head.items() if text is not None}}
+
+
+def from_json(kept: Mapping[str, Any]) -> WrittenCall:
+    """Read a call that ``as_json`` wrote."""
+    auth, body = kept["auth"], kept["body"]
+    content = body.get("content")
+    if body["type"] == "form":
+        content = tuple(Pair(**pair) for pair in content)
+    elif body["type"] == "multipart":
+        content = tuple(WrittenPart(**part) for part in content)
+    return WrittenCall(
+        method=kept["method"],
+        url=kept["url"],
+        headers=tuple(Pair(**pair) for pair in kept["headers"]),
+        query=tuple(Pair(**pair) for pair in kept["query"]),
+        basic=(auth["username"], auth["password"]) if auth["type"] == "basic" else None,
+        body_type=body["type"],
+        content=content,
+        captures=tuple((capture["name"], capture["path"]) for capture in kept["captures"]),
+        variables=tuple(kept["variables"].items()),
+        timeout_seconds=kept["timeout_seconds"],
+        follow_redirects=kept["follow_redirects"],
+    )
