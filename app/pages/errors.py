@@ -44,6 +44,10 @@ def _known(error: StrongroomError) -> Response:
 
 @pages.errorhandler(CSRFError)
 def _stale(_error: CSRFError) -> Response:
+    if request.endpoint == "pages.sign_in":  # nobody's session, so nothing but the form has to come anew
+        again = StalePage("This page was open for a while. Please sign in again.")
+        form = Typed.after(again, {"user": request.form.get("user", "")})
+        return show("sign_in.html", STATUS[again.code], form=form)
     return error_page(StalePage("This page was open for too long, or in another sign-in. Load it again and repeat."))
 
 

@@ -8,41 +8,48 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from app.access import Permission
+from app.access import GRANTS, MEMBER_ROLES, Permission, Role
 from app.pages.forms import local
 
 # What a permission lets somebody do, in words; one for each, which a test insists on.
 RIGHTS: Final[Mapping[Permission, str]] = {
-    Permission.VARIABLE_READ: "see variables",
-    Permission.VARIABLE_WRITE: "create, change and delete plain variables",
-    Permission.SECRET_READ: "see that secrets exist, and where they are used",
-    Permission.SECRET_REVEAL: "look briefly at masked values",
-    Permission.SECRET_WRITE: "create and delete secrets, and set new values",
-    Permission.BLOCK_READ: "see API blocks",
-    Permission.BLOCK_WRITE: "create, change and delete API blocks",
-    Permission.BLOCK_RUN: "run API blocks",
-    Permission.CALL_AD_HOC: "try out calls before they are saved",
-    Permission.MEMBER_READ: "see members",
-    Permission.MEMBER_MANAGE: "add, change and remove admins and editors",
-    Permission.MEMBER_MANAGE_OWNERS: "add, change and remove owners",
-    Permission.AUDIT_READ: "read the audit trail",
-    Permission.TOKEN_MANAGE: "make and revoke service tokens",
-    Permission.WORKSPACE_READ: "see the workspace",
-    Permission.WORKSPACE_UPDATE: "change the workspace's title and settings",
-    Permission.WORKSPACE_DELETE: "delete the workspace",
-    Permission.WORKSPACE_CREATE: "create workspaces",
-    Permission.PLATFORM_TOKEN_MANAGE: "make and revoke platform tokens",
+    Permission.VARIABLE_READ: "See variables",
+    Permission.VARIABLE_WRITE: "Create, change and delete plain variables",
+    Permission.SECRET_READ: "See that secrets exist, and where they are used",
+    Permission.SECRET_REVEAL: "Look briefly at masked values",
+    Permission.SECRET_WRITE: "Create and delete secrets, and set new values",
+    Permission.BLOCK_READ: "See API blocks",
+    Permission.BLOCK_WRITE: "Create, change and delete API blocks",
+    Permission.BLOCK_RUN: "Run API blocks",
+    Permission.CALL_AD_HOC: "Try out calls before they are saved",
+    Permission.MEMBER_READ: "See members",
+    Permission.MEMBER_MANAGE: "Add, change and remove admins and editors",
+    Permission.MEMBER_MANAGE_OWNERS: "Add, change and remove owners",
+    Permission.AUDIT_READ: "Read the audit trail",
+    Permission.TOKEN_MANAGE: "Make and revoke service tokens",
+    Permission.WORKSPACE_READ: "See the workspace",
+    Permission.WORKSPACE_UPDATE: "Change the workspace's title and settings",
+    Permission.WORKSPACE_DELETE: "Delete the workspace",
+    Permission.WORKSPACE_CREATE: "Create workspaces",
+    Permission.PLATFORM_TOKEN_MANAGE: "Make and revoke platform tokens",
 }
 
 
 def when(moment: datetime | None) -> str:
-    """Write a moment as a ``time`` element, in UTC; a script writes how long ago it was."""
+    """Write a moment as a ``time`` element, in UTC; a script tells how far away it is instead."""
     if moment is None:
         return "never"
+    return Markup('<time datetime="{}" data-far>{} UTC</time>').format(*_written(moment, "%Y-%m-%d %H:%M"))
+
+
+def exactly(moment: datetime) -> str:
+    """Write a moment as a ``time`` element to the second, in UTC, whatever scripts there are."""
+    return Markup('<time datetime="{}">{} UTC</time>').format(*_written(moment, "%Y-%m-%d %H:%M:%S"))
+
+
+def _written(moment: datetime, pattern: str) -> tuple[str, str]:
     utc = moment.astimezone(UTC)
-    return Markup('<time datetime="{}">{}</time>').format(
-        utc.strftime("%Y-%m-%dT%H:%M:%SZ"), utc.strftime("%Y-%m-%d %H:%M")
-    )
+    return utc.strftime("%Y-%m-%dT%H:%M:%SZ"), utc.strftime(pattern)
 
 
 def breakable(host: str) -> Markup:
@@ -55,15 +62,16 @@ def count(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-def rights(permissions: frozenset[Permission]) -> list[str]:
-    """Return what permissions let somebody do, in the order of the table above."""
-    return [words for permission, words in RIGHTS.items() if permission in permissions]
+def rights() -> list[tuple[str, frozenset[Role]]]:
+    """Return what there is to be allowed in a workspace, in words, with the members' roles that allow it."""
+    held = {right: frozenset(role for role in MEMBER_ROLES if right in GRANTS[role]) for right in RIGHTS}
+    return [(RIGHTS[right], roles) for right, roles in held.items() if roles]
 
 
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "when": when,
+    "exactly": exactly,
     "breakable": breakable,
     "count": count,
-    "rights": rights,
     "local": local,
 }

@@ -6,8 +6,9 @@ from typing import Final
 
 from flask import Response, request, url_for
 
-from app.access import GRANTS, MEMBER_ROLES, Access, Permission, Role, require
+from app.access import MEMBER_ROLES, Access, Permission, Role, require
 from app.kernel.errors import Conflict, NotFound, StrongroomError
+from app.pages.filters import rights
 from app.pages.forms import Typed, read, typed
 from app.pages.frame import done, may, pages, show
 from app.web import context
@@ -33,7 +34,8 @@ def members(ws: str) -> Response:
         rows=[(member, _may_change(context.access(), member.role)) for member in rows[:ROWS]],
         further=further,
         first=after is None,
-        grants={role: GRANTS[role] for role in MEMBER_ROLES},
+        roles=MEMBER_ROLES,
+        rights=rights(),
         ws=ws,
     )
 

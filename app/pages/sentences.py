@@ -35,7 +35,12 @@ _DEEDS: Final = {
     "session.sign_out": ("signed out", "to sign out"),
     "audit.export": ("exported the audit trail", "to export the audit trail"),
 }
-ACTIONS: Final = tuple(action for action in _DEEDS if not action.startswith("session."))
+# What a filter offers: the actions that a workspace's record holds, each in words.
+ACTIONS: Final = {
+    action: wish.removeprefix("to ").removesuffix(" of").capitalize()
+    for action, (_past, wish) in _DEEDS.items()
+    if not action.startswith("session.")
+}
 OUTCOMES: Final = ("done", "refused", "failed", "unknown", "intended")
 _WITHOUT_TARGET: Final = frozenset({"workspace.update", "workspace.delete", "audit.export"})
 _BEGINNINGS: Final = {
@@ -48,9 +53,10 @@ _BEGINNINGS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """Who, did what, to what, and how; the names apart, so that a page can set them off."""
+    """Who, through whom, did what, to what, and how; the names apart, so that a page can set them off."""
 
     who: str
+    via: str | None
     deed: str
     what: str | None
     rest: str
@@ -63,12 +69,13 @@ def sentence(event: Event) -> Sentence:
     what = None if event.action in _WITHOUT_TARGET else event.target_name or event.target_id
     if event.action == "call.run" and event.target_type == "call":
         what = "a call that wasn't saved"
-    return Sentence(_who(event), deed, what, ", ".join(_details(event)))
+    via = "through the platform" if event.acting_for else None
+    return Sentence(_who(event), via, deed, what, ", ".join(_details(event)))
 
 
 def _who(event: Event) -> str:
     if event.acting_for:
-        return f"{event.acting_for} (through the platform)"
+        return event.acting_for
     if event.actor_type == "token":
         return f"The token {event.actor_id}"
     return "The operator" if event.actor_type == "operator" else event.actor_id or "Somebody"

@@ -12,11 +12,16 @@ from tests.pages.conftest import PASSWORD, make_secret, make_variable, make_work
 from tests.support.browser import Window
 from tests.support.service import Service
 
-FOLDER = Path(__file__).parents[2] / "docs" / "screenshots"
-# Pictures change with every font; they are made anew where somebody asks for it.
-wanted = pytest.mark.skipif(
-    "STRONGROOM_SCREENSHOTS" not in os.environ, reason="set STRONGROOM_SCREENSHOTS=1 to make them"
-)
+DOCS = Path(__file__).parents[2] / "docs" / "screenshots"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where pictures go: into the docs where somebody asks for that, since they change with every font."""
+    if "STRONGROOM_SCREENSHOTS" not in os.environ:
+        return tmp_path
+    DOCS.mkdir(parents=True, exist_ok=True)
+    return DOCS
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +57,12 @@ def furnished(service: Service, people: dict[str, str]) -> str:
     return name
 
 
-@wanted
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_pictures_of_every_page_are_made(opened: Callable[..., Window], furnished: str, theme: str, width: int) -> None:
-    FOLDER.mkdir(parents=True, exist_ok=True)
+def test_pictures_of_every_page_are_made_and_none_scrolls_sideways(
+    opened: Callable[..., Window], furnished: str, folder: Path, theme: str, width: int
+) -> None:
     window = opened(color_scheme=theme, viewport={"width": width, "height": 800}, reduced_motion="reduce")
     page, base = window.page, f"/workspaces/{furnished}"
 
@@ -64,7 +70,7 @@ def test_pictures_of_every_page_are_made(opened: Callable[..., Window], furnishe
         page.wait_for_load_state("networkidle")
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{name} scrolls sideways"
         page.screenshot(
-            path=FOLDER / f"{name}-{theme}-{width}.png", full_page=page.locator("dialog[open]").count() == 0
+            path=folder / f"{name}-{theme}-{width}.png", full_page=page.locator("dialog[open]").count() == 0
         )
 
     window.go("/sign-in")

@@ -48,7 +48,8 @@ def test_a_plain_variable_is_made_shown_changed_and_deleted(opened: Callable[...
     window = opened("editor")
     page = window.go(f"/workspaces/{acme}/variables")
     open_panel(page, "Create new")
-    expect(page.get_by_role("dialog").get_by_role("radio")).to_have_count(0)
+    expect(page.get_by_role("dialog").get_by_role("radio")).to_have_count(1)  # nothing but a plain variable
+    expect(page.get_by_role("dialog").get_by_role("radio", name="Variable")).to_be_checked()
     page.get_by_role("dialog").get_by_label("Name", exact=True).fill("REGION")
     page.get_by_role("dialog").get_by_role("textbox", name="Value").fill("eu-1")
     page.get_by_role("dialog").get_by_role("button", name="Save").click()

@@ -19,6 +19,9 @@ export function watchDialogs() {
     if (!dialog.open) dialog.showModal();
     else focusFirstFault(dialog);
   });
+  for (const type of ["htmx:sendError", "htmx:timeout"]) {
+    document.addEventListener(type, () => tellFailure("The service doesn't answer; try again in a moment."));
+  }
   // What was made or changed from a dialog over another page: that page is told, and stays.
   document.addEventListener("strongroom:done", (event) => {
     document.querySelectorAll("dialog[open]").forEach((dialog) => dialog.close());
@@ -42,11 +45,24 @@ export function openDialog(id, url, opener) {
 
 /** Say something where messages stand, until the next action. */
 export function tell(text) {
-  const place = document.getElementById("message");
-  const message = document.createElement("p");
-  message.className = "message";
-  message.textContent = text;
-  place.replaceChildren(message);
+  document.getElementById("message").replaceChildren(paragraph("message", text));
+}
+
+/** Say that something went wrong: in the dialog that is open, since it hides what is behind it, or on the page. */
+function tellFailure(text) {
+  const body = document.querySelector("dialog[open] .fields, dialog[open] .dialog-body");
+  const problem = paragraph("problem", text);
+  problem.setAttribute("role", "alert");
+  if (!body) return document.getElementById("message").replaceChildren(problem);
+  body.querySelector(".problem")?.remove();
+  body.prepend(problem);
+}
+
+function paragraph(className, text) {
+  const made = document.createElement("p");
+  made.className = className;
+  made.textContent = text;
+  return made;
 }
 
 function focusFirstFault(dialog) {

@@ -3,10 +3,12 @@
 
 import { watchDialogs } from "./dialogs.js";
 import { watchEyes } from "./eye.js";
+import { watchTimes } from "./times.js";
 import { watchValues } from "./values.js";
 
 watchDialogs();
 watchEyes();
+watchTimes();
 watchValues();
 
 // A message that came with the page is read out by taking the focus to it.
