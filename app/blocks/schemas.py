@@ -183,7 +183,7 @@ class _Written(fields.Field[WrittenCall]):
         return None if value is None else as_json(value)
 
 
-class ProblemSchema(Schema):
+class BlockProblemSchema(Schema):
     """Why a field would be refused in a run."""
 
     field = fields.String(required=True, metadata={"example": "header Authorization"})
@@ -208,7 +208,7 @@ class BlockSchema(Schema):
     call = _Written(required=True, metadata={"type": "object", "description": "As it was saved; see `CallBody`."})
     answer = fields.String(required=True, validate=_ANSWER)
     uses = fields.List(fields.String(), required=True, metadata={"description": "Names of secrets."})
-    problems = fields.List(fields.Nested(ProblemSchema), required=True)
+    problems = fields.List(fields.Nested(BlockProblemSchema), required=True)
     created_at = fields.AwareDateTime(required=True)
     created_by = fields.String(required=True)
     updated_at = fields.AwareDateTime(required=True)
