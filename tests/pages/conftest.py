@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
+from flask import Flask
 from playwright.sync_api import Browser
 
 from app.db import Sessions, open_engine
+from app.factory import create_app
 from app.identity.service import create_user
 from app.kernel.clock import system_clock
+from app.settings import Settings
+from app.wiring import open_resources
 from tests.support.browser import Window, chromium, window
+from tests.support.caller import Caller
 from tests.support.service import Service
 
 PASSWORD = "a sentence to sign in with"
@@ -91,3 +96,24 @@ def opened(browser: Browser, service: Service, cookies: dict[str, Any]) -> Itera
             return stack.enter_context(window(browser, service.url, **state, **options))
 
         yield _open
+
+
+@pytest.fixture
+def caller(service: Service) -> Iterator[Callable[[], Caller]]:
+    callers: list[Caller] = []
+
+    def _new() -> Caller:
+        callers.append(Caller(service.url))
+        return callers[-1]
+
+    yield _new
+    for each in callers:
+        each.session.close()
+
+
+@contextmanager
+def application(service: Service, **more: str) -> Iterator[Flask]:
+    """The application in this process, on the running service's database and Vault."""
+    settings = Settings.from_env({**service.environ, **more})
+    with open_resources(settings) as resources:
+        yield create_app(settings, resources)

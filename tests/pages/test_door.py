@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
-import requests
-from flask import Flask
 from playwright.sync_api import expect
 
-from app.factory import create_app
-from app.settings import Settings
-from app.wiring import open_resources
-from tests.pages.conftest import PASSWORD, make_user
+from tests.pages.conftest import PASSWORD, application, make_user
 from tests.support.browser import Window
+from tests.support.caller import Caller, token_in
 from tests.support.service import Service
 
 _numbers = itertools.count(1)
@@ -30,40 +24,6 @@ def user(service: Service) -> str:
     name = f"nina-{next(_numbers)}@example.com"
     make_user(service, name)
     return name
-
-
-class Caller:
-    """Somebody with a cookie jar and no browser."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.session = requests.Session()
-        self.session.trust_env = False
-
-    def get(self, path: str, **more: Any) -> requests.Response:
-        return self.session.get(self.url + path, timeout=10, **more)
-
-    def post(self, path: str, data: dict[str, str] | None = None, *, form: str | None = None) -> requests.Response:
-        page = self.get(form or path).text
-        found = re.search(r'name="csrf_token" value="([^"]+)"', page)
-        sent = (data or {}) | {"csrf_token": found[1] if found else ""}
-        return self.session.post(self.url + path, data=sent, timeout=10, allow_redirects=False)
-
-    def sign_in(self, user: str, password: str = PASSWORD, path: str = "/sign-in") -> requests.Response:
-        return self.post(path, {"user": user, "password": password})
-
-
-@pytest.fixture
-def caller(service: Service) -> Iterator[Callable[[], Caller]]:
-    callers: list[Caller] = []
-
-    def _new() -> Caller:
-        callers.append(Caller(service.url))
-        return callers[-1]
-
-    yield _new
-    for each in callers:
-        each.session.close()
 
 
 def test_a_one_time_password_has_to_be_changed_before_anything_else(
@@ -105,14 +65,14 @@ def test_too_many_attempts_for_one_user_are_stopped_and_others_go_on(
     assert stopped.status_code == 429
     assert int(stopped.headers["Retry-After"]) > 0
     assert "try again in" in stopped.text
-    assert caller().sign_in(user).status_code == 429
+    assert caller().sign_in(user, PASSWORD).status_code == 429
     make_user(service, f"other-of-{user}")
-    assert caller().sign_in(f"other-of-{user}").status_code == 303
+    assert caller().sign_in(f"other-of-{user}", PASSWORD).status_code == 303
 
 
 def test_a_new_password_ends_every_other_session(caller: Callable[[], Caller], user: str) -> None:
     here, there = caller(), caller()
-    assert here.sign_in(user).status_code == there.sign_in(user).status_code == 303
+    assert here.sign_in(user, PASSWORD).status_code == there.sign_in(user, PASSWORD).status_code == 303
     assert there.get("/").url.endswith("/")
     wrong = here.post("/change-password", {"current": "not it", "password": "another good sentence"})
     assert wrong.status_code == 422
@@ -124,7 +84,7 @@ def test_a_new_password_ends_every_other_session(caller: Callable[[], Caller], u
 
 def test_signing_out_takes_the_cookie_away(caller: Callable[[], Caller], user: str) -> None:
     me = caller()
-    me.sign_in(user)
+    me.sign_in(user, PASSWORD)
     assert me.post("/sign-out", form="/").headers["Location"].endswith("/sign-in")
     assert "/sign-in" in me.get("/").url
 
@@ -135,40 +95,43 @@ def test_what_was_wanted_is_opened_after_the_sign_in_but_never_another_host(
     me = caller()
     asked = me.get("/workspaces/acme/audit?actor=x")
     assert asked.url.endswith("/sign-in?next=%2Fworkspaces%2Facme%2Faudit%3Factor%3Dx")
-    there = me.sign_in(user, path=asked.url.removeprefix(me.url))
+    there = me.sign_in(user, PASSWORD, path=asked.url.removeprefix(me.url))
     assert there.headers["Location"] == "/workspaces/acme/audit?actor=x"
     for elsewhere in ("https://evil.example", "//evil.example", "/\\evil.example", "evil", "/\tevil"):
         path = "/sign-in?next=" + quote(elsewhere, safe="")
-        assert caller().sign_in(user, path=path).headers["Location"] in ("/", "/sign-in")
+        assert caller().sign_in(user, PASSWORD, path).headers["Location"] in ("/", "/sign-in")
 
 
 def test_the_cookie_is_for_this_host_alone_and_no_script(caller: Callable[[], Caller], user: str) -> None:
-    cookie = caller().sign_in(user).headers["Set-Cookie"]
+    cookie = caller().sign_in(user, PASSWORD).headers["Set-Cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
     assert "Domain" not in cookie
     assert PASSWORD not in cookie
 
 
-def test_a_form_without_the_token_of_its_session_does_nothing(caller: Callable[[], Caller], user: str) -> None:
+def test_a_sign_in_form_that_was_open_for_too_long_comes_back_with_the_user_kept(
+    caller: Callable[[], Caller], user: str
+) -> None:
     me = caller()
-    me.sign_in(user)
-    for path in (
-        "/sign-out",
-        "/change-password",
-        "/workspaces/acme/variables/new",
-        "/workspaces/acme/variables/X/reveal",
-    ):
-        refused = me.session.post(me.url + path, data={"csrf_token": "forged"}, timeout=10)
-        assert refused.status_code == 400, path
-    assert me.get("/").url.endswith("/")
+    page = me.get("/sign-in").text
+    me.session.cookies.clear()  # as the browser does when the session is over
+    again = me.session.post(
+        me.url + "/sign-in", data={"user": user, "password": PASSWORD, "csrf_token": token_in(page)}, timeout=10
+    )
+    assert again.status_code == 400
+    assert "open for a while" in again.text
+    assert f'value="{user}"' in again.text
+    assert PASSWORD not in again.text
+    sent = {"user": user, "password": PASSWORD, "csrf_token": token_in(again.text)}
+    assert me.session.post(me.url + "/sign-in", data=sent, timeout=10, allow_redirects=False).status_code == 303
 
 
 def test_the_api_takes_no_cookie_and_the_pages_take_no_token(
     caller: Callable[[], Caller], user: str, service: Service
 ) -> None:
     me = caller()
-    me.sign_in(user)
+    me.sign_in(user, PASSWORD)
     assert me.get("/api/v1/me").status_code == 401
     bearer = {"Authorization": f"Bearer {service.platform}", "Strongroom-Act-As": user}
     assert "/sign-in" in caller().get("/", headers=bearer).url
@@ -176,7 +139,7 @@ def test_the_api_takes_no_cookie_and_the_pages_take_no_token(
 
 def test_every_page_says_what_a_browser_may_do_with_it(caller: Callable[[], Caller], user: str) -> None:
     me = caller()
-    me.sign_in(user)
+    me.sign_in(user, PASSWORD)
     for path in ("/", "/sign-in", "/change-password", "/nowhere", "/workspaces/none/variables"):
         headers = me.get(path, allow_redirects=False).headers
         assert headers["Cache-Control"] == "no-store", path
@@ -192,27 +155,13 @@ def test_every_page_says_what_a_browser_may_do_with_it(caller: Callable[[], Call
     assert "Set-Cookie" not in kept.headers
 
 
-@contextmanager
-def application(service: Service, **more: str) -> Iterator[Flask]:
-    """The application in this process, on the running service's database and Vault."""
-    settings = Settings.from_env({**service.environ, **more})
-    with open_resources(settings) as resources:
-        yield create_app(settings, resources)
-
-
-def _token(page: str) -> str:
-    found = re.search(r'name="csrf_token" value="([^"]+)"', page)
-    assert found
-    return found[1]
-
-
 def test_a_session_ends_by_idleness_and_the_cookie_is_secure_behind_https(service: Service, user: str) -> None:
     with application(service, STRONGROOM_PUBLIC_URL="https://strongroom.example.com") as app:
         client = app.test_client()
         form = {
             "user": user,
             "password": PASSWORD,
-            "csrf_token": _token(client.get("/sign-in", base_url="https://x").text),
+            "csrf_token": token_in(client.get("/sign-in", base_url="https://x").text),
         }
         signed_in = client.post("/sign-in", data=form, base_url="https://x", headers={"Referer": "https://x/sign-in"})
         assert signed_in.status_code == 303, signed_in.text

@@ -65,34 +65,6 @@ def test_each_role_is_offered_what_it_may_do_and_refused_the_rest(
     window.assert_clean()
 
 
-def test_a_stranger_finds_nothing_in_a_workspace_of_others(
-    opened: Callable[..., Window], service: Service, acme: str
-) -> None:
-    make_secret(service, acme, "TOKEN", "masked-value-1")
-    window = opened("stranger")
-    page = window.go("/")
-    expect(page.get_by_text("No workspaces yet")).to_be_visible()
-    token = page.locator("input[name=csrf_token]").first.get_attribute("value") or ""
-    root, request = f"{service.url}/workspaces/{acme}", window.context.request
-    for path in ("", "/variables", "/variables/TOKEN/edit", "/members", "/audit", "/settings"):
-        answer = request.get(root + path)
-        assert answer.status == 404, path
-        assert "Acme" not in answer.text()
-    forms = {
-        "/variables/new": {"kind": "plain", "name": "MINE", "value": "x"},
-        "/variables/TOKEN/edit": {"value": "mine-now", "revision": "1"},
-        "/variables/TOKEN/delete": {"confirm": "TOKEN"},
-        "/variables/TOKEN/reveal": {},
-        "/members/new": {"user": "mallory@example.com", "role": "owner"},
-        "/settings": {"title": "Mine"},
-        "/settings/tokens/new": {"role": "admin"},
-        "/settings/delete": {"typed": acme},
-    }
-    for path, form in forms.items():
-        assert request.post(root + path, form={"csrf_token": token, **form}).status == 404, path
-    assert service.ask("GET", f"/workspaces/{acme}/secrets/TOKEN", user="olga@example.com").json()["version"] == 1
-
-
 def test_an_admin_adds_changes_and_removes_members_but_never_an_owner(opened: Callable[..., Window], acme: str) -> None:
     window = opened("admin")
     page = window.go(f"/workspaces/{acme}/members")
