@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -171,6 +172,8 @@ def _json(content: object, path: str, depth: int) -> object:
         return {str(name): _json(inner, f"{path}.{str(name)[:64]}", depth + 1) for name, inner in content.items()}
     if isinstance(content, list | tuple):
         return [_json(inner, f"{path}[{index}]", depth + 1) for index, inner in enumerate(content)]
+    if isinstance(content, float) and not math.isfinite(content):
+        raise ValidationFailed("The JSON body has a number that is too great.", errors={f"body {path}": ["Too great."]})
     return content
 
 
