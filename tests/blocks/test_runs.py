@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import json
+from contextlib import ExitStack
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
+import requests
 
+from tests.support import databases
 from tests.support.service import Service, problem
-from tests.support.upstream import Upstream
+from tests.support.upstream import Handler, Upstream
+from tests.support.vault_log import values_read
 
 _numbers = itertools.count(1)
+JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture
@@ -65,3 +72,345 @@ def test_a_block_runs_and_is_previewed(service: Service, workspace: str, upstrea
     assert "canary" not in ran.text
     assert (ran.json()["status"], ran.json()["captures"]) == (200, {"method": "GET"})
     assert problem(service.ask("POST", f"{block}/run")) == (422, "missing_variable")
+
+
+def token_of(service: Service, workspace: str, **more: object) -> str:
+    made = service.ask("POST", f"{workspace}/tokens", {"role": "runtime"} | more, keep=False)
+    assert made.status_code == 201, made.text
+    return str(made.json()["token"])
+
+
+# --- variables --------------------------------------------------------------------------------------------------------
+
+
+def test_a_runs_variables_go_before_the_blocks_and_those_before_the_workspaces(
+    service: Service, workspace: str, upstream: Upstream
+) -> None:
+    for name in ("one", "two", "three"):
+        assert service.ask("POST", f"{workspace}/variables", {"name": name, "value": f"{name}-ws"}).status_code == 201
+    call = {"url": local(upstream, "/{{one}}/{{two}}/{{three}}/{{ one }}"), "variables": {"two": "b", "three": "b"}}
+    block = save(service, workspace, call)
+    assert service.ask("POST", f"{block}/run", {"variables": {"three": "r", "unused": "x"}}).status_code == 200
+    assert service.ask("POST", f"{block}/run").status_code == 200
+    assert [seen.path for seen in upstream.seen] == ["/one-ws/b/r/one-ws", "/one-ws/b/b/one-ws"]
+
+
+def test_missing_variables_are_all_named_whatever_looks_like_them(
+    service: Service, workspace: str, upstream: Upstream
+) -> None:
+    make_secret(service, workspace, "third", "abcdefgh")
+    assert service.ask("POST", f"{workspace}/variables", {"name": "First", "value": "x"}).status_code == 201
+    call = {"url": local(upstream, "/{{first}}"), "body": {"type": "json", "content": ["{{second}}", "{{third}}"]}}
+    answer = service.ask("POST", f"{save(service, workspace, call)}/run", {"variables": {"SECOND": "x"}})
+    assert problem(answer) == (422, "missing_variable")
+    assert answer.json()["variables"] == ["first", "second", "third"]
+    assert "first, second, third" in answer.json()["detail"]
+    assert upstream.seen == []
+
+
+@pytest.mark.parametrize("text", ["{{secrets.TOKEN}}", "{{other}}", "{{", '{{"{{"}}', "{{secrets.TOKEN", "}}{{x}}"])
+def test_a_variables_value_that_looks_like_a_template_stays_text(
+    service: Service, workspace: str, upstream: Upstream, text: str
+) -> None:
+    make_secret(service, workspace, "TOKEN", "canary-1a2b3c", allowed_hosts=[f"127.0.0.1:{upstream.port}"])
+    assert service.ask("POST", f"{workspace}/variables", {"name": "kept", "value": text}).status_code == 201
+    call = {
+        "url": local(upstream),
+        "method": "POST",
+        "headers": [{"name": "X-A", "value": "{{kept}}"}],
+        "body": {"type": "text", "content": "{{given}}{{own}}{{given}}"},
+        "variables": {"own": text},
+    }
+    ran = service.ask("POST", f"{save(service, workspace, call)}/run", {"variables": {"given": text}})
+    assert ran.status_code == 200, ran.text
+    assert (upstream.seen[0].header("X-A"), upstream.seen[0].body.decode()) == (text, text * 3)
+    assert values_read(service, workspace) == []
+
+
+@pytest.mark.parametrize("bad", ["a\r\nX-Evil: 1", "a\nb", "a\rb", "a\x00b", "\n"])
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"headers": [{"name": "X-A", "value": "x {{it}}"}, {"name": "B", "value": "{{secrets.TOKEN}}"}]},
+        {
+            "auth": {"type": "basic", "username": "{{it}}", "password": "p"},
+            "query": [{"name": "a", "value": "{{secrets.TOKEN}}"}],
+        },
+        {"auth": {"type": "basic", "username": "{{secrets.TOKEN}}", "password": "{{it}}"}},
+    ],
+    ids=["header", "user", "password"],
+)
+def test_a_variable_that_would_break_a_header_is_refused_before_vault_is_asked(
+    service: Service, workspace: str, upstream: Upstream, bad: str, field: dict[str, Any]
+) -> None:
+    make_secret(service, workspace, "TOKEN", "abcdefgh", allowed_hosts=[f"127.0.0.1:{upstream.port}"])
+    block = save(service, workspace, {"url": local(upstream)} | field)
+    for where in ("run", "preview"):
+        answer = service.ask("POST", f"{block}/{where}", {"variables": {"it": bad}})
+        assert problem(answer) == (422, "value_not_allowed_here"), answer.text
+    assert (upstream.seen, values_read(service, workspace)) == ([], [])
+
+
+@pytest.mark.parametrize("bad", ["abcd\r\nX-Evil: 1", "abcd\nefgh", "abcd\refgh", "abcd€"])
+def test_a_secrets_value_that_would_break_a_header_is_refused_after_the_read_and_nothing_is_sent(
+    service: Service, workspace: str, upstream: Upstream, bad: str
+) -> None:
+    make_secret(service, workspace, "TOKEN", bad, allowed_hosts=[f"127.0.0.1:{upstream.port}"])
+    block = save(service, workspace, {"url": local(upstream), "headers": [{"name": "A", "value": "{{secrets.TOKEN}}"}]})
+    answer = service.ask("POST", f"{block}/run")
+    assert problem(answer) == (422, "value_not_allowed_here"), answer.text
+    assert "abcd" not in answer.text
+    assert (upstream.seen, values_read(service, workspace)) == ([], ["masked/TOKEN"])
+    call = {"url": local(upstream), "method": "POST", "body": {"type": "text", "content": "{{secrets.TOKEN}}"}}
+    assert service.ask("POST", f"{workspace}/calls", call, keep=False).status_code == 200
+    assert upstream.seen[0].body == bad.encode()
+
+
+@pytest.mark.parametrize("text", [".", "..", "/..", "a/../b", "\\..", "%2e%2e"])
+def test_a_variable_leads_to_no_other_path(service: Service, workspace: str, upstream: Upstream, text: str) -> None:
+    block = save(service, workspace, {"url": local(upstream, "/a/{{it}}/b")})
+    answer = service.ask("POST", f"{block}/run", {"variables": {"it": text}})
+    if answer.status_code == 200:
+        assert upstream.seen[0].path == f"/a/{quote(text, safe='')}/b"
+        assert "/../" not in unquote(upstream.seen[0].path)
+    else:
+        assert problem(answer) == (422, "value_not_allowed_here")
+        assert upstream.seen == []
+
+
+# --- what is answered -------------------------------------------------------------------------------------------------
+
+
+def ticket(handler: Handler) -> None:
+    told = {"ticket": {"id": 7, "tags": ["a", "b"]}, "key": handler.headers["X-Key"], "more": "undeclared"}
+    handler.answer(json.dumps(told).encode(), 201, {"X-Undeclared": "undeclared"})
+
+
+def with_captures(service: Service, workspace: str, upstream: Upstream, answer: str) -> requests.Response:
+    upstream.scripts["/tickets"] = ticket
+    make_secret(service, workspace, "TOKEN", "canary-5e6f70", allowed_hosts=[f"127.0.0.1:{upstream.port}"])
+    paths = {"id": "$.ticket.id", "tags": "$.ticket.tags[*]", "key": "$.key", "none": "$.nothing", "nones": "$..nil"}
+    call = {
+        "url": local(upstream, "/tickets"),
+        "headers": [{"name": "X-Key", "value": "{{secrets.TOKEN}}"}],
+        "captures": [{"name": name, "path": path} for name, path in paths.items()],
+    }
+    ran = service.ask("POST", f"{save(service, workspace, call, answer=answer)}/run")
+    assert ran.status_code == 200, ran.text
+    found = {"id": 7, "tags": ["a", "b"], "key": "[redacted:TOKEN]", "none": None, "nones": []}
+    assert ran.json()["captures"] == found
+    assert ran.headers["Cache-Control"] == "no-store"
+    return ran
+
+
+def test_captures_are_taken_from_the_redacted_body(service: Service, workspace: str, upstream: Upstream) -> None:
+    told = with_captures(service, workspace, upstream, "full").json()
+    assert told["body"]["content"]["more"] == "undeclared"
+    assert {"name": "X-Undeclared", "value": "undeclared"} in told["headers"]
+    assert told["redactions"] == 1
+
+
+def test_a_block_that_answers_captures_lets_nothing_else_out(
+    service: Service, workspace: str, upstream: Upstream
+) -> None:
+    ran = with_captures(service, workspace, upstream, "captures")
+    assert ran.json().keys() == {"call_id", "status", "captures", "redactions", "elapsed_ms"}
+    assert ran.json()["status"] == 201
+    assert "ndeclared" not in ran.text
+
+
+@pytest.mark.parametrize("body", [{"variables": []}, {"variables": {"a": 1}}, {"call": {}}, [], "x", None])
+def test_what_is_no_run_is_refused(service: Service, workspace: str, upstream: Upstream, body: object) -> None:
+    block = save(service, workspace, {"url": local(upstream)})
+    answer = service.ask("POST", f"{block}/run", data=json.dumps(body).encode(), headers=JSON)
+    assert problem(answer) == (422, "validation_failed")
+    assert upstream.seen == []
+
+
+# --- previews ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_preview_shows_every_part_and_neither_reads_sends_nor_records(
+    service: Service, workspace: str, upstream: Upstream
+) -> None:
+    make_secret(service, workspace, "TOKEN", "canary-77aa01", allowed_hosts=[f"127.0.0.1:{upstream.port}"])
+    call = {
+        "method": "PUT",
+        "url": local(upstream, "/{{it}}/{{secrets.TOKEN}}?a=1"),
+        "query": [{"name": "q", "value": "{{it}}"}],
+        "auth": {"type": "basic", "username": "me", "password": "{{secrets.TOKEN}}"},
+        "body": {"type": "json", "content": {"k": "{{secrets.TOKEN}}", "it": "{{it}}"}},
+        "variables": {"it": "a b"},
+    }
+    block = save(service, workspace, call)
+    newest = service.ask("GET", f"{workspace}/audit").json()["items"][0]["id"]
+    shown = service.ask("POST", f"{block}/preview")
+    assert shown.status_code == 200, shown.text
+    assert shown.json()["url"] == local(upstream, "/a%20b/[secret:TOKEN]?a=1&q=a+b")
+    headers = {each["name"]: each["value"] for each in shown.json()["headers"]}
+    assert headers == {"Authorization": "Basic me:[secret:TOKEN]", "Content-Type": "application/json"}
+    assert json.loads(shown.json()["body"]) == {"k": "[secret:TOKEN]", "it": "a b"}
+    assert (shown.json()["method"], shown.json()["destination"]["allowed"]) == ("PUT", True)
+    assert shown.headers["Cache-Control"] == "no-store"
+    assert service.ask("POST", f"{workspace}/calls/preview", call).json() == shown.json()
+    assert (upstream.seen, values_read(service, workspace)) == ([], [])
+    assert service.ask("GET", f"{workspace}/audit").json()["items"][0]["id"] == newest
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "reason"),
+    [
+        ("http://127.0.0.1:1/", "127.0.0.1", 1, "host_not_allowed"),
+        ("https://169.254.169.254/", "169.254.169.254", 443, "host_not_allowed"),
+        ("https://nowhere.invalid:8443/", "nowhere.invalid", 8443, "upstream_unreachable"),
+    ],
+)
+def test_a_preview_tells_why_a_destination_is_refused(
+    service: Service, workspace: str, url: str, host: str, port: int, reason: str
+) -> None:
+    make_secret(service, workspace, "TOKEN", "abcdefgh", allowed_hosts=["nowhere.invalid:8443"])
+    call = {"url": url, "headers": [{"name": "A", "value": "{{secrets.TOKEN}}"}]}
+    refused = {"allowed": False, "host": host, "port": port, "addresses": [], "reason": reason}
+    answers = [service.ask("POST", f"{workspace}/calls/preview", call)]
+    answers.append(service.ask("POST", f"{save(service, workspace, call)}/preview"))
+    for answer in answers:
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["destination"] == refused
+        assert answer.json()["headers"] == [{"name": "A", "value": "[secret:TOKEN]"}]
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        ({"headers": [{"name": "A", "value": "{{secrets.NOT_THERE}}"}]}, 422, "unknown_secret"),
+        ({"headers": [{"name": "Accept", "value": "{{secrets.TOKEN}}"}]}, 403, "place_not_allowed"),
+        ({"headers": [{"name": "A", "value": "{{nothing}}"}]}, 422, "missing_variable"),
+        ({"headers": [{"name": "A", "value": "{{secrets.TOKEN}}{{secrets.B}}"}]}, 422, "one_secret_per_field"),
+        ({"url": "https://{{host}}/"}, 422, "template_not_allowed"),
+        ({"colour": "red"}, 422, "validation_failed"),
+    ],
+)
+def test_a_preview_refuses_what_a_call_would(
+    service: Service, workspace: str, upstream: Upstream, change: dict[str, object], status: int, code: str
+) -> None:
+    make_secret(service, workspace, "TOKEN", "abcdefgh")
+    for path in ("calls", "calls/preview"):
+        answer = service.ask("POST", f"{workspace}/{path}", {"url": local(upstream)} | change)
+        assert problem(answer) == (status, code), answer.text
+
+
+def test_a_runtime_token_previews_ad_hoc_calls_only_where_it_may_make_them(
+    service: Service, workspace: str, upstream: Upstream
+) -> None:
+    make_secret(service, workspace, "TOKEN", "abcdefgh")
+    call = {"url": local(upstream), "headers": [{"name": "A", "value": "{{secrets.TOKEN}}"}]}
+    path = f"{workspace}/calls/preview"
+    assert problem(service.ask("POST", path, call, token=token_of(service, workspace))) == (403, "forbidden")
+    ad_hoc = token_of(service, workspace, ad_hoc=True)
+    shown = service.ask("POST", path, call | {"url": "https://1.1.1.1/"}, token=ad_hoc)
+    assert shown.json()["destination"]["reason"] == "host_not_allowed"
+    assert service.ask("POST", path, call | {"url": "https://1.1.1.1/"}).json()["destination"]["allowed"] is True
+
+
+# --- expiry, and the record -------------------------------------------------------------------------------------------
+
+
+def test_an_expired_secret_is_refused_only_where_the_workspace_says_so(
+    service: Service, workspace: str, upstream: Upstream
+) -> None:
+    past = {"expires_at": "2020-01-01T00:00:00Z", "allowed_hosts": [f"127.0.0.1:{upstream.port}"]}
+    make_secret(service, workspace, "TOKEN", "abcdefgh", **past)
+    block = save(service, workspace, {"url": local(upstream), "headers": [{"name": "A", "value": "{{secrets.TOKEN}}"}]})
+    assert service.ask("POST", f"{block}/run").status_code == 200
+    assert service.ask("PATCH", workspace, {"refuse_expired": True}, headers={"If-Match": "*"}).ok
+    for where in ("run", "preview"):
+        assert problem(service.ask("POST", f"{block}/{where}")) == (403, "secret_expired")
+    assert len(upstream.seen) == 1
+
+
+def test_the_record_tells_of_a_run_what_was_done_and_never_a_value(
+    service: Service, workspace: str, upstream: Upstream
+) -> None:
+    value = "canary-90ab12"
+    make_secret(service, workspace, "TOKEN", value, allowed_hosts=[f"127.0.0.1:{upstream.port}"])
+    call = {
+        "method": "POST",
+        "url": local(upstream, "/private?a={{v}}"),
+        "headers": [{"name": "A", "value": "{{secrets.TOKEN}}"}],
+        "body": {"type": "text", "content": "telling {{v}}"},
+    }
+    block = save(service, workspace, call)
+    token = token_of(service, workspace)
+    headers = {"X-Request-ID": "request-1234"}
+    ran = service.ask("POST", f"{block}/run", {"variables": {"v": "telling"}}, token=token, headers=headers).json()
+    record = service.ask("GET", f"{workspace}/audit?secret=TOKEN&action=call.run")
+    (done,) = record.json()["items"]
+    intent = service.ask("GET", f"{workspace}/audit?block=block&outcome=intended").json()["items"][0]
+    assert {done["call_id"], intent["call_id"]} == {ran["call_id"]}
+    assert (done["outcome"], intent["outcome"], intent["detail"]) == ("done", "intended", {})
+    assert (done["actor"]["type"], done["request_id"]) == ("token", "request-1234")
+    made = service.ask("GET", block).json()
+    assert done["target"] == {"type": "block", "id": made["id"], "name": "block"}
+    secret = service.ask("GET", f"{workspace}/secrets/TOKEN").json()
+    detail = done["detail"]
+    assert len(detail.pop("vault_request_ids")) == 1
+    assert detail.pop("elapsed_ms") > 0
+    assert detail.pop("received_bytes") > 0
+    assert detail.pop("sent_bytes") > 0
+    assert detail == {
+        "method": "POST",
+        "host": "127.0.0.1",
+        "port": upstream.port,
+        "secrets": ["TOKEN"],
+        "secret_ids": {"TOKEN": secret["id"]},
+        "status": 200,
+        "redactions": 1,
+        "hops": 0,
+    }
+    assert not any(text in record.text for text in (value, "telling", "private"))
+
+
+def test_a_refused_run_is_recorded_with_the_reason(service: Service, workspace: str, upstream: Upstream) -> None:
+    make_secret(service, workspace, "TOKEN", "abcdefgh", allowed_hosts=["elsewhere.example"])
+    call = {"url": local(upstream, "/{{v}}"), "headers": [{"name": "A", "value": "{{secrets.TOKEN}}"}]}
+    block = save(service, workspace, call)
+    assert problem(service.ask("POST", f"{block}/run")) == (422, "missing_variable")
+    refused = service.ask("POST", f"{block}/run", {"variables": {"v": "x"}})
+    assert problem(refused) == (403, "destination_not_allowed")
+    assert problem(service.ask("POST", f"{workspace}/blocks/none/run")) == (404, "not_found")
+    token = token_of(service, workspace)
+    assert problem(service.ask("POST", f"{workspace}/calls", call, token=token)) == (403, "forbidden")
+    events = service.ask("GET", f"{workspace}/audit?action=call.run&outcome=refused").json()["items"]
+    assert [(each["target"]["type"], each["target"]["name"], each["detail"]["code"]) for each in events] == [
+        ("call", "GET 127.0.0.1", "forbidden"),
+        ("block", "none", "not_found"),
+        ("block", "block", "destination_not_allowed"),
+        ("block", "block", "missing_variable"),
+    ]
+    assert events[0]["detail"]["action"] == "call:ad_hoc"
+    assert (events[2]["detail"]["reason"], events[2]["detail"]["secrets"]) == ("host_not_allowed", ["TOKEN"])
+    assert (upstream.seen, values_read(service, workspace)) == ([], [])
+
+
+def test_an_answer_whose_outcome_cant_be_recorded_is_withheld(
+    service: Service, workspace: str, upstream: Upstream
+) -> None:
+    block = save(service, workspace, {"url": local(upstream, "/full")})
+    refusals = ExitStack()
+
+    def fill_the_disk(handler: Handler) -> None:
+        refusals.enter_context(databases.refusing(service.database_url, "events"))
+        handler.answer(b'"withheld"')
+
+    upstream.scripts["/full"] = fill_the_disk
+    with refusals:
+        answer = service.ask("POST", f"{block}/run")
+        assert problem(answer) == (503, "record_unavailable")
+        assert answer.headers["Retry-After"]
+        assert "withheld" not in answer.text
+        assert len(upstream.seen) == 1
+        again = service.ask("POST", f"{block}/run")
+        assert problem(again) == (503, "record_unavailable")
+        assert len(upstream.seen) == 1
+    del upstream.scripts["/full"]
+    assert service.ask("POST", f"{block}/run").status_code == 200
