@@ -17,6 +17,7 @@ from typing import Final, Literal, cast
 from app.blocks.answer import answer_body
 from app.blocks.service import Preview, Ran
 from app.kernel.errors import Party, StrongroomError
+from app.outbound.urls import Reason
 from app.pages.call_form import CallForm, control_of
 from app.pages.filters import count
 
@@ -32,11 +33,14 @@ _WHOSE: Final[Mapping[Party, str]] = {
     "upstream": "The other side is at fault, or can't be reached from here.",
     "service": "Whoever runs this service has to look at it.",
 }
-_REASONS: Final = {
-    "host": "a secret in it isn't allowed to go there",
-    "scheme": "https is needed",
-    "address": "it leads to an address that isn't public",
-    "never": "it is one of this service's own addresses",
+_REASONS: Final[Mapping[str, str]] = {
+    Reason.SCHEME: "only https can be called",
+    Reason.PLAIN_HTTP: "plain http isn't allowed there",
+    Reason.HOST_FORM: "the host isn't written plainly",
+    Reason.HOST: "a secret in the call isn't allowed to go there",
+    Reason.ADDRESS: "its address isn't public",
+    Reason.METADATA: "it is a cloud's metadata service",
+    Reason.OWN_SERVICE: "it belongs to Strongroom itself",
 }
 
 

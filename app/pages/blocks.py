@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -13,6 +14,7 @@ from app.blocks import saved, service
 from app.blocks.call import parse_call
 from app.blocks.saved import Block, BlockChanges
 from app.blocks.schemas import METHODS, BlockBody, CallBody
+from app.blocks.written import WrittenCall, as_json
 from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError, UnknownSecret
 from app.outbound.places import may_hold_secret, place_allowed
 from app.pages.answers import outgoing, refused, shown
@@ -74,7 +76,7 @@ def new_block(ws: str) -> Response:
         return _try(ws, form, None)
     resources = context.resources()
     try:
-        new = read(BlockBody(), {"name": form["name"].strip()} | _sent(form))
+        new = read(BlockBody(), {"name": form["block_name"].strip()} | _sent(form))
         made = saved.create_block(new, access=context.access(), sessions=resources.sessions, clock=resources.clock)
     except StrongroomError as error:
         return _show_faulty(ws, form, error, None)
@@ -83,8 +85,8 @@ def new_block(ws: str) -> Response:
 
 
 def _copied(form: CallForm) -> CallForm:
-    name = f"{form['name'][: _LONGEST_NAME - 5]}-copy"
-    return replace(form, texts={**form.texts, "name": name, "revision": ""}, errors={})
+    name = f"{form['block_name'][: _LONGEST_NAME - 5]}-copy"
+    return replace(form, texts={**form.texts, "block_name": name, "revision": ""}, errors={})
 
 
 def _sent(form: CallForm) -> dict[str, object]:
@@ -105,7 +107,7 @@ def block(ws: str, block: str) -> Response:
 def change_block(ws: str, block: str) -> Response:
     """Save it, or try out what is on the page."""
     found = _block(block)
-    form = form_sent(typed() | {"name": found.name})
+    form = form_sent(typed() | {"block_name": found.name})
     if request.form.get("do") in ("send", "preview"):
         return _try(ws, form, found)
     try:
@@ -122,7 +124,13 @@ def _changes(form: CallForm, found: Block) -> dict[str, Any]:
     """Return what differs from the block; so a title can be changed while a secret of the call is gone."""
     new = read(BlockBody(), {"name": found.name} | _sent(form))
     wanted = {"title": new.title or found.name, "call": new.call, "answer": new.answer}
+    if _same(new.call, found.call):
+        del wanted["call"]
     return {name: value for name, value in wanted.items() if value != getattr(found, name)}
+
+
+def _same(one: WrittenCall, other: WrittenCall) -> bool:
+    return json.dumps(as_json(one)) == json.dumps(as_json(other))  # for Python, 1 and true are the same
 
 
 def _update(found: Block, changes: Mapping[str, Any], form: CallForm) -> None:
@@ -143,9 +151,7 @@ def _block(name: str) -> Block:
 
 def _form(found: Block) -> CallForm:
     """Return a block's form, with its problems beside the fields that have them."""
-    form = form_of(
-        found.call, name=found.name, title=found.title, answer=found.answer, revision=found.revision
-    )
+    form = form_of(found.call, name=found.name, title=found.title, answer=found.answer, revision=found.revision)
     errors: dict[str, list[str]] = {}
     for problem in found.problems:
         errors.setdefault(control_of(problem.field, form) or "problem", []).append(problem.sentence)
@@ -174,6 +180,7 @@ def _show(ws: str, form: CallForm, found: Block | None = None, status: int = 200
         block=found,
         methods=METHODS,
         variables=_variables(form),
+        defaults={row.get("name"): row.get("value", "") for row in form.rows.get("variables", ())},
         ws=ws,
     )
 
@@ -221,7 +228,7 @@ def _tried(form: CallForm, found: Block | None) -> object:
     if request.form.get("do") == "preview":
         return outgoing(service.preview_ad_hoc(template, **doors), uses)
     doors |= {"vault": context.resources().vault, "in_flight": context.resources().in_flight}
-    if found is not None and found.call == written:  # so the record names the block
+    if found is not None and _same(found.call, written):  # so the record names the block
         return shown(service.run_block(found.name, tests, **doors), uses)
     return shown(service.run_ad_hoc(template, **doors), uses)
 
@@ -309,5 +316,3 @@ def delete_block(ws: str, block: str) -> Response:
         found = _block(block)
         return show("blocks/delete.html", STATUS[error.code], block=found, form=Typed.after(error), ws=ws)
     return done(f"The API block {block} was deleted.", url_for("pages.blocks", ws=ws), leave=True)
-
-

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NoReturn, cast
 
-from app.blocks.call import Pair, WrittenCall, WrittenPart
+from app.blocks.written import Pair, WrittenCall, WrittenPart
 from app.kernel.errors import FieldErrors, StrongroomError, ValidationFailed
 from app.outbound.places import folded
 
@@ -26,7 +26,7 @@ LISTS: Final[Mapping[str, tuple[str, ...]]] = {
     "variables": ("name", "value"),
 }
 TEXTS: Final = (
-    "name", "title", "answer", "method", "url", "auth", "username", "password", "body_type", "json", "text",
+    "block_name", "title", "answer", "method", "url", "auth", "username", "password", "body_type", "json", "text",
     "timeout_seconds", "follow_redirects", "revision",
 )  # fmt: skip
 _CELL: Final = re.compile(rf"({'|'.join(LISTS)})-([0-9]{{1,4}})-([a-z_]+)")
@@ -69,7 +69,7 @@ def form_of(call: WrittenCall, *, name: str, title: str, answer: str, revision: 
     """Return the form that holds a call."""
     username, password = call.basic or ("", "")
     texts = {
-        "name": name,
+        "block_name": name,
         "title": title,
         "answer": answer,
         "method": call.method,
@@ -87,7 +87,7 @@ def form_of(call: WrittenCall, *, name: str, title: str, answer: str, revision: 
     rows: dict[str, Sequence[Row]] = {
         "headers": [_pair(each) for each in call.headers],
         "query": [_pair(each) for each in call.query],
-        "captures": [{"name": each.name, "path": each.path} for each in call.captures],
+        "captures": [{"name": name, "path": path} for name, path in call.captures],
         "variables": [{"name": name, "value": value} for name, value in call.variables],
     }
     if call.body_type == "form":
@@ -276,7 +276,7 @@ def _by_path(label: str, form: CallForm) -> str | None:
         return "-".join([first, *rest[:2]])
     if first == "body":
         return _body_control(form)
-    return first if first in TEXTS else None
+    return "block_name" if first == "name" else first if first in TEXTS else None
 
 
 def _by_label(label: str, form: CallForm) -> str | None:

@@ -20,8 +20,9 @@ form.addEventListener("input", (event) => {
   const rows = event.target.closest("[data-rows]");
   if (rows && event.target.matches("[data-cell=name]")) name(rows);
   if (event.target.closest(".picker")) return;
+  say(""); // what was said stays until the next action
   if (!event.target.closest("[data-test]")) changed = true;
-  if (event.target.closest("[data-slot]")) showTests();
+  if (event.target.closest("[data-slot], [data-rows=variable]")) showTests();
   forgive(event.target);
 });
 form.addEventListener("change", (event) => {
@@ -106,6 +107,13 @@ function showTests() {
   const list = document.getElementById("tests");
   const there = new Map([...list.children].map((item) => [item.dataset.test, item]));
   const wanted = [...used].map((variable) => there.get(variable) ?? test(variable));
+  const defaults = new Map([...form.querySelectorAll("[data-rows=variable] [data-row]")].map((row) => [
+    row.querySelector("[data-cell=name]").value, row.querySelector("[data-cell=value]").value,
+  ]));
+  for (const item of wanted) {
+    const given = defaults.get(item.dataset.test);
+    item.querySelector("textarea").placeholder = given === undefined ? "" : `default: ${given}`;
+  }
   const same = wanted.length === list.children.length && wanted.every((item, at) => list.children[at] === item);
   if (same) return;
   const focused = document.activeElement;
@@ -138,6 +146,13 @@ document.addEventListener("htmx:afterSwap", (event) => {
   say(answer.dataset.said);
   for (const told of answer.querySelectorAll("[data-for]")) blame(told.dataset.for, told.dataset.sentence);
   event.target.scrollIntoView({ block: "nearest" });
+});
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const text = event.detail.xhr.responseText;
+  if (event.target.id !== "answer" || text.includes("data-said")) return;
+  event.detail.shouldSwap = false; // a page of its own, such as that the role was taken away
+  const told = new DOMParser().parseFromString(text, "text/html").querySelector("main p:not(.message)");
+  say(told?.textContent.trim() || "The service can't do this now. Nothing that you typed is lost.");
 });
 document.addEventListener("htmx:sendError", (event) => {
   if (event.detail.target.id === "answer") say("The service doesn't answer. Nothing that you typed is lost.");
