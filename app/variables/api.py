@@ -9,11 +9,13 @@ from flask.views import MethodView
 
 from app.access import Permission
 from app.kernel.secret import SecretValue
-from app.variables import listing, plain, service
+from app.variables import listing, plain, service, versions
 from app.variables.plain import NewVariable, Variable, VariableChanges
 from app.variables.schemas import (
+    ConfirmQuery,
     DeletionQuery,
     RevealSchema,
+    RollbackBody,
     SecretBody,
     SecretPage,
     SecretPatch,
@@ -25,12 +27,13 @@ from app.variables.schemas import (
     VariablePatch,
     VariableQuery,
     VariableSchema,
+    VersionPage,
 )
 from app.variables.service import HIDE_AFTER_SECONDS, NewSecret, SecretChanges
 from app.web import context
 from app.web.body import ApiBlueprint, etag, revision_sent
 from app.web.describe import BODY, described
-from app.web.paging import cursor, page, position
+from app.web.paging import PageQuery, cursor, page, position
 
 blueprint = ApiBlueprint("variables", __name__, url_prefix="/api/v1", description="Variables and secrets")
 
@@ -99,7 +102,8 @@ class OneSecret(MethodView):
         "Change description, expiry, hosts or places",
         needs=Permission.SECRET_WRITE,
         codes=(
-            "not_found", "immutable", "value_required", "precondition_failed", "precondition_required",
+            "not_found", "immutable", "value_required", "binding_mismatch", "precondition_failed",
+            "precondition_required",
             *_RULE_CODES, *_VALUE_CODES,
         ),
     )  # fmt: skip
@@ -154,7 +158,7 @@ class SecretsValue(MethodView):
     @described(
         "Store a new value, as a new version",
         needs=Permission.SECRET_WRITE,
-        codes=("not_found", "precondition_failed", *_VALUE_CODES),
+        codes=("not_found", "binding_mismatch", "precondition_failed", *_VALUE_CODES),
     )
     @blueprint.arguments(ValueBody)
     @blueprint.response(200, SecretSchema)
@@ -189,6 +193,87 @@ class Reveal(MethodView):
             name, access=context.access(), sessions=resources.sessions, vault=resources.vault, clock=resources.clock
         )
         return {"value": value, "hide_after_seconds": HIDE_AFTER_SECONDS}, 200, _NO_STORE
+
+
+@blueprint.route("/workspaces/<ws>/secrets/<name>/versions")
+class Versions(MethodView):
+    """The versions of a secret."""
+
+    @described(
+        "List a secret's versions, newest first",
+        needs=Permission.SECRET_READ,
+        codes=("not_found", "validation_failed", "vault_unavailable"),
+    )
+    @blueprint.arguments(PageQuery, location="query")
+    @blueprint.response(200, VersionPage)
+    def get(self, query: dict[str, Any], ws: str, name: str) -> object:
+        resources = context.resources()
+        rows = versions.list_versions(
+            name,
+            access=context.access(),
+            sessions=resources.sessions,
+            vault=resources.vault,
+            limit=query["limit"] + 1,
+            below=position(query["cursor"], "versions", int),
+        )
+        return page(rows, query["limit"], "versions", lambda version: version.version), 200, _NO_STORE
+
+
+@blueprint.route("/workspaces/<ws>/secrets/<name>/versions/<int:number>")
+class OneVersion(MethodView):
+    """One version of a secret."""
+
+    @described(
+        "Destroy an older version's value for good",
+        needs=Permission.SECRET_WRITE,
+        codes=(
+            "not_found",
+            "conflict",
+            "confirmation_required",
+            "precondition_failed",
+            "validation_failed",
+            "vault_unavailable",
+        ),
+    )
+    @blueprint.arguments(ConfirmQuery, location="query")
+    @blueprint.response(204)
+    def delete(self, query: dict[str, Any], ws: str, name: str, number: int) -> None:
+        resources = context.resources()
+        versions.destroy_version(
+            name,
+            number,
+            confirm=query["confirm"],
+            revision=revision_sent(),
+            access=context.access(),
+            sessions=resources.sessions,
+            vault=resources.vault,
+            clock=resources.clock,
+        )
+
+
+@blueprint.route("/workspaces/<ws>/secrets/<name>/rollback")
+class Rollback(MethodView):
+    """Going back to an older value, which nobody sees."""
+
+    @described(
+        "Make an older version's value the newest version",
+        needs=Permission.SECRET_WRITE,
+        codes=("not_found", "conflict", "precondition_failed", "binding_mismatch", "vault_unavailable", *BODY),
+    )
+    @blueprint.arguments(RollbackBody)
+    @blueprint.response(200, SecretSchema)
+    def post(self, body: dict[str, int], ws: str, name: str) -> object:
+        resources = context.resources()
+        secret = versions.roll_back(
+            name,
+            body["version"],
+            revision=revision_sent(),
+            access=context.access(),
+            sessions=resources.sessions,
+            vault=resources.vault,
+            clock=resources.clock,
+        )
+        return _answer(secret)
 
 
 def _answer_plain(variable: Variable, status: int = 200) -> object:

@@ -14,8 +14,8 @@ class VariableRow(Base):
     """A plain variable (with its value) or a secret (never with it).
 
     ``folded_name`` keeps names unique whatever their case. ``next_hosts`` and ``next_places`` hold a change that Vault
-    may not know yet; ``unfinished`` marks a secret for which a write to Vault was begun, at ``touched_at``, and not
-    seen to end.
+    may not know yet; ``unfinished`` marks a secret for which a write to Vault was begun, at ``touched_at`` by
+    ``touched_by``, and not seen to end.
     """
 
     __tablename__ = "variables"
@@ -41,6 +41,7 @@ class VariableRow(Base):
     state: Mapped[str] = mapped_column(String(16), default="active")
     unfinished: Mapped[bool] = mapped_column(default=False)
     touched_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    touched_by: Mapped[str] = mapped_column(String(128), default="")
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revision: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -48,6 +49,18 @@ class VariableRow(Base):
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_by: Mapped[str] = mapped_column(String(128))
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class SecretVersionRow(Base):
+    """Who made a version of a secret; all else about versions, Vault knows."""
+
+    __tablename__ = "secret_versions"
+
+    secret_id: Mapped[str] = mapped_column(
+        ForeignKey("variables.id", ondelete="CASCADE", onupdate="CASCADE"), primary_key=True
+    )
+    version: Mapped[int] = mapped_column(primary_key=True)
+    created_by: Mapped[str] = mapped_column(String(128))
 
 
 class SecretUseRow(Base):

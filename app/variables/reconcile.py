@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal, cast
+from typing import Literal
 
 from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
 
 from app.db import Sessions
 from app.kernel.clock import Clock
-from app.kernel.errors import VaultError
-from app.variables.binding import binding
-from app.variables.models import VariableRow
-from app.variables.service import older_versions, widens
-from app.vault import SecretAddress, StoredMetadata, Vault, Visibility
+from app.kernel.errors import NotFound, StrongroomError, ValidationFailed
+from app.variables.models import SecretVersionRow, VariableRow
+from app.variables.rows import address_of, digest, note_version
+from app.variables.service import drop_pending, take_over_rules
+from app.vault import SecretAddress, StoredMetadata, Vault
 from app.workspaces.service import settings_of
 
 Remedy = Literal["finished", "undone", "deleted", "postponed"]
@@ -45,20 +46,24 @@ def reconcile_secrets(*, sessions: Sessions, vault: Vault, clock: Clock, older_t
 def _mend_if_possible(row: VariableRow, *, sessions: Sessions, vault: Vault) -> Remedy:
     try:
         return _mend(row, sessions=sessions, vault=vault)
-    except VaultError:
+    except StrongroomError:
+        # Vault is away, the workspace is being deleted as a whole, or the row holds what no address can be made of.
         return "postponed"
 
 
 def _mend(row: VariableRow, *, sessions: Sessions, vault: Vault) -> Remedy:
-    with sessions.read() as session:
-        engine = settings_of(row.workspace, session).engine
-    address = SecretAddress(row.workspace, engine, cast(Visibility, row.visibility), row.name)
+    address = _address(row, sessions=sessions)
     if row.state == "deleting":
         return _finish_deletion(row, address, sessions=sessions, vault=vault)
     stored = vault.metadata(address, role="owner")
     if row.state == "pending":
         return _finish_creation(row, address, stored, sessions=sessions, vault=vault)
-    return _finish_change(row, address, stored, sessions=sessions, vault=vault)
+    return _finish_change(row, stored, sessions=sessions)
+
+
+def _address(row: VariableRow, *, sessions: Sessions) -> SecretAddress:
+    with sessions.read() as session:
+        return address_of(row, settings_of(row.workspace, session).engine)
 
 
 def _finish_deletion(row: VariableRow, address: SecretAddress, *, sessions: Sessions, vault: Vault) -> Remedy:
@@ -71,30 +76,30 @@ def _finish_deletion(row: VariableRow, address: SecretAddress, *, sessions: Sess
 def _finish_creation(
     row: VariableRow, address: SecretAddress, stored: StoredMetadata | None, *, sessions: Sessions, vault: Vault
 ) -> Remedy:
-    if stored and stored.current_version and stored.binding == _digest(row, row.allowed_hosts, row.allowed_places):
+    ours = stored is not None and stored.binding == digest(row, row.allowed_hosts, row.allowed_places)
+    if stored is not None and ours and stored.current_version:
         return _settle(row, stored, sessions=sessions, remedy="finished")
-    vault.delete(address, role="owner")
-    with sessions.begin() as session:
-        session.execute(delete(VariableRow).where(VariableRow.id == row.id, VariableRow.state == "pending"))
+    if stored is not None and (ours or not stored.versions):  # a stranger's value stays where it is
+        vault.delete(address, role="owner")
+    drop_pending(row, sessions=sessions)
     return "undone"
 
 
-def _finish_change(
-    row: VariableRow, address: SecretAddress, stored: StoredMetadata | None, *, sessions: Sessions, vault: Vault
-) -> Remedy:
+def _finish_change(row: VariableRow, stored: StoredMetadata | None, *, sessions: Sessions) -> Remedy:
+    """Believe Vault, never the row: the rules that Vault was told of are in force, and it is told nothing here.
+
+    A binding is the last thing that a change of rules writes, after the new value and the end of the older ones. A
+    row whose rules Vault was never told of stays as it is, unusable, for ``doctor`` to name.
+    """
     if stored is None:
-        return "postponed"  # the value is gone from Vault by another hand: doctor tells
-    if row.next_hosts is None or row.next_places is None:
-        return _settle(row, stored, sessions=sessions, remedy="finished")
-    needs_value = widens(row, row.next_hosts, row.next_places)
-    arrived = stored.binding == _digest(row, row.next_hosts, row.next_places)
-    if arrived and (stored.current_version > row.version or not needs_value):
-        if needs_value:
-            vault.destroy_versions(address, older_versions(stored.current_version), role="owner")
-        return _settle(row, stored, sessions=sessions, remedy="finished", rules_taken_over=True)
-    # A restricted value must not be sent to hosts that came without a new one: the old rules go back in force.
-    vault.write_binding(address, _digest(row, row.allowed_hosts, row.allowed_places), role="owner")
-    return _settle(row, stored, sessions=sessions, remedy="undone")
+        return "postponed"
+    if row.next_hosts is not None and row.next_places is not None:
+        if stored.binding == digest(row, row.next_hosts, row.next_places):
+            return _settle(row, stored, sessions=sessions, remedy="finished", rules_taken_over=True)
+        if stored.binding == digest(row, row.allowed_hosts, row.allowed_places):
+            return _settle(row, stored, sessions=sessions, remedy="undone")
+        return "postponed"
+    return _settle(row, stored, sessions=sessions, remedy="finished")
 
 
 def _settle(
@@ -104,23 +109,21 @@ def _settle(
         current = session.get(VariableRow, row.id, with_for_update=True)
         if current is None or current.revision != row.revision or current.touched_at != row.touched_at:
             return "postponed"  # somebody changed it meanwhile
-        if rules_taken_over and current.next_hosts is not None and current.next_places is not None:
-            current.allowed_hosts, current.allowed_places = current.next_hosts, current.next_places
+        if rules_taken_over:
+            take_over_rules(current)
+        changed = rules_taken_over or current.version != stored.current_version or current.state != "active"
+        _note_makers(session, current, stored)
         current.next_hosts = current.next_places = None
         current.state, current.version, current.unfinished = "active", stored.current_version, False
-        current.revision += 1
+        current.revision += changed
     return remedy
 
 
-def _digest(row: VariableRow, hosts: Sequence[str], places: Sequence[str]) -> str:
-    return binding(
-        workspace=row.workspace,
-        secret_id=row.id,
-        name=row.name,
-        visibility=str(row.visibility),
-        hosts=hosts,
-        places=places,
-    )
+def _note_makers(session: Session, row: VariableRow, stored: StoredMetadata) -> None:
+    """What Vault holds beyond the version that the row knows of was made by whoever touched it last."""
+    for version in range(row.version + 1, stored.current_version + 1):
+        if session.get(SecretVersionRow, (row.id, version)) is None:
+            note_version(session, row, version, by=row.touched_by)
 
 
 def unfinished_secrets(*, sessions: Sessions) -> Sequence[tuple[str, str]]:
@@ -131,19 +134,23 @@ def unfinished_secrets(*, sessions: Sessions) -> Sequence[tuple[str, str]]:
 
 
 def mismatched_bindings(*, sessions: Sessions, vault: Vault) -> Sequence[tuple[str, str]]:
-    """List the active secrets whose row isn't the one that Vault was told of, as (workspace, name); reads no value."""
+    """List the active secrets whose row isn't the one that Vault was told of, as (workspace, name); reads no value.
+
+    A row with a change of rules under way says two things, of which Vault must have been told one.
+    """
     with sessions.read() as session:
         rows = session.scalars(
-            select(VariableRow).where(
-                VariableRow.kind == "secret", VariableRow.state == "active", VariableRow.unfinished.is_(False)
-            )
+            select(VariableRow).where(VariableRow.kind == "secret", VariableRow.state == "active")
         ).all()
-    return [(row.workspace, row.name) for row in rows if not _bound(row, sessions=sessions, vault=vault)]
+    return [(row.workspace, row.name) for row in rows if not _told(row, sessions=sessions, vault=vault)]
 
 
-def _bound(row: VariableRow, *, sessions: Sessions, vault: Vault) -> bool:
-    with sessions.read() as session:
-        engine = settings_of(row.workspace, session).engine
-    address = SecretAddress(row.workspace, engine, cast(Visibility, row.visibility), row.name)
-    stored = vault.metadata(address, role="owner")
-    return stored is not None and stored.binding == _digest(row, row.allowed_hosts, row.allowed_places)
+def _told(row: VariableRow, *, sessions: Sessions, vault: Vault) -> bool:
+    try:
+        stored = vault.metadata(_address(row, sessions=sessions), role="owner")
+    except (NotFound, ValidationFailed):  # no address can be made of what the row says
+        return False
+    said = [digest(row, row.allowed_hosts, row.allowed_places)]
+    if row.next_hosts is not None and row.next_places is not None:
+        said.append(digest(row, row.next_hosts, row.next_places))
+    return stored is not None and stored.binding in said

@@ -135,6 +135,36 @@ class RevealSchema(Schema):
     hide_after_seconds = fields.Integer(required=True)
 
 
+class VersionSchema(Schema):
+    """A version of a secret, without its value."""
+
+    version = fields.Integer(required=True)
+    created_at = fields.AwareDateTime(required=True)
+    created_by = fields.String(
+        required=True, allow_none=True, metadata={"description": "Null where it came into Vault by another hand."}
+    )
+    destroyed = fields.Boolean(required=True, metadata={"description": "Its value is gone for good."})
+
+
+class VersionPage(Schema):
+    """The versions that Vault keeps, newest first."""
+
+    items = fields.List(fields.Nested(VersionSchema), required=True)
+    next_cursor = fields.String(required=True, allow_none=True)
+
+
+class ConfirmQuery(Input):
+    """What the end of a version has to say: the secret's name."""
+
+    confirm = fields.String(load_default=None)
+
+
+class RollbackBody(Input):
+    """Which version to go back to."""
+
+    version = fields.Integer(required=True, strict=True, validate=validate.Range(1, 2**31 - 1))
+
+
 class VariableBody(Input):
     """A new plain variable."""
 

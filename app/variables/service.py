@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal, cast
 
-from sqlalchemy import Select, delete, or_, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.access import Access, Permission, allows, require
-from app.audit.service import Action, Deed, Target, recorded
+from app.audit.service import Target, recorded
 from app.db import Sessions
 from app.kernel.clock import Clock
 from app.kernel.errors import (
@@ -29,7 +29,6 @@ from app.kernel.errors import (
     InUse,
     NameTaken,
     NeverShown,
-    NotFound,
     PreconditionFailed,
     TooGuessable,
     TooLong,
@@ -43,9 +42,26 @@ from app.kernel.unset import UNSET, Unset
 from app.outbound.hosts import normalise_patterns
 from app.outbound.places import normalise_places
 from app.resources import Limits
-from app.variables.binding import binding
 from app.variables.models import SecretUseRow, VariableRow
-from app.vault import Engine, PersonRole, SecretAddress, StoredValue, Vault, Visibility, Written
+from app.variables.rows import (
+    VERSIONS_KEPT,
+    address_of,
+    bound,
+    digest,
+    held,
+    lock_bound,
+    mark,
+    note_version,
+    person,
+    recorded_change,
+    require_active,
+    secret_row,
+    secrets_of,
+    settle,
+    take_back_rules,
+    vault_facts,
+)
+from app.vault import Engine, SecretAddress, StoredValue, Vault, Visibility, Written
 from app.workspaces.service import check_revision, require_confirmation, settings_of
 
 Expiry = Literal["none", "ok", "expiring", "expired"]
@@ -146,16 +162,18 @@ def create_secret(
         places = _places(new.allowed_places, new.visibility)
         deed.detail |= {"visibility": new.visibility}
         row, address = _insert_pending(new, target, hosts, places, access=access, sessions=sessions, clock=clock)
+        _require_nothing_there(row, address, access=access, sessions=sessions, vault=vault)
         try:
-            vault.write_binding(address, _binding(row, hosts, places), role=_person(access))
-            written = vault.write_value(address, new.value, cas=0, role=_person(access))
+            vault.write_binding(address, digest(row, hosts, places), role=person(access))
+            written = vault.write_value(address, new.value, cas=0, role=person(access))
         except VaultError as error:
-            _take_back(row, address, access=access, sessions=sessions, vault=vault)
+            _undo_creation(row, address, access=access, sessions=sessions, vault=vault)
             raise _as_conflict(error, new.name) from None
-        deed.detail |= _vault_facts(written.version, written.request_id)
+        deed.detail |= vault_facts(written.version, written.request_id)
         with sessions.begin() as session:
-            row = _held(session, row.id, state="pending")
+            row = held(session, row.id, state="pending")
             row.state, row.version, row.unfinished = "active", written.version, False
+            note_version(session, row, written.version, by=access.actor.name)
             deed.done(session, clock)
     return as_secret(row, access=access, now=clock())
 
@@ -211,6 +229,7 @@ def _insert_pending(
         state="pending",
         unfinished=True,
         touched_at=now,
+        touched_by=access.actor.name,
         expires_at=new.expires_at,
         revision=1,
         created_at=now,
@@ -227,20 +246,39 @@ def _insert_pending(
             f"The name {new.name} is taken, by a variable or secret (upper and lower case count as one).",
             errors={"name": ["Is taken."]},
         ) from None
-    return row, _address(row, engine)
+    return row, address_of(row, engine)
 
 
-def _take_back(row: VariableRow, address: SecretAddress, *, access: Access, sessions: Sessions, vault: Vault) -> None:
+def _require_nothing_there(
+    row: VariableRow, address: SecretAddress, *, access: Access, sessions: Sessions, vault: Vault
+) -> None:
+    # A value that the database lost sight of must not be given a stranger's rules.
+    stored = vault.metadata(address, role=person(access))
+    if stored is not None and stored.versions:
+        drop_pending(row, sessions=sessions)
+        raise _as_conflict(WriteConflict(""), row.name)
+
+
+def _undo_creation(
+    row: VariableRow, address: SecretAddress, *, access: Access, sessions: Sessions, vault: Vault
+) -> None:
     # Where Vault can't be asked now, the row stays pending, which nobody can use, and reconcile takes it back.
     with suppress(VaultError):
-        vault.delete(address, role=_person(access))
-        with sessions.begin() as session:
-            session.execute(delete(VariableRow).where(VariableRow.id == row.id, VariableRow.state == "pending"))
+        vault.delete(address, role=person(access))
+        drop_pending(row, sessions=sessions)
+
+
+def drop_pending(row: VariableRow, *, sessions: Sessions) -> None:
+    """Delete the row of a secret that never came to be."""
+    with sessions.begin() as session:
+        session.execute(delete(VariableRow).where(VariableRow.id == row.id, VariableRow.state == "pending"))
 
 
 def _as_conflict(error: VaultError, name: str) -> VaultError | Conflict:
     if isinstance(error, WriteConflict):
-        return Conflict(f"Vault holds something under the name {name} already; run `strongroom reconcile`.")
+        return Conflict(
+            f"Vault holds a value under the name {name} of which the database knows nothing; an operator has to look."
+        )
     return error
 
 
@@ -252,7 +290,7 @@ def list_secrets(
 ) -> Sequence[Secret]:
     """List a workspace's secrets by name; ``q`` looks in names and descriptions, whatever the case."""
     require(access, Permission.SECRET_READ)
-    query = _of_workspace(access).where(VariableRow.kind == "secret").order_by(VariableRow.name).limit(limit)
+    query = secrets_of(access).where(VariableRow.kind == "secret").order_by(VariableRow.name).limit(limit)
     if q:
         query = query.where(
             or_(*(column.icontains(q, autoescape=True) for column in (VariableRow.name, VariableRow.description)))
@@ -267,7 +305,7 @@ def get_secret(name: str, *, access: Access, sessions: Sessions, clock: Clock) -
     """Return one secret by its exact name. Raises ``NotFound``."""
     require(access, Permission.SECRET_READ)
     with sessions.read() as session:
-        return as_secret(_secret_row(session, access, name), access=access, now=clock())
+        return as_secret(secret_row(session, access, name), access=access, now=clock())
 
 
 def reveal_secret(name: str, *, access: Access, sessions: Sessions, vault: Vault, clock: Clock) -> SecretValue:
@@ -277,18 +315,18 @@ def reveal_secret(name: str, *, access: Access, sessions: Sessions, vault: Vault
         NeverShown: the secret is restricted.
         Forbidden, NotFound, Conflict, BindingMismatch, VaultUnavailable
     """
-    with _recorded(access, "secret.reveal", name, sessions=sessions, clock=clock) as deed:
+    with recorded_change(access, "secret.reveal", name, sessions=sessions, clock=clock) as deed:
         require(access, Permission.SECRET_REVEAL)
         with sessions.read() as session:
-            row = _secret_row(session, access, name)
-            address = _address(row, settings_of(row.workspace, session).engine)
+            row = secret_row(session, access, name)
+            address = address_of(row, settings_of(row.workspace, session).engine)
         deed.target = Target("secret", row.id, row.name)
         if row.visibility != "masked":
             raise NeverShown(f"{row.name} is restricted: its value is never shown to anybody.")
-        _require_active(row)
-        stored = vault.read_to_reveal(address, role=_person(access))
+        require_active(row)
+        stored = vault.read_to_reveal(address, role=person(access))
         check_binding(stored, _usable(row, address))
-        deed.detail |= _vault_facts(stored.version, stored.request_id)
+        deed.detail |= vault_facts(stored.version, stored.request_id)
     return stored.value
 
 
@@ -304,23 +342,23 @@ def set_value(
     Where two do so at once, both values become versions; with ``revision`` the later one is refused instead.
 
     Raises:
-        Forbidden, NotFound, TooShort, TooLong, TooGuessable, PreconditionFailed, Conflict, VaultUnavailable
+        Forbidden, NotFound, TooShort, TooLong, TooGuessable, PreconditionFailed, Conflict, BindingMismatch,
+        VaultUnavailable
     """
-    with _recorded(access, "secret.set_value", name, sessions=sessions, clock=clock) as deed:
+    with recorded_change(access, "secret.set_value", name, sessions=sessions, clock=clock) as deed:
         require(access, Permission.SECRET_WRITE)
+        seen = bound(name, deed=deed, access=access, sessions=sessions, vault=vault)
         with sessions.begin() as session:
-            row = _secret_row(session, access, name, for_update=True)
-            deed.target = Target("secret", row.id, row.name)
-            check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
-            _require_active(row)
+            row = lock_bound(session, seen, access=access, revision=revision)
             check_value(value, cast(Visibility, row.visibility), limits)
-            row.unfinished, row.touched_at = True, clock()
-            address = _address(row, settings_of(row.workspace, session).engine)
-        written = _write_newest(address, value, row, revision, access=access, vault=vault)
-        deed.detail |= _vault_facts(written.version, written.request_id)
+            mark(session, row, by=access.actor.name, at=clock())
+        began = row.touched_at
+        written = _write_newest(seen.address, value, row, revision, access=access, vault=vault)
+        deed.detail |= vault_facts(written.version, written.request_id)
         with sessions.begin() as session:
-            row = _held(session, row.id, state="active")
-            _settle(row, version=written.version, access=access, clock=clock)
+            row = held(session, row.id, state="active")
+            settle(row, began=began, version=written.version, access=access, clock=clock)
+            note_version(session, row, written.version, by=access.actor.name)
             deed.done(session, clock)
         return as_secret(row, access=access, now=clock())
 
@@ -332,12 +370,12 @@ def _write_newest(
     cas = row.version
     for _attempt in range(8):
         try:
-            return vault.write_value(address, value, cas=cas, role=_person(access))
+            return vault.write_value(address, value, cas=cas, role=person(access))
         except WriteConflict:
             # Another writer was faster, or one died before it could say how far it came; Vault knows the newest.
             if revision is not None:
                 break
-            stored = vault.metadata(address, role=_person(access))
+            stored = vault.metadata(address, role=person(access))
             if stored is None or stored.current_version == cas:
                 break
             cas = stored.current_version
@@ -356,29 +394,31 @@ def update_secret(
 
     Raises:
         Forbidden, NotFound, PreconditionFailed, ValueRequired, AllowedHostsRequired, AllowedHostsTooWide,
-        ValidationFailed, TooShort, TooLong, TooGuessable, Conflict, VaultUnavailable
+        ValidationFailed, TooShort, TooLong, TooGuessable, Conflict, BindingMismatch, VaultUnavailable
     """
-    with _recorded(access, "secret.update", name, sessions=sessions, clock=clock) as deed:
+    with recorded_change(access, "secret.update", name, sessions=sessions, clock=clock) as deed:
         require(access, Permission.SECRET_WRITE)
+        seen = bound(name, deed=deed, access=access, sessions=sessions, vault=vault)
         with sessions.begin() as session:
-            row = _secret_row(session, access, name, for_update=True)
-            deed.target = Target("secret", row.id, row.name)
-            check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
-            _require_settled(row)
+            row = lock_bound(session, seen, access=access, revision=revision)
             _plan_rules(row, changes, limits)
-            row.unfinished, row.touched_at = row.next_hosts is not None or changes.value is not UNSET, clock()
-            address = _address(row, settings_of(row.workspace, session).engine)
+            if row.next_hosts is not None or changes.value is not UNSET:
+                mark(session, row, by=access.actor.name, at=clock())
+        began = row.touched_at
         deed.detail["changed"] = sorted(
             field for field in SecretChanges.__slots__ if getattr(changes, field) is not UNSET
         )
-        version = _bring_to_vault(row, address, changes, access=access, vault=vault)
+        written = _bring_to_vault(row, seen.address, changes, access=access, sessions=sessions, vault=vault)
         with sessions.begin() as session:
-            row = _held(session, row.id, state="active")
-            _take_over_rules(row)
+            row = held(session, row.id, state="active")
+            take_over_rules(row)
             for field in ("description", "expires_at"):
                 if (wanted := getattr(changes, field)) is not UNSET:
                     setattr(row, field, wanted)
-            _settle(row, version=version, access=access, clock=clock)
+            settle(row, began=began, version=written.version if written else 0, access=access, clock=clock)
+            if written is not None:
+                note_version(session, row, written.version, by=access.actor.name)
+                deed.detail |= vault_facts(written.version, written.request_id)
             deed.done(session, clock)
         return as_secret(row, access=access, now=clock())
 
@@ -406,30 +446,36 @@ def widens(row: VariableRow, hosts: Iterable[str], places: Iterable[str]) -> boo
 
 
 def _bring_to_vault(
-    row: VariableRow, address: SecretAddress, changes: SecretChanges, *, access: Access, vault: Vault
-) -> int:
-    role = _person(access)
+    row: VariableRow, address: SecretAddress, changes: SecretChanges,
+    *, access: Access, sessions: Sessions, vault: Vault,
+) -> Written | None:  # fmt: skip
+    """Store the new value under the old rules, destroy what it takes the place of, and only then tell the new rules.
+
+    So Vault's binding alone says how far a change of rules came, and ``reconcile`` never has to believe the row.
+    """
+    role, written = person(access), None
+    if changes.value is not UNSET:
+        try:
+            written = vault.write_value(address, changes.value, cas=row.version, role=role)
+        except WriteConflict:
+            take_back_rules(row, sessions=sessions)
+            raise PreconditionFailed(
+                "Somebody else stored a new value at the same moment; read the secret again."
+            ) from None
     if row.next_hosts is not None and row.next_places is not None:
-        vault.write_binding(address, _binding(row, row.next_hosts, row.next_places), role=role)
-    if changes.value is UNSET:
-        return row.version
-    try:
-        written = vault.write_value(address, changes.value, cas=row.version, role=role)
-    except WriteConflict:
-        raise PreconditionFailed(
-            "Somebody else stored a new value at the same moment; read the secret again."
-        ) from None
-    if row.next_hosts is not None and row.next_places is not None and widens(row, row.next_hosts, row.next_places):
-        vault.destroy_versions(address, older_versions(written.version), role=role)
-    return written.version
+        if written is not None and widens(row, row.next_hosts, row.next_places):
+            vault.destroy_versions(address, _older_versions(written.version), role=role)
+        vault.write_binding(address, digest(row, row.next_hosts, row.next_places), role=role)
+    return written
 
 
-def older_versions(version: int) -> list[int]:
-    """Return the numbers of the versions before this one that Vault may still keep (it keeps ten)."""
-    return list(range(max(1, version - 10), version))
+def _older_versions(version: int) -> list[int]:
+    """Return the numbers of the versions before this one that Vault may still keep."""
+    return list(range(max(1, version - VERSIONS_KEPT), version))
 
 
-def _take_over_rules(row: VariableRow) -> None:
+def take_over_rules(row: VariableRow) -> None:
+    """Put the rules in force that Vault has been told of."""
     if row.next_hosts is not None and row.next_places is not None:
         row.allowed_hosts, row.allowed_places = row.next_hosts, row.next_places
         row.next_hosts = row.next_places = None
@@ -445,18 +491,19 @@ def delete_secret(
         InUse: blocks use it and ``force`` isn't set; ``extra["blocks"]`` names them.
         Forbidden, NotFound, ConfirmationRequired, PreconditionFailed, VaultUnavailable
     """
-    with _recorded(access, "secret.delete", name, sessions=sessions, clock=clock) as deed:
+    with recorded_change(access, "secret.delete", name, sessions=sessions, clock=clock) as deed:
         require(access, Permission.SECRET_WRITE)
         with sessions.begin() as session:
-            row = _secret_row(session, access, name, for_update=True)
+            row = secret_row(session, access, name, for_update=True)
             deed.target = Target("secret", row.id, row.name)
             require_confirmation(confirm, row.name)
             check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
             _require_unused(row, force, session)
-            row.state, row.unfinished, row.touched_at = "deleting", True, clock()
+            row.state = "deleting"
+            mark(session, row, by=access.actor.name, at=clock())
             row.revision += 1
-            address = _address(row, settings_of(row.workspace, session).engine)
-        vault.delete(address, role=_person(access))
+            address = address_of(row, settings_of(row.workspace, session).engine)
+        vault.delete(address, role=person(access))
         with sessions.begin() as session:
             session.execute(delete(VariableRow).where(VariableRow.id == row.id))
             deed.done(session, clock)
@@ -485,11 +532,11 @@ def usable_secrets(
     if not wanted:
         return {}
     engine = settings_of(str(access.workspace), session).engine
-    query = _of_workspace(access).where(
+    query = secrets_of(access).where(
         VariableRow.kind == "secret", VariableRow.name.in_(wanted), VariableRow.state == "active"
     )
     rows = session.scalars(query.with_for_update(read=True) if hold else query)
-    return {row.name: _usable(row, _address(row, engine)) for row in rows}
+    return {row.name: _usable(row, address_of(row, engine)) for row in rows}
 
 
 def check_binding(stored: StoredValue, secret: UsableSecret) -> None:
@@ -520,35 +567,6 @@ def purge_variables(workspace: str, engine: Engine, *, sessions: Sessions, vault
         session.execute(delete(VariableRow).where(VariableRow.workspace == workspace))
 
 
-# --- helpers, in order of use -----------------------------------------------------------------------------------------
-
-
-def _recorded(
-    access: Access, action: Action, name: str, *, sessions: Sessions, clock: Clock
-) -> AbstractContextManager[Deed]:
-    target = Target("secret", None, name[:64])
-    return recorded(sessions=sessions, clock=clock, access=access, action=action, target=target)
-
-
-def _person(access: Access) -> PersonRole:
-    return cast(PersonRole, str(access.role))
-
-
-def _address(row: VariableRow, engine: Engine) -> SecretAddress:
-    return SecretAddress(row.workspace, engine, cast(Visibility, row.visibility), row.name)
-
-
-def _binding(row: VariableRow, hosts: Sequence[str], places: Sequence[str]) -> str:
-    return binding(
-        workspace=row.workspace,
-        secret_id=row.id,
-        name=row.name,
-        visibility=str(row.visibility),
-        hosts=hosts,
-        places=places,
-    )
-
-
 def _usable(row: VariableRow, address: SecretAddress) -> UsableSecret:
     rules = [(tuple(row.allowed_hosts), tuple(row.allowed_places))]
     if row.next_hosts is not None and row.next_places is not None:
@@ -558,53 +576,10 @@ def _usable(row: VariableRow, address: SecretAddress) -> UsableSecret:
         name=row.name,
         address=address,
         rules=tuple(rules),
-        bindings=tuple(_binding(row, hosts, places) for hosts, places in rules),
+        bindings=tuple(digest(row, hosts, places) for hosts, places in rules),
         state=row.state,
         expires_at=row.expires_at,
     )
-
-
-def _vault_facts(version: int, request_id: str | None) -> dict[str, object]:
-    return {"version": version} | ({"vault_request_id": request_id} if request_id else {})
-
-
-def _of_workspace(access: Access) -> Select[VariableRow]:
-    return select(VariableRow).where(VariableRow.workspace == access.workspace)
-
-
-def _secret_row(session: Session, access: Access, name: str, *, for_update: bool = False) -> VariableRow:
-    query = _of_workspace(access).where(VariableRow.kind == "secret", VariableRow.name == name)
-    row = session.scalar(query.with_for_update() if for_update else query)
-    if row is None:
-        raise NotFound(f"There is no secret {name[:64]}.")
-    return row
-
-
-def _held(session: Session, secret_id: str, *, state: str) -> VariableRow:
-    row = session.get(VariableRow, secret_id, with_for_update=True, populate_existing=True)
-    if row is None or row.state != state:
-        raise Conflict("The secret was deleted at the same moment.")
-    return row
-
-
-def _require_active(row: VariableRow) -> None:
-    if row.state != "active":
-        raise Conflict(
-            f"{row.name} is {row.state}; it can't be used or changed until that is finished.", retry_after=60
-        )
-
-
-def _require_settled(row: VariableRow) -> None:
-    _require_active(row)
-    if row.next_hosts is not None:
-        raise Conflict(f"Another change of {row.name} is under way.", retry_after=60)
-
-
-def _settle(row: VariableRow, *, version: int, access: Access, clock: Clock) -> None:
-    row.version = max(row.version, version)
-    row.unfinished = False
-    row.revision += 1
-    row.updated_at, row.updated_by = clock(), access.actor.name
 
 
 def as_secret(row: VariableRow, *, access: Access, now: datetime) -> Secret:

@@ -85,7 +85,7 @@ class Vault(Protocol):
         """Delete every entry, version and transit key of the workspace, as its owner; doing it twice does no harm."""
 
     def read_for_call(self, address: SecretAddress) -> StoredValue:
-        """Read a value as ``runtime``: for the call pipeline alone. Raises ``NotFound`` where there is none."""
+        """Read a value as ``runtime``: for the call pipeline alone. Raises ``BindingMismatch`` where there is none."""
 
     def read_to_reveal(self, address: SecretAddress, *, role: PersonRole) -> StoredValue:
         """Read a masked value with the person's own role; Vault itself refuses a restricted one."""
@@ -117,8 +117,12 @@ class Vault(Protocol):
     def rotate_key(self, workspace: str, visibility: Visibility) -> int:
         """Rotate a transit workspace's key, as its owner, and return the new key version."""
 
-    def rewrap(self, address: SecretAddress, *, role: PersonRole) -> bool:
-        """Move the value in force to the newest key version; False where it was there already."""
+    def rewrap(self, address: SecretAddress, *, role: PersonRole) -> Written | None:
+        """Store the value in force anew under the newest key version; None where it is under that one already.
+
+        It is read and rewrapped by ``mover`` and never decrypted. Raises ``NotFound`` where there is no value and
+        ``WriteConflict`` on a lost race.
+        """
 
     def sign_checkpoint(self, message: bytes) -> str:
         """Sign with the transit key ``_record``; returns Vault's ``vault:v1:…`` signature."""

@@ -15,7 +15,14 @@ import hvac.exceptions
 from hvac.api.auth_methods import JWT
 from hvac.api.secrets_engines import KvV2, Transit
 
-from app.kernel.errors import NotFound, StrongroomError, VaultRefused, VaultUnavailable, WriteConflict
+from app.kernel.errors import (
+    BindingMismatch,
+    NotFound,
+    StrongroomError,
+    VaultRefused,
+    VaultUnavailable,
+    WriteConflict,
+)
 from app.kernel.secret import SecretValue
 from app.vault import (
     Engine,
@@ -117,18 +124,17 @@ class VaultClient:
         """See ``app.vault.Vault``. With transit it is ciphertext that is moved."""
         return self._write(address, _text(self._read(address, "mover", version=version)), cas=cas, role=role)
 
-    def rewrap(self, address: SecretAddress, *, role: PersonRole) -> bool:
+    def rewrap(self, address: SecretAddress, *, role: PersonRole) -> Written | None:
         """See ``app.vault.Vault``."""
         if address.engine != "transit":
-            return False
+            return None
         stored = self._read(address, "mover")
         old = _text(stored)
         answer = self._transit(address.workspace, "mover", Transit.rewrap_data, _key(address), ciphertext=old)
         new = answer["data"]["ciphertext"]
         if _key_version(new) == _key_version(old):
-            return False
-        self._write(address, new, cas=stored["data"]["metadata"]["version"], role=role)
-        return True
+            return None
+        return self._write(address, new, cas=stored["data"]["metadata"]["version"], role=role)
 
     def destroy_versions(self, address: SecretAddress, versions: Sequence[int], *, role: PersonRole) -> None:
         """See ``app.vault.Vault``."""
@@ -212,7 +218,12 @@ class VaultClient:
         self._transit(workspace, "owner", Transit.delete_key, key, repeat=False)
 
     def _read_value(self, address: SecretAddress, role: str) -> StoredValue:
-        answer = self._read(address, role)
+        try:
+            answer = self._read(address, role)
+        except NotFound:
+            raise BindingMismatch(
+                f"Vault holds no value where the database says that {address.name}'s is. Run `strongroom doctor`."
+            ) from None
         text, facts = _text(answer), answer["data"]["metadata"]
         if address.engine == "transit":
             opened = self._transit(address.workspace, role, Transit.decrypt_data, _key(address), ciphertext=text)
