@@ -91,12 +91,7 @@ class CallBody(Input):
     captures = fields.List(fields.Nested(CaptureBody), load_default=list, validate=_MANY)
     variables = _variables()
     timeout_seconds = fields.Float(load_default=10.0, validate=validate.Range(0, 60, min_inclusive=False))
-    follow_redirects = fields.Boolean(
-        load_default=False,
-        truthy={True},
-        falsy={False},
-        validate=validate.Equal(False, error="Redirects aren't followed yet."),
-    )
+    follow_redirects = fields.Boolean(load_default=False, truthy={True}, falsy={False})
 
     @post_load
     def _written(self, data: dict[str, Any], **_kwargs: object) -> WrittenCall:

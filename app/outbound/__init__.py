@@ -163,7 +163,11 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back, redacted. ``body`` is decoded content; ``charset`` is what the upstream said, if it did."""
+    """What came back, redacted. ``body`` is decoded content; ``charset`` is what the upstream said, if it did.
+
+    ``sent_bytes`` counts the bodies of all requests, ``received_bytes`` the answer's body as it came over the wire;
+    ``redirects`` are the origins that redirects led to, in order.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -174,7 +178,12 @@ class Reply:
     elapsed_ms: float
     sent_bytes: int
     received_bytes: int
-    hops: int
+    redirects: tuple[Origin, ...] = ()
+
+    @property
+    def hops(self) -> int:
+        """How many redirects were followed."""
+        return len(self.redirects)
 
 
 @dataclass(frozen=True, slots=True)

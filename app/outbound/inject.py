@@ -121,7 +121,11 @@ def _header(value: Field, open_slot: Open) -> str:
         raise _not_here(
             value, "can't stand in a header: it has a line break, a control character or one beyond latin-1"
         )
-    return text.strip(" \t")
+    bare = text.strip(" \t")
+    if value.secret and bare != text:
+        # What a server echoes then is no whole value any more, and would not be found.
+        raise _not_here(value, "can't stand in a header: it would lose the spaces at its start or end")
+    return bare
 
 
 def _basic(pair: tuple[Field, Field], open_slot: Open) -> str:

@@ -43,6 +43,13 @@ class Redactor:
         redacted = stream.feed(raw) + stream.finish()
         return (redacted.decode(encoding, "replace"), stream.count) if stream.count else (text, 0)
 
+    def finds(self, raw: bytes) -> bool:
+        """Tell whether a value stands here, in any form."""
+        stream = self.stream()
+        stream.feed(raw)
+        stream.finish()
+        return stream.count > 0
+
     def stream(self) -> RedactionStream:
         """Begin a body."""
         return RedactionStream(self._forms, self._markers)

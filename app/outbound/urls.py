@@ -21,6 +21,7 @@ class Reason(StrEnum):
     ADDRESS = "address_not_public"
     METADATA = "metadata_service"
     OWN_SERVICE = "own_service"
+    CARRIES_SECRET = "redirect_carries_secret"
 
 
 _HEAD: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)", re.ASCII)

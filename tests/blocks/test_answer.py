@@ -23,7 +23,6 @@ def reply(body: bytes, media_type: str | None = "application/json", charset: str
         elapsed_ms=1.0,
         sent_bytes=0,
         received_bytes=len(body),
-        hops=0,
     )
 
 

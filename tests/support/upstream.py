@@ -19,6 +19,7 @@ class Seen:
     path: str
     headers: list[tuple[str, str]]
     body: bytes
+    client: tuple[str, int] = ("", 0)
 
     def header(self, name: str) -> str | None:
         return next((value for each, value in self.headers if each.lower() == name.lower()), None)
@@ -34,6 +35,7 @@ class Upstream:
     port: int = 0
     seen: list[Seen] = field(default_factory=list)
     scripts: dict[str, Script] = field(default_factory=dict)
+    released: threading.Event = field(default_factory=threading.Event)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -42,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
-        seen = Seen(self.command, self.path, list(self.headers.items()), self.rfile.read(length))
+        seen = Seen(self.command, self.path, list(self.headers.items()), self.rfile.read(length), self.client_address)
         self.upstream.seen.append(seen)
         script = self.upstream.scripts.get(self.path.partition("?")[0])
         if script is not None:

@@ -1,0 +1,69 @@
+"""Where a redirect leads, and what goes along. Pure; whether the call may go there at all, the guard says.
+
+Methods and bodies follow the Fetch standard ("HTTP-redirect fetch"). To another origin than the call's own nothing
+goes that holds a value in any form: headers are left out, and a URL or body that would carry one isn't sent at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+from urllib.parse import quote, urldefrag, urljoin
+
+from app.kernel.errors import TemplateNotAllowed, UpstreamProtocol, ValidationFailed
+from app.outbound import Origin
+from app.outbound.inject import Prepared, base_url
+from app.outbound.redact import Redactor
+from app.outbound.urls import Reason, parse_url, refused
+
+MOST_HOPS: Final = 5
+_REDIRECTS: Final = (301, 302, 303, 307, 308)
+_VISIBLE: Final = "".join(map(chr, range(0x21, 0x7F)))
+# What tells who is asking, whether or not a secret is in it.
+_OF_THE_ORIGIN: Final = frozenset({"authorization", "cookie"})
+
+
+def location_of(status: int, location: str | None) -> str | None:
+    """Return where an answer redirects to, and None for one that doesn't."""
+    return location if status in _REDIRECTS else None
+
+
+def next_request(
+    request: Prepared, *, status: int, location: str, home: Origin, redactor: Redactor
+) -> tuple[Origin, Prepared]:
+    """Write the request that a redirect asks for; ``home`` is the origin that the call was made to.
+
+    Raises:
+        UpstreamProtocol: it leads to what is no URL.
+        DestinationNotAllowed: it leads to another scheme, or would carry a value to another origin.
+    """
+    written = quote(location.strip(), safe=_VISIBLE, encoding="latin-1")
+    try:
+        origin, rest = parse_url(urldefrag(urljoin(request.url, written)).url)
+    except (ValidationFailed, TemplateNotAllowed, ValueError):  # the last is urllib's
+        raise UpstreamProtocol("The upstream redirects to what is no URL.") from None
+    target = rest if rest.startswith("/") else f"/{rest}"
+    onward = replace(_as_asked(request, status), url=base_url(origin) + target)
+    return origin, onward if origin == home else _for_strangers(onward, redactor)
+
+
+def _as_asked(request: Prepared, status: int) -> Prepared:
+    posted = status in (301, 302) and request.method == "POST"
+    seen_other = status == 303 and request.method not in ("GET", "HEAD")
+    if not posted and not seen_other:
+        return request
+    headers = tuple(pair for pair in request.headers if not pair[0].lower().startswith("content-"))
+    return replace(request, method="GET", headers=headers, body=None)
+
+
+def _for_strangers(request: Prepared, redactor: Redactor) -> Prepared:
+    if redactor.finds(request.url.encode()):
+        raise refused("The upstream redirects to another origin with a secret in the URL.", Reason.CARRIES_SECRET)
+    if redactor.finds(request.body or b""):
+        raise refused("The upstream redirects a body with a secret to another origin.", Reason.CARRIES_SECRET)
+    headers = tuple(
+        (name, value)
+        for name, value in request.headers
+        if name.lower() not in _OF_THE_ORIGIN and not redactor.finds(value.encode("latin-1"))
+    )
+    return replace(request, headers=headers)

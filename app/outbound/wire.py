@@ -1,0 +1,301 @@
+"""One exchange over a connection of our own: pinned to the address that was checked, and over when its time is.
+
+No proxy, netrc or cookie comes from anywhere, nothing is followed, decoded or tried again, and no text of a library's
+error leaves this file, since it may hold the URL.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import socket
+import ssl
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPException, HTTPResponse, LineTooLong, parse_headers
+from typing import Any, Final, cast
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from app.kernel.errors import (
+    ResponseTooLarge,
+    StrongroomError,
+    UpstreamProtocol,
+    UpstreamTimeout,
+    UpstreamTls,
+    UpstreamUnreachable,
+)
+from app.outbound import Destination, Origin
+from app.outbound.inject import Prepared, authority
+
+_POOLS_KEPT: Final = 512
+_CONNECTIONS_PER_POOL: Final = 64
+_CHUNK: Final = 64 * 1024
+_LARGEST_HEAD: Final = 256 * 1024
+_WORTH_READING: Final = 64 * 1024  # of an answer that nobody wants, so that its connection can be kept
+_OURS: Final = {"Accept-Encoding": "gzip, deflate, br, zstd", "User-Agent": "strongroom"}
+_NO_BODY_STATUS: Final = (204, 304)
+
+# It logs URLs at DEBUG, whatever the application's own level is.
+logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+
+
+class Answer:
+    """An answer as it came: its head is there, its body still on the way. Not redacted, so it stays in this room."""
+
+    def __init__(self, raw: urllib3.BaseHTTPResponse, method: str, deadline: float) -> None:
+        self._raw = raw
+        self._deadline = deadline
+        self._has_body = method != "HEAD" and raw.status not in _NO_BODY_STATUS
+        self.status = raw.status
+        # A folded line is one line (RFC 9112, section 5.2).
+        self.headers = tuple((name, " ".join(value.split("\r\n"))) for name, value in raw.headers.items())
+
+    def header(self, name: str) -> str | None:
+        """Return a header's value, several lines of it joined."""
+        return self._raw.headers.get(name)
+
+    def content(self) -> Iterator[bytes]:
+        """Give the body, still encoded. Raises any ``UpstreamError``."""
+        try:
+            while self._has_body and (chunk := self._raw.read1(_CHUNK)):
+                yield chunk
+        except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
+            raise _named(error, self._deadline) from None
+
+    def in_time(self) -> None:
+        """Raise ``UpstreamTimeout`` where the call's time is over, whatever it was spent with."""
+        if time.monotonic() > self._deadline:
+            raise _too_slow()
+
+    def discard(self) -> None:
+        """Close it, a short body read to its end first, so that the connection can be used again."""
+        length = self.header("Content-Length") or ""
+        with closing(self):
+            if length.isdecimal() and len(length) < 10 and int(length) <= _WORTH_READING:
+                for _ in self.content():
+                    pass
+
+    def close(self) -> None:
+        """Let the connection go: back to its pool, or shut where something is left on it."""
+        self._raw.close()
+
+    def __repr__(self) -> str:
+        return f"Answer({self.status})"
+
+
+class Wire:
+    """Connections by workspace, origin and address; none is ever shared between two of these. Safe to share."""
+
+    def __init__(self, ca_file: str | None) -> None:
+        self._tls = _tls_context(ca_file)
+        self._pools: OrderedDict[tuple[str, Origin, str], urllib3.HTTPConnectionPool] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def exchange(self, request: Prepared, destination: Destination, *, workspace: str, deadline: float) -> Answer:
+        """Send a request and wait for the answer's head; where one address can't be reached, the next is tried.
+
+        Raises any ``UpstreamError``.
+        """
+        *others, last = destination.addresses
+        for position, address in enumerate(others):
+            try:
+                share = len(destination.addresses) - position
+                return self._exchange(request, destination.origin, address, workspace, deadline, share)
+            except UpstreamUnreachable:
+                continue
+        return self._exchange(request, destination.origin, last, workspace, deadline, 1)
+
+    def _exchange(
+        self, request: Prepared, origin: Origin, address: str, workspace: str, deadline: float, share: int
+    ) -> Answer:
+        _DEADLINE.moment = deadline
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise _too_slow()
+        try:
+            raw = self._pool(workspace, origin, address).urlopen(
+                method=request.method,
+                url="/" + request.url.split("://", 1)[1].partition("/")[2],
+                body=request.body,
+                headers=_headers(request, origin),
+                redirect=False,
+                assert_same_host=False,
+                preload_content=False,
+                decode_content=False,
+                retries=False,
+                timeout=urllib3.Timeout(connect=left / share, read=left),
+            )
+        except Exception as error:
+            raise _named(error, deadline) from None
+        answer = Answer(raw, request.method, deadline)
+        if sum(len(name) + len(value) for name, value in answer.headers) > _LARGEST_HEAD:
+            answer.close()
+            raise _head_too_large()
+        return answer
+
+    def _pool(self, workspace: str, origin: Origin, address: str) -> urllib3.HTTPConnectionPool:
+        key = (workspace, origin, address)
+        with self._lock:
+            pool = self._pools.get(key)
+            if pool is None:
+                pool = self._pools[key] = self._new_pool(origin, address)
+            self._pools.move_to_end(key)
+            while len(self._pools) > _POOLS_KEPT:
+                self._pools.popitem(last=False)[1].close()
+        return pool
+
+    def _new_pool(self, origin: Origin, address: str) -> urllib3.HTTPConnectionPool:
+        common: dict[str, Any] = {"maxsize": _CONNECTIONS_PER_POOL, "block": False, "retries": False}
+        if origin.scheme == "http":
+            pool = urllib3.HTTPConnectionPool(address, origin.port, **common)
+            pool.ConnectionCls = _Connection
+            return pool
+        # The name stays for TLS, whatever address it is that is connected to.
+        common |= {"ssl_context": self._tls, "server_hostname": origin.host, "assert_hostname": origin.host}
+        secure = urllib3.HTTPSConnectionPool(address, origin.port, **common)
+        secure.ConnectionCls = _TlsConnection
+        return secure
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._lock:
+            for pool in self._pools.values():
+                pool.close()
+            self._pools.clear()
+
+
+def _headers(request: Prepared, origin: Origin) -> dict[str, str]:
+    given = {name.lower() for name, _ in request.headers}
+    headers = {"Host": authority(origin)}
+    headers |= {name: value for name, value in _OURS.items() if name.lower() not in given}
+    headers |= dict(request.headers)
+    if request.body is not None or request.method in ("POST", "PUT", "PATCH"):
+        headers["Content-Length"] = str(len(request.body or b""))
+    return headers
+
+
+def _tls_context(ca_file: str | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
+    return context
+
+
+# --- time -------------------------------------------------------------------------------------------------------------
+
+
+class _Deadline(threading.local):
+    moment: float = 0.0
+
+    def left(self) -> float:
+        seconds = self.moment - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError
+        return seconds
+
+
+_DEADLINE: Final = _Deadline()  # of the call that this thread is making
+
+
+class _TimedFile(io.RawIOBase):
+    """A socket's bytes, each read within what is left of the call's whole time, so that drips end too."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._sock.settimeout(_DEADLINE.left())
+        return self._sock.recv_into(buffer)
+
+
+class _TimedSocket:
+    """Stands for the socket where the response is parsed."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_TimedFile(self._sock), _CHUNK)
+
+
+class _TimedResponse(HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(cast("socket.socket", _TimedSocket(sock)), *args, **kwargs)
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Pass over what comes before the answer (103 Early Hints and its like).
+
+        The base class would take it for the answer, and the answer for the next call's.
+        """
+        while True:
+            version, status, reason = cast("tuple[str, int, str]", super()._read_status())  # type: ignore[misc]
+            if not 100 < status < 200:
+                return version, status, reason
+            parse_headers(self.fp)
+
+
+class _TimedSending:
+    """Sends within what is left, to a peer that takes it slowly too."""
+
+    sock: Any
+
+    def send(self, data: Any) -> None:
+        if self.sock is not None:
+            self.sock.settimeout(_DEADLINE.left())
+        super().send(data)  # type: ignore[misc]
+
+
+class _Connection(_TimedSending, HTTPConnection):
+    response_class = _TimedResponse
+
+
+class _TlsConnection(_TimedSending, HTTPSConnection):
+    response_class = _TimedResponse
+
+
+# --- what went wrong --------------------------------------------------------------------------------------------------
+
+
+def _named(error: Exception, deadline: float) -> StrongroomError:
+    """Name a library's error; its text stays here, since it may quote the request."""
+    causes = list(_causes(error))
+    if any(isinstance(each, ssl.SSLError | ssl.CertificateError | urllib3.exceptions.SSLError) for each in causes):
+        return UpstreamTls("The upstream's certificate or TLS version isn't acceptable.")
+    late = time.monotonic() > deadline
+    # urllib3 counts a refused connection among its timeouts, so this comes first.
+    refused = any(isinstance(each, urllib3.exceptions.NewConnectionError | ConnectionRefusedError) for each in causes)
+    # One address of several has a share of the time only.
+    if refused or (not late and any(isinstance(each, urllib3.exceptions.ConnectTimeoutError) for each in causes)):
+        return UpstreamUnreachable("The upstream can't be reached.")
+    if any(isinstance(each, LineTooLong) or type(each) is HTTPException for each in causes):
+        return _head_too_large()
+    if late or any(isinstance(each, TimeoutError | urllib3.exceptions.TimeoutError) for each in causes):
+        return _too_slow()
+    return UpstreamProtocol("The upstream broke off, or doesn't speak HTTP as it should.")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen = 0
+    while error is not None and seen < 10:
+        yield error
+        yield from (each for each in error.args if isinstance(each, BaseException))
+        reason = getattr(error, "reason", None)
+        error = reason if isinstance(reason, BaseException) else error.__cause__ or error.__context__
+        seen += 1
+
+
+def _too_slow() -> UpstreamTimeout:
+    return UpstreamTimeout("The upstream took longer than the call allows.")
+
+
+def _head_too_large() -> ResponseTooLarge:
+    return ResponseTooLarge("The upstream's answer has more or longer headers than are read here.")
