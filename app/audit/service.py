@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
-from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy import ColumnElement, Table, bindparam, exists, or_, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, aliased
 
@@ -38,6 +38,13 @@ Action = Literal[
 ]  # fmt: skip
 
 SERVICE_CHAIN: Final = ""
+# Statements made once: every call writes two events, and mapping objects would cost more than the rest of the record.
+_EVENTS: Final = cast(Table, EventRow.__table__)
+_HEADS: Final = cast(Table, ChainHeadRow.__table__)
+_BEGIN_CHAIN: Final = text(
+    "INSERT INTO chain_heads (chain, seq, hash) VALUES (:chain, 0, :genesis) ON CONFLICT DO NOTHING"
+)
+_HEAD_OF: Final = select(_HEADS.c.seq, _HEADS.c.hash).where(_HEADS.c.chain == bindparam("chain")).with_for_update()
 # Longer than any deed can take, so that an intent without an outcome after that time is one whose process died.
 IN_DOUBT_AFTER: Final = timedelta(seconds=150)
 
@@ -132,7 +139,7 @@ def _told(error: StrongroomError) -> dict[str, object]:
 
 def _commit(sessions: Sessions, event: Event) -> None:
     try:
-        sessions.together(lambda session: append(session, [event]))
+        sessions.together(event, append)
     except SQLAlchemyError:
         raise RecordUnavailable(
             "The record can't be written at the moment, so nothing is done.", retry_after=5
@@ -141,16 +148,25 @@ def _commit(sessions: Sessions, event: Event) -> None:
 
 def append(session: Session, events: Sequence[Event]) -> None:
     """Add events to the ends of their chains, in order. Whoever holds a chain's head has the chain to itself."""
-    heads: dict[str, ChainHeadRow] = {}
+    heads: dict[str, _Head] = {}
+    rows: list[dict[str, object]] = []
     for event in events:
-        head = heads.get(event.chain)
-        if head is None:
-            head = heads[event.chain] = _take_head(session, event.chain)
+        head = heads.get(event.chain) or _take_head(session, event.chain)
         placed = replace(event, seq=head.seq + 1)
         placed = replace(placed, hash=link(head.hash, facts_of(placed)))
-        session.add(EventRow(**{name: getattr(placed, name) for name in Event.__slots__}, secrets=_secrets(placed)))
-        head.seq, head.hash = placed.seq, placed.hash
-    session.flush()
+        rows.append({name: getattr(placed, name) for name in Event.__slots__} | {"secrets": _secrets(placed)})
+        heads[event.chain] = _Head(placed.seq, placed.hash)
+    session.execute(_EVENTS.insert(), rows)
+    moved = [{"moved": chain, "seq": head.seq, "hash": head.hash} for chain, head in heads.items()]
+    session.execute(_HEADS.update().where(_HEADS.c.chain == bindparam("moved")), moved)
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The newest link of a chain."""
+
+    seq: int
+    hash: str
 
 
 def _secrets(event: Event) -> str:
@@ -159,14 +175,12 @@ def _secrets(event: Event) -> str:
     return "".join(f",{name}" for name in names) + "," if names else ""
 
 
-def _take_head(session: Session, chain: str) -> ChainHeadRow:
-    # A head that this session read before (a batch shares one session) is already the newest: it holds the lock.
-    head = session.get(ChainHeadRow, chain, with_for_update=True)
-    if head is None:
-        head = ChainHeadRow(chain=chain, seq=0, hash=GENESIS)
-        session.add(head)
-        session.flush()
-    return head
+def _take_head(session: Session, chain: str) -> _Head:
+    found = session.execute(_HEAD_OF, {"chain": chain}).first()
+    if found is None:  # two may begin a chain at once: one row comes of it, and one of them waits for the other
+        session.execute(_BEGIN_CHAIN, {"chain": chain, "genesis": GENESIS})
+        found = session.execute(_HEAD_OF, {"chain": chain}).one()
+    return _Head(*found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, TypeDecorator, create_engine, event, text
 from sqlalchemy.engine import make_url
@@ -73,14 +74,14 @@ class Sessions:
         with Session(self._writing, expire_on_commit=False) as session, session.begin():
             yield session
 
-    def together(self, write: Callable[[Session], T]) -> T:
-        """Run ``write`` in a transaction shared with whatever other threads want written at this moment.
+    def together(self, item: T, write: Callable[[Session, Sequence[T]], object]) -> None:
+        """Write ``item`` in a transaction shared with whatever other threads want written at this moment.
 
-        Returns when its own write is durable. The first to come commits for all who wait (a group commit, as
-        databases do for their logs); who comes meanwhile goes into the next one. If a shared transaction fails, each
-        write is tried once more by itself, so that one caller's fault never reaches another.
+        Returns when it is durable. The first to come commits for all who wait (a group commit, as databases do for
+        their logs), and ``write`` gets all their items at once; who comes meanwhile goes into the next one. If a shared
+        transaction fails, each item is tried once more by itself, so that one caller's fault never reaches another.
         """
-        mine = _Write(write)
+        mine = _Write(item, write)
         with self._waiting_lock:
             self._waiting.append(mine)
         with self._turn:
@@ -88,21 +89,25 @@ class Sessions:
                 with self._waiting_lock:
                     batch, self._waiting = self._waiting, []
                 self._commit(batch)
-        return cast(T, mine.outcome())
+        if mine.error is not None:
+            raise mine.error
 
-    def _commit(self, batch: list[_Write]) -> None:
+    def _commit(self, batch: Sequence[_Write]) -> None:
+        kinds: dict[Callable[[Session, Sequence[Any]], object], list[Any]] = {}
+        for each in batch:
+            kinds.setdefault(each.write, []).append(each.item)
         try:
             with self.begin() as session:
-                results = [each.write(session) for each in batch]
+                for write, items in kinds.items():
+                    write(session, items)
         except Exception as error:
-            if len(batch) == 1:
-                batch[0].settle(error=error)
+            if len(batch) > 1:
+                for each in batch:
+                    self._commit([each])
                 return
-            for each in batch:
-                self._commit([each])
-        else:
-            for each, result in zip(batch, results, strict=True):
-                each.settle(result=result)
+            batch[0].error = error
+        for each in batch:
+            each.settled = True
 
     def problem(self) -> str | None:
         """Tell why the database doesn't answer, in words; None where it does."""
@@ -118,22 +123,14 @@ class Sessions:
         self.engine.dispose()
 
 
+@dataclass(slots=True)
 class _Write:
-    """One caller's write, and how it went."""
+    """One caller's item, and how it went."""
 
-    def __init__(self, write: Callable[[Session], Any]) -> None:
-        self.write = write
-        self.settled = False
-        self._result: Any = None
-        self._error: Exception | None = None
-
-    def settle(self, *, result: Any = None, error: Exception | None = None) -> None:
-        self._result, self._error, self.settled = result, error, True
-
-    def outcome(self) -> Any:
-        if self._error is not None:
-            raise self._error
-        return self._result
+    item: Any
+    write: Callable[[Session, Sequence[Any]], object]
+    settled: bool = False
+    error: Exception | None = None
 
 
 def open_engine(url: str) -> Engine:
@@ -144,7 +141,7 @@ def open_engine(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
         return create_engine(
-            parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=32, max_overflow=64
+            parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=16, max_overflow=16
         )
     engine = create_engine(
         parsed, pool_size=32, max_overflow=64, connect_args={"timeout": 10, "check_same_thread": False}

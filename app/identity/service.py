@@ -113,9 +113,12 @@ def _note_use(row: TokenRow, *, sessions: Sessions, now: datetime) -> None:
     # Once a minute is enough to show when a token was last used, and keeps a write out of every call's way.
     if row.last_used_at and now - row.last_used_at < _USE_NOTED_EVERY:
         return
-    sessions.together(
-        lambda session: session.execute(update(TokenRow).where(TokenRow.id == row.id).values(last_used_at=now))
-    )
+    sessions.together((row.id, now), _write_uses)
+
+
+def _write_uses(session: Session, uses: Sequence[tuple[str, datetime]]) -> None:
+    for token_id, moment in uses:
+        session.execute(update(TokenRow).where(TokenRow.id == token_id).values(last_used_at=moment))
 
 
 def _know_acting(user_id: str, *, sessions: Sessions, now: datetime) -> None:
