@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from flask import Response, url_for
+from typing import Final
+
+from flask import Response, request, url_for
 
 from app.pages.frame import go, pages, show
 from app.web import context
-from app.web.paging import LIMIT_GREATEST
+from app.web.paging import cursor, position
 from app.workspaces import service
+
+ROWS: Final = 60
+_LIST: Final = "workspaces-page"
 
 
 @pages.get("/")
 def workspaces() -> Response:
     """List the workspaces that the user is a member of, with their role in each."""
     sessions, principal = context.resources().sessions, context.principal()
+    after = position(request.args.get("cursor") or None, _LIST, str)
     standings = service.standings(principal, request_id=context.request_id(), sessions=sessions)
-    found = service.list_workspaces(principal=principal, sessions=sessions, limit=LIMIT_GREATEST)
+    found = service.list_workspaces(principal=principal, sessions=sessions, limit=ROWS + 1, after=after)
     roles = {standing.workspace: standing.role for standing in standings}
-    return show("workspaces.html", rows=[(each, roles.get(each.name)) for each in found])
+    return show(
+        "workspaces.html",
+        rows=[(each, roles.get(each.name)) for each in found[:ROWS]],
+        further=cursor(_LIST, found[ROWS - 1].name) if len(found) > ROWS else None,
+        first=after is None,
+    )
 
 
 @pages.get("/workspaces/<ws>")

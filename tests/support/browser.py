@@ -107,11 +107,22 @@ def window(browser: Browser, url: str, **options: Any) -> Iterator[Window]:
         context.close()
 
 
+# What of axe-core's rules a theme can break.
+_OF_COLOUR = ["color-contrast", "link-in-text-block"]
+
+
 def axe(page: Page) -> list[str]:
-    """Return what axe-core finds wrong with the page as it is now, a line for each rule and place."""
+    """Return what axe-core finds wrong with the page as it is now, in both themes, a line for each rule and place."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text())  # by the debugger, which the page's own policy doesn't bind
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    page.emulate_media(color_scheme="light")
+    found = _violations(page, {})
+    page.emulate_media(color_scheme="dark")
+    return found + [f"dark: {line}" for line in _violations(page, {"runOnly": _OF_COLOUR})]
+
+
+def _violations(page: Page, options: dict[str, Any]) -> list[str]:
+    found = page.evaluate("options => axe.run(document, {resultTypes: ['violations'], ...options})", options)
     return [
         f"{rule['id']}: {node['target']} {json.dumps(node.get('any', [{}])[:1])[:300]}"
         for rule in found["violations"]
