@@ -1,7 +1,7 @@
 # What `strongroom vault plan`, `apply`, `verify` and `export` need. Who holds it can write the policies above, and so
 # owns the values in the end: give it for an hour, to a person. The service never holds it.
 
-# The two secrets engines: see that they are there, and make them.
+# The two secrets engines: see that they are there and how they are tuned, make them, and tune them as they should be.
 path "sys/mounts" {
   capabilities = ["read"]
 }
@@ -10,8 +10,16 @@ path "sys/mounts/@@KV@@" {
   capabilities = ["create", "update"]
 }
 
+path "sys/mounts/@@KV@@/tune" {
+  capabilities = ["update"]
+}
+
 path "sys/mounts/@@TRANSIT@@" {
   capabilities = ["create", "update"]
+}
+
+path "sys/mounts/@@TRANSIT@@/tune" {
+  capabilities = ["update"]
 }
 
 # Every write to KV names the version it replaces, and ten versions are kept.
@@ -34,6 +42,10 @@ path "sys/auth" {
 
 path "sys/auth/@@JWT@@" {
   capabilities = ["create", "update", "sudo"]
+}
+
+path "sys/auth/@@JWT@@/tune" {
+  capabilities = ["update", "sudo"]
 }
 
 # The public keys that a login is checked with, and the Vault roles.

@@ -35,11 +35,16 @@ ORDER: Final[Sequence[Kind]] = (
 """The order to make things in: what stands on another comes after it."""
 
 PREFIX: Final = "strongroom-"
-"""A policy whose name begins so is ours."""
+"""A policy whose name begins so is ours, and so is every role of the login mount. No engine is ever deleted."""
 
 TOKEN_SECONDS: Final = 300
 VERSIONS_KEPT: Final = 10
-RECORD_KEY_TYPE: Final = "ed25519"
+RECORD_KEY_FACTS: Final[Mapping[str, object]] = {
+    "type": "ed25519",
+    "exportable": False,
+    "allow_plaintext_backup": False,
+    "deletion_allowed": False,
+}
 AUDITED: Final = """\
 at least one audit device
 # OpenBao: an audit stanza in the server's configuration. HashiCorp Vault: `vault audit enable file file_path=…`
@@ -65,23 +70,62 @@ class Change:
     diff: str
 
 
-def wanted(*, mounts: Mounts, public_keys: Sequence[str], policies: Mapping[str, str]) -> tuple[Thing, ...]:
-    """List everything that Vault should hold; ``policies`` are the filled-in texts by role."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What differs: ``changes`` to carry out in this order, what is left to a person's hand, and what is ours, no
+    longer wanted and stays (``leftovers``).
+    """
+
+    changes: tuple[Change, ...]
+    by_hand: tuple[Change, ...]
+    leftovers: tuple[Identity, ...]
+
+    @property
+    def in_order(self) -> bool:
+        """Whether there is nothing to do. A missing audit device is advice: the owners of Vault decide about it."""
+        return not self.changes and all(change.kind == "audit" for change in self.by_hand)
+
+    @property
+    def strangers(self) -> tuple[str, ...]:
+        """The mounts that stand where ours should and are of another type: somebody else's."""
+        return tuple(change.name for change in self.by_hand if change.kind in ("login mount", "engine mount"))
+
+
+TUNING: Final[Mapping[str, object]] = {
+    "default_lease_ttl": 0,
+    "max_lease_ttl": 0,
+    "force_no_cache": False,
+    "listing_visibility": "hidden",
+    # A name in one of these would have its values written to the audit log in the clear.
+    "audit_non_hmac_request_keys": [],
+    "audit_non_hmac_response_keys": [],
+    "passthrough_request_headers": [],
+    "allowed_response_headers": [],
+}
+"""How each of our mounts is tuned; a lifetime of 0 is Vault's own default."""
+
+
+def wanted(
+    *, mounts: Mounts, public_keys: Sequence[str], policies: Mapping[str, str], audited: bool = True
+) -> tuple[Thing, ...]:
+    """List everything that Vault should hold; ``policies`` are the filled-in texts by role.
+
+    ``audited`` False leaves out the audit device, which can't be seen from inside a namespace.
+    """
     login_roles = [role for role in ROLES if role in policies and role != "operator"]
+    login = {"type": "jwt", "description": "Strongroom: logins", "config": {**TUNING, "token_type": "default-service"}}
+    values = {"type": "kv", "options": {"version": "2"}, "description": "Strongroom: values", "config": TUNING}
+    keys = {"type": "transit", "description": "Strongroom: keys", "config": TUNING}
     return (
-        Thing("login mount", mounts.jwt, {"type": "jwt"}),
-        Thing("engine mount", mounts.kv, {"type": "kv", "options": {"version": "2"}}),
-        Thing("engine mount", mounts.transit, {"type": "transit"}),
+        Thing("login mount", mounts.jwt, login),
+        Thing("engine mount", mounts.kv, values),
+        Thing("engine mount", mounts.transit, keys),
         Thing("engine settings", mounts.kv, {"cas_required": True, "max_versions": VERSIONS_KEPT}),
-        Thing("key", RECORD_KEY, {"type": RECORD_KEY_TYPE, "exportable": False}),
-        Thing(
-            "login settings",
-            mounts.jwt,
-            {"jwt_validation_pubkeys": [key.strip() for key in public_keys], "jwt_supported_algs": [ALGORITHM]},
-        ),
+        Thing("key", RECORD_KEY, RECORD_KEY_FACTS),
+        Thing("login settings", mounts.jwt, _login_settings(public_keys)),
         *(Thing("policy", f"{PREFIX}{role}", policies[role]) for role in sorted(policies)),
         *(Thing("role", role, login_role(role)) for role in login_roles),
-        Thing("audit", "any", AUDITED),
+        *([Thing("audit", "any", AUDITED)] if audited else []),
     )
 
 
@@ -100,6 +144,18 @@ def vault_path(kind: Kind, name: str, *, mounts: Mounts) -> str:
     return paths[kind]
 
 
+def _login_settings(public_keys: Sequence[str]) -> Mapping[str, object]:
+    return {
+        "jwt_validation_pubkeys": sorted(key.strip() for key in public_keys),
+        "jwt_supported_algs": [ALGORITHM],
+        # Nobody else's keys count.
+        "oidc_discovery_url": "",
+        "jwks_url": "",
+        "bound_issuer": "",
+        "default_role": "",
+    }
+
+
 def login_role(role: str) -> Mapping[str, object]:
     """Return the Vault role: who may log in with it, and what the token is. Source: Vault docs, "JWT/OIDC auth API"."""
     return {
@@ -110,30 +166,37 @@ def login_role(role: str) -> Mapping[str, object]:
         "bound_audiences": [AUDIENCE],
         "bound_claims_type": "string",
         "bound_claims": {"role": role, **({"workspace": SERVICE} if role in SERVICE_ROLES else {})},
+        "bound_subject": "",
+        "groups_claim": "",
         "clock_skew_leeway": 30,
         "token_policies": [f"{PREFIX}{role}"],
         "token_no_default_policy": True,
         "token_type": "batch",
         "token_ttl": TOKEN_SECONDS,
         "token_max_ttl": TOKEN_SECONDS,
+        "token_explicit_max_ttl": 0,
+        "token_period": 0,
+        "token_num_uses": 0,
     }
 
 
-def plan(things: Sequence[Thing], live: Mapping[Identity, Body], *, prune: bool = False) -> tuple[Change, ...]:
+def plan(things: Sequence[Thing], live: Mapping[Identity, Body], *, prune: bool = False) -> Plan:
     """Compare what should be with what is; sorted in the order to carry the changes out.
 
     ``live`` holds the things wanted, as far as they are there, and besides them whatever else is ours, which is only
     touched with ``prune``.
     """
-    changes = [change for thing in things if (change := _difference(thing, live.get((thing.kind, thing.name))))]
+    found = [change for thing in things if (change := _difference(thing, live.get((thing.kind, thing.name))))]
+    ours = {(thing.kind, thing.name) for thing in things}
+    others = sorted(identity for identity in live if identity not in ours)
     if prune:
-        ours = {(thing.kind, thing.name) for thing in things}
-        changes += [
-            Change(kind, name, "delete", _diff(kind, name, body, None))
-            for (kind, name), body in live.items()
-            if (kind, name) not in ours
-        ]
-    return tuple(sorted(changes, key=lambda change: (ORDER.index(change.kind), change.name, change.action)))
+        found += [Change(*identity, "delete", _diff(*identity, live[identity], None)) for identity in others]
+    found.sort(key=lambda change: (ORDER.index(change.kind), change.name, change.action))
+    return Plan(
+        changes=tuple(change for change in found if change.action != "by hand"),
+        by_hand=tuple(change for change in found if change.action == "by hand"),
+        leftovers=() if prune else tuple(others),
+    )
 
 
 def _difference(thing: Thing, body: Body | None) -> Change | None:
@@ -141,9 +204,18 @@ def _difference(thing: Thing, body: Body | None) -> Change | None:
     if now is not None and _text(now) == _text(thing.body):
         return None
     action: Action = "create" if now is None else "update"
-    if thing.kind == "audit" or (now is not None and thing.kind in ("login mount", "engine mount", "key")):
-        action = "by hand"  # nothing that a request to Vault could mend
+    if thing.kind == "audit" or (now is not None and not _mendable(thing, now)):
+        action = "by hand"
     return Change(thing.kind, thing.name, action, _diff(thing.kind, thing.name, now, thing.body))
+
+
+def _mendable(thing: Thing, now: Body) -> bool:
+    """Tell whether a request could make it so: what a mount or a key *is* was fixed when it was made."""
+    if thing.kind == "key":
+        return False
+    if thing.kind not in ("login mount", "engine mount") or isinstance(thing.body, str) or isinstance(now, str):
+        return True
+    return all(now.get(fact) == thing.body.get(fact) for fact in ("type", "options"))
 
 
 def _seen(want: Body, body: Body | None) -> Body | None:
@@ -154,11 +226,14 @@ def _seen(want: Body, body: Body | None) -> Body | None:
 
 
 def _plain(name: str, value: object, wish: object) -> object:
-    """Smooth over what Vault writes in another way than it was told, or fills in by itself."""
+    """Smooth over what Vault writes in another way than it was told, or leaves out where it is empty."""
+    if name in ("config", "options") and isinstance(wish, Mapping):
+        held = value if isinstance(value, Mapping) else {}
+        return {option: _plain(option, held.get(option), one) for option, one in wish.items()}
     if isinstance(value, list):
-        return [one.strip() if isinstance(one, str) else one for one in value]
-    if name == "options" and isinstance(value, dict) and isinstance(wish, dict):
-        return {option: value.get(option) for option in wish}
+        return sorted(one.strip() if isinstance(one, str) else one for one in value)
+    if value is None or value == "":
+        return wish if wish == "hidden" else type(wish)()
     return value
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from app.policies.plan import AUDITED, PREFIX, Body, Change, Identity, Kind, Thing, plan, vault_path, wanted
+from app.kernel.errors import ServiceError
+from app.policies.plan import AUDITED, PREFIX, Body, Change, Identity, Kind, Plan, Thing, plan, vault_path, wanted
 from app.policies.render import ROLES, PolicyFileWrong, render
 from app.vault.operator import VaultOperator
 from app.vault.options import Mounts, Server
@@ -15,16 +16,26 @@ from app.vault.recovery import operator_token
 
 _NOT_YET: Final = "accessor-of-the-mount-to-be-made"
 
+PRUNE_AT_MOST: Final = 5
+"""More deletions at once look like a wrong setting, and have to be allowed by their number."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setup:
     """What Vault is to be set up with: the mounts, the policy files by role, and the public keys that logins are
     checked with (PEM; two while the signing key is being changed).
+
+    ``namespaced``: inside a namespace nobody sees the audit devices.
     """
 
     mounts: Mounts
     files: Mapping[str, str]
     public_keys: Sequence[str]
+    namespaced: bool = False
+
+
+class NotApplied(ServiceError):
+    """The plan isn't one to carry out; nothing was changed."""
 
 
 def read_files(folder: Path) -> Mapping[str, str]:
@@ -42,7 +53,7 @@ def read_files(folder: Path) -> Mapping[str, str]:
     return files
 
 
-def see_changes(vault: VaultOperator, setup: Setup, *, prune: bool = False) -> tuple[Change, ...]:
+def see_changes(vault: VaultOperator, setup: Setup, *, prune: bool = False) -> Plan:
     """Tell what differs, and change nothing.
 
     Raises:
@@ -54,19 +65,33 @@ def see_changes(vault: VaultOperator, setup: Setup, *, prune: bool = False) -> t
     return plan(things, _live(vault, setup.mounts, things), prune=prune)
 
 
-def apply(vault: VaultOperator, setup: Setup, *, prune: bool = False) -> tuple[Change, ...]:
-    """Make Vault as it should be and return what was changed; what needs a hand (``by hand``) is left as it is.
+def apply(
+    vault: VaultOperator,
+    setup: Setup,
+    *,
+    prune: bool = False,
+    prune_at_most: int = PRUNE_AT_MOST,
+    agreed: Plan | None = None,
+) -> tuple[Change, ...]:
+    """Make Vault as it should be and return what was changed; what needs a hand is left as it is.
 
-    Every file is checked before anything is changed, and doing it twice does nothing the second time. Raises as
-    ``see_changes`` does.
+    Every file is checked before anything is changed, and doing it twice does nothing the second time. ``agreed`` is
+    the plan that somebody said yes to: another one isn't carried out.
+
+    Raises:
+        NotApplied: where a mount is somebody else's, the plan isn't the agreed one, or prunes more than it may.
+        PolicyFileWrong, VaultRefused, VaultUnavailable: as ``see_changes``.
     """
+    seen = see_changes(vault, setup, prune=prune)
+    _guard(seen, agreed, prune_at_most)
     done: list[Change] = []
     if _accessor(vault, setup.mounts) is None:
         # The policies go by the login mount's accessor, which Vault makes up with the mount.
-        first = [change for change in see_changes(vault, setup) if change.kind == "login mount"]
+        first = [change for change in seen.changes if change.kind == "login mount"]
         done += _carry_out(vault, setup.mounts, _things(setup, _NOT_YET), first)
+        seen = see_changes(vault, setup, prune=prune)
     things = _things(setup, read_accessor(vault, setup))
-    return (*done, *_carry_out(vault, setup.mounts, things, see_changes(vault, setup, prune=prune)))
+    return (*done, *_carry_out(vault, setup.mounts, things, seen.changes))
 
 
 def apply_embedded(folder: Path, address: str, setup: Setup) -> tuple[Change, ...]:
@@ -98,13 +123,26 @@ def read_accessor(vault: VaultOperator, setup: Setup) -> str:
 # --- in order of use from here on
 
 
+def _guard(seen: Plan, agreed: Plan | None, prune_at_most: int) -> None:
+    if seen.strangers:
+        raise NotApplied(f"The mount {seen.strangers[0]} is of another type, so it is somebody else's. Name another.")
+    if agreed is not None and agreed != seen:
+        raise NotApplied("Vault was changed since the plan was made. Look at the new one.")
+    deletions = sum(change.action == "delete" for change in seen.changes)
+    if deletions > prune_at_most:
+        raise NotApplied(
+            f"This would delete {deletions} things, more than {prune_at_most}. Is STRONGROOM_JWT_MOUNT ours alone?"
+        )
+
+
 def _accessor(vault: VaultOperator, mounts: Mounts) -> str | None:
     mount = (vault.read("sys/auth") or {}).get(f"{mounts.jwt}/")
     return None if mount is None else str(mount["accessor"])
 
 
 def _things(setup: Setup, accessor: str) -> tuple[Thing, ...]:
-    return wanted(mounts=setup.mounts, public_keys=setup.public_keys, policies=export(setup, accessor=accessor))
+    policies = export(setup, accessor=accessor)
+    return wanted(mounts=setup.mounts, public_keys=setup.public_keys, policies=policies, audited=not setup.namespaced)
 
 
 def _live(vault: VaultOperator, mounts: Mounts, things: Sequence[Thing]) -> Mapping[Identity, Body]:
@@ -141,17 +179,21 @@ def _carry_out(
     bodies = {(thing.kind, thing.name): thing.body for thing in things}
     for change in changes:
         path = vault_path(change.kind, change.name, mounts=mounts)
-        if change.action == "by hand":
-            continue
         if change.action == "delete":
             vault.delete(path)
         else:
-            vault.write(path, _request(change.kind, bodies[change.kind, change.name]))
+            vault.write(*_request(change, path, bodies[change.kind, change.name]))
         yield change
 
 
-def _request(kind: Kind, body: Body) -> Mapping[str, object]:
+def _request(change: Change, path: str, body: Body) -> tuple[str, Mapping[str, Any]]:
+    """Return where to write what."""
     if isinstance(body, str):
-        return {"policy": body}
-    # Of a key's facts only the type may be sent; the rest is what Vault does by itself, and is looked at afterwards.
-    return {"type": body["type"]} if kind == "key" else body
+        return path, {"policy": body}
+    if change.kind == "key":
+        # Of its facts only the type may be sent; the rest is what Vault does by itself, and is looked at afterwards.
+        return path, {"type": body["type"]}
+    if change.kind in ("login mount", "engine mount") and change.action == "update":
+        tuning: Any = body["config"]
+        return f"{path}/tune", {"description": body["description"], **tuning}
+    return path, body
