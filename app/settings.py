@@ -224,8 +224,8 @@ class Settings:
     vault_namespace: str | None = _setting("VAULT_NAMESPACE", "Vault's namespace", None, shown="none")
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str]) -> Settings:
-        """Read the settings. An empty variable counts as none.
+    def from_env(cls, environ: Mapping[str, str], *, serving: bool = True) -> Settings:
+        """Read the settings. An empty variable counts as none. ``serving`` False does without the service's own keys.
 
         Raises:
             SettingsError: naming every one that is missing or wrong, and every ``STRONGROOM_`` variable that is none.
@@ -242,16 +242,16 @@ class Settings:
                 wanted = (each.metadata["parse"].__doc__ or "text").strip()
                 faults.append(f"{each.metadata['variable']} is wrong: it must be {wanted}.")
         settings = cls(**values)
-        faults += settings._contradictions()
+        faults += settings._contradictions(serving)
         if faults:
             raise SettingsError(faults)
         return settings
 
-    def _contradictions(self) -> list[str]:
+    def _contradictions(self, serving: bool) -> list[str]:
         faults = []
-        if self.vault_addr and not self.signing_key_file:
+        if serving and self.vault_addr and not self.signing_key_file:
             faults.append("STRONGROOM_SIGNING_KEY_FILE is missing: with VAULT_ADDR set, the key has to be given.")
-        if self.vault_addr and not self.secret_key_file:
+        if serving and self.vault_addr and not self.secret_key_file:
             faults.append("STRONGROOM_SECRET_KEY_FILE is missing: with VAULT_ADDR set, the key has to be given.")
         if self.outbound_http and not self.outbound_networks:
             faults.append(

@@ -43,9 +43,7 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
 
 def vault_options(settings: Settings) -> VaultOptions:
     """Say how to reach Vault, and with which key to log in."""
-    return VaultOptions(
-        server=vault_server(settings), mounts=mounts(settings), signing_key_pem=settings.signing_key_path.read_bytes()
-    )
+    return VaultOptions(vault_server(settings), settings.signing_key_path, mounts(settings))
 
 
 def mounts(settings: Settings) -> Mounts:

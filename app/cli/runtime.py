@@ -17,7 +17,7 @@ from app.policies.service import Setup, read_files
 from app.resources import Resources
 from app.settings import Settings
 from app.vault import embedded
-from app.vault.keys import public_key
+from app.vault.keys import public_key, read_or_make
 from app.wiring import mounts, open_resources
 
 
@@ -77,13 +77,32 @@ def policies_folder(settings: Settings) -> Path:
     return settings.policies_dir or (packaged if packaged.is_dir() else checkout)
 
 
+def vault_files(settings: Settings) -> Mapping[str, str]:
+    """Return the policy files, by role."""
+    return read_files(policies_folder(settings))
+
+
 def vault_setup(settings: Settings) -> Setup:
-    """Say what Vault is to be set up with."""
+    """Say what Vault is to be set up with. On the embedded default the key that signs logins is made if need be.
+
+    Raises:
+        ServiceError: where that key isn't given, or is none.
+    """
     return Setup(
         mounts=mounts(settings),
-        files=read_files(policies_folder(settings)),
-        public_keys=[public_key(settings.signing_key_path.read_bytes())],
+        files=vault_files(settings),
+        public_keys=[public_key(_signing_key(settings))],
+        namespaced=settings.vault_namespace is not None,
     )
+
+
+def _signing_key(settings: Settings) -> bytes:
+    if settings.embedded:
+        return read_or_make(settings.signing_key_path)
+    try:
+        return settings.signing_key_file.read_bytes() if settings.signing_key_file else b""
+    except OSError:
+        raise ServiceError("The file that STRONGROOM_SIGNING_KEY_FILE names can't be read.") from None
 
 
 def print_rows(rows: Sequence[Mapping[str, object]], *, as_json: bool) -> None:

@@ -122,7 +122,7 @@ def wanted(
         Thing("engine mount", mounts.transit, keys),
         Thing("engine settings", mounts.kv, {"cas_required": True, "max_versions": VERSIONS_KEPT}),
         Thing("key", RECORD_KEY, RECORD_KEY_FACTS),
-        Thing("login settings", mounts.jwt, _login_settings(public_keys)),
+        Thing("login settings", mounts.jwt, login_settings(public_keys)),
         *(Thing("policy", f"{PREFIX}{role}", policies[role]) for role in sorted(policies)),
         *(Thing("role", role, login_role(role)) for role in login_roles),
         *([Thing("audit", "any", AUDITED)] if audited else []),
@@ -144,7 +144,8 @@ def vault_path(kind: Kind, name: str, *, mounts: Mounts) -> str:
     return paths[kind]
 
 
-def _login_settings(public_keys: Sequence[str]) -> Mapping[str, object]:
+def login_settings(public_keys: Sequence[str]) -> Mapping[str, object]:
+    """Return the login mount's configuration: whose signatures count (PEM)."""
     return {
         "jwt_validation_pubkeys": sorted(key.strip() for key in public_keys),
         "jwt_supported_algs": [ALGORITHM],

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from app.kernel.errors import ServiceError
-from app.policies.plan import AUDITED, PREFIX, Body, Change, Identity, Kind, Plan, Thing, plan, vault_path, wanted
+from app.policies.plan import (
+    AUDITED,
+    PREFIX,
+    Body,
+    Change,
+    Identity,
+    Kind,
+    Plan,
+    Thing,
+    login_settings,
+    plan,
+    vault_path,
+    wanted,
+)
 from app.policies.render import ROLES, PolicyFileWrong, render
+from app.vault.keys import new_signing_key, public_key, read_or_make, replace_key
 from app.vault.operator import VaultOperator
 from app.vault.options import Mounts, Server
 from app.vault.recovery import operator_token
@@ -108,6 +122,11 @@ def export(setup: Setup, *, accessor: str) -> Mapping[str, str]:
     }
 
 
+def asks_accessor(setup: Setup) -> bool:
+    """Tell whether any of the files goes by the login mount's accessor."""
+    return any("@@ACCESSOR@@" in text for text in setup.files.values())
+
+
 def read_accessor(vault: VaultOperator, setup: Setup) -> str:
     """Return the accessor of the login mount, which ``export`` fills in.
 
@@ -118,6 +137,36 @@ def read_accessor(vault: VaultOperator, setup: Setup) -> str:
     if accessor is None:
         raise PolicyFileWrong("The login mount isn't there yet. Run `strongroom vault apply`, or make it, first.")
     return accessor
+
+
+def rotate_signing_key(vault: VaultOperator, mounts: Mounts, file: Path, *, wait: Callable[[], None]) -> None:
+    """Put a new key in the place of the one that signs logins; no login fails meanwhile.
+
+    Vault takes both while ``wait`` lasts, which has to be longer than a login may be under way. Cut off, it leaves
+    either key in the file and Vault taking that one; ``apply`` or another rotation tidies up.
+
+    Raises:
+        ServiceError: where the file can't be read or replaced.
+        VaultRefused, VaultUnavailable: as ``see_changes``.
+    """
+    new = new_signing_key()
+    _accept(vault, mounts, [file.read_bytes(), new])
+    replace_key(file, new)
+    wait()
+    _accept(vault, mounts, [new])
+
+
+def add_signing_key(vault: VaultOperator, mounts: Mounts, file: Path, out: Path) -> None:
+    """Make a further key in ``out``, and have Vault take it besides the one in ``file``. One that is there is used.
+
+    Raises as ``rotate_signing_key``.
+    """
+    _accept(vault, mounts, [file.read_bytes(), read_or_make(out)])
+
+
+def _accept(vault: VaultOperator, mounts: Mounts, keys: Sequence[bytes]) -> None:
+    path = vault_path("login settings", mounts.jwt, mounts=mounts)
+    vault.write(path, login_settings([public_key(key) for key in keys]))
 
 
 # --- in order of use from here on

@@ -36,7 +36,7 @@ from app.vault import (
     Written,
 )
 from app.vault.adapter import RETRY_AFTER, HvacAdapter, Line, Unanswered, unavailable, why
-from app.vault.keys import load_signing_key
+from app.vault.keys import signing_key
 from app.vault.options import VaultOptions
 from app.vault.paths import RECORD_KEY, VISIBILITIES, checked_workspace, entry, folder, key_name
 from app.vault.roles import SERVICE, SERVICE_ROLES
@@ -56,7 +56,7 @@ class VaultClient:
     def __init__(self, options: VaultOptions) -> None:
         self._line = Line(options.server)
         self._mounts = options.mounts
-        self._tokens = Tokens(self._login, load_signing_key(options.signing_key_pem))
+        self._tokens = Tokens(self._login, signing_key(options.signing_key))
 
     def close(self) -> None:
         """Close the connections."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -30,14 +32,55 @@ def load_signing_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise ServiceError("The key that signs Vault logins is no unencrypted P-256 private key in PEM.")
+        raise ServiceError("The key that signs Vault logins is missing, or no unencrypted P-256 private key in PEM.")
     return key
 
 
 def public_key(pem: bytes) -> str:
-    """Return the public half, as the JWT mount wants it (PEM, SubjectPublicKeyInfo)."""
+    """Return the public half, as the JWT mount wants it (PEM, SubjectPublicKeyInfo). Raises as above."""
     public = load_signing_key(pem).public_key()
     return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def signing_key(source: bytes | Path) -> Callable[[], ec.EllipticCurvePrivateKey]:
+    """Return what gives the key in force.
+
+    A file is read again when it was changed, so that a rotation needs no restart. While it is away or half written,
+    the key that was read last holds.
+
+    Raises:
+        ServiceError: where there is no usable key to begin with.
+    """
+    if isinstance(source, bytes):
+        key = load_signing_key(source)
+        return lambda: key
+    return _KeyFile(source).current
+
+
+class _KeyFile:
+    """A key file, and what was read from it last."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._read = self._now(), load_signing_key(path.read_bytes())
+        except OSError:
+            raise ServiceError("The file with the key that signs Vault logins can't be read.") from None
+
+    def current(self) -> ec.EllipticCurvePrivateKey:
+        """Return the key. Of threads that come at the same moment each may read the file: the outcome is one."""
+        seen, key = self._read
+        try:
+            now = self._now()
+            if now != seen:
+                self._read = now, load_signing_key(self._path.read_bytes())
+        except (OSError, ServiceError):
+            return key
+        return self._read[1]
+
+    def _now(self) -> tuple[int, int, int]:
+        state = self._path.stat()
+        return state.st_ino, state.st_mtime_ns, state.st_size
 
 
 def read_or_make(path: Path) -> bytes:
@@ -52,6 +95,25 @@ def read_or_make(path: Path) -> bytes:
         finally:
             fresh.unlink()
     return path.read_bytes()
+
+
+def replace_key(path: Path, pem: bytes) -> None:
+    """Put another key in the file's place, at once, for the same owner and readers.
+
+    Raises:
+        ServiceError: where the file can't be replaced.
+    """
+    path = path.resolve()
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        before = path.stat()
+        store(fresh, pem)
+        os.chown(fresh, before.st_uid, before.st_gid)
+        fresh.chmod(stat.S_IMODE(before.st_mode))
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise ServiceError(f"{path} can't be replaced. --out writes the new key elsewhere.") from None
 
 
 def store(path: Path, content: bytes) -> None:

@@ -6,6 +6,7 @@ It goes by Vault's paths, since they are its subject. It holds an operator's tok
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal
 
@@ -14,6 +15,16 @@ from app.vault.adapter import RETRY_AFTER, Answer, Line, unavailable
 from app.vault.options import Server
 
 Verb = Literal["GET", "LIST", "POST", "PATCH", "DELETE"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """A token, the seconds it lives, whether it can be made to live longer, and the policies it carries."""
+
+    token: str = field(repr=False)
+    seconds: int
+    renewable: bool
+    policies: tuple[str, ...]
 
 
 class VaultOperator:
@@ -56,10 +67,13 @@ class VaultOperator:
         """Delete what is at a path; nothing happens where there is nothing. Raises as ``read`` does."""
         self._asked("DELETE", path)
 
-    def log_in(self, mount: str, role: str, jwt: str) -> str | None:
-        """Return the token that a login buys, or None where Vault refuses it."""
+    def log_in(self, mount: str, role: str, jwt: str) -> LoggedIn | None:
+        """Return what a login buys, or None where Vault refuses it."""
         answer = self._line.ask("POST", f"auth/{mount}/login", body={"role": role, "jwt": jwt}, repeat=True)
-        return str(answer.document["auth"]["client_token"]) if answer.status == 200 else None
+        if answer.status != 200:
+            return None
+        auth = answer.document["auth"]
+        return LoggedIn(auth["client_token"], auth["lease_duration"], auth["renewable"], tuple(auth["policies"]))
 
     def attempt(self, verb: Verb, path: str, token: str, body: Mapping[str, Any] | None = None) -> Answer:
         """Try something with another token, and return whatever Vault answers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,12 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class VaultOptions:
-    """Everything that the client needs; ``signing_key_pem`` is the private key that signs logins (P-256, PKCS #8)."""
+    """Everything that the client needs.
+
+    ``signing_key`` is the private key that signs logins (P-256, PKCS #8), or the file it is in, which is read again
+    whenever it was changed.
+    """
 
     server: Server
-    signing_key_pem: bytes = field(repr=False)
+    signing_key: bytes | Path = field(repr=False)
     mounts: Mounts = Mounts()

@@ -17,13 +17,14 @@ from app.kernel.errors import ServiceError, VaultRefused, VaultUnavailable
 from app.vault.adapter import Line
 from app.vault.options import Server
 
-OPERATOR_POLICY: Final = "strongroom-operator"
+OPERATOR_POLICY: Final = "embedded-operator"
+"""Not ``strongroom-operator``: what a command compares with the files isn't what it has just written itself."""
 _TOKEN_LIFE: Final = "1h"
 
 
 @contextmanager
 def operator_token(folder: Path, address: str, policy_text: str) -> Iterator[str]:
-    """Lend a token that carries ``policy_text`` as the policy ``strongroom-operator``.
+    """Lend a token that carries ``policy_text`` as a policy of its own.
 
     A root token is made for the moment it takes to write the policy and make the other, and revoked at once; the
     other is revoked on exit, or ends by itself within the hour.

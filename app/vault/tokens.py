@@ -58,7 +58,7 @@ class Tokens:
     def __init__(
         self,
         login: Login,
-        key: ec.EllipticCurvePrivateKey,
+        key: Callable[[], ec.EllipticCurvePrivateKey],
         *,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -88,7 +88,7 @@ class Tokens:
     def fresh(self, workspace: str, role: str) -> Token:
         """Log in whatever is kept already, and keep nothing."""
         asked = self._monotonic()
-        text, seconds = self._login(role, sign_login(self._key, workspace=workspace, role=role, now=self._wall()))
+        text, seconds = self._login(role, sign_login(self._key(), workspace=workspace, role=role, now=self._wall()))
         return Token(text, asked + seconds - min(SPARE_SECONDS, seconds / 2))
 
     def drop(self, workspace: str, role: str, token: Token) -> None:

@@ -1,0 +1,192 @@
+"""What ``verify`` tries: a request for every verb at every door of the table, and the side doors. Pure.
+
+A *door* is a path as it stands in the policy files, or for a side door some words. The requests go to scratch
+workspaces, whose names are none that a workspace can have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from app.policies.render import TABLE, WORKSPACE
+from app.vault.options import Mounts
+from app.vault.paths import VISIBILITIES
+
+Method = Literal["GET", "LIST", "POST", "PATCH", "DELETE"]
+
+OURS: Final = "_verify-a"
+OTHER: Final = "_verify-b"
+# The owner comes last, who can delete the keys that the others try.
+LOGIN_ROLES: Final = ("health", "record", "runtime", "mover", "editor", "admin", "owner")
+DOORS: Final = tuple(dict.fromkeys(door for role in reversed(LOGIN_ROLES) for door in TABLE[role]))
+
+VALUE: Final = {"value": "scratch"}
+PLAINTEXT: Final = "c2NyYXRjaA=="
+KEY_TYPE: Final = "aes256-gcm96"
+
+_METHODS: Final[Mapping[str, Method]] = {
+    "create": "POST",
+    "read": "GET",
+    "update": "POST",
+    "patch": "PATCH",
+    "list": "LIST",
+    "delete": "DELETE",
+}
+_LAST: Final = "/metadata/"
+"""A door to come to after the others: through it a writer deletes the entry that they all try."""
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """A request that stands for one capability at one door."""
+
+    door: str
+    verb: str
+    method: Method
+    path: str
+    body: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """What was prepared: ciphertext by key name, and a signature by ``_record``."""
+
+    ciphertexts: Mapping[str, str]
+    signature: str
+
+
+# --- the doors of the table
+
+
+def main_doors(mounts: Mounts, role: str, scratch: Scratch) -> Iterator[Try]:
+    """Try every verb at every door of anybody's; each role has entries of its own to try them on.
+
+    Vault calls a POST ``create`` or ``update`` by whether the thing is there; where it doesn't look, it is ``update``.
+    To a folder it lets nobody write. The deletion of a key is left to ``key_removal``.
+    """
+    for door in sorted(DOORS, key=lambda door: _LAST in door):
+        for verb in _verbs(door):
+            name = f"{role}-new" if verb == "create" else role
+            yield Try(door, verb, _METHODS[verb], _filled(door, mounts, name), _body(door, verb, scratch))
+
+
+def key_removal(mounts: Mounts) -> Iterator[Try]:
+    """Try to delete the workspace's keys: last of all, since whoever may do it takes them away."""
+    for visibility in VISIBILITIES:
+        door = f"@@TRANSIT@@/keys/{WORKSPACE}.{visibility}"
+        yield Try(door, "delete", "DELETE", _filled(door, mounts, ""))
+
+
+def readable(door: str) -> str:
+    """Return a door as a person reads it."""
+    return door.replace(WORKSPACE, "<ws>").replace("@@KV@@", "<kv>").replace("@@TRANSIT@@", "<transit>")
+
+
+def _verbs(door: str) -> Iterator[str]:
+    entry = door.startswith(("@@KV@@/data/", "@@KV@@/metadata/")) and door.endswith("/+")
+    key = door.startswith("@@TRANSIT@@/keys/{{") and door.endswith(VISIBILITIES)
+    for verb in _METHODS:
+        senseless = {"create": not entry, "update": door.endswith("/"), "patch": door.endswith("/"), "delete": key}
+        if not senseless.get(verb):
+            yield verb
+
+
+def _filled(door: str, mounts: Mounts, name: str) -> str:
+    path = door.replace(WORKSPACE, OURS).replace("@@KV@@", mounts.kv).replace("@@TRANSIT@@", mounts.transit)
+    return path.removesuffix("+") + name if path.endswith("/+") else path
+
+
+def _body(door: str, verb: str, scratch: Scratch) -> Mapping[str, Any] | None:
+    if verb not in ("create", "update", "patch"):
+        return None
+    part = door.split("/")[1]
+    if part == "data":
+        return {"data": VALUE, "options": {"cas": 0 if verb == "create" else 1}}
+    if part == "metadata":
+        return {"custom_metadata": {"binding": "0"}}
+    if part in ("undelete", "destroy"):
+        return {"versions": [2]}
+    return _key_body(part, door, scratch)
+
+
+def _key_body(part: str, door: str, scratch: Scratch) -> Mapping[str, Any]:
+    bodies: Mapping[str, Mapping[str, Any]] = {
+        "encrypt": {"plaintext": PLAINTEXT},
+        "sign": {"input": PLAINTEXT},
+        "verify": {"input": PLAINTEXT, "signature": scratch.signature},
+    }
+    if part in ("decrypt", "rewrap"):
+        return {"ciphertext": scratch.ciphertexts[f"{OURS}.{door.rpartition('.')[2]}"]}
+    if door.endswith("/config") and part == "keys":
+        return {"deletion_allowed": True}
+    if part == "keys" and not door.endswith("/rotate"):
+        return {"type": KEY_TYPE}
+    return bodies.get(part, {})
+
+
+# --- the side doors: nobody gets through
+
+
+def side_doors(mounts: Mounts, scratch: Scratch) -> Iterator[Try]:
+    """Try the ways around the table, the other workspace's things, and Vault itself."""
+    yield from _around_values(mounts)
+    yield from _around_keys(mounts)
+    yield from _next_door(mounts, scratch)
+    yield from _around_vault()
+
+
+def old_versions(mounts: Mounts) -> Iterator[Try]:
+    """Try what a rollback would bring back; no person's role may, ``runtime`` and ``mover`` may read every version."""
+    path = f"{mounts.kv}/data/{OURS}/restricted/health?version=1"
+    yield Try("an older version of a restricted value", "read", "GET", path)
+
+
+def _around_values(mounts: Mounts) -> Iterator[Try]:
+    kv, write = mounts.kv, {"data": VALUE, "options": {"cas": 1}}
+    for visibility in VISIBILITIES:
+        here = f"{OURS}/{visibility}"
+        yield Try(f"subkeys of a {visibility} value", "read", "GET", f"{kv}/subkeys/{here}/health")
+        yield Try(f"nested {visibility} name", "read", "GET", f"{kv}/data/{here}/health/deeper")
+        yield Try(f"nested {visibility} name", "create", "POST", f"{kv}/data/{here}/health/deeper", write)
+        yield Try(f"nested {visibility} folder", "list", "LIST", f"{kv}/metadata/{here}/health/")
+        yield Try(f"{visibility} folder as a value", "read", "GET", f"{kv}/data/{here}")
+    yield Try("the workspace's folder", "list", "LIST", f"{kv}/metadata/{OURS}/")
+    yield Try("all workspaces", "list", "LIST", f"{kv}/metadata/")
+    yield Try("a third visibility", "create", "POST", f"{kv}/data/{OURS}/public/X", {"data": VALUE})
+
+
+def _around_keys(mounts: Mounts) -> Iterator[Try]:
+    transit, exportable = mounts.transit, {"type": KEY_TYPE, "exportable": True}
+    for visibility in VISIBILITIES:
+        key = f"{transit}/keys/{OURS}.{visibility}"
+        yield Try(f"{visibility} key, exported", "read", "GET", f"{transit}/export/encryption-key/{OURS}.{visibility}")
+        yield Try(f"{visibility} key, backed up", "read", "GET", f"{transit}/backup/{OURS}.{visibility}")
+        yield Try(f"{visibility} key, exportable", "create", "POST", key, exportable)
+        yield Try(f"{visibility} key, made exportable", "update", "POST", f"{key}/config", {"exportable": True})
+        yield Try(f"{visibility} data key", "update", "POST", f"{transit}/datakey/plaintext/{OURS}.{visibility}", {})
+    yield Try("all keys", "list", "LIST", f"{transit}/keys")
+    yield Try("the record's key, exported", "read", "GET", f"{transit}/export/signing-key/_record")
+
+
+def _next_door(mounts: Mounts, scratch: Scratch) -> Iterator[Try]:
+    kv, transit, write = mounts.kv, mounts.transit, {"data": VALUE, "options": {"cas": 1}}
+    for visibility in VISIBILITIES:
+        there, name = f"{OTHER}/{visibility}", f"{OTHER}.{visibility}"
+        ciphertext = {"ciphertext": scratch.ciphertexts[name]}
+        yield Try(f"another workspace's {visibility} value", "read", "GET", f"{kv}/data/{there}/owner")
+        yield Try(f"another workspace's {visibility} value", "update", "POST", f"{kv}/data/{there}/owner", write)
+        yield Try(f"another workspace's {visibility} value", "delete", "DELETE", f"{kv}/metadata/{there}/owner")
+        yield Try(f"another workspace's {visibility} names", "list", "LIST", f"{kv}/metadata/{there}/")
+        yield Try(f"another workspace's {visibility} key", "decrypt", "POST", f"{transit}/decrypt/{name}", ciphertext)
+        yield Try(f"another workspace's {visibility} key", "delete", "DELETE", f"{transit}/keys/{name}")
+
+
+def _around_vault() -> Iterator[Try]:
+    yield Try("its own policy", "read", "GET", "sys/policies/acl/strongroom-owner")
+    yield Try("its own policy", "update", "POST", "sys/policies/acl/strongroom-editor", {"policy": ""})
+    yield Try("another token", "create", "POST", "auth/token/create", {})
+    yield Try("its own token, for longer", "update", "POST", "auth/token/renew-self", {})
+    yield Try("the mounts", "read", "GET", "sys/mounts")
+    yield Try("the policies", "list", "LIST", "sys/policies/acl")
