@@ -59,6 +59,7 @@ def upstream(seen: list[dict[str, Any]]) -> ThreadingHTTPServer:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
             told = {"path": self.path, "headers": dict(self.headers)}
             seen.append(told)
             body = json.dumps({"you_sent": told}).encode()
@@ -161,7 +162,33 @@ def play(story: Story, platform: str, port: int, seen: list[dict[str, Any]]) -> 
         "the echoed value was taken out of it", "[redacted:API_TOKEN]" in answer.text and RESTRICTED not in answer.text
     )
 
-    print("\n3. What is refused")
+    print("\n3. The same call as a saved API block")
+    call["captures"] = [{"name": "path", "path": "$.you_sent.path"}]
+    call["url"] = f"http://{host}/v2/tickets/{{{{ticket_id}}}}"
+    block = {"name": "update-ticket", "title": "Update a ticket", "call": call, "answer": "captures"}
+    saved = story.ask("POST", "/workspaces/acme/blocks", platform, block, "ed@example.com")
+    story.expect("an editor saves it", saved.status_code == 201 and saved.json()["uses"] == ["API_TOKEN"])
+    run = {"variables": {"ticket_id": "42"}}
+    before = len(seen)
+    shown = story.ask("POST", "/workspaces/acme/blocks/update-ticket/preview", platform, run, "ed@example.com")
+    print(f"     a preview:          {shown.text[:200]}")
+    story.expect(
+        "its preview has a mark in the value's place, and sends nothing",
+        "[secret:API_TOKEN]" in shown.text and len(seen) == before,
+    )
+    made = story.ask("POST", "/workspaces/acme/tokens", platform, {"role": "runtime", "label": "flows"}, owner)
+    ran = story.ask("POST", "/workspaces/acme/blocks/update-ticket/run", made.json()["token"], run)
+    print(f"     a run of it:        {ran.text[:200]}")
+    story.expect(
+        "a runtime token runs it, and gets what was declared and no more",
+        seen[-1]["headers"].get("Authorization") == f"Bearer {RESTRICTED}"
+        and ran.json().get("captures") == {"path": "/v2/tickets/42"}
+        and "body" not in ran.json(),
+    )
+    told = story.ask("DELETE", f"{path}/API_TOKEN?confirm=API_TOKEN", platform, None, owner)
+    story.expect("a secret that a block uses isn't deleted by mistake", told.status_code == 409)
+
+    print("\n4. What is refused")
     refusals = [
         ("a look at the restricted value", "POST", f"{path}/API_TOKEN/reveal", None, owner, 403, "never_shown"),
         ("an editor's create", "POST", path, masked | {"name": "OTHER"}, "ed@example.com", 403, "forbidden"),
@@ -183,7 +210,7 @@ def play(story: Story, platform: str, port: int, seen: list[dict[str, Any]]) -> 
     story.answers.pop()  # the one answer that was asked to hold a value
     story.expect("the masked value can be looked at", told.json().get("value") == MASKED)
 
-    print("\n4. The record")
+    print("\n5. The record")
     events = story.ask("GET", "/workspaces/acme/audit?limit=200", platform, None, owner).json()["items"]
     for event in reversed(events):
         who = event["actor"]["acting_for"] or event["actor"]["id"]
@@ -199,12 +226,13 @@ def play(story: Story, platform: str, port: int, seen: list[dict[str, Any]]) -> 
         ("secret.reveal", "done"),
         ("call.run", "done"),
         ("call.run", "refused"),
+        ("block.create", "done"),
     }
     story.expect("every deed and refusal is in it", wanted <= outcomes)
 
 
 def search(story: Story, folder: Path) -> None:
-    print("\n5. A search for the values")
+    print("\n6. A search for the values")
     places = [(name, text.encode()) for name, text in story.answers]
     places += [
         (str(path.relative_to(folder)), path.read_bytes())

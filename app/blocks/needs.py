@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from app.access import Access
 from app.blocks.call import CallTemplate
 from app.blocks.template import Template
 from app.kernel.errors import PlaceNotAllowed, StrongroomError, UnknownSecret
 from app.outbound.hosts import matches
 from app.outbound.places import require_place
 from app.variables.service import UsableSecret, usable_secrets
+from app.workspaces.service import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def secrets_named(template: CallTemplate) -> list[str]:
 
 
 def needed_secrets(
-    template: CallTemplate, *, access: Access, session: Session, hold: bool = False
+    template: CallTemplate, *, workspace: Workspace, session: Session, hold: bool = False
 ) -> Mapping[str, UsableSecret]:
     """Look up every secret that a call carries; with ``hold`` none is deleted before the transaction ends.
 
@@ -39,7 +39,7 @@ def needed_secrets(
         UnknownSecret: naming all that aren't usable, also in ``extra["secrets"]``.
         PlaceNotAllowed: one may not be put where the call puts it.
     """
-    secrets = usable_secrets(secrets_named(template), access=access, session=session, hold=hold)
+    secrets = usable_secrets(secrets_named(template), workspace=workspace, session=session, hold=hold)
     missing = [name for name in secrets_named(template) if name not in secrets]
     if missing:
         raise UnknownSecret(

@@ -81,8 +81,7 @@ def create_block(new: NewBlock, *, access: Access, sessions: Sessions, clock: Cl
         require(access, Permission.BLOCK_WRITE)
         row = _new_row(new, target, access=access, now=clock())
         with sessions.begin() as session:
-            settings_of(row.workspace, session)
-            secrets = _take_call(row, template, deed, access=access, session=session)
+            secrets = _take_call(row, template, deed, session=session)
             session.add(row)
             try:
                 session.flush()
@@ -108,12 +107,11 @@ def _new_row(new: NewBlock, target: Target, *, access: Access, now: datetime) ->
     )
 
 
-def _take_call(
-    row: BlockRow, template: CallTemplate, deed: Deed, *, access: Access, session: Session
-) -> Mapping[str, UsableSecret]:
+def _take_call(row: BlockRow, template: CallTemplate, deed: Deed, *, session: Session) -> Mapping[str, UsableSecret]:
     """Check a call that is about to be saved, and note what it uses."""
     deed.detail |= {"host": template.origin.host, "port": template.origin.port, "secrets": secrets_named(template)}
-    secrets = needed_secrets(template, access=access, session=session, hold=True)
+    workspace = settings_of(row.workspace, session)
+    secrets = needed_secrets(template, workspace=workspace, session=session, hold=True)
     row.call = as_json(template.written)
     note_uses(session, workspace=row.workspace, block=row.name, secrets=secrets)
     return secrets
@@ -159,7 +157,7 @@ def update_block(
                 field for field in BlockChanges.__slots__ if getattr(changes, field) is not UNSET
             )
             if template is not None:
-                _take_call(row, template, deed, access=access, session=session)
+                _take_call(row, template, deed, session=session)
             if changes.title is not UNSET:
                 row.title = changes.title or row.name
             if changes.answer is not UNSET:
@@ -215,7 +213,8 @@ def _as_blocks(rows: Iterable[BlockRow], *, access: Access, session: Session) ->
     """Return rows as somebody with this standing sees them, their secrets looked up in one query."""
     read = [(row, _read(row)) for row in rows]
     names = {name for _, template in read if isinstance(template, CallTemplate) for name in secrets_named(template)}
-    secrets = usable_secrets(names, access=access, session=session)
+    workspace = settings_of(str(access.workspace), session)
+    secrets = usable_secrets(names, workspace=workspace, session=session)
     return [_as_block(row, template, secrets, access=access) for row, template in read]
 
 

@@ -127,9 +127,9 @@ def _resolve(
     template: CallTemplate, variables: Mapping[str, str], *, access: Access, session: Session, clock: Clock
 ) -> _Resolved:
     """Look up names, state and expiry, and fill the variables in: what will be sent, but for the values."""
-    refuse_expired = settings_of(str(access.workspace), session).refuse_expired
-    secrets = needed_secrets(template, access=access, session=session)
-    if refuse_expired:
+    workspace = settings_of(str(access.workspace), session)
+    secrets = needed_secrets(template, workspace=workspace, session=session)
+    if workspace.refuse_expired:
         _refuse_expired(secrets, clock())
     given = dict(template.written.variables) | dict(variables)
     wanted = {name for field in template.fields for name in field.variables}

@@ -62,7 +62,7 @@ from app.variables.rows import (
     vault_facts,
 )
 from app.vault import Engine, SecretAddress, StoredValue, Vault, Visibility, Written
-from app.workspaces.service import check_revision, require_confirmation, settings_of
+from app.workspaces.service import Workspace, check_revision, require_confirmation, settings_of
 
 Expiry = Literal["none", "ok", "expiring", "expired"]
 
@@ -522,7 +522,7 @@ def _require_unused(row: VariableRow, force: bool, session: Session) -> None:
 
 
 def usable_secrets(
-    names: Iterable[str], *, access: Access, session: Session, hold: bool = False
+    names: Iterable[str], *, workspace: Workspace, session: Session, hold: bool = False
 ) -> Mapping[str, UsableSecret]:
     """Look up the secrets that a call names, in one query; what isn't there, or isn't active, isn't in the answer.
 
@@ -531,12 +531,14 @@ def usable_secrets(
     wanted = sorted(set(names))
     if not wanted:
         return {}
-    engine = settings_of(str(access.workspace), session).engine
-    query = secrets_of(access).where(
-        VariableRow.kind == "secret", VariableRow.name.in_(wanted), VariableRow.state == "active"
+    query = select(VariableRow).where(
+        VariableRow.workspace == workspace.name,
+        VariableRow.kind == "secret",
+        VariableRow.name.in_(wanted),
+        VariableRow.state == "active",
     )
     rows = session.scalars(query.with_for_update(read=True) if hold else query)
-    return {row.name: _usable(row, address_of(row, engine)) for row in rows}
+    return {row.name: _usable(row, address_of(row, workspace.engine)) for row in rows}
 
 
 def check_binding(stored: StoredValue, secret: UsableSecret) -> None:

@@ -1,0 +1,167 @@
+"""What one call costs: statements to the database, reads from Vault, connections; and how many run at once."""
+
+from __future__ import annotations
+
+import re
+import threading
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, event
+from werkzeug.test import TestResponse
+
+from app.factory import create_app
+from app.settings import Settings
+from app.wiring import open_resources
+from tests.support.service import Service
+from tests.support.upstream import Handler, Upstream
+from tests.support.vault_log import reads, values_read
+
+
+@pytest.fixture
+def workspace(service: Service) -> str:
+    name = f"cost-{uuid.uuid4().hex[:8]}"
+    assert service.ask("POST", "/workspaces", {"name": name}).status_code == 201
+    return f"/workspaces/{name}"
+
+
+@contextmanager
+def inside(service: Service, **more: str) -> Iterator[tuple[FlaskClient, Engine]]:
+    """The same service once more in this process, on the same database and Vault."""
+    settings = Settings.from_env({**service.environ, **more})
+    with open_resources(settings) as resources:
+        yield create_app(settings, resources).test_client(), resources.sessions.engine
+
+
+@contextmanager
+def counted(engine: Engine) -> Iterator[list[str]]:
+    """What is asked of the database: the verb and the table of each statement."""
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        found = re.match(r"(SELECT|INSERT|UPDATE|DELETE)\b.*?\b(?:FROM|INTO|UPDATE) (\w+)", statement, re.DOTALL)
+        updated = re.match(r"(UPDATE) (\w+)", statement)
+        if match := updated or found:
+            asked.append(" ".join(match.groups()))
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+def run(client: FlaskClient, path: str, token: str) -> TestResponse:
+    return client.post(f"/api/v1{path}", json={}, headers={"Authorization": f"Bearer {token}"})
+
+
+def prepare(service: Service, workspace: str, upstream: Upstream) -> tuple[str, str]:
+    """Save a block with two secrets, one of them twice, and two variables; returns its path and a token to run it."""
+    for name in ("ONE", "TWO"):
+        secret: dict[str, object] = {"name": name, "value": f"value-of-{name}", "visibility": "masked"}
+        secret |= {"allowed_hosts": [f"127.0.0.1:{upstream.port}"]}
+        assert service.ask("POST", f"{workspace}/secrets", secret).status_code == 201
+    for name in ("a", "b"):
+        assert service.ask("POST", f"{workspace}/variables", {"name": name, "value": "x"}).status_code == 201
+    call = {
+        "url": f"http://127.0.0.1:{upstream.port}/{{{{a}}}}/{{{{b}}}}",
+        "headers": [{"name": f"X-{n}", "value": f"{{{{secrets.{n}}}}}"} for n in ("ONE", "TWO")],
+        "query": [{"name": "again", "value": "{{secrets.ONE}}"}],
+    }
+    assert service.ask("POST", f"{workspace}/blocks", {"name": "block", "call": call}).status_code == 201
+    made = service.ask("POST", f"{workspace}/tokens", {"role": "runtime"}, keep=False)
+    return f"{workspace}/blocks/block/run", str(made.json()["token"])
+
+
+RECORD = ["SELECT chain_heads", "UPDATE chain_heads", "INSERT events"]
+
+
+def test_a_call_asks_the_database_and_vault_for_no_more_than_it_needs(
+    service: Service, workspace: str, upstream: Upstream
+) -> None:
+    path, token = prepare(service, workspace, upstream)
+    with inside(service) as (client, engine):
+        assert run(client, path, token).status_code == 200  # logs in to Vault, and notes the token's first use
+        before = values_read(service, workspace)
+        with counted(engine) as asked:
+            assert run(client, path, token).status_code == 200
+    assert sorted(values_read(service, workspace)[len(before) :]) == ["masked/ONE", "masked/TWO"]
+    assert asked == [
+        "SELECT tokens",
+        "SELECT workspaces",
+        *RECORD,
+        "SELECT blocks",
+        "SELECT workspaces",
+        "SELECT variables",
+        "SELECT variables",
+        *RECORD,
+    ]
+
+
+def test_a_list_of_blocks_asks_the_database_no_more_often_the_longer_it_is(
+    service: Service, workspace: str, upstream: Upstream
+) -> None:
+    prepare(service, workspace, upstream)
+    call = service.ask("GET", f"{workspace}/blocks/block").json()["call"]
+    for number in range(5):
+        body = {"name": f"more-{number}", "call": call}
+        assert service.ask("POST", f"{workspace}/blocks", body).status_code == 201
+    with inside(service) as (client, engine):
+        headers = {"Authorization": f"Bearer {service.platform}", "Strongroom-Act-As": "ada"}
+        assert client.get(f"/api/v1{workspace}/blocks", headers=headers).status_code == 200
+        with counted(engine) as asked:
+            assert len(client.get(f"/api/v1{workspace}/blocks", headers=headers).get_json()["items"]) == 6
+    assert asked[-3:] == ["SELECT blocks", "SELECT workspaces", "SELECT variables"]
+    assert (asked.count("SELECT blocks"), asked.count("SELECT variables")) == (1, 1)
+
+
+def test_connections_to_vault_and_upstream_are_reused(service: Service, workspace: str, upstream: Upstream) -> None:
+    path, token = prepare(service, workspace, upstream)
+    peers: set[int] = set()
+
+    def note(handler: Handler) -> None:
+        peers.add(handler.client_address[1])
+        handler.answer(b"{}")
+
+    upstream.scripts["/x/x"] = note
+    with inside(service) as (client, _engine):
+        for _ in range(4):
+            assert run(client, path, token).status_code == 200
+    assert len(peers) == 1
+    assert len({entry["request"]["remote_port"] for entry in reads(service, workspace)}) == 1
+
+
+def test_a_workspace_has_so_many_calls_in_flight_and_no_more(
+    service: Service, workspace: str, upstream: Upstream
+) -> None:
+    path, token = prepare(service, workspace, upstream)
+    other = f"{workspace}-other"
+    assert service.ask("POST", "/workspaces", {"name": other.removeprefix("/workspaces/")}).status_code == 201
+    other_path, other_token = prepare(service, other, upstream)
+    arrived, go_on = threading.Semaphore(0), threading.Event()
+
+    def stall(handler: Handler) -> None:
+        arrived.release()
+        go_on.wait(30)
+        handler.answer(b"{}")
+
+    upstream.scripts["/x/x"] = stall
+    with inside(service, STRONGROOM_CALLS_IN_FLIGHT="2") as (client, _engine), ThreadPoolExecutor(3) as threads:
+        stalled = [threads.submit(run, client.application.test_client(), path, token) for _ in range(2)]
+        try:
+            assert all(arrived.acquire(timeout=30) for _ in range(2))
+            refused = run(client, path, token)
+            elsewhere = threads.submit(run, client.application.test_client(), other_path, other_token)
+            assert arrived.acquire(timeout=30)
+        finally:
+            go_on.set()
+        assert (refused.status_code, refused.get_json()["code"]) == (429, "too_many_calls")
+        assert int(refused.headers["Retry-After"]) > 0
+        assert [each.result().status_code for each in (*stalled, elsewhere)] == [200, 200, 200]
+        assert run(client, path, token).status_code == 200
+    outcomes = service.ask("GET", f"{workspace}/audit?action=call.run&outcome=refused").json()["items"]
+    assert [each["detail"]["code"] for each in outcomes] == ["too_many_calls"]
