@@ -20,6 +20,7 @@ from app.kernel.clock import Clock
 from app.kernel.errors import DestinationNotAllowed, SecretExpired, UpstreamUnreachable
 from app.kernel.secret import SecretValue
 from app.outbound import Call, Outbound, Reply, UsedSecret
+from app.outbound.inject import authority
 from app.resources import InFlight
 from app.variables.plain import plain_values
 from app.variables.service import UsableSecret, check_binding
@@ -170,7 +171,7 @@ def _made(
         "sent_bytes": reply.sent_bytes,
         "received_bytes": reply.received_bytes,
         "redactions": reply.redactions,
-        "hops": reply.hops,
+        "redirects": [authority(origin) for origin in reply.redirects],
     }
     return reply, captured(resolved.template.captures, reply)
 

@@ -365,9 +365,28 @@ def test_the_record_tells_of_a_run_what_was_done_and_never_a_value(
         "secret_ids": {"TOKEN": secret["id"]},
         "status": 200,
         "redactions": 1,
-        "hops": 0,
+        "redirects": [],
     }
     assert not any(text in record.text for text in (value, "telling", "private"))
+
+
+def test_a_block_follows_redirects_only_where_it_asks_to_and_the_record_tells_where_they_led(
+    service: Service, workspace: str, upstream: Upstream
+) -> None:
+    make_secret(service, workspace, "TOKEN", "abcdefgh", allowed_hosts=[f"127.0.0.1:{upstream.port}"])
+    upstream.scripts["/old"] = lambda handler: handler.answer(b"moved", 307, {"Location": "/new"})
+    call = {"url": local(upstream, "/old"), "headers": [{"name": "A", "value": "{{secrets.TOKEN}}"}]}
+    assert service.ask("POST", f"{save(service, workspace, call)}/run").json()["status"] == 307
+    following = save(service, workspace, call | {"follow_redirects": True}, "following")
+    assert service.ask("GET", following).json()["call"]["follow_redirects"] is True
+    assert service.ask("POST", f"{following}/run").json()["status"] == 200
+    assert [(seen.path, seen.header("A")) for seen in upstream.seen] == [
+        ("/old", "abcdefgh"),
+        ("/old", "abcdefgh"),
+        ("/new", "abcdefgh"),
+    ]
+    done = service.ask("GET", f"{workspace}/audit?block=following&outcome=done&action=call.run").json()["items"][0]
+    assert done["detail"]["redirects"] == [f"127.0.0.1:{upstream.port}"]
 
 
 def test_a_refused_run_is_recorded_with_the_reason(service: Service, workspace: str, upstream: Upstream) -> None:
