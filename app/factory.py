@@ -14,6 +14,7 @@ from app.access import Access, Principal
 from app.audit import api as audit_api
 from app.blocks import api as blocks_api
 from app.blocks.saved import purge_blocks
+from app.idempotency.service import Asked, Claim, claim, derive_keys, keep, purge_answers, release
 from app.identity import api as identity_api
 from app.identity.service import authenticate, purge_tokens
 from app.kernel.errors import NotFound
@@ -27,24 +28,27 @@ from app.web.auth import Gate, guard_api
 from app.web.errors import problem, register_errors
 from app.web.limits import limit_requests
 from app.web.logs import log_requests
+from app.web.openapi import complete, document
+from app.web.repeats import Repeats, answer_repeats
 from app.workspaces import api as workspaces_api
 from app.workspaces.service import Purge, Workspace, enter
 
 _MAX_BODY = 2 * 1024 * 1024
+_ABOUT = "Keeps API tokens, keys and credentials in Vault, so that they are used and never seen."
 
 
 def create_app(settings: Settings, resources: Resources) -> Flask:
     """Make the WSGI application on resources that are open already."""
+    secret_key = read_secret_key(settings.secret_key_path)
     app = Flask("app", static_folder=None, template_folder=None)
     app.config.update(
         MAX_CONTENT_LENGTH=_MAX_BODY,
-        SECRET_KEY=read_secret_key(settings.secret_key_path),
+        SECRET_KEY=secret_key,
         API_TITLE="Strongroom",
         API_VERSION=__version__,
         OPENAPI_VERSION="3.1.0",
-        OPENAPI_URL_PREFIX="/api/v1",
-        OPENAPI_JSON_PATH="openapi.json",
         API_SPEC_OPTIONS={
+            "info": {"description": _ABOUT, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
             "components": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
             "security": [{"bearer": []}],
         },
@@ -56,9 +60,13 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
     register_errors(app)
     guard_api(app, _gate(resources))
     limit_requests(app, rate=settings.rate_limit, storage=settings.redis_url)
+    answer_repeats(app, _repeats(resources, secret_key))
     api = Api(app)
+    api.DEFAULT_ERROR_RESPONSE_NAME = None  # each view names its own problems
     for module in (workspaces_api, variables_api, blocks_api, identity_api, audit_api):
         api.register_blueprint(module.blueprint)
+    complete(api, app)
+    app.add_url_rule("/api/v1/openapi.json", "openapi_json", lambda: jsonify(document(app)))
     register_errors(app)  # flask-smorest puts its own handler over ours
     register_pages(
         app,
@@ -87,7 +95,10 @@ def purges(resources: Resources) -> Sequence[Purge]:
     def _tokens(workspace: Workspace) -> None:
         purge_tokens(workspace.name, sessions=resources.sessions)
 
-    return (_variables, _blocks, _tokens)
+    def _answers(workspace: Workspace) -> None:
+        purge_answers(workspace.name, sessions=resources.sessions)
+
+    return (_variables, _blocks, _tokens, _answers)
 
 
 def _gate(resources: Resources) -> Gate:
@@ -97,7 +108,23 @@ def _gate(resources: Resources) -> Gate:
     def _enter(principal: Principal, workspace: str, request_id: str) -> Access:
         return enter(principal, workspace, request_id=request_id, sessions=resources.sessions)
 
-    return Gate(_authenticate, _enter, public=frozenset({"api-docs.openapi_json"}))
+    return Gate(_authenticate, _enter, public=frozenset({"openapi_json"}))
+
+
+def _repeats(resources: Resources, secret_key: bytes) -> Repeats[Claim]:
+    keys = derive_keys(secret_key)
+
+    def _claim(actor: str, workspace: str | None, key: str, request: bytes) -> Claim | bytes:
+        asked = Asked(actor, workspace, key, request)
+        return claim(asked, keys=keys, sessions=resources.sessions, clock=resources.clock)
+
+    def _keep(claimed: Claim, answer: bytes) -> None:
+        keep(claimed, answer, keys=keys, sessions=resources.sessions)
+
+    def _release(claimed: Claim) -> None:
+        release(claimed, sessions=resources.sessions)
+
+    return Repeats(_claim, _keep, _release)
 
 
 def _register_health(app: Flask, resources: Resources) -> None:

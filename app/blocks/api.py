@@ -149,7 +149,7 @@ class BlockRun(MethodView):
 class BlockPreview(MethodView):
     """A look at what a run would send."""
 
-    @described("Preview a run of an API block", needs=Permission.BLOCK_READ, codes=_RESOLVE_CODES)
+    @described("Preview a run of an API block", needs=Permission.BLOCK_READ, codes=_RESOLVE_CODES, keyed=False)
     @blueprint.arguments(RunBody)
     @blueprint.response(200, PreviewSchema)
     def post(self, body: dict[str, Any], ws: str, block: str) -> object:
@@ -192,7 +192,7 @@ class Calls(MethodView):
 class CallPreview(MethodView):
     """A look at what such a call would send."""
 
-    @described("Preview a call", needs=Permission.CALL_AD_HOC, codes=_RESOLVE_CODES)
+    @described("Preview a call", needs=Permission.CALL_AD_HOC, codes=_RESOLVE_CODES, keyed=False)
     @blueprint.arguments(AdHocBody)
     @blueprint.response(200, PreviewSchema)
     def post(self, written: WrittenCall, ws: str) -> object:

@@ -9,6 +9,7 @@ import click
 
 from app.cli.runtime import open_service, print_rows, read_settings
 from app.factory import purges
+from app.idempotency.service import forget_old_answers
 from app.resources import Resources
 from app.variables.reconcile import reconcile_secrets
 from app.workspaces.service import finish_deletions
@@ -34,6 +35,7 @@ def mend(resources: Resources, *, older_than: timedelta) -> Sequence[dict[str, o
     mended = reconcile_secrets(
         sessions=resources.sessions, vault=resources.vault, clock=resources.clock, older_than=older_than
     )
+    forget_old_answers(sessions=resources.sessions, clock=resources.clock)
     gone = finish_deletions(sessions=resources.sessions, purges=purges(resources))
     rows: list[dict[str, object]] = [
         {"workspace": each.workspace, "secret": each.name, "remedy": each.remedy} for each in mended

@@ -56,7 +56,7 @@ class WorkspaceTokens(MethodView):
     def get(self, query: dict[str, Any], ws: str) -> object:
         return _list(query, context.access())
 
-    @described("Make a token of the workspace", needs=_MANAGE, codes=("not_found", *BODY))
+    @described("Make a token of the workspace", needs=_MANAGE, codes=("not_found", *BODY), told_once=("token",))
     @blueprint.arguments(TokenBody)
     @blueprint.response(201, IssuedTokenSchema)
     def post(self, new: NewToken, ws: str) -> object:
@@ -88,7 +88,7 @@ class PlatformTokens(MethodView):
     def get(self, query: dict[str, Any]) -> object:
         return _list(query, context.service_access())
 
-    @described("Make a platform token", needs=Permission.PLATFORM_TOKEN_MANAGE, codes=BODY)
+    @described("Make a platform token", needs=Permission.PLATFORM_TOKEN_MANAGE, codes=BODY, told_once=("token",))
     @blueprint.arguments(TokenBody)
     @blueprint.response(201, IssuedTokenSchema)
     def post(self, new: NewToken) -> object:

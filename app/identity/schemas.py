@@ -38,7 +38,9 @@ class TokenSchema(Schema):
 class IssuedTokenSchema(TokenSchema):
     """A token at the one moment when it is told whole."""
 
-    token = fields.String(required=True, metadata={"description": "Told this once and never again."})
+    token = fields.String(
+        metadata={"description": "Told this once and never again: a repeat under an Idempotency-Key leaves it out."}
+    )
 
 
 class TokenPage(Schema):

@@ -123,7 +123,7 @@ class NameTaken(Conflict):
 
 
 class InUse(Conflict):
-    """API blocks use the secret; ``extra["blocks"]`` names them."""
+    """API blocks use the secret; ``blocks`` names them."""
 
     code = "in_use"
     title = "In use"
@@ -287,7 +287,7 @@ class PolicyError(StrongroomError):
 
 
 class Forbidden(PolicyError):
-    """The actor's role doesn't hold the permission; ``extra["action"]`` names it."""
+    """The actor's role doesn't hold the permission; ``action`` names it."""
 
     code = "forbidden"
     title = "Forbidden"
@@ -301,7 +301,7 @@ class NeverShown(PolicyError):
 
 
 class DestinationNotAllowed(PolicyError):
-    """The call's destination isn't allowed; ``extra["reason"]`` says why."""
+    """The call's destination isn't allowed; ``reason`` says why."""
 
     code = "destination_not_allowed"
     title = "Destination not allowed"

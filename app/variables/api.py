@@ -184,6 +184,7 @@ class Reveal(MethodView):
     @described(
         "Reveal a masked value; recorded",
         needs=Permission.SECRET_REVEAL,
+        keyed=False,
         codes=("not_found", "never_shown", "conflict", "binding_mismatch", "vault_unavailable"),
     )
     @blueprint.response(200, RevealSchema)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from marshmallow import Schema, fields
+from flask import Request, current_app
+from marshmallow import Schema, fields, validate
 
 from app.access import GRANTS, Permission, Role
 from app.web.errors import STATUS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-EVERYWHERE: Final = ("unauthenticated", "rate_limited", "record_unavailable", "internal_error")
+# ``forbidden`` and ``validation_failed`` come of a Strongroom-Act-As that may not be, or names nobody.
+EVERYWHERE: Final = (
+    "unauthenticated", "forbidden", "validation_failed", "rate_limited", "record_unavailable", "internal_error",
+)  # fmt: skip
 BODY: Final = ("malformed_json", "unsupported_media_type", "payload_too_large", "validation_failed")
+KEYED: Final = ("conflict", "idempotency_key_reused", "payload_too_large")
 
 
 class Problem(Schema):
@@ -24,41 +30,62 @@ class Problem(Schema):
     status = fields.Integer(required=True)
     detail = fields.String(required=True)
     code = fields.String(required=True)
-    party = fields.String(required=True)
+    party = fields.String(required=True, validate=validate.OneOf(["caller", "policy", "vault", "upstream", "service"]))
     request_id = fields.String(required=True)
     errors = fields.Dict(keys=fields.String(), values=fields.List(fields.String()))
 
 
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a view says of itself; ``keyed`` where it takes an Idempotency-Key.
+
+    ``told_once`` names the members of its answer that a repeat leaves out.
+    """
+
+    summary: str
+    needs: Permission | None = None
+    codes: tuple[str, ...] = ()
+    keyed: bool = False
+    told_once: tuple[str, ...] = ()
+
+    @property
+    def problems(self) -> dict[int, list[str]]:
+        """The codes of every problem it may answer with, by status."""
+        keyed = KEYED if self.keyed else ()
+        found: dict[int, list[str]] = {}
+        for code in sorted({*EVERYWHERE, *keyed, *self.codes}):
+            found.setdefault(STATUS[code], []).append(code)
+        return found
+
+    @property
+    def roles(self) -> list[str]:
+        """The roles that may call it, from the table that decides; none where it asks for no permission."""
+        return [role.value for role in Role if self.needs and self.needs in GRANTS[role]]
+
+
 def described(
-    summary: str, *, needs: Permission | None = None, codes: tuple[str, ...] = (), public: bool = False
+    summary: str,
+    *,
+    needs: Permission | None = None,
+    codes: tuple[str, ...] = (),
+    keyed: bool | None = None,
+    told_once: tuple[str, ...] = (),
 ) -> Callable[[F], F]:
-    """Describe a view: its summary, the roles that may call it (from the table that decides) and its problem codes."""
-    everywhere = ("internal_error",) if public else EVERYWHERE
-    refused = ("forbidden",) if needs else ()
-    problems: dict[int, list[str]] = {}
-    for code in sorted({*everywhere, *refused, *codes}):
-        problems.setdefault(STATUS[code], []).append(code)
-    roles = [role.value for role in Role if needs and needs in GRANTS[role]]
-    told = f"Needs `{needs.value}`: {', '.join(roles)}." if needs else ""
+    """Describe a view: its summary, the permission that it needs, and its problem codes.
+
+    Every POST takes an Idempotency-Key unless ``keyed`` says otherwise.
+    """
 
     def mark(view: F) -> F:
-        view._apidoc = getattr(view, "_apidoc", {})  # type: ignore[attr-defined]
-        view._apidoc.setdefault("manual_doc", {}).update(  # type: ignore[attr-defined]
-            {
-                "summary": summary,
-                "description": told,
-                "x-roles": roles,
-                "x-permission": needs.value if needs else None,
-                "responses": {
-                    str(status): {
-                        "description": ", ".join(f"`{code}`" for code in names),
-                        "content": {"application/problem+json": {"schema": Problem}},
-                    }
-                    for status, names in problems.items()
-                },
-            }
-            | ({"security": []} if public else {})
-        )
+        takes_key = view.__name__ == "post" if keyed is None else keyed
+        view._declared = Declared(summary, needs, codes, takes_key, told_once)  # type: ignore[attr-defined]
         return view
 
     return mark
+
+
+def declared_for(request: Request) -> Declared | None:
+    """Return what the view that answers this request says of itself."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    method = getattr(getattr(view, "view_class", None), request.method.lower(), None)
+    return getattr(method, "_declared", None)

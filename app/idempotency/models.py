@@ -1,0 +1,30 @@
+"""Requests under an idempotency key."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Index, LargeBinary, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base, UtcDateTime
+
+
+class KeyedRequestRow(Base):
+    """One actor's request under one key. Neither the key nor the request is kept, only digests under a service key.
+
+    ``answer`` is encrypted; None says that the request of this ``attempt`` is under way, or that its process died.
+    """
+
+    __tablename__ = "keyed_requests"
+    __table_args__ = (
+        Index("ix_keyed_requests_begun_at", "begun_at"),
+        Index("ix_keyed_requests_workspace", "workspace"),
+    )
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    workspace: Mapped[str | None] = mapped_column(String(64))
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    attempt: Mapped[str] = mapped_column(String(32))
+    begun_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    answer: Mapped[bytes | None] = mapped_column(LargeBinary)

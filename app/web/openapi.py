@@ -1,0 +1,198 @@
+"""The OpenAPI document: what flask-smorest makes of routes and schemas, completed with what each view declares.
+
+A view declares its permission and its problem codes once (``described``); headers, confirmations, problems, roles and
+examples are written out from that here, so that no route repeats them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any, Final
+
+from flask import Flask
+from flask_smorest import Api
+
+from app.kernel.errors import StrongroomError
+from app.web.describe import Declared, Problem
+from app.web.errors import STATUS
+from app.web.samples import sample
+
+JSON: Final = "application/json"
+PROBLEM_JSON: Final = "application/problem+json"
+_DOCUMENT: Final = "strongroom_openapi"
+_CONVERTER: Final = re.compile(r"<(?:[a-z]+(?:\([^)]*\))?:)?([a-z_]+)>")
+
+_ACT_AS: Final = {
+    "in": "header",
+    "name": "Strongroom-Act-As",
+    "required": False,
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9@._:+-]{1,128}$"},
+    "description": "With a platform token: the user to act for, whose role then decides.",
+    "example": "ada@example.com",
+}
+_KEY: Final = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "required": False,
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    "description": "The same key and request get the same answer again for 24 hours, without a second deed.",
+    "example": "7a8f2c1e-5b1d-4a53-9a43-0b8f5c7d9e21",
+}
+_CONFIRM: Final = {
+    "in": "query",
+    "name": "confirm",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "The name of what is deleted, once more; without it: `confirmation_required`.",
+}
+_RETRIED: Final = (HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def complete(api: Api, app: Flask) -> None:
+    """Write the whole document, and keep it for ``document``; to be called when every route is there."""
+    api.spec.components.schema("Problem", schema=Problem)
+    written = api.spec.to_dict()
+    for declared, operation in _operations(app, written):
+        _complete(operation, declared, written)
+    _use_the_newest_dialect(written)
+    app.extensions[_DOCUMENT] = written
+
+
+def document(app: Flask) -> dict[str, Any]:
+    """Return the document."""
+    written: dict[str, Any] = app.extensions[_DOCUMENT]
+    return written
+
+
+def _operations(app: Flask, written: dict[str, Any]) -> Iterator[tuple[Declared, dict[str, Any]]]:
+    for rule in app.url_map.iter_rules():
+        view_class = getattr(app.view_functions[rule.endpoint], "view_class", None)
+        operations = written["paths"].get(_CONVERTER.sub(r"{\1}", rule.rule), {})
+        for method, operation in operations.items():
+            declared = getattr(getattr(view_class, method, None), "_declared", None)
+            if declared is not None:
+                operation["operationId"] = f"{rule.endpoint.partition('.')[2]}.{method}"
+                yield declared, operation
+
+
+def _complete(operation: dict[str, Any], declared: Declared, written: dict[str, Any]) -> None:
+    operation["summary"] = declared.summary
+    operation["description"] = _description(declared)
+    operation["x-roles"] = declared.roles
+    operation["x-permission"] = declared.needs.value if declared.needs else None
+    operation["parameters"] = [*operation.get("parameters", ()), *_parameters(operation, declared)]
+    _complete_successes(operation, written)
+    for status, codes in declared.problems.items():
+        operation["responses"][str(status)] = _problem(status, codes)
+    if "requestBody" in operation:
+        content = operation["requestBody"]["content"][JSON]
+        content["example"] = sample(content["schema"], written)
+
+
+def _description(declared: Declared) -> str:
+    told = [f"Needs `{declared.needs.value}`: {', '.join(declared.roles)}."] if declared.needs else []
+    if "confirmation_required" in declared.codes:
+        told.append("Can't be brought back, so `confirm` repeats the name.")
+    if declared.told_once:
+        members = ", ".join(f"`{name}`" for name in declared.told_once)
+        told.append(f"A repeat under the same Idempotency-Key leaves out {members}.")
+    return " ".join(told)
+
+
+def _parameters(operation: dict[str, Any], declared: Declared) -> Iterator[dict[str, Any]]:
+    yield _ACT_AS
+    if declared.keyed:
+        yield _KEY
+    if "precondition_failed" in declared.codes:
+        yield _if_match(required="precondition_required" in declared.codes)
+    named = {each["name"] for each in operation.get("parameters", ()) if "name" in each}
+    if "confirmation_required" in declared.codes and "confirm" not in named:
+        yield _CONFIRM
+
+
+def _if_match(*, required: bool) -> dict[str, Any]:
+    return {
+        "in": "header",
+        "name": "If-Match",
+        "required": required,
+        "schema": {"type": "string", "minLength": 1},
+        "description": "The `ETag` that was read; where it isn't the newest: `precondition_failed`.",
+        "example": '"1"',
+    }
+
+
+def _complete_successes(operation: dict[str, Any], written: dict[str, Any]) -> None:
+    for status, response in operation["responses"].items():
+        content = response.get("content", {}).get(JSON)
+        if content is not None:
+            content["example"] = sample(content["schema"], written)
+        if status == "201":
+            response["headers"] = {"Location": {"description": "Where it is.", "schema": {"type": "string"}}}
+
+
+def _problem(status: int, codes: list[str]) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "description": ", ".join(f"`{code}`" for code in codes),
+        "content": {
+            PROBLEM_JSON: {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+                "examples": {code: {"value": _example_of(code)} for code in codes},
+            }
+        },
+    }
+    if status in _RETRIED:
+        retry_after = {"description": "Seconds to wait.", "schema": {"type": "string", "pattern": "^[0-9]+$"}}
+        told["headers"] = {"Retry-After": retry_after}
+    return told
+
+
+def errors_by_code() -> dict[str, type[StrongroomError]]:
+    """Return the class of error that stands for each code: the one nearest to the root."""
+    found: dict[str, type[StrongroomError]] = {}
+    row = [StrongroomError]
+    while row:
+        for error in row:
+            found.setdefault(error.code, error)
+        row = [child for error in row for child in error.__subclasses__()]
+    return found
+
+
+def _example_of(code: str) -> dict[str, Any]:
+    error = errors_by_code()[code]
+    example: dict[str, Any] = {
+        "type": f"/api/docs#{code}",
+        "title": error.title,
+        "status": STATUS[code],
+        "detail": (error.__doc__ or error.title).partition("\n")[0].replace("``", "`"),
+        "code": code,
+        "party": error.party,
+        "request_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+    }
+    if STATUS[code] == HTTPStatus.UNPROCESSABLE_ENTITY:
+        example["errors"] = {}
+    return example
+
+
+def _use_the_newest_dialect(written: Any) -> None:
+    """Say ``examples`` and ``$`` as JSON Schema 2020-12 does, which OpenAPI 3.1 is written in."""
+    for schema in written["components"]["schemas"].values():
+        for part in _schemas(schema):
+            if "example" in part:
+                part["examples"] = [part.pop("example")]
+            if "pattern" in part:
+                part["pattern"] = part["pattern"].replace("\\Z", "$")
+
+
+def _schemas(schema: Any) -> Iterator[dict[str, Any]]:
+    if not isinstance(schema, dict):
+        return
+    yield schema
+    for child in schema.get("properties", {}).values():
+        yield from _schemas(child)
+    for key in ("items", "additionalProperties"):
+        yield from _schemas(schema.get(key))
+    for key in ("anyOf", "oneOf", "allOf"):
+        for child in schema.get(key, ()):
+            yield from _schemas(child)

@@ -1,0 +1,265 @@
+"""A request under an Idempotency-Key is done once, however often and from wherever it comes."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from sqlalchemy import text
+
+from tests.support import databases
+from tests.support.service import Service, launch, problem
+from tests.support.upstream import Handler, Upstream
+
+
+@pytest.fixture
+def workspace(service: Service) -> str:
+    name = f"w{uuid.uuid4().hex[:12]}"
+    assert service.ask("POST", "/workspaces", {"name": name}).status_code == 201
+    assert service.ask("PUT", f"/workspaces/{name}/members/ed", {"role": "editor"}).status_code == 201
+    return name
+
+
+def call(upstream: Upstream, path: str = "/") -> dict[str, Any]:
+    return {"method": "POST", "url": f"http://127.0.0.1:{upstream.port}{path}"}
+
+
+def keyed(key: str | None = None) -> dict[str, str]:
+    return {"Idempotency-Key": key or uuid.uuid4().hex}
+
+
+def test_the_same_request_gets_the_same_answer_and_is_done_once(
+    service: Service, workspace: str, upstream: Upstream
+) -> None:
+    headers = keyed()
+    first, second = (
+        service.ask("POST", f"/workspaces/{workspace}/calls", call(upstream), headers=headers) for _ in range(2)
+    )
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert first.content == second.content
+    assert "Idempotency-Replayed" not in first.headers
+    assert second.headers["Idempotency-Replayed"] == "true"
+    assert second.headers["Cache-Control"] == "no-store"
+    assert len(upstream.seen) == 1
+
+
+def test_eight_at_once_make_one_call(service: Service, workspace: str, upstream: Upstream) -> None:
+    held = threading.Event()
+
+    def slow(handler: Handler) -> None:
+        held.wait(5)
+        handler.answer(b'{"id": 7}')
+
+    upstream.scripts["/slow"] = slow
+    headers = keyed()
+
+    def ask(_number: int) -> requests.Response:
+        answer = service.ask("POST", f"/workspaces/{workspace}/calls", call(upstream, "/slow"), headers=headers)
+        if answer.status_code == 409:
+            held.set()
+        return answer
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, range(8)))
+    done = [answer for answer in answers if answer.status_code == 200]
+    waiting = [answer for answer in answers if answer.status_code != 200]
+    assert len({answer.content for answer in done}) == 1
+    assert {problem(answer) for answer in waiting} == {(409, "conflict")}
+    assert all(int(answer.headers["Retry-After"]) >= 1 for answer in waiting)
+    assert len(upstream.seen) == 1
+    again = service.ask("POST", f"/workspaces/{workspace}/calls", call(upstream, "/slow"), headers=headers)
+    assert again.content == done[0].content
+
+
+def test_two_processes_on_one_database_do_it_once(
+    service: Service, workspace: str, upstream: Upstream, tmp_path: Path
+) -> None:
+    vault = (service.folder / "var" / "openbao" / "address").read_text().strip()
+    other = launch(
+        tmp_path,
+        VAULT_ADDR=vault,
+        DATABASE_URL=service.database_url,
+        STRONGROOM_SIGNING_KEY_FILE=str(service.folder / "var" / "signing.key"),
+        STRONGROOM_SECRET_KEY_FILE=str(service.folder / "var" / "secret.key"),
+    )
+    try:
+        other.platform = service.platform
+        headers = keyed()
+        answers = [
+            each.ask("POST", f"/workspaces/{workspace}/calls", call(upstream), headers=headers)
+            for each in (service, other)
+        ]
+        assert [answer.status_code for answer in answers] == [200, 200]
+        assert answers[0].content == answers[1].content
+        assert len(upstream.seen) == 1
+    finally:
+        other.stop()
+
+
+@pytest.fixture
+def made(workspace: str) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        ("/workspaces", {"name": f"w{uuid.uuid4().hex[:12]}"}),
+        (f"/workspaces/{workspace}/variables", {"name": "REGION", "value": "eu"}),
+        (f"/workspaces/{workspace}/secrets", {"name": "TOKEN", "value": secrets.token_hex(8), "visibility": "masked"}),
+        (f"/workspaces/{workspace}/secrets/TOKEN/rollback", {"version": 1}),
+        (f"/workspaces/{workspace}/blocks", {"name": "ping", "call": {"url": "https://example.com/"}}),
+    ]
+
+
+def test_everything_that_is_made_is_made_once(service: Service, made: list[tuple[str, dict[str, Any]]]) -> None:
+    for path, body in made:
+        headers = keyed()
+        if path.endswith("/rollback"):
+            value = path.replace("/rollback", "/value")
+            assert service.ask("PUT", value, {"value": secrets.token_hex(8)}).status_code == 200
+        first, second = (service.ask("POST", path, body, headers=headers) for _ in range(2))
+        assert first.status_code in (200, 201), first.text
+        assert (second.status_code, second.content) == (first.status_code, first.content)
+        for name in ("Location", "ETag"):
+            assert second.headers.get(name) == first.headers.get(name)
+        without_key = service.ask("POST", path, body)
+        assert without_key.status_code != first.status_code or "rollback" in path
+
+
+def test_a_new_token_comes_again_without_the_token(service: Service, workspace: str) -> None:
+    path, headers = f"/workspaces/{workspace}/tokens", keyed()
+    first, second = (
+        service.ask("POST", path, {"role": "runtime"}, headers=headers, keep=False).json() for _ in range(2)
+    )
+    assert first.pop("token").startswith("srm_")
+    assert first == second
+    assert len(service.ask("GET", path).json()["items"]) == 1
+
+
+def test_a_key_that_comes_with_another_request_is_refused(service: Service, workspace: str, upstream: Upstream) -> None:
+    path, headers = f"/workspaces/{workspace}/calls", keyed()
+    assert service.ask("POST", path, call(upstream), headers=headers).status_code == 200
+    for other_path, body in (
+        (path, call(upstream, "/other")),
+        (f"/workspaces/{workspace}/variables", {"name": "A", "value": "b"}),
+    ):
+        answer = service.ask("POST", other_path, body, headers=headers)
+        assert problem(answer) == (422, "idempotency_key_reused")
+    assert len(upstream.seen) == 1
+
+
+def test_keys_belong_to_an_actor(service: Service, workspace: str, upstream: Upstream) -> None:
+    headers = keyed()
+    for user in ("ada", "ed"):
+        answer = service.ask("POST", f"/workspaces/{workspace}/calls", call(upstream), user=user, headers=headers)
+        assert answer.status_code == 200
+        assert "Idempotency-Replayed" not in answer.headers
+    assert len(upstream.seen) == 2
+
+
+def test_a_repeat_is_authorised_anew(service: Service, workspace: str) -> None:
+    service.ask("PUT", f"/workspaces/{workspace}/members/abe", {"role": "admin"})
+    path, headers = f"/workspaces/{workspace}/tokens", keyed()
+    body = {"role": "runtime"}
+    assert service.ask("POST", path, body, user="abe", headers=headers, keep=False).status_code == 201
+    service.ask("PUT", f"/workspaces/{workspace}/members/abe", {"role": "editor"})
+    assert problem(service.ask("POST", path, body, user="abe", headers=headers)) == (403, "forbidden")
+    service.ask("DELETE", f"/workspaces/{workspace}/members/abe?confirm=abe")
+    assert problem(service.ask("POST", path, body, user="abe", headers=headers)) == (404, "not_found")
+
+
+def test_a_refusal_leaves_the_key_free(service: Service, workspace: str) -> None:
+    path, headers = f"/workspaces/{workspace}/variables", keyed()
+    assert problem(service.ask("POST", path, {"name": "1"}, headers=headers)) == (422, "validation_failed")
+    assert service.ask("POST", path, {"name": "A", "value": "b"}, headers=headers).status_code == 201
+
+
+def test_a_call_that_failed_after_it_went_out_is_not_made_again(
+    service: Service, workspace: str, upstream: Upstream
+) -> None:
+    def cut(handler: Handler) -> None:
+        handler.answer(b"no gzip", headers={"Content-Encoding": "gzip"})
+
+    upstream.scripts["/cut"] = cut
+    headers = keyed()
+    for _ in range(2):
+        answer = service.ask("POST", f"/workspaces/{workspace}/calls", call(upstream, "/cut"), headers=headers)
+        assert problem(answer) == (502, "response_not_readable")
+    assert len(upstream.seen) == 1
+
+
+@pytest.mark.parametrize("key", ["", "a b", "x" * 256, "ä"])
+def test_a_bad_key_is_refused(service: Service, workspace: str, key: str) -> None:
+    headers = {"Idempotency-Key": key.encode().decode("latin-1")}
+    answer = service.ask("POST", f"/workspaces/{workspace}/variables", {"name": "A", "value": "b"}, headers=headers)
+    assert problem(answer) == (422, "validation_failed")
+    assert "Idempotency-Key" in answer.json()["errors"]
+
+
+def test_reveal_takes_no_key(service: Service, workspace: str) -> None:
+    body = {"name": "TOKEN", "value": secrets.token_hex(8), "visibility": "masked"}
+    service.ask("POST", f"/workspaces/{workspace}/secrets", body)
+    headers = keyed()
+    for value in (body["value"], "another-value"):
+        answer = service.ask("POST", f"/workspaces/{workspace}/secrets/TOKEN/reveal", headers=headers, keep=False)
+        assert answer.json()["value"] == value
+        service.ask("PUT", f"/workspaces/{workspace}/secrets/TOKEN/value", {"value": "another-value"})
+
+
+def test_a_process_that_died_frees_the_key_after_a_while(service: Service, workspace: str, upstream: Upstream) -> None:
+    path, headers = f"/workspaces/{workspace}/calls", keyed()
+    assert service.ask("POST", path, call(upstream), headers=headers).status_code == 200
+    age(service, workspace, "answer = NULL", seconds=0)
+    assert problem(service.ask("POST", path, call(upstream), headers=headers)) == (409, "conflict")
+    age(service, workspace, "answer = NULL", seconds=151)
+    assert service.ask("POST", path, call(upstream), headers=headers).status_code == 200
+    assert len(upstream.seen) == 2
+
+
+def test_an_answer_is_kept_for_a_day(service: Service, workspace: str, upstream: Upstream) -> None:
+    path, headers = f"/workspaces/{workspace}/calls", keyed()
+    service.ask("POST", path, call(upstream), headers=headers)
+    age(service, workspace, "workspace = workspace", seconds=23 * 3600)
+    service.ask("POST", path, call(upstream), headers=headers)
+    assert len(upstream.seen) == 1
+    age(service, workspace, "workspace = workspace", seconds=25 * 3600)
+    service.ask("POST", path, call(upstream), headers=headers)
+    assert len(upstream.seen) == 2
+
+
+def age(service: Service, workspace: str, change: str, *, seconds: int) -> None:
+    """Make the requests of a workspace older than they are, as if time had passed."""
+    from datetime import UTC, datetime, timedelta
+
+    begun = datetime.now(UTC) - timedelta(seconds=seconds)
+    if service.database_url.startswith("sqlite"):
+        begun = begun.replace(tzinfo=None)
+    with databases.connected(service.database_url) as connection:
+        done = connection.execute(
+            text(f"UPDATE keyed_requests SET begun_at = :begun, {change} WHERE workspace = :workspace"),
+            {"begun": str(begun), "workspace": workspace},
+        )
+        assert done.rowcount > 0
+
+
+def test_neither_key_nor_request_nor_answer_can_be_read_in_the_database(
+    service: Service, workspace: str, upstream: Upstream
+) -> None:
+    words = [f"canary-{secrets.token_hex(12)}" for _ in range(2)]
+    body = call(upstream) | {"body": {"type": "text", "content": words[0]}}
+    answer = service.ask("POST", f"/workspaces/{workspace}/calls", body, headers=keyed(words[1]))
+    assert words[0] in answer.text
+    kept = databases.contents(service.database_url)
+    assert not any(word.encode() in kept for word in words)
+
+
+def test_a_deleted_workspace_takes_its_answers_along(service: Service, workspace: str, upstream: Upstream) -> None:
+    service.ask("POST", f"/workspaces/{workspace}/calls", call(upstream), headers=keyed())
+    assert service.ask("DELETE", f"/workspaces/{workspace}?confirm={workspace}").status_code == 204
+    with databases.connected(service.database_url) as connection:
+        found = connection.execute(
+            text("SELECT count(*) FROM keyed_requests WHERE workspace = :workspace"), {"workspace": workspace}
+        ).scalar()
+    assert found == 0
