@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -61,12 +62,14 @@ def team(bao: OpenBao) -> Team:
     return Team(bao, namespace, bao.operator_token(policy, namespace=namespace), key, setup)
 
 
-def command(team: Team, *arguments: str, timeout: int = 110, **more: str) -> subprocess.CompletedProcess[str]:
+def command(
+    team: Team, *arguments: str, seconds: int = 110, environ: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.CompletedProcess[str]:
     """Run a command as the team's operator."""
     key = team.bao.folder / f"{team.namespace}.key"
     if not key.exists():
         key.write_bytes(team.key)
-    environ = environment(team.bao.folder, 1, STRONGROOM_SIGNING_KEY_FILE=str(key), **team.environ())
+    whole = environment(team.bao.folder, 1, STRONGROOM_SIGNING_KEY_FILE=str(key), **team.environ())
     return subprocess.run(
-        [STRONGROOM, *arguments], env=environ | more, input="", capture_output=True, text=True, timeout=timeout
+        [STRONGROOM, *arguments], env=whole | dict(environ), input="", capture_output=True, text=True, timeout=seconds
     )

@@ -115,7 +115,7 @@ def test_a_role_that_may_do_too_little_stops_it_with_the_path(applied: Team) -> 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_after_five_minutes_every_token_has_ended(applied: Team) -> None:
-    done = command(applied, "vault", "verify", "--wait", "--json", timeout=580)
+    done = command(applied, "vault", "verify", "--wait", "--json", seconds=580)
     cells = json.loads(done.stdout)["cells"]
     assert (done.returncode, [cell for cell in cells if not cell["ok"]]) == (0, [])
     ended = {cell["role"] for cell in cells if cell["door"] == "with a token after its end"}
