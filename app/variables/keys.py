@@ -48,10 +48,10 @@ def rotate_keys(*, access: Access, sessions: Sessions, vault: Vault, clock: Cloc
         Conflict: the workspace's engine has no keys.
         Forbidden, NotFound, VaultUnavailable
     """
+    _require_transit(access, sessions)
     target = Target("workspace", access.workspace, access.workspace)
     with recorded(sessions=sessions, clock=clock, access=access, action="workspace.update", target=target) as deed:
         require(access, Permission.WORKSPACE_UPDATE)
-        _require_transit(access, sessions)
         versions = {visibility: vault.rotate_key(str(access.workspace), visibility) for visibility in VISIBILITIES}
         deed.detail |= {"changed": ["keys"], "key_versions": dict(versions)}
     return versions
