@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.pages.conftest import PASSWORD, make_secret, make_user, make_variable
@@ -162,6 +163,41 @@ def test_hostile_text_is_only_ever_text(opened: Callable[..., Window], service: 
     panel.get_by_role("button", name="Save").click()
     expect(panel.get_by_role("alert")).to_be_visible()
     assert page.evaluate("window.__hit") is None
+    window.assert_clean(expected_statuses=frozenset({404, 422}))
+
+
+@pytest.mark.slow
+def test_hostile_text_typed_into_any_field_comes_back_as_text(
+    opened: Callable[..., Window], service: Service, acme: str
+) -> None:
+    make_variable(service, acme, "PLAIN", "x")
+    make_secret(service, acme, "TOKEN", "masked-value-1")
+    window = opened("owner")
+    page, base = window.page, f"/workspaces/{acme}"
+    forms = {
+        "variables": "Search", "variables/new": "Save", "variables/PLAIN/edit": "Save", "variables/TOKEN/edit": "Save",
+        "members/new": "Save", "settings": "Save", "settings/tokens/new": "Save", "settings/delete": "Delete workspace",
+        "audit": "Filter",
+    }  # fmt: skip
+    typed = 0
+    for path, button in forms.items():
+        window.go(f"{base}/{path}")
+        for field in page.locator("main :is(input[type=text], input:not([type]), input[type=search], textarea)").all():
+            if field.is_visible():
+                field.fill(HOSTILE)
+                typed += 1
+        if button == "Search":
+            expect(page.get_by_text("Nothing matches")).to_be_visible()
+        else:
+            page.locator("main").get_by_role("button", name=button, exact=True).click()
+            page.wait_for_load_state()
+        assert page.evaluate("window.__hit") is None, path
+        assert page.locator("img").count() == 0, path
+    assert typed > 14
+    for tab in ("variables", "members", "settings", "audit"):
+        window.go(f"{base}/{tab}")
+        assert page.evaluate("window.__hit") is None, tab
+        assert page.locator("img").count() == 0, tab
     window.assert_clean(expected_statuses=frozenset({404, 422}))
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
+from datetime import timedelta
 
 from playwright.sync_api import Page, expect
+from sqlalchemy import insert
 
+from app.db import Sessions, open_engine
+from app.kernel.clock import system_clock
+from app.variables.models import VariableRow
 from tests.pages.conftest import make_secret, make_variable
 from tests.support.browser import Window
 from tests.support.service import Service
@@ -186,24 +190,26 @@ def test_a_restricted_secret_asks_for_its_name_and_the_server_insists(
     window.assert_clean(expected_statuses=frozenset({422}))
 
 
+def fill_up(service: Service, workspace: str, number: int) -> None:
+    """Put plain variables into the database, which by the API would take minutes."""
+    dates = dict.fromkeys(("touched_at", "created_at", "updated_at"), system_clock() - timedelta(days=1))
+    people = dict.fromkeys(("touched_by", "created_by", "updated_by"), "olga@example.com")
+    rows = [
+        {"id": f"{workspace}-{each:05d}", "workspace": workspace, "name": f"HAY_{each:05d}", "kind": "plain",
+         "folded_name": f"hay_{each:05d}", "value": "x", "description": "in the hay", **dates, **people}
+        for each in range(1, number + 1)
+    ]  # fmt: skip
+    sessions = Sessions(open_engine(service.database_url))
+    with sessions.begin() as session:
+        session.execute(insert(VariableRow), rows)
+    sessions.close()
+
+
 def test_ten_thousand_variables_are_searched_sorted_and_paged_in_small_pages(
     opened: Callable[..., Window], service: Service, acme: str
 ) -> None:
     make_variable(service, acme, "NEEDLE_ONE", "x", description="in the hay")
-    database = sqlite3.connect(service.folder / "var" / "strongroom.db", timeout=10)
-    with database:
-        columns = [row[1] for row in database.execute("PRAGMA table_info(variables)")]
-        picked = ", ".join(
-            {"id": "printf('%032d', n)", "name": "printf('HAY_%05d', n)", "folded_name": "printf('hay_%05d', n)"}
-            .get(column, f"variables.{column}") for column in columns
-        )  # fmt: skip
-        database.execute(
-            "WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < 9999) "
-            f"INSERT INTO variables SELECT {picked} FROM variables, series"
-            " WHERE variables.workspace = ? AND variables.name = 'NEEDLE_ONE'",
-            (acme,),
-        )
-    database.close()
+    fill_up(service, acme, 9_999)
     window = opened("owner")
     page = window.go(f"/workspaces/{acme}/variables")
     expect(page.get_by_text("10,000 entries")).to_be_visible()
@@ -227,6 +233,54 @@ def test_ten_thousand_variables_are_searched_sorted_and_paged_in_small_pages(
     page.get_by_role("link", name="Show everything").click()
     page.get_by_role("link", name="Updated").click()
     expect(page.get_by_role("columnheader", name="Updated")).to_have_attribute("aria-sort", "descending")
+    expect(page.locator("tbody .name").first).to_have_text("NEEDLE_ONE")
+    page.get_by_role("link", name="Name").click()
+    page.get_by_role("link", name="Name").click()
+    expect(page.get_by_role("columnheader", name="Name")).to_have_attribute("aria-sort", "descending")
+    expect(page.locator("tbody .name").first).to_have_text("NEEDLE_ONE")
     page.get_by_label("Kind").select_option("secret")
     expect(page.get_by_text("Nothing matches")).to_be_visible()
     window.assert_clean()
+
+
+def test_moments_are_told_from_now_with_the_exact_one_beside(
+    opened: Callable[..., Window], service: Service, acme: str
+) -> None:
+    make_variable(service, acme, "REGION", "eu-1")
+    window = opened("owner")
+    page = window.page
+    page.clock.set_fixed_time(system_clock() + timedelta(hours=3, minutes=5))
+    window.go(f"/workspaces/{acme}/variables")
+    moment = page.get_by_role("row", name="REGION").locator("time")
+    expect(moment).to_have_text("3 hours ago")
+    assert "UTC" in (moment.get_attribute("title") or "")
+    page.clock.set_fixed_time(system_clock() + timedelta(days=40))
+    page.get_by_label("Search variables").fill("REG")
+    expect(page.locator("#found")).to_have_text("1 match")
+    expect(moment).to_have_text(system_clock().strftime("%-d %b %Y"))
+
+
+def test_a_service_that_does_not_answer_is_told_of_and_what_was_typed_stays(
+    opened: Callable[..., Window], acme: str
+) -> None:
+    page = opened("owner").go(f"/workspaces/{acme}/variables")
+    open_panel(page, "Create new")
+    panel = page.get_by_role("dialog")
+    panel.get_by_label("Name", exact=True).fill("TOKEN")
+    panel.get_by_role("textbox", name="Value").fill("masked-value-1")
+    page.context.set_offline(True)
+    panel.get_by_role("button", name="Save").click()
+    expect(panel.get_by_role("alert")).to_contain_text("doesn't answer")
+    expect(panel.get_by_label("Name", exact=True)).to_have_value("TOKEN")
+    page.context.set_offline(False)
+    panel.get_by_role("button", name="Save").click()
+    expect(page.locator("#message")).to_contain_text("TOKEN was created")
+
+
+def test_what_moves_stands_still_where_somebody_asks_for_that(opened: Callable[..., Window], acme: str) -> None:
+    moves = {}
+    for motion in ("reduce", "no-preference"):
+        page = opened("owner", reduced_motion=motion).go(f"/workspaces/{acme}/variables")
+        open_panel(page, "Create new")
+        moves[motion] = page.get_by_role("dialog").evaluate("element => getComputedStyle(element).animationName")
+    assert moves == {"reduce": "none", "no-preference": "slide"}
