@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from flask import Response, request, url_for
+from flask import Response, flash, request, url_for
+from flask_login import current_user
 
 from app.access import MEMBER_ROLES, Access, Permission, Role, require
 from app.kernel.errors import Conflict, NotFound, StrongroomError
 from app.pages.filters import rights
 from app.pages.forms import Typed, read, typed
-from app.pages.frame import done, may, pages, show
+from app.pages.frame import done, go, may, pages, show
 from app.web import context
 from app.web.errors import STATUS
 from app.web.paging import cursor, position
@@ -134,4 +135,7 @@ def remove_member(ws: str, user: str) -> Response:
         )
     except StrongroomError as error:
         return show("members/delete.html", STATUS[error.code], member=member, form=Typed.after(error), ws=ws)
+    if user == current_user.id:
+        flash(f"You are no member of {ws} any more.")
+        return go(url_for("pages.workspaces"))
     return done(f"{user} is no member any more.", url_for("pages.members", ws=ws))

@@ -69,6 +69,18 @@ def make_variable(service: Service, workspace: str, name: str, value: str, **mor
     assert answer.status_code == 201, answer.text
 
 
+def make_block(service: Service, workspace: str, name: str, secret: str) -> None:
+    """Save an API block that carries a secret in its Authorization header."""
+    call = {
+        "method": "POST",
+        "url": "https://api.zendesk.com/api/v2/tickets.json",
+        "headers": [{"name": "Authorization", "value": f"Bearer {{{{secrets.{secret}}}}}"}],
+    }
+    body = {"name": name, "title": name.replace("-", " ").capitalize(), "call": call}
+    answer = service.ask("POST", f"/workspaces/{workspace}/blocks", body, user="olga@example.com")
+    assert answer.status_code == 201, answer.text
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with chromium() as browser:

@@ -96,6 +96,20 @@ def test_the_value_can_neither_be_selected_nor_copied(page: Page) -> None:
     page.get_by_role("button", name="Hide value of TOKEN").click()
 
 
+def test_a_service_that_does_not_answer_is_told_of_beside_the_eye(
+    opened: Callable[..., Window], service: Service, acme: str
+) -> None:
+    make_secret(service, acme, "TOKEN", CANARY)
+    page = opened("owner").go(f"/workspaces/{acme}/variables")
+    page.route("**/reveal", lambda route: route.abort())
+    page.get_by_role("button", name="Show value of TOKEN").click()
+    expect(page.get_by_role("row", name="TOKEN").get_by_role("alert")).to_have_text("The service doesn't answer.")
+    page.unroute("**/reveal")
+    show(page)
+    expect(page.get_by_role("row", name="TOKEN").get_by_role("alert")).to_have_count(0)
+    page.get_by_role("button", name="Hide value of TOKEN").click()
+
+
 def test_going_on_and_back_and_signing_out_leave_nothing_of_it_anywhere(page: Page) -> None:
     show(page)
     page.get_by_role("link", name="Members").click()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pages.conftest import PASSWORD, make_secret, make_variable, make_workspace
+from tests.pages.conftest import PASSWORD, make_block, make_secret, make_variable, make_workspace
 from tests.support.browser import Window
 from tests.support.service import Service
 
@@ -40,17 +40,7 @@ def furnished(service: Service, people: dict[str, str]) -> str:
     )  # fmt: skip
     make_secret(service, name, "SLACK_WEBHOOK", "T0001/B0001/x8Fq2Lw9", expires_at="2026-11-29T00:00:00Z")
     make_secret(service, name, "GITHUB_TOKEN", "ghp_4f8a1c7d9e2b6035", allowed_hosts=["api.github.com"])
-    call = {
-        "method": "POST",
-        "url": "https://api.zendesk.com/api/v2/tickets.json",
-        "headers": [{"name": "Authorization", "value": "Bearer {{secrets.ZENDESK_TOKEN}}"}],
-    }
-    service.ask(
-        "POST",
-        f"/workspaces/{name}/blocks",
-        {"name": "open-ticket", "title": "Open a ticket", "call": call},
-        user=people["owner"],
-    )
+    make_block(service, name, "open-ticket", "ZENDESK_TOKEN")
     service.ask("POST", f"/workspaces/{name}/secrets/GITHUB_TOKEN/reveal", user=people["editor"], keep=False)
     service.ask("POST", f"/workspaces/{name}/secrets/STRIPE_SECRET_KEY/reveal", user=people["editor"], keep=False)
     service.ask("POST", f"/workspaces/{name}/tokens", {"role": "runtime", "label": "flow-runner"}, user=people["owner"])

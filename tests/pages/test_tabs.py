@@ -96,6 +96,15 @@ def test_the_last_owner_stays(opened: Callable[..., Window], acme: str) -> None:
     expect(page.get_by_role("dialog").get_by_text("always keeps at least one owner")).to_be_visible()
 
 
+def test_who_removes_themselves_is_led_out(opened: Callable[..., Window], acme: str) -> None:
+    page = opened("admin").go(f"/workspaces/{acme}/members")
+    modal = dialog(page, "Delete adam@example.com").get_by_role("dialog")
+    expect(modal).to_contain_text("(you)")
+    modal.get_by_role("button", name="Remove member").click()
+    expect(page.get_by_role("heading", name="Workspaces", exact=True)).to_be_visible()
+    expect(page.locator("#message")).to_contain_text(f"You are no member of {acme} any more.")
+
+
 def test_the_audit_trail_tells_each_deed_once_as_a_sentence_and_can_be_narrowed(
     opened: Callable[..., Window], service: Service, acme: str
 ) -> None:

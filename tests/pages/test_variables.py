@@ -11,7 +11,7 @@ from sqlalchemy import insert
 from app.db import Sessions, open_engine
 from app.kernel.clock import system_clock
 from app.variables.models import VariableRow
-from tests.pages.conftest import make_secret, make_variable
+from tests.pages.conftest import make_block, make_secret, make_variable
 from tests.support.browser import Window
 from tests.support.service import Service
 
@@ -187,6 +187,33 @@ def test_a_restricted_secret_asks_for_its_name_and_the_server_insists(
     modal.get_by_label("Type KEY to confirm").fill("KEY")
     modal.get_by_role("button", name="Delete secret").click()
     expect(page.locator("#message")).to_contain_text("Secret KEY was deleted.")
+    window.assert_clean(expected_statuses=frozenset({422}))
+
+
+def test_a_secret_in_use_names_its_blocks_and_asks_for_its_name_on_the_server_too(
+    opened: Callable[..., Window], service: Service, acme: str
+) -> None:
+    make_secret(service, acme, "TOKEN", CANARY)
+    window = opened("owner")
+    page = window.go(f"/workspaces/{acme}/variables")
+    open_panel(page, "Delete TOKEN")
+    modal = page.get_by_role("dialog")
+    expect(modal).to_contain_text("No API block uses it.")
+    make_block(service, acme, "open-ticket", "TOKEN")  # while the modal is open
+    modal.get_by_role("button", name="Delete secret").click()
+    expect(modal).to_contain_text("1 API block uses it")
+    expect(modal.get_by_role("listitem")).to_have_text("open-ticket")
+    field = modal.get_by_label("Type TOKEN to confirm")
+    field.fill("token")
+    modal.get_by_role("button", name="Delete secret").click()
+    expect(field).to_have_attribute("aria-invalid", "true")
+    modal.get_by_role("button", name="Cancel").click()
+    page.reload()
+    expect(page.get_by_role("row", name="TOKEN")).to_contain_text("1 block")
+    open_panel(page, "Delete TOKEN")
+    field.fill("TOKEN")
+    modal.get_by_role("button", name="Delete secret").click()
+    expect(page.locator("#message")).to_contain_text("Secret TOKEN was deleted.")
     window.assert_clean(expected_statuses=frozenset({422}))
 
 

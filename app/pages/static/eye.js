@@ -37,6 +37,7 @@ async function toggle(button) {
 async function show(button) {
   const asking = new AbortController();
   showing = { button, asking };
+  button.closest("[data-secret]").querySelector(".fault")?.remove();
   let answer;
   try {
     answer = await fetch(button.dataset.eye, {
@@ -112,7 +113,6 @@ function hide() {
 function fail(button, text) {
   hide();
   const holder = button.closest("[data-secret]");
-  holder.querySelector(".fault")?.remove();
   const fault = make("span", "fault");
   fault.setAttribute("role", "alert");
   fault.textContent = text;
