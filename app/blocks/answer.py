@@ -8,6 +8,7 @@ import re
 from collections.abc import ItemsView, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Final, NoReturn, cast
 
@@ -186,13 +187,19 @@ def compile_capture(name: str, path: str) -> Capture:
         raise _wrong(name, "A capture's name is a letter or _ and then letters, digits and _, 64 at most.")
     if len(path) > _LONGEST_PATH:
         raise _wrong(name, f"A path has at most {_LONGEST_PATH} characters.")
+    compiled = _compiled(path)
+    if compiled is None:
+        raise _wrong(name, "Is no JSONPath (RFC 9535), such as $.ticket.id.")
+    return Capture(name, compiled)
+
+
+@lru_cache(maxsize=4096)
+def _compiled(path: str) -> JSONPath | None:
     try:
         compiled = _JSONPATH.compile(path)
     except (JSONPathError, ValueError, RecursionError):
-        compiled = None
-    if not isinstance(compiled, JSONPath):
-        raise _wrong(name, "Is no JSONPath (RFC 9535), such as $.ticket.id.")
-    return Capture(name, compiled)
+        return None
+    return compiled if isinstance(compiled, JSONPath) else None
 
 
 def _wrong(name: str, sentence: str) -> ValidationFailed:
