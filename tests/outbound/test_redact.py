@@ -2,50 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import json
-from collections.abc import Callable
-from urllib.parse import quote, quote_plus
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.kernel.secret import SecretValue
 from app.outbound.redact import Redactor
+from tests.support.echoes import ECHOES, Echo
 
 VALUE = 'sk-9f/3b+"ü<&>=q'
-Echo = Callable[[str], bytes]
-
-
-def _units(text: str) -> str:
-    """Escape every UTF-16 unit, as JSON does (RFC 8259, section 7)."""
-    raw = text.encode("utf-16-be")
-    return "".join(f"\\u{raw[at]:02X}{raw[at + 1]:02X}" for at in range(0, len(raw), 2))
-
-
-ECHOES: dict[str, Echo] = {
-    "plain": lambda v: v.encode(),
-    "json": lambda v: json.dumps(v)[1:-1].encode(),
-    "json, raw": lambda v: json.dumps(v, ensure_ascii=False)[1:-1].encode(),
-    "json, all escaped": lambda v: _units(v).encode(),
-    "html": lambda v: html.escape(v).encode(),
-    "html, decimal": lambda v: "".join(f"&#{ord(c)};" for c in v).encode(),
-    "html, hex": lambda v: "".join(f"&#x{ord(c):x};" for c in v).encode(),
-    "url": lambda v: quote(v, safe="").encode(),
-    "url, lower": lambda v: "".join(f"%{b:02x}" for b in v.encode()).encode(),
-    "form": lambda v: quote_plus(v).encode(),
-    "hex": lambda v: v.encode().hex().encode(),
-    "HEX": lambda v: v.encode().hex().upper().encode(),
-    "utf-16-le": lambda v: v.encode("utf-16-le"),
-    "utf-16-be": lambda v: v.encode("utf-16-be"),
-    "utf-32-le": lambda v: v.encode("utf-32-le"),
-    "base64": lambda v: base64.b64encode(v.encode()),
-    "base64, second": lambda v: base64.b64encode(b"x" + v.encode()),
-    "base64, third": lambda v: base64.b64encode(b"xy" + v.encode() + b"z"),
-    "base64url": lambda v: base64.urlsafe_b64encode(v.encode()).rstrip(b"="),
-}
 
 
 def redacted(body: bytes, *, size: int = 1 << 20, **values: str) -> tuple[bytes, int]:
