@@ -107,7 +107,7 @@ def exchange(
         body=BODIES.get(place, NoBody()),
         timeout_seconds=20,
     )
-    there.scripts = _Everywhere(script)  # type: ignore[assignment]
+    there.scripts = _Everywhere(script)
     destination = client.check(call, [UsedSecret("TOKEN", (f"127.0.0.1:{there.port}",))])
     try:
         return client.send(call, destination, {"TOKEN": SecretValue(value)}, workspace="acme")
@@ -117,7 +117,7 @@ def exchange(
         raise
 
 
-class _Everywhere(dict):  # type: ignore[type-arg]
+class _Everywhere(dict):
     def __init__(self, script: object) -> None:
         super().__init__()
         self._script = script
