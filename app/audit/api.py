@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
+from flask import Response, request
 from flask.views import MethodView
 
 from app.access import Permission
-from app.audit import service
+from app.audit import export, service
 from app.audit.schemas import AuditQuery, EventPageSchema
 from app.audit.service import Filters
+from app.kernel.errors import ValidationFailed
 from app.web import context
 from app.web.body import ApiBlueprint
 from app.web.describe import described
 from app.web.paging import cursor, position
+
+_EXPORTS: Final[dict[str, export.Format]] = {"application/x-ndjson": "ndjson", "text/csv": "csv"}
 
 blueprint = ApiBlueprint("audit", __name__, url_prefix="/api/v1", description="The record")
 
@@ -22,10 +26,33 @@ blueprint = ApiBlueprint("audit", __name__, url_prefix="/api/v1", description="T
 class Audit(MethodView):
     """A workspace's record."""
 
-    @described("List the record, newest first", needs=Permission.AUDIT_READ, codes=("not_found", "validation_failed"))
+    @described(
+        "List the record, newest first; with `Accept: application/x-ndjson` or `text/csv`, export all of it",
+        needs=Permission.AUDIT_READ,
+        codes=("not_found", "validation_failed"),
+    )
     @blueprint.arguments(AuditQuery, location="query")
     @blueprint.response(200, EventPageSchema)
     def get(self, query: dict[str, Any], ws: str) -> object:
+        wanted = request.accept_mimetypes.best_match(["application/json", *_EXPORTS])
+        return self._export(query, wanted) if wanted in _EXPORTS else self._page(query)
+
+    def _export(self, query: dict[str, Any], wanted: str) -> Response:
+        if query.pop("cursor") is not None:
+            raise ValidationFailed("An export has no pages.", errors={"cursor": ["Goes with a list only."]})
+        del query["limit"]
+        resources = context.resources()
+        pieces = export.export_events(
+            Filters(**query),
+            _EXPORTS[wanted],
+            access=context.access(),
+            sessions=resources.sessions,
+            vault=resources.vault,
+            clock=resources.clock,
+        )
+        return Response(pieces, content_type=f"{wanted}; charset=utf-8", headers={"Cache-Control": "no-store"})
+
+    def _page(self, query: dict[str, Any]) -> object:
         resources = context.resources()
         limit, below = query.pop("limit"), position(query.pop("cursor"), "audit", int)
         events = service.list_events(

@@ -1,11 +1,15 @@
-"""The hash chain over a workspace's events: each hash covers the event and the hash before it. Pure."""
+"""The hash chain over a workspace's events: each hash covers the event and the hash before it. Pure.
+
+Whoever can write to the database can compute every hash anew; what they can't make is a checkpoint, which Vault signs
+and which covers all that came before it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Literal
 
@@ -60,10 +64,141 @@ def facts_of(event: Event) -> dict[str, object]:
 
 
 def canonical(facts: Mapping[str, object]) -> bytes:
-    """Write facts as JSON in one way only: sorted keys, no white space, UTF-8."""
-    return json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    """Write facts as JSON in one way only: sorted keys, no white space, UTF-8 (also of what a forger made up)."""
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode(errors="surrogatepass")
 
 
 def rfc3339(moment: datetime) -> str:
     """Write a moment as RFC 3339 in UTC with microseconds, as the API and the record do."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def secrets_of(event: Event) -> str:
+    """Return the names of the secrets that an event concerns, each between commas: what a filter looks for."""
+    used = event.detail.get("secrets", ())
+    names = [event.target_name] if event.target_type == "secret" else list(used) if isinstance(used, list) else []
+    return "".join(f",{name}" for name in names) + "," if names else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Vault's word that at this moment the chain ended with this event."""
+
+    chain: str
+    seq: int
+    hash: str
+    at: datetime
+    signature: str
+
+
+def statement(chain: str, seq: int, digest: str, at: datetime) -> bytes:
+    """Return what Vault signs."""
+    return canonical({"strongroom": "checkpoint", "chain": chain, "seq": seq, "hash": digest, "at": rfc3339(at)})
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A place in a chain: the number of an event, and its hash. ``BEGINNING`` comes before the first."""
+
+    seq: int
+    hash: str
+
+
+BEGINNING: Final = Link(0, GENESIS)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The first thing in a chain that isn't as it was recorded; ``seq`` numbers the event from 1 on.
+
+    ``rewritten``: hashes fit, but not the next checkpoint, so that something from this event on was changed and every
+    hash computed anew. ``forged``: the checkpoint at this event isn't Vault's. ``end_missing``: from this event on.
+    """
+
+    kind: Literal["changed", "removed", "inserted", "reordered", "rewritten", "forged", "end_missing"]
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found of a chain: how far it reaches, how far that is signed and since when, and its first fault."""
+
+    chain: str
+    end: Link
+    signed: Checkpoint | None
+    fault: Fault | None
+
+    @property
+    def unsigned(self) -> int:
+        """How many events came after the last checkpoint."""
+        return max(0, self.end.seq - (self.signed.seq if self.signed else 0))
+
+
+def verify(
+    chain: str,
+    events: Iterable[Event],
+    checkpoints: Iterable[Checkpoint],
+    *,
+    genuine: Callable[[Checkpoint], bool],
+    start: Link = BEGINNING,
+    head: Link | None = None,
+) -> Verdict:
+    """Follow a chain from a place that is trusted to its end; ``events`` in the order in which they are stored.
+
+    ``head`` is where the chain is said to end, where that is known. Stops at the first fault.
+    """
+    waiting = {each.seq: each for each in checkpoints if each.seq > start.seq}
+    signed, at, rest = None, start, iter(events)
+    for event in rest:
+        fault = _misplaced(event, at, rest)
+        if fault is None:
+            at = Link(event.seq, event.hash)
+            if (checkpoint := waiting.pop(event.seq, None)) is not None:
+                fault = _contradiction(checkpoint, event, signed or start, genuine)
+                signed = signed if fault else checkpoint
+        if fault is not None:
+            return Verdict(chain, at, signed, fault)
+    return Verdict(chain, at, signed, _short(at, waiting, signed or start, head, genuine))
+
+
+def _misplaced(event: Event, before: Link, rest: Iterator[Event]) -> Fault | None:
+    """Tell what is wrong with an event in this place; only then is the rest of the chain looked through."""
+    wanted = before.seq + 1
+    if event.seq < wanted:
+        return Fault("inserted", event.seq)
+    if event.seq > wanted:
+        return Fault("reordered" if any(each.seq == wanted for each in rest) else "removed", wanted)
+    if _follows(before.hash, event, wanted):
+        return None
+    displaced = next((each for each in rest if _follows(before.hash, each, wanted)), None)
+    if displaced is None:
+        return Fault("changed", wanted)
+    swapped = displaced.seq > wanted + 1 or _follows(displaced.hash, event, wanted + 1)
+    return Fault("reordered" if swapped else "inserted", wanted)
+
+
+def _follows(previous: str, event: Event, seq: int) -> bool:
+    return link(previous, facts_of(replace(event, seq=seq))) == event.hash
+
+
+def _contradiction(
+    checkpoint: Checkpoint, event: Event, trusted: Checkpoint | Link, genuine: Callable[[Checkpoint], bool]
+) -> Fault | None:
+    if not genuine(checkpoint):
+        return Fault("forged", checkpoint.seq)
+    return Fault("rewritten", trusted.seq + 1) if checkpoint.hash != event.hash else None
+
+
+def _short(
+    at: Link, waiting: Mapping[int, Checkpoint], trusted: Checkpoint | Link, head: Link | None,
+    genuine: Callable[[Checkpoint], bool],
+) -> Fault | None:  # fmt: skip
+    """Tell whether a chain that fits in itself ends before the place where it should."""
+    for seq in sorted(waiting):
+        return Fault("end_missing", at.seq + 1) if genuine(waiting[seq]) else Fault("forged", seq)
+    if head is None or head == at:
+        return None
+    if head.seq > at.seq:
+        return Fault("end_missing", at.seq + 1)
+    return Fault("rewritten", trusted.seq + 1) if head.seq == at.seq else Fault("inserted", head.seq + 1)

@@ -7,6 +7,7 @@ from typing import Any
 from marshmallow import Schema, fields, pre_dump, validate
 
 from app.audit.chain import Event
+from app.audit.lines import as_document
 from app.web.body import PlainText
 from app.web.paging import PageQuery
 
@@ -58,19 +59,7 @@ class EventSchema(Schema):
 
     @pre_dump
     def _nested(self, event: Event, **_kwargs: Any) -> dict[str, Any]:
-        return {
-            "id": event.id,
-            "call_id": event.deed_id if event.action == "call.run" else None,
-            "at": event.at,
-            "workspace": event.workspace,
-            "actor": {"type": event.actor_type, "id": event.actor_id, "acting_for": event.acting_for},
-            "action": event.action,
-            "target": {"type": event.target_type, "id": event.target_id, "name": event.target_name},
-            "outcome": event.outcome,
-            "detail": dict(event.detail),
-            "request_id": event.request_id,
-            "hash": event.hash,
-        }
+        return as_document(event) | {"at": event.at}
 
 
 class EventPageSchema(Schema):

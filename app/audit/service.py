@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, aliased
 
 from app.access import Access, Permission, require
-from app.audit.chain import GENESIS, Event, Outcome, facts_of, link
+from app.audit.chain import GENESIS, Event, Outcome, facts_of, link, secrets_of
 from app.audit.models import ChainHeadRow, EventRow
 from app.db import Sessions
 from app.kernel.clock import Clock
@@ -132,6 +132,11 @@ def recorded(
         _commit(sessions, deed.event("done", clock()))
 
 
+def conclude(deed: Deed, outcome: Outcome, *, sessions: Sessions, clock: Clock) -> None:
+    """Record how a deed ended that goes on after its ``recorded`` block, which it left ``closed``."""
+    _commit(sessions, deed.event(outcome, clock()))
+
+
 def _told(error: StrongroomError) -> dict[str, object]:
     """What an error adds to the record: the missing action or the reason, which never hold a value."""
     return {key: error.extra[key] for key in ("action", "reason") if key in error.extra}
@@ -154,7 +159,7 @@ def append(session: Session, events: Sequence[Event]) -> None:
         head = heads.get(event.chain) or _take_head(session, event.chain)
         placed = replace(event, seq=head.seq + 1)
         placed = replace(placed, hash=link(head.hash, facts_of(placed)))
-        rows.append({name: getattr(placed, name) for name in Event.__slots__} | {"secrets": _secrets(placed)})
+        rows.append({name: getattr(placed, name) for name in Event.__slots__} | {"secrets": secrets_of(placed)})
         heads[event.chain] = _Head(placed.seq, placed.hash)
     session.execute(_EVENTS.insert(), rows)
     moved = [{"moved": chain, "seq": head.seq, "hash": head.hash} for chain, head in heads.items()]
@@ -167,12 +172,6 @@ class _Head:
 
     seq: int
     hash: str
-
-
-def _secrets(event: Event) -> str:
-    used = event.detail.get("secrets", ())
-    names = [event.target_name] if event.target_type == "secret" else list(used) if isinstance(used, list) else []
-    return "".join(f",{name}" for name in names) + "," if names else ""
 
 
 def _take_head(session: Session, chain: str) -> _Head:
@@ -215,17 +214,29 @@ def list_events(
         ValidationFailed: the filters contradict each other.
     """
     require(access, Permission.AUDIT_READ)
+    check_filters(filters)
+    return read_page(filters, chain=str(access.workspace), sessions=sessions, now=clock(), limit=limit, below=below)
+
+
+def check_filters(filters: Filters) -> None:
+    """Raise ``ValidationFailed`` where the filters contradict each other."""
     if filters.since and filters.until and filters.since > filters.until:
         raise ValidationFailed("The range of time ends before it begins.", errors={"to": ["Is before `from`."]})
-    query = select(EventRow).where(EventRow.chain == access.workspace).order_by(EventRow.seq.desc()).limit(limit + 1)
-    for condition in _conditions(filters, clock()):
+
+
+def read_page(
+    filters: Filters, *, chain: str, sessions: Sessions, now: datetime, limit: int, below: int | None
+) -> EventPage:
+    """Read some events of a chain, newest first, below a ``seq``."""
+    query = select(EventRow).where(EventRow.chain == chain).order_by(EventRow.seq.desc()).limit(limit + 1)
+    for condition in _conditions(filters, now):
         query = query.where(condition)
     if below is not None:
         query = query.where(EventRow.seq < below)
     with sessions.read() as session:
         rows = session.scalars(query).all()
         settled = _settled(session, [row for row in rows if row.outcome == "intended"])
-    events = [_as_event(row, settled=row.deed_id in settled, now=clock()) for row in rows[:limit]]
+    events = [_as_event(row, settled=row.deed_id in settled, now=now) for row in rows[:limit]]
     return EventPage(events=events, below=events[-1].seq if len(rows) > limit else None)
 
 

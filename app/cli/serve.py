@@ -21,6 +21,7 @@ from granian.constants import Interfaces
 from granian.server.mp import MPServer
 
 from app.access import OPERATOR, Access, Principal, Role
+from app.audit.checkpoints import sign_due
 from app.cli.reconcile import LEFT_BEHIND_AFTER, mend
 from app.cli.runtime import open_database, read_settings, vault_setup
 from app.db import Sessions
@@ -39,6 +40,7 @@ from app.workspaces.service import NewWorkspace, create_workspace, list_names
 FIRST_OWNER: Final = "owner"
 FIRST_WORKSPACE: Final = "main"
 _PR_SET_PDEATHSIG: Final = 1
+_RECORD_SECONDS: Final = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -142,23 +144,48 @@ def _mend(resources: Resources, *, older_than: timedelta) -> None:
 
 @contextmanager
 def _caretaker(settings: Settings, resources: Resources) -> Iterator[None]:
-    """Look for unfinished changes now and then, in a thread beside the server."""
-    stop = threading.Event()
-
-    def _look_around() -> None:
-        while not stop.wait(settings.reconcile_seconds):
-            try:
-                _mend(resources, older_than=LEFT_BEHIND_AFTER)
-            except Exception as error:
-                log.error("reconcile_failed", kind=type(error).__name__)
-
-    thread = threading.Thread(target=_look_around, name="caretaker", daemon=True)
-    thread.start()
+    """Look for unfinished changes and for unsigned events now and then, each in a thread beside the server."""
+    stop, broken = threading.Event(), set[str]()
+    chores = (
+        (settings.reconcile_seconds, "reconcile", lambda: _mend(resources, older_than=LEFT_BEHIND_AFTER)),
+        (_RECORD_SECONDS, "record", lambda: _sign(resources, broken)),
+    )
+    threads = [
+        threading.Thread(target=_now_and_then, args=(stop, *chore), name=chore[1], daemon=True) for chore in chores
+    ]
+    for thread in threads:
+        thread.start()
     try:
         yield
     finally:
         stop.set()
-        thread.join(timeout=5)
+        for thread in threads:
+            thread.join(timeout=5)
+        _once("record", lambda: _sign(resources, broken, all_now=True))
+
+
+def _now_and_then(stop: threading.Event, seconds: float, name: str, chore: Callable[[], None]) -> None:
+    while not stop.wait(seconds):
+        _once(name, chore)
+
+
+def _once(name: str, chore: Callable[[], None]) -> None:
+    try:
+        chore()
+    except Exception as error:
+        log.error("chore_failed", chore=name, kind=type(error).__name__)
+
+
+def _sign(resources: Resources, broken: set[str], *, all_now: bool = False) -> None:
+    """Sign what is due; a chain that can't be signed is told of once."""
+    signed = sign_due(sessions=resources.sessions, vault=resources.vault, clock=resources.clock, all_now=all_now)
+    for each in signed:
+        if each.fault is not None and each.chain not in broken:
+            broken.add(each.chain)
+            log.error("record_broken", chain=each.chain, kind=each.fault.kind, event_number=each.fault.seq)
+        for checkpoint in each.checkpoints:
+            # Outside the database, where a later change of it doesn't reach.
+            log.info("checkpoint", chain=each.chain, event_number=checkpoint.seq, hash=checkpoint.hash)
 
 
 def _server(settings: Settings) -> MPServer:

@@ -1,0 +1,147 @@
+"""``strongroom audit``: the record, verified and handed out."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Final
+
+import click
+
+from app.access import OPERATOR, Access, Role
+from app.audit.chain import Verdict, rfc3339
+from app.audit.checkpoints import chains, verify_stored
+from app.audit.export import Format, export_events, verify_export
+from app.audit.service import SERVICE_CHAIN, Filters
+from app.cli.runtime import open_service, print_rows, read_settings
+from app.kernel.errors import NotFound, ValidationFailed
+from app.resources import Resources
+
+_KEY: Final = re.compile(r"(?:v?([0-9]+)[: ]\s*)?([A-Za-z0-9+/]{43}=)")
+_WORDS: Final = {
+    "changed": "event {seq} isn't what was recorded: it was changed, or something before it was taken out",
+    "removed": "event {seq} was removed",
+    "inserted": "event {seq} was inserted",
+    "reordered": "event {seq} isn't in its place: events were reordered",
+    "rewritten": "from event {seq} on something was changed and hashed anew: Vault had signed something else",
+    "forged": "the signature at event {seq} isn't Vault's",
+    "end_missing": "the end is missing, from event {seq} on",
+}
+
+
+@click.group()
+def audit() -> None:
+    """Verify the record, and export it."""
+
+
+@audit.command()
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--public-key", "key_file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="What `audit public-key` printed; with it an export is verified offline.")  # fmt: skip
+@click.option("--workspace", metavar="WS", help="This workspace's chain only.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def verify(file: Path | None, key_file: Path | None, workspace: str | None, as_json: bool) -> None:
+    """Verify every chain of the record, or those of an NDJSON export in FILE; exit 1 where one was tampered with."""
+    verdicts = _verdicts(file, key_file, workspace)
+    print_rows([_row(verdict) for verdict in verdicts], as_json=as_json)
+    if any(verdict.fault for verdict in verdicts):
+        raise click.exceptions.Exit(1)
+
+
+def _verdicts(file: Path | None, key_file: Path | None, workspace: str | None) -> Sequence[Verdict]:
+    if file is not None and key_file is not None:
+        with file.open("rb") as lines:
+            return _only(workspace, verify_export(lines, _read_keys(key_file)))
+    with open_service(read_settings()) as resources:
+        keys = _read_keys(key_file) if key_file else resources.vault.checkpoint_public_keys()
+        if file is not None:
+            with file.open("rb") as lines:
+                return _only(workspace, verify_export(lines, keys))
+        found = _chosen(workspace, resources)
+        return [verify_stored(chain, sessions=resources.sessions, keys=keys) for chain in found]
+
+
+def _only(workspace: str | None, verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
+    kept = [each for each in verdicts if workspace is None or each.chain == workspace]
+    if not kept:
+        raise NotFound("The export has no event." if workspace is None else f"The export has no event of {workspace}.")
+    return kept
+
+
+def _chosen(workspace: str | None, resources: Resources) -> Sequence[str]:
+    known = chains(resources.sessions)
+    if workspace is not None and workspace not in known:
+        raise NotFound(f"The record has no workspace {workspace}.")
+    return known if workspace is None else [workspace]
+
+
+def _read_keys(path: Path) -> Mapping[int, str]:
+    text = path.read_text(errors="replace")
+    try:
+        read = json.loads(text)
+        keys = {int(version): str(key) for version, key in read.items()}
+    except (ValueError, AttributeError):
+        keys = {int(match[1] or 1): match[2] for match in _KEY.finditer(text)}
+    try:
+        whole = all(len(base64.b64decode(key, validate=True)) == 32 for key in keys.values())
+    except binascii.Error:
+        whole = False
+    if not keys or not whole:
+        raise ValidationFailed(f"{path} holds no public key; it must be what `strongroom audit public-key` printed.")
+    return keys
+
+
+def _row(verdict: Verdict) -> dict[str, object]:
+    fault = verdict.fault
+    return {
+        "chain": verdict.chain or "(service)",
+        "events": verdict.end.seq,
+        "signed": verdict.signed.seq if verdict.signed else 0,
+        "signed_at": rfc3339(verdict.signed.at) if verdict.signed else None,
+        "unsigned": verdict.unsigned,
+        "fault": fault.kind if fault else None,
+        "event": fault.seq if fault else None,
+        "finding": _WORDS[fault.kind].format(seq=fault.seq) if fault else _well(verdict),
+    }
+
+
+def _well(verdict: Verdict) -> str:
+    if not verdict.unsigned:
+        return "verified; all of it is signed"
+    return f"verified; the last {verdict.unsigned} events came after the last checkpoint and are unsigned"
+
+
+@audit.command()
+@click.option("--workspace", metavar="WS", help="This workspace's events only (all, and the service's own).")
+@click.option("--format", "form", type=click.Choice(["ndjson", "csv"]), default="ndjson", show_default=True)
+@click.option("--output", type=click.File("wb", atomic=True), default="-", help="Where to (standard output).")
+def export(workspace: str | None, form: Format, output: IO[bytes]) -> None:
+    """Write the record, newest first; NDJSON can be verified later with `audit verify FILE`."""
+    with open_service(read_settings()) as resources:
+        for chain in _chosen(workspace, resources):
+            for piece in _exported(chain, form, resources):
+                output.write(piece)
+
+
+def _exported(chain: str, form: Format, resources: Resources) -> Iterator[bytes]:
+    access = Access(OPERATOR, None if chain == SERVICE_CHAIN else chain, Role.OWNER)
+    return export_events(
+        Filters(), form, access=access, sessions=resources.sessions, vault=resources.vault, clock=resources.clock
+    )
+
+
+@audit.command("public-key")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def public_key(as_json: bool) -> None:
+    """Print the public keys with which anybody verifies checkpoints: key version, then ed25519 in base64."""
+    with open_service(read_settings()) as resources:
+        keys = resources.vault.checkpoint_public_keys()
+    if as_json:
+        click.echo(json.dumps({str(version): key for version, key in keys.items()}))
+    else:
+        for version, key in sorted(keys.items()):
+            click.echo(f"v{version}:{key}")
