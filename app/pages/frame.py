@@ -177,14 +177,14 @@ def go(url: str) -> Response:
     return make_response(redirect(url, 303))
 
 
-def done(message: str, url: str, *, name: str | None = None) -> Response:
+def done(message: str, url: str, *, name: str | None = None, leave: bool = False) -> Response:
     """Send the browser back to a list, where the message stays until the next action.
 
     Where a dialog was opened over another page than that list, that page stays: it is told by an event, with the name
-    of what was made or changed.
+    of what was made or changed. Unless it has to ``leave``: it shows what is gone now.
     """
     seen = urlsplit(request.headers.get("HX-Current-URL", ""))
-    if outlet() and seen.path != url:
+    if outlet() and seen.path != url and not leave:
         told = json.dumps({"strongroom:done": {"message": message, "name": name}})
         return Response("", 204, {"HX-Trigger": told})
     flash(message)

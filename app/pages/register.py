@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.pages import audit, door, errors, filters, members, settings, variables, workspaces
+from app.pages import audit, blocks, door, errors, filters, members, settings, variables, workspaces
 from app.pages.frame import csrf, pages
 from app.web.limits import limit_sign_ins
 
 # The modules that are only there for their routes.
-ROUTES = (audit, members, settings, variables, workspaces)
+ROUTES = (audit, blocks, members, settings, variables, workspaces)
 
 
 def register_pages(app: Flask, *, https: bool, idle_seconds: int, sign_in_limit: str) -> None:
@@ -25,6 +25,7 @@ def register_pages(app: Flask, *, https: bool, idle_seconds: int, sign_in_limit:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=https,
         PERMANENT_SESSION_LIFETIME=idle_seconds,
+        MAX_FORM_MEMORY_SIZE=app.config["MAX_CONTENT_LENGTH"],  # a block's body may be as large as the API's
         WTF_CSRF_CHECK_DEFAULT=False,  # the gate checks every page, and nothing else takes the cookie
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session
     )

@@ -14,9 +14,9 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 
 AXE = Path(__file__).parent / "vendor" / "axe" / "axe.min.js"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-_FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--no-proxy-server"]
+FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--no-proxy-server"]
 # Every way a page can say that the policy was broken; told before any script of the page runs.
-_WATCH = """
+WATCH = """
 window.__violations = [];
 document.addEventListener("securitypolicyviolation", (e) => {
   window.__violations.push(e.violatedDirective + " " + e.blockedURI);
@@ -29,7 +29,7 @@ def chromium(**more: Any) -> Iterator[Browser]:
     """A browser, for as long as the block runs."""
     assert CHROMIUM, "The tests need Chromium: make setup-dev installs it."
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_FLAGS, **more)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, **more)
         try:
             yield browser
         finally:
@@ -89,22 +89,25 @@ def window(browser: Browser, url: str, **options: Any) -> Iterator[Window]:
     context = browser.new_context(**options)
     context.set_default_timeout(10_000)
     if options.get("java_script_enabled", True):
-        context.add_init_script(_WATCH)
-    page = context.new_page()
-    opened = Window(context, page, url)
+        context.add_init_script(WATCH)
+    try:
+        yield listen(Window(context, context.new_page(), url))
+    finally:
+        context.close()
+
+
+def listen(opened: Window) -> Window:
+    """Take down from now on what the window's page says, asks for and gets."""
 
     def _console(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             opened.console.append(message.text)
 
-    page.on("console", _console)
-    page.on("pageerror", lambda error: opened.errors.append(str(error)))
-    page.on("request", lambda request: opened.requests.append(request))
-    page.on("response", lambda response: opened.responses.append(response))
-    try:
-        yield opened
-    finally:
-        context.close()
+    opened.page.on("console", _console)
+    opened.page.on("pageerror", lambda error: opened.errors.append(str(error)))
+    opened.page.on("request", lambda request: opened.requests.append(request))
+    opened.page.on("response", lambda response: opened.responses.append(response))
+    return opened
 
 
 # What of axe-core's rules a theme can break.

@@ -1,0 +1,318 @@
+"""The API blocks tab: the list, and the editor, which also tries a call out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from flask import Response, flash, jsonify, request, url_for
+
+from app.access import Permission, require
+from app.blocks import saved, service
+from app.blocks.call import parse_call
+from app.blocks.saved import Block, BlockChanges
+from app.blocks.schemas import METHODS, BlockBody, CallBody
+from app.blocks.written import WrittenCall, as_json
+from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError, UnknownSecret
+from app.outbound.places import may_hold_secret, place_allowed
+from app.pages.answers import outgoing, refused, shown
+from app.pages.call_form import CallForm, as_call, control_of, empty_form, faulty, form_of, form_sent
+from app.pages.forms import Typed, read, typed
+from app.pages.frame import done, go, may, pages, show
+from app.variables import listing
+from app.variables.listing import Wanted
+from app.variables.service import Secret
+from app.web import context
+from app.web.errors import STATUS
+from app.web.paging import cursor, position
+
+ROWS: Final = 25
+_OFFERED: Final = 50
+_LIST: Final = "blocks-page"
+_LONGEST_NAME: Final = 63
+_PLACES: Final = {
+    "header": "any header", "basic": "user and password", "query": "query parameters", "path": "the URL's path",
+    "body": "the body",
+}  # fmt: skip
+
+
+# --- the list ---------------------------------------------------------------------------------------------------------
+
+
+@pages.get("/workspaces/<ws>/blocks")
+def blocks(ws: str) -> Response:
+    """List API blocks; for a search as it is typed, only the table."""
+    q = request.args.get("q", "").strip()[:100] or None
+    after = position(request.args.get("cursor") or None, _LIST, str)
+    rows = saved.list_blocks(
+        access=context.access(), sessions=context.resources().sessions, limit=ROWS + 1, after=after, q=q
+    )
+    further = cursor(_LIST, rows[ROWS - 1].name) if len(rows) > ROWS else None
+    template = "blocks/_results.html" if request.headers.get("HX-Target") == "results" else "blocks/list.html"
+    return show(template, rows=rows[:ROWS], q=q, further=further, first=after is None, ws=ws)
+
+
+# --- making -----------------------------------------------------------------------------------------------------------
+
+
+@pages.get("/workspaces/<ws>/blocks/-/new")
+def new_block_form(ws: str) -> Response:
+    """Ask for a new block; with ``?from=`` it begins as a copy of another."""
+    require(context.access(), Permission.BLOCK_WRITE)
+    model = request.args.get("from", "")
+    return _show(ws, _copied(_form(_block(model))) if model else empty_form())
+
+
+@pages.post("/workspaces/<ws>/blocks/-/new")
+def new_block(ws: str) -> Response:
+    """Make it, or try it out, or begin it as a copy of what is on another editor's page."""
+    form, deed = form_sent(typed()), request.form.get("do")
+    require(context.access(), Permission.BLOCK_WRITE)
+    if deed == "copy":
+        return _show(ws, _copied(form), changed=True)
+    if deed in ("send", "preview"):
+        return _try(ws, form, None)
+    resources = context.resources()
+    try:
+        new = read(BlockBody(), {"name": form["block_name"].strip()} | _sent(form))
+        made = saved.create_block(new, access=context.access(), sessions=resources.sessions, clock=resources.clock)
+    except StrongroomError as error:
+        return _show_faulty(ws, form, error, None)
+    flash(f"The API block {made.name} was created.")
+    return go(url_for("pages.block", ws=ws, block=made.name))
+
+
+def _copied(form: CallForm) -> CallForm:
+    name = f"{form['block_name'][: _LONGEST_NAME - 5]}-copy"
+    return replace(form, texts={**form.texts, "block_name": name, "revision": ""}, errors={})
+
+
+def _sent(form: CallForm) -> dict[str, object]:
+    return {"title": form["title"].strip(), "call": as_call(form), "answer": form["answer"]}
+
+
+# --- changing ---------------------------------------------------------------------------------------------------------
+
+
+@pages.get("/workspaces/<ws>/blocks/<block>")
+def block(ws: str, block: str) -> Response:
+    """Show a block in the editor."""
+    found = _block(block)
+    return _show(ws, _form(found), found)
+
+
+@pages.post("/workspaces/<ws>/blocks/<block>")
+def change_block(ws: str, block: str) -> Response:
+    """Save it, or try out what is on the page."""
+    found = _block(block)
+    form = form_sent(typed() | {"block_name": found.name})
+    if request.form.get("do") in ("send", "preview"):
+        return _try(ws, form, found)
+    try:
+        changes = _changes(form, found)
+        if changes:
+            _update(found, changes, form)
+    except StrongroomError as error:
+        return _show_faulty(ws, form, error, found)
+    flash(f"The API block {found.name} was saved." if changes else f"Nothing of {found.name} was changed.")
+    return go(url_for("pages.block", ws=ws, block=found.name))
+
+
+def _changes(form: CallForm, found: Block) -> dict[str, Any]:
+    """Return what differs from the block; so a title can be changed while a secret of the call is gone."""
+    new = read(BlockBody(), {"name": found.name} | _sent(form))
+    wanted = {"title": new.title or found.name, "call": new.call, "answer": new.answer}
+    if _same(new.call, found.call):
+        del wanted["call"]
+    return {name: value for name, value in wanted.items() if value != getattr(found, name)}
+
+
+def _same(one: WrittenCall, other: WrittenCall) -> bool:
+    return json.dumps(as_json(one)) == json.dumps(as_json(other))  # for Python, 1 and true are the same
+
+
+def _update(found: Block, changes: Mapping[str, Any], form: CallForm) -> None:
+    text, resources = form["revision"], context.resources()
+    saved.update_block(
+        found.name,
+        BlockChanges(**changes),
+        revision=int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1,
+        access=context.access(),
+        sessions=resources.sessions,
+        clock=resources.clock,
+    )
+
+
+def _block(name: str) -> Block:
+    return saved.get_block(name, access=context.access(), sessions=context.resources().sessions)
+
+
+def _form(found: Block) -> CallForm:
+    """Return a block's form, with its problems beside the fields that have them."""
+    form = form_of(found.call, name=found.name, title=found.title, answer=found.answer, revision=found.revision)
+    errors: dict[str, list[str]] = {}
+    for problem in found.problems:
+        errors.setdefault(control_of(problem.field, form) or "problem", []).append(problem.sentence)
+    return replace(form, errors=errors, problem=" ".join(errors.pop("problem", [])) or None)
+
+
+def _show_faulty(ws: str, form: CallForm, error: StrongroomError, found: Block | None) -> Response:
+    """Show the form again as it was typed, with what is wrong with it."""
+    shown_again = faulty(form, error)
+    raced = isinstance(error, PreconditionFailed) and found is not None
+    if raced and found is not None:
+        found = _block(found.name)
+        sentence = f"{error.detail} What you typed is kept: save again if it should hold."
+        texts = {**form.texts, "revision": str(found.revision)}
+        shown_again = replace(shown_again, texts=texts, problem=sentence)
+    missing = error.extra.get("secrets", ()) if isinstance(error, UnknownSecret) else ()
+    return _show(ws, shown_again, found, STATUS[error.code], raced=raced, changed=True, missing=missing)
+
+
+def _show(ws: str, form: CallForm, found: Block | None = None, status: int = 200, **more: object) -> Response:
+    return show(
+        "blocks/edit.html",
+        status,
+        **{"missing": _missing(found), "raced": False, "changed": False, "answer": None} | more,
+        form=form,
+        block=found,
+        methods=METHODS,
+        variables=_variables(form),
+        defaults={row.get("name"): row.get("value", "") for row in form.rows.get("variables", ())},
+        ws=ws,
+    )
+
+
+def _missing(found: Block | None) -> Sequence[str]:
+    """Return the secrets of a block that are gone."""
+    labels = {problem.field for problem in found.problems if problem.code == "unknown_secret"} if found else set()
+    fields = parse_call(found.call).fields if found and labels else ()
+    return sorted({field.secret for field in fields if field.label in labels and field.secret})
+
+
+def _variables(form: CallForm) -> Sequence[str]:
+    """Return the variables that a call uses, in its own order; while it can't be read, those that were filled in."""
+    try:
+        template = parse_call(read(CallBody(), as_call(form)))
+    except StrongroomError:
+        return list(form.tests)
+    return list(dict.fromkeys(name for field in template.fields for name in sorted(field.variables)))
+
+
+# --- trying out -------------------------------------------------------------------------------------------------------
+
+
+def _try(ws: str, form: CallForm, found: Block | None) -> Response:
+    """Make the call that is on the page, or show how it would go out; only its answer where a script asks."""
+    try:
+        answer: object = _tried(form, found)
+        status = 200
+    except StrongroomError as error:
+        if isinstance(error, NotFound):
+            raise
+        answer, status = refused(error, form), STATUS[error.code]
+        form = replace(faulty(form, error), problem=None)
+    if request.headers.get("HX-Target") == "answer":
+        return show("blocks/_answer.html", status, answer=answer)
+    return _show(ws, form, found, status, answer=answer, changed=True)
+
+
+def _tried(form: CallForm, found: Block | None) -> object:
+    written = read(CallBody(), as_call(form))
+    tests = {name: text for name, text in form.tests.items() if text}
+    template = parse_call(replace(written, variables=tuple((dict(written.variables) | tests).items())))
+    uses = sorted({field.secret for field in template.fields if field.secret})
+    doors = _doors()
+    if request.form.get("do") == "preview":
+        return outgoing(service.preview_ad_hoc(template, **doors), uses)
+    doors |= {"vault": context.resources().vault, "in_flight": context.resources().in_flight}
+    if found is not None and _same(found.call, written):  # so the record names the block
+        return shown(service.run_block(found.name, tests, **doors), uses)
+    return shown(service.run_ad_hoc(template, **doors), uses)
+
+
+def _doors() -> dict[str, Any]:
+    resources = context.resources()
+    return {
+        "access": context.access(),
+        "sessions": resources.sessions,
+        "outbound": resources.outbound,
+        "clock": resources.clock,
+    }
+
+
+# --- secrets for a field ----------------------------------------------------------------------------------------------
+
+
+@pages.get("/workspaces/<ws>/blocks/-/secrets")
+def secrets_for_field(ws: str) -> Response:
+    """Tell a script which secrets there are for a field, and which of them may be put in its place."""
+    q, place = request.args.get("q", "").strip()[:100], request.args.get("place", "")[:300]
+    resources = context.resources()
+    listed = listing.list_variables(
+        Wanted(q=q or None, kind="secret"),
+        access=context.access(),
+        sessions=resources.sessions,
+        clock=resources.clock,
+        limit=_OFFERED,
+    )
+    secrets = [entry.item for entry in listed.entries if isinstance(entry.item, Secret)]
+    return jsonify(
+        secrets=[_offer(secret, place) for secret in secrets],
+        total=listed.total,
+        may_write=may(Permission.SECRET_WRITE),
+    )
+
+
+def _offer(secret: Secret, place: str) -> dict[str, object]:
+    notes = {"expired": "expired", "expiring": "expires soon"}
+    return {
+        "name": secret.name,
+        "visibility": secret.visibility,
+        "reason": _why_not(secret, place),
+        "note": notes.get(secret.expiry),
+    }
+
+
+def _why_not(secret: Secret, place: str) -> str | None:
+    if secret.state != "active":
+        return "still being created" if secret.state == "pending" else "being deleted"
+    header = place.removeprefix("header:")
+    if header != place and header and not may_hold_secret(header):
+        return "no secret may stand in this header"
+    if place_allowed(secret.allowed_places, place):
+        return None
+    return f"only for {', '.join(_PLACES.get(each, each.replace(':', ' ')) for each in secret.allowed_places)}"
+
+
+# --- deleting ---------------------------------------------------------------------------------------------------------
+
+
+@pages.get("/workspaces/<ws>/blocks/<block>/delete")
+def delete_block_form(ws: str, block: str) -> Response:
+    """Ask whether it should really go."""
+    require(context.access(), Permission.BLOCK_WRITE)
+    return show("blocks/delete.html", block=_block(block), form=Typed(), ws=ws)
+
+
+@pages.post("/workspaces/<ws>/blocks/<block>/delete")
+def delete_block(ws: str, block: str) -> Response:
+    """Delete it."""
+    resources = context.resources()
+    try:
+        saved.delete_block(
+            block,
+            confirm=request.form.get("confirm", "").strip(),
+            revision=None,
+            access=context.access(),
+            sessions=resources.sessions,
+            clock=resources.clock,
+        )
+    except NotFound:
+        raise
+    except StrongroomError as error:
+        found = _block(block)
+        return show("blocks/delete.html", STATUS[error.code], block=found, form=Typed.after(error), ws=ws)
+    return done(f"The API block {block} was deleted.", url_for("pages.blocks", ws=ws), leave=True)

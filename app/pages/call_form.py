@@ -1,0 +1,319 @@
+"""A block as a form: texts and rows of texts on one side, what the API takes on the other. Pure.
+
+A control's name is its id: ``url``, or for the value of the first header ``headers-0-value``. Rows that were left
+empty don't count, and the others are numbered anew, so that what the API says of ``headers.0`` is about row 0 here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NoReturn, cast
+
+from app.blocks.written import Pair, WrittenCall, WrittenPart
+from app.kernel.errors import FieldErrors, MissingVariable, StrongroomError, ValidationFailed
+from app.outbound.places import folded, is_token
+
+# The lists of a form, and what a row of each has.
+LISTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "headers": ("name", "value"),
+    "query": ("name", "value"),
+    "form": ("name", "value"),
+    "parts": ("name", "value", "filename", "content_type"),
+    "captures": ("name", "path"),
+    "variables": ("name", "value"),
+}
+TEXTS: Final = (
+    "block_name", "title", "answer", "method", "url", "auth", "username", "password", "body_type", "json", "text",
+    "timeout_seconds", "follow_redirects", "revision",
+)  # fmt: skip
+_CELL: Final = re.compile(rf"({'|'.join(LISTS)})-([0-9]{{1,4}})-([a-z_]+)")
+_TEST: Final = "test-"
+_LISTS_OF_BODIES: Final = {"form": "form", "multipart": "parts"}
+_EMPTY: Final = {
+    "answer": "full", "method": "GET", "auth": "none", "body_type": "none", "timeout_seconds": "10",
+}  # fmt: skip
+
+Row = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class CallForm:
+    """What stands in the form: ``tests`` are the values to try it with, ``errors`` go by the control's id."""
+
+    texts: Mapping[str, str] = field(default_factory=dict)
+    rows: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    tests: Mapping[str, str] = field(default_factory=dict)
+    errors: FieldErrors = field(default_factory=dict)
+    problem: str | None = None
+
+    def __getitem__(self, name: str) -> str:
+        return self.texts.get(name, "")
+
+    def faults(self, control: str) -> Sequence[str]:
+        """Return what is wrong with a control."""
+        return self.errors.get(control, ())
+
+
+# --- from a block -----------------------------------------------------------------------------------------------------
+
+
+def empty_form() -> CallForm:
+    """Return the form of a block that isn't there yet: with a header to fill in, since most calls have one."""
+    return CallForm(_EMPTY, {"headers": [{}]})
+
+
+def form_of(call: WrittenCall, *, name: str, title: str, answer: str, revision: int | None = None) -> CallForm:
+    """Return the form that holds a call."""
+    username, password = call.basic or ("", "")
+    texts = {
+        "block_name": name,
+        "title": title,
+        "answer": answer,
+        "method": call.method,
+        "url": call.url,
+        "auth": "basic" if call.basic else "none",
+        "username": username,
+        "password": password,
+        "body_type": call.body_type,
+        "json": _json_text(call.content) if call.body_type == "json" else "",
+        "text": str(call.content) if call.body_type == "text" else "",
+        "timeout_seconds": f"{call.timeout_seconds:g}",
+        "follow_redirects": "on" if call.follow_redirects else "",
+        "revision": "" if revision is None else str(revision),
+    }
+    rows: dict[str, Sequence[Row]] = {
+        "headers": [_pair(each) for each in call.headers],
+        "query": [_pair(each) for each in call.query],
+        "captures": [{"name": name, "path": path} for name, path in call.captures],
+        "variables": [{"name": name, "value": value} for name, value in call.variables],
+    }
+    if call.body_type == "form":
+        rows["form"] = [_pair(each) for each in cast(Sequence[Pair], call.content)]
+    if call.body_type == "multipart":
+        rows["parts"] = [_part(each) for each in cast(Sequence[WrittenPart], call.content)]
+    return CallForm(texts, rows)
+
+
+def _pair(pair: Pair) -> Row:
+    return {"name": pair.name, "value": pair.value}
+
+
+def _part(part: WrittenPart) -> Row:
+    return {
+        "name": part.name,
+        "value": part.value,
+        "filename": part.filename or "",
+        "content_type": part.content_type or "",
+    }
+
+
+def _json_text(content: object) -> str:
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair can stand in JSON, but in no page
+        return json.dumps(content, indent=2)
+    return text
+
+
+# --- from what was sent -----------------------------------------------------------------------------------------------
+
+
+def form_sent(sent: Mapping[str, str]) -> CallForm:
+    """Return the form as it was sent, without the rows that were left empty."""
+    found: dict[str, dict[int, dict[str, str]]] = {}
+    for control, text in sent.items():
+        cell = _CELL.fullmatch(control)
+        if cell and cell[3] in LISTS[cell[1]]:
+            found.setdefault(cell[1], {}).setdefault(int(cell[2]), {})[cell[3]] = text
+    return CallForm(
+        {name: sent.get(name, "") for name in TEXTS},
+        {name: [row for _, row in sorted(rows.items()) if any(row.values())] for name, rows in found.items()},
+        {name.removeprefix(_TEST): text for name, text in sent.items() if name.startswith(_TEST)},
+    )
+
+
+def as_call(form: CallForm) -> dict[str, object]:
+    """Return the call as the API takes it; what is wrong with it is for the API to say.
+
+    Raises:
+        ValidationFailed: the JSON body is no JSON, or a variable stands twice, which JSON couldn't say.
+    """
+    return {
+        "method": form["method"],
+        "url": form["url"].strip(),
+        "headers": [_cells(row, "name", "value") for row in form.rows.get("headers", ())],
+        "query": [_cells(row, "name", "value") for row in form.rows.get("query", ())],
+        "auth": _auth(form),
+        "body": _body(form),
+        "captures": [_cells(row, "name", "path") for row in form.rows.get("captures", ())],
+        "variables": _variables(form.rows.get("variables", ())),
+        "timeout_seconds": form["timeout_seconds"].strip() or "10",
+        "follow_redirects": bool(form["follow_redirects"]),
+    }
+
+
+def _cells(row: Row, *names: str) -> dict[str, str]:
+    return {name: row.get(name, "") for name in names}
+
+
+def _auth(form: CallForm) -> dict[str, str]:
+    if form["auth"] != "basic":
+        return {"type": form["auth"] or "none"}
+    return {"type": "basic", "username": form["username"], "password": form["password"]}
+
+
+def _body(form: CallForm) -> dict[str, object]:
+    kind = form["body_type"] or "none"
+    if kind == "json":
+        return {"type": kind, "content": _read_json(form["json"])}
+    if kind == "text":
+        return {"type": kind, "content": form["text"]}
+    if kind == "form":
+        return {"type": kind, "content": [_cells(row, "name", "value") for row in form.rows.get("form", ())]}
+    if kind == "multipart":
+        return {"type": kind, "content": [_sent_part(row) for row in form.rows.get("parts", ())]}
+    return {"type": kind}
+
+
+def _sent_part(row: Row) -> dict[str, str | None]:
+    return {
+        "name": row.get("name", ""),
+        "value": row.get("value", ""),
+        "filename": row.get("filename") or None,
+        "content_type": row.get("content_type") or None,
+    }
+
+
+def _read_json(text: str) -> object:
+    try:
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise _no_json(f"Is no JSON: look at line {error.lineno}, character {error.colno}.") from None
+    except RecursionError:
+        raise _no_json("Is nested too deep.") from None
+    except _NotJsonError as error:
+        raise _no_json(str(error)) from None
+    except ValueError:  # Python's own bound on digits
+        raise _no_json("Holds a number with too many digits.") from None
+
+
+class _NotJsonError(Exception):
+    """Python would read it, JSON has no such thing."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, content in pairs:
+        if name in found:
+            raise _NotJsonError(f"The name {name[:64]} stands twice in one object.")
+        found[name] = content
+    return found
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise _NotJsonError(f"{text} is no JSON.")
+
+
+def _no_json(sentence: str) -> ValidationFailed:
+    return ValidationFailed("The JSON body can't be read.", errors={"body": [sentence]})
+
+
+def _variables(rows: Sequence[Row]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for number, row in enumerate(rows):
+        name = row.get("name", "")
+        if name in values:
+            raise ValidationFailed(
+                "A variable stands twice.", errors={f"variables.{number}.name": ["This name stands twice."]}
+            )
+        values[name] = row.get("value", "")
+    return values
+
+
+# --- faults beside their controls -------------------------------------------------------------------------------------
+
+
+def placed(error: StrongroomError, form: CallForm) -> Sequence[tuple[str | None, str, str]]:
+    """Return what an error says of fields: the control's id where there is one, the field's label, a sentence."""
+    return [
+        (f"{_TEST}{label}" if isinstance(error, MissingVariable) else control_of(label, form), label, sentence)
+        for label, sentences in (error.errors or {}).items()
+        for sentence in sentences
+    ]
+
+
+def faulty(form: CallForm, error: StrongroomError) -> CallForm:
+    """Return the form with an error's messages beside the controls that they are about, and its sentence above."""
+    errors: dict[str, list[str]] = {}
+    told = [error.detail]
+    for control, label, sentence in placed(error, form):
+        if control is None:
+            told.append(f"{label}: {sentence}")
+        elif sentence not in errors.setdefault(control, []):
+            errors[control].append(sentence)
+    return replace(form, errors=errors, problem=" ".join(told))
+
+
+def control_of(label: str, form: CallForm) -> str | None:
+    """Return the id of the control that a label of the API is about (``header Authorization``, ``headers.0.name``).
+
+    None where there is none.
+    """
+    label = label.removeprefix("call.")
+    return _by_path(label, form) or _by_label(label, form)
+
+
+def _by_path(label: str, form: CallForm) -> str | None:
+    first, *rest = label.removeprefix("body.content.").removeprefix("auth.").split(".")
+    if label.startswith("body."):
+        inner = [part for part in label.split(".")[1:] if part != "content"]
+        first, rest = _LISTS_OF_BODIES.get(form["body_type"], "body"), inner
+    if first == "variables" and rest and not rest[0].isdigit():
+        return _row_called(form, "variables", rest[0], "name")
+    if first == "headers" and not rest:
+        return _nameless_header(form)
+    if first in LISTS:
+        return "-".join([first, *rest[:2]])
+    if first == "body":
+        return _body_control(form)
+    return "block_name" if first == "name" else first if first in TEXTS else None
+
+
+def _nameless_header(form: CallForm) -> str:
+    """Return the name that is none, which the API tells of the headers as a whole."""
+    names = [row.get("name", "") for row in form.rows.get("headers", ())]
+    return next((f"headers-{number}-name" for number, name in enumerate(names) if not is_token(name)), "headers")
+
+
+def _by_label(label: str, form: CallForm) -> str | None:
+    what, _, name = label.partition(" ")
+    if what == "url":
+        return "url"
+    if label in ("basic user", "basic password"):
+        return "username" if name == "user" else "password"
+    if what == "header":
+        return _row_called(form, "headers", name, "value")
+    if what == "query":
+        return _row_called(form, "query", name, "value")
+    if what == "capture":
+        return _row_called(form, "captures", name, "path")
+    if what == "body":
+        rows = _LISTS_OF_BODIES.get(form["body_type"])
+        return _row_called(form, rows, name, "value") if rows else _body_control(form)
+    return None
+
+
+def _row_called(form: CallForm, rows: str, name: str, cell: str) -> str:
+    """Return the last row of that name, which is the one too many where a name stands twice."""
+    numbers = [
+        number for number, row in enumerate(form.rows.get(rows, ())) if folded(row.get("name", ""))[:64] == folded(name)
+    ]
+    return f"{rows}-{numbers[-1]}-{cell}" if numbers else rows
+
+
+def _body_control(form: CallForm) -> str:
+    return {"json": "json", "text": "text", "form": "form", "multipart": "parts"}.get(form["body_type"], "body_type")

@@ -1,0 +1,249 @@
+// "Add secret": a combobox after the ARIA Authoring Practices (editable, list autocomplete). The focus stays in the
+// text field; aria-activedescendant tells which option is meant. The list comes from the server as one types.
+
+import { icon, make, replace, say } from "./chips.js";
+import { openDialog } from "./dialogs.js";
+import { secrets, spot, written } from "./references.js";
+
+const MOST_EDITS = 4; // with more secrets than that in the list, only the field's own is offered for a new value
+let picker = null; // the one that is open
+let pending = null; // { holder, button, selection }: where a secret goes that is being made in the panel
+
+export function watchPickers() {
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-add-secret]");
+    if (!button) return;
+    const mine = picker?.button === button;
+    close();
+    if (!mine) open(button);
+  });
+  document.addEventListener("pointerdown", (event) => {
+    if (picker && !picker.box.contains(event.target) && !picker.button.contains(event.target)) close();
+  });
+  document.addEventListener("strongroom:done", (event) => {
+    const place = pending;
+    pending = null;
+    if (place && event.detail?.name) void put(place, event.detail.name);
+  });
+  document.getElementById("panel").addEventListener("close", () => setTimeout(() => (pending = null), 1000));
+}
+
+function open(button) {
+  const holder = button.closest("[data-holder]");
+  const field = holder.querySelector("[data-slot] > :is(input, textarea)");
+  const label = holder.dataset.label;
+  const box = make("div", "picker");
+  const input = make("input");
+  const list = make("ul");
+  const count = make("p", "picker-count");
+  Object.assign(input, { type: "text", id: "picker", autocomplete: "off", spellcheck: false, placeholder: "Search secrets" });
+  set(input, {
+    role: "combobox", "aria-autocomplete": "list", "aria-expanded": "true", "aria-controls": "picker-list",
+    "aria-label": `Secret for ${label}`, autocapitalize: "off", maxlength: "100",
+  });
+  set(list, { role: "listbox", id: "picker-list", "aria-label": "Secrets" });
+  set(count, { role: "status" });
+  box.append(input, list, count);
+  holder.append(box);
+  set(button, { "aria-expanded": "true" });
+  picker = { button, holder, field, label, box, input, list, count, active: -1, asked: 0, selection: selection(field) };
+  input.addEventListener("input", () => later(ask));
+  input.addEventListener("keydown", steer);
+  box.addEventListener("focusout", (event) => {
+    if (picker?.box === box && event.relatedTarget && !box.contains(event.relatedTarget)) close();
+  });
+  list.addEventListener("mousedown", (event) => event.preventDefault());
+  list.addEventListener("click", (event) => {
+    const option = event.target.closest("[role=option]");
+    if (option) choose(option);
+  });
+  input.focus();
+  void ask();
+}
+
+function selection(field) {
+  const end = field.value.length;
+  return "visited" in field.dataset ? [field.selectionStart, field.selectionEnd] : [end, end];
+}
+
+function close() {
+  if (!picker) return;
+  const { box, button } = picker;
+  clearTimeout(picker.timer);
+  picker = null;
+  set(button, { "aria-expanded": "false" });
+  box.remove();
+}
+
+function later(act) {
+  clearTimeout(picker.timer);
+  picker.timer = setTimeout(act, 120);
+}
+
+async function ask() {
+  const mine = picker;
+  const number = (mine.asked += 1);
+  const { answer, told } = await fetchSecrets(mine.holder, mine.selection, mine.input.value.trim());
+  if (picker !== mine || mine.asked !== number) return; // closed, or typed on, meanwhile
+  if (answer?.status === 401) return location.reload();
+  if (!answer?.ok) {
+    mine.list.replaceChildren();
+    mine.count.textContent = told.detail ?? "The service doesn't answer.";
+    return;
+  }
+  fill(told);
+}
+
+/** Ask for the secrets that fit a text; each says whether it may be put in the field, and else why not. */
+async function fetchSecrets(holder, [start, end], q) {
+  const field = holder.querySelector("[data-slot] > :is(input, textarea)");
+  const where = spot(holder.dataset.kind, field.value, start, end);
+  const query = new URLSearchParams({ q, place: where.place ?? holder.dataset.place });
+  try {
+    const answer = await fetch(`${field.form.dataset.secrets}?${query}`, {
+      headers: { Accept: "application/json" },
+      cache: "no-store",
+    });
+    return { answer, told: await answer.json().catch(() => ({})) };
+  } catch {
+    return { answer: null, told: {} };
+  }
+}
+
+function fill(told) {
+  const { list, count, input, field } = picker;
+  const holds = held();
+  const typed = input.value.trim();
+  const options = told.secrets.map((secret) => option(secret, secret.name === holds));
+  const exact = told.secrets.findIndex((secret) => secret.name.toLowerCase() === typed.toLowerCase());
+  if (told.may_write) {
+    const names = told.secrets.map((secret) => secret.name);
+    const edits = names.length <= MOST_EDITS ? names : names.filter((name) => name === holds);
+    for (const name of edits) {
+      options.push(action("pencil", `Edit value of ${name}`, field.form.dataset.edit.replace("NAME", encodeURIComponent(name))));
+    }
+    const query = typed ? `?name=${encodeURIComponent(typed)}` : "";
+    options.push(action("plus", "Create new", field.form.dataset.create + query));
+  }
+  list.replaceChildren(...options);
+  options.forEach((each, number) => (each.id = `picker-option-${number}`));
+  count.textContent = counted(told, typed);
+  activate(typed && told.secrets.length ? Math.max(exact, 0) : -1);
+}
+
+function counted(told, typed) {
+  const shown = told.secrets.length;
+  const ask = told.may_write ? "" : " Ask an admin to create one or to set a new value.";
+  if (!shown) return (typed ? "No secret matches." : "There are no secrets yet.") + ask;
+  const all = told.total > shown ? `${shown} of ${told.total} secrets: type to find others.` : shown === 1 ? "1 secret." : `${shown} secrets.`;
+  return all + ask;
+}
+
+function option(secret, current) {
+  const item = make("li", "picker-secret");
+  set(item, { role: "option", "aria-selected": "false" });
+  item.dataset.name = secret.name;
+  const kind = make("span", `pair ${secret.visibility}`, secret.visibility === "restricted" ? "Restricted" : "Masked");
+  kind.prepend(icon(secret.visibility === "restricted" ? "lock" : "eye-off"));
+  item.append(make("span", "picker-name", secret.name), kind);
+  const notes = [current ? "in this field now" : "", secret.reason ?? "", secret.note ?? ""].filter(Boolean);
+  if (notes.length) item.append(make("span", "picker-note", notes.join(" · ")));
+  if (secret.reason) set(item, { "aria-disabled": "true" });
+  return item;
+}
+
+function action(picture, text, url) {
+  const item = make("li", "picker-action");
+  set(item, { role: "option", "aria-selected": "false" });
+  item.dataset.opens = url;
+  item.append(icon(picture), make("span", "", text));
+  return item;
+}
+
+const options = () => [...picker.list.children];
+
+function activate(number) {
+  const all = options();
+  picker.active = number;
+  all.forEach((each, at) => set(each, { "aria-selected": String(at === number) }));
+  const active = all[number];
+  if (active) {
+    set(picker.input, { "aria-activedescendant": active.id });
+    active.scrollIntoView({ block: "nearest" });
+  } else picker.input.removeAttribute("aria-activedescendant");
+}
+
+const KEYS = {
+  ArrowDown: (at, count) => (at + 1) % count,
+  ArrowUp: (at, count) => (at <= 0 ? count : at) - 1,
+  PageDown: (at, count) => Math.min(Math.max(at, 0) + 8, count - 1),
+  PageUp: (at) => Math.max(at - 8, 0),
+};
+
+function steer(event) {
+  const all = options();
+  if (event.key === "Escape") {
+    event.preventDefault();
+    const { button } = picker;
+    close();
+    button.focus();
+  } else if (event.key === "Tab") {
+    close();
+  } else if (event.key === "Enter") {
+    event.preventDefault(); // and never sends the form
+    if (all[picker.active]) choose(all[picker.active]);
+  } else if ((event.key === "Home" || event.key === "End") && picker.active >= 0 && !event.shiftKey) {
+    event.preventDefault(); // in the list; without an active option the caret moves, as in any field
+    activate(event.key === "Home" ? 0 : all.length - 1);
+  } else if (event.key in KEYS && all.length) {
+    event.preventDefault();
+    activate(KEYS[event.key](picker.active, all.length));
+  } else if (event.key === "ArrowLeft" || event.key === "ArrowRight") activate(-1);
+}
+
+function choose(item) {
+  const { holder, button, selection, label } = picker;
+  if (item.dataset.opens) {
+    close();
+    pending = { holder, button, selection };
+    openDialog("panel", item.dataset.opens, button);
+  } else if (item.getAttribute("aria-disabled") === "true") {
+    const why = item.querySelector(".picker-note").textContent;
+    picker.count.textContent = `${item.dataset.name} can't be put in ${label}: ${why}.`;
+  } else {
+    close();
+    insert(holder, selection, item.dataset.name);
+  }
+}
+
+/** Put in what was made in the panel, where that is a secret that may stand there. */
+async function put({ holder, selection }, name) {
+  if (!holder.isConnected) return;
+  const { told } = await fetchSecrets(holder, selection, name);
+  const found = told.secrets?.find((secret) => secret.name === name);
+  const field = holder.querySelector("[data-slot] > :is(input, textarea)");
+  if (!found || secrets(field.value).some((each) => each.secret === name)) return;
+  if (found.reason) return say(`${name} can't be put in ${holder.dataset.label}: ${found.reason}.`);
+  insert(holder, selection, name);
+}
+
+function insert(holder, [start, end], name) {
+  const field = holder.querySelector("[data-slot] > :is(input, textarea)");
+  const where = spot(holder.dataset.kind, field.value, start, end);
+  const text = where.before + written(name) + where.after;
+  replace(field, where.start, where.end, text);
+  const caret = where.start + text.length - where.after.length;
+  field.setSelectionRange(caret, caret);
+  const { label } = holder.dataset;
+  if (where.held && where.held.secret !== name) say(`Replaced ${where.held.secret} by ${name}.`);
+  else say(where.held ? `${name} is in ${label} already.` : `Added ${name} to ${label}.`);
+}
+
+function held() {
+  const { holder, field, selection } = picker;
+  return spot(holder.dataset.kind, field.value, ...selection).held?.secret;
+}
+
+function set(element, attributes) {
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+}
