@@ -151,7 +151,7 @@ def test_an_empty_form_has_a_header_to_fill_in_and_sends_none() -> None:
 
 def reply(body: bytes, media_type: str = "application/json", redactions: int = 0) -> Reply:
     headers = (("Content-Type", media_type), ("X-Echo", "[redacted:KEY]"))
-    return Reply(200, headers, body, media_type, None, redactions, 31.4, 10, len(body), 0)
+    return Reply(200, headers, body, media_type, None, redactions, 31.4, 10, len(body), ())
 
 
 def test_only_the_markers_of_secrets_that_were_used_are_marked() -> None:
