@@ -1,0 +1,145 @@
+"""A proxy between us and one or more real Vault nodes, that can be slow, lie, hang up, and find a living node."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Literal
+from urllib.parse import urlsplit
+
+Kind = Literal["answer", "cut before", "cut after", "delay"]
+_HOP = {"connection", "content-length", "transfer-encoding", "keep-alive", "date", "server"}
+
+
+@dataclass
+class Fault:
+    """What happens to the requests that match: so many of them, or all while it lasts."""
+
+    kind: Kind
+    method: str | None = None
+    path: str = ""
+    status: int = 500
+    seconds: float = 0.0
+    times: int | None = None
+    then: Callable[[], None] = lambda: None
+    seen: int = 0
+
+    def takes(self, method: str, path: str) -> bool:
+        if self.method not in (None, method) or self.path not in path or self.seen == self.times:
+            return False
+        self.seen += 1
+        return True
+
+
+@dataclass
+class VaultProxy:
+    """A running proxy. ``fault`` is what is wrong with it at the moment; ``away`` refuses every connection."""
+
+    backends: Sequence[str]
+    port: int = 0
+    fault: Fault | None = None
+    away: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @contextmanager
+    def broken(self, fault: Fault) -> Iterator[Fault]:
+        self.fault = fault
+        try:
+            yield fault
+        finally:
+            self.fault = None
+
+    def fault_for(self, method: str, path: str) -> Fault | None:
+        with self._lock:
+            return self.fault if self.fault is not None and self.fault.takes(method, path) else None
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    proxy: VaultProxy
+
+    def handle_any(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.proxy.away:
+            self._hang_up()
+            return
+        fault = self.proxy.fault_for(self.command, self.path)
+        if fault is not None and fault.kind == "cut before":
+            fault.then()
+            self._hang_up()
+            return
+        if fault is not None and fault.kind == "answer":
+            self._answer(fault.status, json.dumps({"errors": ["canary of Vault's own words"]}).encode(), {})
+            return
+        if fault is not None and fault.kind == "delay":
+            time.sleep(fault.seconds)
+        status, headers, content = self._forward(body)
+        if fault is not None and fault.kind == "cut after":
+            fault.then()
+            self._hang_up()
+            return
+        self._answer(status, content, headers)
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_LIST = do_PATCH = handle_any  # noqa: N815
+
+    def _forward(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        """Send the request to the first node that takes the connection; one that breaks in the middle is an error."""
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP}
+        for backend in self.proxy.backends:
+            connection = http.client.HTTPConnection(urlsplit(backend).netloc, timeout=30)
+            try:
+                connection.connect()
+            except OSError:
+                continue
+            try:
+                connection.request(self.command, self.path, body or None, headers)
+                answer = connection.getresponse()
+                return answer.status, dict(answer.getheaders()), answer.read()
+            except (OSError, http.client.HTTPException):
+                return 502, {}, b""
+            finally:
+                connection.close()
+        return 502, {}, b""
+
+    def _answer(self, status: int, content: bytes, headers: dict[str, str]) -> None:
+        self.send_response_only(status)
+        for name, value in headers.items():
+            if name.lower() not in _HOP or name.lower() == "date":
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _hang_up(self) -> None:
+        self.close_connection = True
+        self.connection.close()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def vault_proxy(*backends: str) -> Iterator[VaultProxy]:
+    proxy = VaultProxy(backends)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (_Handler,), {"proxy": proxy}))
+    server.daemon_threads = True
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that hangs up is no news
+    proxy.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)

@@ -1,0 +1,176 @@
+"""The Vault client when Vault, or the way to it, misbehaves: every write is stored once or not at all."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.kernel.errors import VaultRefused, VaultUnavailable, WriteConflict
+from app.kernel.secret import SecretValue
+from app.policies.service import Setup, apply, apply_embedded, read_files
+from app.vault import SecretAddress, embedded
+from app.vault.adapter import Line
+from app.vault.client import VaultClient
+from app.vault.keys import new_signing_key, public_key
+from app.vault.operator import VaultOperator
+from app.vault.options import Mounts, Server, VaultOptions
+from app.vault.recovery import operator_token
+from tests.support.vault_proxy import Fault, VaultProxy, vault_proxy
+
+POLICIES = Path(__file__).parents[2] / "vault-policies"
+EVERYTHING = 'path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }'
+
+
+@dataclass
+class Stage:
+    """A real Vault, the broken way to it, and a whole one beside."""
+
+    proxy: VaultProxy
+    through: VaultClient
+    direct: VaultClient
+    folder: Path
+    address: str
+    setup: Setup
+
+    @contextmanager
+    def as_root(self) -> Iterator[Callable[..., Any]]:
+        with (
+            operator_token(self.folder, self.address, EVERYTHING) as token,
+            closing(Line(Server(self.address))) as line,
+        ):
+            yield lambda method, path, body=None: line.ask(method, path, token=token, body=body, repeat=False)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    folder, key = tmp_path_factory.mktemp("vault") / "openbao", new_signing_key()
+    running = embedded.start(folder)
+    setup = Setup(Mounts(), read_files(POLICIES), [public_key(key)])
+    try:
+        apply_embedded(folder, running.address, setup)
+        with vault_proxy(running.address) as proxy:
+            through = VaultClient(VaultOptions(Server(proxy.address, read_timeout=3.0), key))
+            direct = VaultClient(VaultOptions(Server(running.address, read_timeout=30.0), key))
+            with closing(through), closing(direct):
+                yield Stage(proxy, through, direct, folder, running.address, setup)
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def at(stage: Stage) -> SecretAddress:
+    """A secret with one version, in a workspace for which the client has its tokens already."""
+    address = SecretAddress(f"w{uuid.uuid4().hex[:8]}", "kv", "restricted", "TOKEN")
+    stage.through.write_binding(address, "b" * 64, role="owner")
+    stage.through.write_value(address, SecretValue("canary-1"), cas=0, role="owner")
+    stage.through.read_for_call(address)
+    return address
+
+
+def versions(stage: Stage, at: SecretAddress) -> int:
+    stored = stage.direct.metadata(at, role="owner")
+    assert stored is not None
+    return stored.current_version
+
+
+@pytest.mark.parametrize("kind", ["cut before", "cut after"])
+def test_a_write_whose_connection_is_cut_is_stored_once(stage: Stage, at: SecretAddress, kind: Any) -> None:
+    with stage.proxy.broken(Fault(kind, "POST", "/data/", times=1)) as fault:
+        written = stage.through.write_value(at, SecretValue("canary-2"), cas=1, role="owner")
+    assert fault.seen == 1
+    assert written.version == versions(stage, at) == 2
+    assert stage.direct.read_for_call(at).value == SecretValue("canary-2")
+
+
+def test_a_write_that_never_gets_through_is_told_and_not_stored(stage: Stage, at: SecretAddress) -> None:
+    with stage.proxy.broken(Fault("cut before", "POST", "/data/")), pytest.raises(VaultUnavailable):
+        stage.through.write_value(at, SecretValue("canary-2"), cas=1, role="owner")
+    assert versions(stage, at) == 1
+
+
+@pytest.mark.parametrize("kind", ["cut before", "cut after"])
+def test_a_cut_write_never_takes_another_ones_value_for_its_own(stage: Stage, at: SecretAddress, kind: Any) -> None:
+    def another() -> None:
+        stage.direct.write_value(at, SecretValue("another-2"), cas=versions(stage, at), role="owner")
+        stage.direct.write_value(at, SecretValue("another-3"), cas=versions(stage, at), role="owner")
+
+    with (
+        stage.proxy.broken(Fault(kind, "POST", "/data/", times=1, then=another)),
+        pytest.raises(WriteConflict),
+    ):
+        stage.through.write_value(at, SecretValue("canary-2"), cas=1, role="owner")
+    assert stage.direct.read_for_call(at).value == SecretValue("another-3")
+
+
+@pytest.mark.parametrize("status", [429, 473, 500, 502, 503])
+def test_a_read_outlives_a_moment_of_trouble(stage: Stage, at: SecretAddress, status: int) -> None:
+    with stage.proxy.broken(Fault("answer", path="/data/", status=status, times=1)) as fault:
+        assert stage.through.read_for_call(at).value == SecretValue("canary-1")
+    assert fault.seen == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(429, "limits our rate"), (473, "standby"), (472, "replica"), (500, "error of its own"), (503, "sealed")],
+)
+def test_lasting_trouble_is_told_in_words_and_never_in_vaults(
+    stage: Stage, at: SecretAddress, status: int, words: str
+) -> None:
+    with stage.proxy.broken(Fault("answer", path="/data/", status=status)), pytest.raises(VaultUnavailable) as caught:
+        stage.through.read_for_call(at)
+    assert words in caught.value.detail
+    assert "canary" not in caught.value.detail
+    assert caught.value.retry_after
+    assert stage.through.read_for_call(at).value == SecretValue("canary-1")
+
+
+@pytest.mark.parametrize("status", [429, 473, 500, 503])
+def test_a_write_in_trouble_is_stored_once_or_told(stage: Stage, at: SecretAddress, status: int) -> None:
+    with stage.proxy.broken(Fault("answer", "POST", "/data/", status=status, times=1)):
+        try:
+            version = stage.through.write_value(at, SecretValue("canary-2"), cas=1, role="owner").version
+        except VaultUnavailable:
+            version = 1
+    assert versions(stage, at) == version
+
+
+def test_a_slow_vault_is_not_asked_again(stage: Stage, at: SecretAddress) -> None:
+    with stage.proxy.broken(Fault("delay", "GET", "/data/", seconds=3.5)) as fault:
+        with pytest.raises(VaultUnavailable, match="in time"):
+            stage.through.read_for_call(at)
+        assert fault.seen == 1
+
+
+def test_a_refused_token_costs_one_new_login_and_nothing_else(stage: Stage, at: SecretAddress) -> None:
+    with stage.proxy.broken(Fault("answer", "GET", "/data/", status=403, times=1)):
+        assert stage.through.read_for_call(at).value == SecretValue("canary-1")
+    with stage.proxy.broken(Fault("answer", "POST", "/data/", status=403, times=1)):
+        assert stage.through.write_value(at, SecretValue("canary-2"), cas=1, role="owner").version == 2
+
+
+def test_a_removed_policy_is_told_by_its_role_and_works_again_when_it_is_back(stage: Stage, at: SecretAddress) -> None:
+    with stage.as_root() as ask:
+        assert ask("DELETE", "sys/policies/acl/strongroom-runtime").status == 204
+        with pytest.raises(VaultRefused, match="role runtime"):
+            stage.through.read_for_call(at)
+    apply_embedded(stage.folder, stage.address, stage.setup)
+    assert stage.through.read_for_call(at).value == SecretValue("canary-1")
+
+
+def test_tokens_that_all_became_worthless_are_replaced(stage: Stage, at: SecretAddress) -> None:
+    """The way in is taken away and made anew, with another accessor: no token from before is worth anything."""
+    with stage.as_root() as ask:
+        assert ask("DELETE", "sys/auth/strongroom").status == 204
+    with (
+        operator_token(stage.folder, stage.address, EVERYTHING) as token,
+        VaultOperator(Server(stage.address), token) as operator,
+    ):
+        apply(operator, stage.setup)
+    assert stage.through.read_for_call(at).value == SecretValue("canary-1")
+    assert stage.through.write_value(at, SecretValue("canary-2"), cas=1, role="owner").version == 2
