@@ -52,12 +52,13 @@ $(DEV): requirements/dev.txt $(RUNTIME)
 
 setup-dev: $(DEV) system-packages
 
-# The browser that the tests drive, and the Redis that rate limits share. Whatever is there already is left alone.
+# The browser that the tests drive, the Redis that rate limits share, the proxy before two copies of the service. Whatever is there already is left alone.
 system-packages:
 	@missing=""; \
 	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 		missing="chromium"; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	command -v nginx >/dev/null || test -x /usr/sbin/nginx || missing="$$missing nginx-light"; \
 	test -n "$$missing" || exit 0; \
 	cannot() { echo "The tests need:$${missing:+ $$missing}. $$1 Install that by hand, then call make again." >&2; exit 1; }; \
 	command -v apt-get >/dev/null || cannot "This is no Debian."; \

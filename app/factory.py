@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Flask, Response, jsonify
 from flask_smorest import Api
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import __version__
 from app.access import Access, Principal
@@ -41,6 +42,10 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
     """Make the WSGI application on resources that are open already."""
     secret_key = read_secret_key(settings.secret_key_path)
     app = Flask("app", static_folder=None, template_folder=None)
+    if settings.proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=0
+        )
     app.config.update(
         MAX_CONTENT_LENGTH=_MAX_BODY,
         SECRET_KEY=secret_key,

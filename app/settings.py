@@ -141,6 +141,12 @@ class Settings:
         _url,
         shown="http:// host and port",
     )
+    proxies: int = _setting(
+        "STRONGROOM_PROXIES",
+        "how many proxies of ours a request comes through, each adding to X-Forwarded-For",
+        0,
+        _count(0, 8),
+    )
     outbound_networks: tuple[str, ...] = _setting(
         "STRONGROOM_OUTBOUND_NETWORKS",
         "networks that are no public ones and may be called all the same, as CIDRs",

@@ -1,0 +1,61 @@
+"""docker-compose.yml and the Dockerfile: well formed, pinned, and no wider than they say."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from tests.support.topology import COPIES, ROOT, compose
+
+SCHEMA = Path(__file__).parents[1] / "support" / "vendor" / "compose-spec" / "compose-spec.json"
+SERVICES = sorted(compose()["services"])
+PINNED = re.compile(r"[a-z0-9./-]+:\d+\.\d+(\.\d+)?[a-z0-9.-]*")
+
+
+def test_the_file_is_what_the_compose_specification_says() -> None:
+    schema = json.loads(SCHEMA.read_text())
+    assert "2019-09" in schema["$schema"]  # told with http, so that the library doesn't know it by itself
+    jsonschema.Draft201909Validator(schema).validate(compose())
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_image_is_pinned_by_version(name: str) -> None:
+    assert PINNED.fullmatch(compose()["services"][name]["image"])
+
+
+def test_the_dockerfile_builds_in_two_stages_on_pinned_images_and_runs_as_nobody() -> None:
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    bases = [line.split()[1] for line in lines if line.startswith("FROM ")]
+    assert len(bases) == 2
+    assert all(PINNED.fullmatch(base) for base in bases)
+    assert "USER 10001:10001" in lines
+    assert any("--require-hashes" in line for line in lines)
+    copied = [line.split()[1] for line in lines if line.startswith("COPY ") and "--from" not in line]
+    assert all((ROOT / path).exists() for path in copied)
+
+
+@pytest.mark.parametrize("name", [*COPIES, "migrate"])
+def test_the_service_has_no_right_that_it_does_not_need(name: str) -> None:
+    service = compose()["services"][name]
+    assert service["user"] == "10001:10001"
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert all(volume.endswith(":ro") for volume in service["volumes"])
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_password_key_or_token_is_given_by_environment(name: str) -> None:
+    for variable, value in compose()["services"][name].get("environment", {}).items():
+        assert variable.endswith("_FILE") or not re.search("PASSWORD|TOKEN|KEY|SECRET", variable)
+        assert not re.search(r"//[^/@]*:[^/@]*@", str(value)), "a password in a URL"
+
+
+def test_only_the_proxy_can_be_reached_from_outside_and_only_on_loopback() -> None:
+    published = {name: each["ports"] for name, each in compose()["services"].items() if each.get("ports")}
+    assert published == {"proxy": ["127.0.0.1:8443:8443"]}
+    assert compose()["networks"]["inside"] == {"internal": True}
