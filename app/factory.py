@@ -18,7 +18,6 @@ from app.blocks.saved import purge_blocks
 from app.idempotency.service import Asked, Claim, claim, derive_keys, keep, purge_answers, release
 from app.identity import api as identity_api
 from app.identity.service import authenticate, purge_tokens
-from app.kernel.errors import NotFound
 from app.pages.register import register_pages
 from app.resources import Resources
 from app.settings import Settings
@@ -26,7 +25,7 @@ from app.variables import api as variables_api
 from app.variables.service import purge_variables
 from app.web import context
 from app.web.auth import Gate, guard_api
-from app.web.errors import problem, register_errors
+from app.web.errors import register_errors
 from app.web.limits import limit_requests
 from app.web.logs import log_requests
 from app.web.openapi import complete, document
@@ -146,8 +145,3 @@ def _register_health(app: Flask, resources: Resources) -> None:
         }
         ready = all(check["ok"] for check in checks.values())
         return jsonify(status="ok" if ready else "unavailable", checks=checks), 200 if ready else 503
-
-    @app.route("/api/v1/", defaults={"path": ""})
-    @app.route("/api/v1/<path:path>")
-    def no_such_resource(path: str) -> Response:
-        return problem(NotFound("There is no such resource."))

@@ -11,7 +11,7 @@ from app.blocks.answer import answer_body
 from app.blocks.saved import BLOCK_NAME, BlockChanges, NewBlock
 from app.blocks.service import Preview, Ran
 from app.blocks.written import Pair, WrittenCall, WrittenPart, as_json
-from app.web.body import Input, PlainText
+from app.web.body import Input, Number, PlainText, Truth
 from app.web.paging import PageQuery
 from app.workspaces.schemas import refuse_fixed
 
@@ -90,8 +90,8 @@ class CallBody(Input):
     body = fields.Nested(BodyBody, load_default=None, allow_none=True)
     captures = fields.List(fields.Nested(CaptureBody), load_default=list, validate=_MANY)
     variables = _variables()
-    timeout_seconds = fields.Float(load_default=10.0, validate=validate.Range(0, 60, min_inclusive=False))
-    follow_redirects = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    timeout_seconds = Number(load_default=10.0, validate=validate.Range(0, 60, min_inclusive=False))
+    follow_redirects = Truth(load_default=False)
 
     @post_load
     def _written(self, data: dict[str, Any], **_kwargs: object) -> WrittenCall:

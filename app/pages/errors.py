@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 from app.kernel.errors import RecordUnavailable, StrongroomError, Unauthenticated
 from app.pages.forms import Typed
 from app.pages.frame import pages, show, to_sign_in
-from app.web.errors import STATUS, from_http, problem, unforeseen
+from app.web.errors import STATUS, from_http, http_problem, problem, unforeseen
 from app.web.limits import rate_limited
 
 
@@ -22,8 +22,7 @@ def register_error_pages(app: Flask) -> None:
 
 
 def _no_route(error: HTTPException) -> Response:
-    known = from_http(error)
-    return problem(known) if request.path.startswith("/api/") else error_page(known)
+    return http_problem(error) if request.path.startswith("/api/") else error_page(from_http(error))
 
 
 def error_page(error: StrongroomError) -> Response:

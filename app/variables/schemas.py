@@ -11,7 +11,7 @@ from app.kernel.secret import SecretValue
 from app.variables.listing import Entry
 from app.variables.plain import NewVariable, VariableChanges
 from app.variables.service import NewSecret, SecretChanges
-from app.web.body import Input, PlainText, SecretText
+from app.web.body import Input, PlainText, SecretText, Whole
 from app.web.paging import PageQuery
 from app.workspaces.schemas import refuse_fixed
 
@@ -162,7 +162,7 @@ class ConfirmQuery(Input):
 class RollbackBody(Input):
     """Which version to go back to."""
 
-    version = fields.Integer(required=True, strict=True, validate=validate.Range(1, 2**31 - 1))
+    version = Whole(required=True, validate=validate.Range(1, 2**31 - 1))
 
 
 class VariableBody(Input):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from flask import Request, current_app
-from marshmallow import Schema, fields, validate
+from marshmallow import INCLUDE, Schema, fields, validate
 
 from app.access import GRANTS, Permission, Role
 from app.web.errors import STATUS
@@ -23,7 +23,10 @@ KEYED: Final = ("conflict", "idempotency_key_reused", "payload_too_large")
 
 
 class Problem(Schema):
-    """RFC 9457."""
+    """RFC 9457; some codes bring further members along, such as `action`, `reason`, `blocks` or `changed_by`."""
+
+    class Meta:
+        unknown = INCLUDE
 
     type = fields.String(required=True)
     title = fields.String(required=True)

@@ -127,14 +127,19 @@ def register_errors(app: Flask) -> None:
 
     @app.errorhandler(HTTPException)
     def _http(error: HTTPException) -> Response:
-        response = problem(from_http(error))
-        if allowed := getattr(error, "valid_methods", None):
-            response.headers["Allow"] = ", ".join(sorted(allowed))
-        return response
+        return http_problem(error)
 
     @app.errorhandler(Exception)
     def _unknown(error: Exception) -> Response:
         return problem(unforeseen(error))
+
+
+def http_problem(error: HTTPException) -> Response:
+    """Turn one of Werkzeug's own refusals into its problem document."""
+    response = problem(from_http(error))
+    if allowed := getattr(error, "valid_methods", None):
+        response.headers["Allow"] = ", ".join(sorted(allowed))
+    return response
 
 
 def unforeseen(error: Exception) -> StrongroomError:

@@ -89,6 +89,12 @@ def _complete(operation: dict[str, Any], declared: Declared, written: dict[str, 
     if "requestBody" in operation:
         content = operation["requestBody"]["content"][JSON]
         content["example"] = sample(content["schema"], written)
+        operation["requestBody"]["required"] = _needs_something(content["schema"], written)
+
+
+def _needs_something(schema: dict[str, Any], written: dict[str, Any]) -> bool:
+    # An empty body counts as an empty object.
+    return bool(written["components"]["schemas"][schema["$ref"].rpartition("/")[2]].get("required"))
 
 
 def _description(declared: Declared) -> str:

@@ -8,7 +8,7 @@ from marshmallow import Schema, fields, post_dump, validate
 
 from app.access import Role
 from app.kernel.errors import Immutable
-from app.web.body import Input, PlainText
+from app.web.body import Input, PlainText, Truth
 from app.web.paging import PageQuery
 from app.workspaces.service import WORKSPACE_NAME, NewWorkspace, WorkspaceChanges
 
@@ -25,7 +25,7 @@ class WorkspaceBody(Input):
         load_default=None, allow_none=True, validate=validate.Length(1, 128), metadata={"example": "Acme"}
     )
     engine = fields.String(load_default="kv", validate=validate.OneOf(["kv", "transit"]))
-    refuse_expired = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    refuse_expired = Truth(load_default=False)
     owner = PlainText(load_default=None, allow_none=True, metadata={"example": "ada@example.com"})
 
 
@@ -35,7 +35,7 @@ class WorkspacePatch(Input):
     into = WorkspaceChanges
 
     title = PlainText(validate=validate.Length(1, 128))
-    refuse_expired = fields.Boolean(truthy={True}, falsy={False})
+    refuse_expired = Truth()
     name = fields.Raw(load_only=True, metadata={"description": "Fixed at creation: `immutable`."})
     engine = fields.Raw(load_only=True, metadata={"description": "Fixed at creation: `immutable`."})
 

@@ -1,0 +1,118 @@
+"""The OpenAPI document against the live service: schemathesis with every check on, and the document's own quality."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from app.access import GRANTS, Permission
+from app.web.errors import STATUS
+from tests.support.service import Service
+
+SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+@pytest.fixture(scope="module")
+def openapi(service: Service) -> dict[str, Any]:
+    document: dict[str, Any] = service.ask("GET", "/openapi.json", keep=False).json()
+    return document
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for method in item.keys() & METHODS:
+            yield f"{method.upper()} {path}", item[method]
+
+
+def contents(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield from operation.get("requestBody", {}).get("content", {}).values()
+    for response in operation["responses"].values():
+        yield from response.get("content", {}).values()
+
+
+def test_every_operation_says_what_it_does_who_may_and_what_can_go_wrong(openapi: dict[str, Any]) -> None:
+    for name, operation in operations(openapi):
+        assert operation["summary"], name
+        permission = operation["x-permission"]
+        if permission is not None:
+            may = [role.value for role, granted in GRANTS.items() if Permission(permission) in granted]
+            assert operation["x-roles"] == may, name
+        else:
+            assert name == "GET /api/v1/me"
+        told = [
+            code for each in operation["responses"].values() for code in re.findall(r"`(\w+)`", each["description"])
+        ]
+        assert {"unauthenticated", "forbidden", "rate_limited", "internal_error"} <= set(told), name
+        assert set(told) <= STATUS.keys(), name
+        assert "default" not in operation["responses"], name
+
+
+def test_every_example_is_what_its_schema_says(openapi: dict[str, Any]) -> None:
+    tried = 0
+    for name, operation in operations(openapi):
+        for content in contents(operation):
+            schema = content["schema"] | {"components": openapi["components"]}
+            examples = [each["value"] for each in content.get("examples", {}).values()] or [content["example"]]
+            for example in examples:
+                faults = list(Draft202012Validator(schema).iter_errors(example))
+                assert not faults, (name, faults[0].message)
+                tried += 1
+    assert tried > 200
+
+
+def test_every_post_that_makes_or_calls_takes_a_key(openapi: dict[str, Any]) -> None:
+    without = {
+        name
+        for name, operation in operations(openapi)
+        if name.startswith("POST") and "Idempotency-Key" not in {each.get("name") for each in operation["parameters"]}
+    }
+    assert {name.rpartition("/")[2] for name in without} == {"reveal", "preview"}
+
+
+def test_every_edit_needs_the_tag_that_was_read(openapi: dict[str, Any]) -> None:
+    for name, operation in operations(openapi):
+        tags = [each for each in operation["parameters"] if each.get("name") == "If-Match"]
+        if name.startswith("PATCH"):
+            assert [each["required"] for each in tags] == [True], name
+
+
+def explore(service: Service, *, at_least: int, examples: int, phases: str) -> None:
+    ws = f"w{uuid.uuid4().hex[:12]}"
+    assert service.ask("POST", "/workspaces", {"name": ws}).status_code == 201
+    secret = {"name": "TOKEN", "value": "some-value-1", "visibility": "masked"}
+    assert service.ask("POST", f"/workspaces/{ws}/secrets", secret).status_code == 201
+    config = service.folder / "schemathesis.toml"
+    config.write_text(CONFIG.read_text().replace("WORKSPACE", ws))
+    ran = subprocess.run(
+        [
+            SCHEMATHESIS, "--config-file", config, "run", f"{service.url}/api/v1/openapi.json",
+            "--header", f"Authorization: Bearer {service.platform}",
+            "--checks", "all", "--phases", phases, "--max-examples", str(examples),
+            "--continue-on-failure", "--seed", "20", "--no-color",
+        ],
+        capture_output=True, text=True, cwd=service.folder, timeout=3000,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout[-8000:] + ran.stderr[-2000:]
+    made = re.search(r"(\d+) generated", ran.stdout)
+    assert made is not None
+    assert int(made[1]) >= at_least, ran.stdout[-2000:]
+
+
+def test_schemathesis_finds_nothing_in_a_few_hundred_cases(service: Service) -> None:
+    explore(service, at_least=300, examples=6, phases="examples,fuzzing")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_schemathesis_finds_nothing_in_thousands_of_cases(service: Service) -> None:
+    explore(service, at_least=5000, examples=60, phases="examples,coverage,fuzzing,stateful")
