@@ -9,6 +9,7 @@ from typing import Final
 from flask import Flask, request
 
 from app.access import Access, Principal
+from app.kernel.errors import NotFound
 from app.web import context
 
 API_PREFIX: Final = "/api/v1"
@@ -32,6 +33,8 @@ def guard_api(app: Flask, gate: Gate) -> None:
 
     @app.before_request
     def _pass_gate() -> None:
+        if "\x00" in request.path:  # PostgreSQL couldn't even look for such a name
+            raise NotFound("There is no such resource.")
         if not request.path.startswith(API_PREFIX + "/") or request.endpoint in gate.public:
             return
         principal = gate.authenticate(_bearer(), request.headers.get("Strongroom-Act-As"))
