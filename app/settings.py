@@ -178,7 +178,7 @@ class Settings:
         "STRONGROOM_MAX_RESPONSE_BYTES", "the body of an upstream's answer", 10 * 1024 * 1024, _count(1, 1024**3)
     )
     calls_in_flight: int = _setting(
-        "STRONGROOM_CALLS_IN_FLIGHT", "calls at the same time, for each workspace", 64, _count(1, 100_000)
+        "STRONGROOM_CALLS_IN_FLIGHT", "calls at the same time, for each workspace and process", 64, _count(1, 100_000)
     )
     rate_limit: str = _setting("STRONGROOM_RATE_LIMIT", "requests for each token", "60000/minute", _rate)
     sign_in_limit: str = _setting("STRONGROOM_SIGN_IN_LIMIT", "sign-ins for each address and user", "10/minute", _rate)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
-from contextlib import ExitStack
+import socket
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -433,3 +436,50 @@ def test_an_answer_whose_outcome_cant_be_recorded_is_withheld(
         assert len(upstream.seen) == 1
     del upstream.scripts["/full"]
     assert service.ask("POST", f"{block}/run").status_code == 200
+
+
+# --- limits, as the client and the record see them --------------------------------------------------------------------
+
+
+def drip(handler: Handler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    with suppress(OSError):
+        for _ in range(1000):
+            handler.wfile.write(b"x")
+            time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("script", "change", "status", "code", "outcome"),
+    [
+        (lambda _handler: time.sleep(1), {}, 504, "upstream_timeout", "failed"),
+        (drip, {}, 504, "upstream_timeout", "failed"),
+        (lambda handler: handler.answer(b"x" * (10 * 1024 * 1024 + 1)), {"timeout_seconds": 30}, 502,
+         "response_too_large", "failed"),
+        (lambda handler: handler.wfile.write(b"SSH-2.0-x\r\n\r\n"), {}, 502, "upstream_protocol", "failed"),
+        (lambda handler: handler.connection.shutdown(socket.SHUT_RDWR), {}, 502, "upstream_protocol", "failed"),
+        (None, {"body": {"type": "text", "content": "x" * (1024 * 1024 + 1)}}, 413, "payload_too_large", "refused"),
+    ],
+    ids=["stall", "drip", "too-much", "no-http", "hung-up", "too-much-sent"],
+)  # fmt: skip
+def test_what_goes_over_a_limit_is_told_by_whose_fault_it_is_and_recorded(
+    service: Service,
+    workspace: str,
+    upstream: Upstream,
+    script: Callable[[Handler], None] | None,
+    change: dict[str, Any],
+    status: int,
+    code: str,
+    outcome: str,
+) -> None:
+    if script is not None:
+        upstream.scripts["/over"] = script
+    call = {"method": "POST", "url": local(upstream, "/over"), "timeout_seconds": 0.4} | change
+    answer = service.ask("POST", f"{save(service, workspace, call)}/run")
+    assert problem(answer) == (status, code), answer.text
+    assert answer.json()["party"] == ("caller" if status == 413 else "upstream")
+    newest = service.ask("GET", f"{workspace}/audit").json()["items"][0]
+    assert (newest["action"], newest["outcome"], newest["detail"]["code"]) == ("call.run", outcome, code)
+    assert (newest["detail"]["host"], newest["detail"]["port"]) == ("127.0.0.1", upstream.port)
