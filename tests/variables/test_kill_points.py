@@ -1,0 +1,223 @@
+"""kill -9 before and after every write to Vault: reconcile finishes the change or undoes it, and nothing between."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import secrets
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.access import Access, Actor, Principal, Role
+from app.db import Sessions, open_engine
+from app.kernel.clock import system_clock
+from app.kernel.errors import NotFound
+from app.kernel.secret import SecretValue
+from app.migrations import upgrade
+from app.policies.service import Setup, apply_embedded, read_files
+from app.resources import Limits
+from app.variables import service, versions
+from app.variables.reconcile import mismatched_bindings, reconcile_secrets, unfinished_secrets
+from app.variables.service import NewSecret, SecretChanges
+from app.vault import SecretAddress, Vault, embedded
+from app.vault.client import VaultClient
+from app.vault.keys import new_signing_key, public_key
+from app.vault.options import Mounts, Server, VaultOptions
+from app.workspaces.service import NewWorkspace, create_workspace
+from tests.support.vault_proxy import Fault, VaultProxy, vault_proxy
+
+POLICIES = Path(__file__).parents[2] / "vault-policies"
+OLD, OLDER, NEW = "old-aJ4kQz81LpX0", "older-Rt7wYb3NvC5", "new-Mh2sGd9FuE6k"
+HERE, FURTHER = ("a.example.com",), ("a.example.com", "b.example.com")
+
+
+@dataclass(frozen=True)
+class Doors:
+    """What a process needs to come in: it can be handed to another one."""
+
+    database_url: str
+    vault_address: str
+    key: bytes
+
+    def sessions(self) -> Sessions:
+        return Sessions(open_engine(self.database_url))
+
+    def vault(self) -> VaultClient:
+        return VaultClient(VaultOptions(Server(self.vault_address, read_timeout=30.0), self.key))
+
+
+def access_to(workspace: str, user: str = "ada") -> Access:
+    return Access(Actor("user", user), workspace, Role.ADMIN)
+
+
+def create(doors: Mapping[str, Any]) -> None:
+    new = NewSecret("TOKEN", SecretValue(NEW), "restricted", allowed_hosts=FURTHER)
+    service.create_secret(new, limits=Limits(), **doors)
+
+
+def widen(doors: Mapping[str, Any]) -> None:
+    changes = SecretChanges(allowed_hosts=FURTHER, value=SecretValue(NEW))
+    service.update_secret("TOKEN", changes, revision=None, limits=Limits(), **doors)
+
+
+def narrow(doors: Mapping[str, Any]) -> None:
+    changes = SecretChanges(allowed_places=("header:Authorization",))
+    service.update_secret("TOKEN", changes, revision=None, limits=Limits(), **doors)
+
+
+def set_value(doors: Mapping[str, Any]) -> None:
+    service.set_value("TOKEN", SecretValue(NEW), revision=None, limits=Limits(), **doors)
+
+
+def roll_back(doors: Mapping[str, Any]) -> None:
+    versions.roll_back("TOKEN", 1, revision=None, **doors)
+
+
+def destroy(doors: Mapping[str, Any]) -> None:
+    versions.destroy_version("TOKEN", 1, confirm="TOKEN", revision=None, **doors)
+
+
+def delete(doors: Mapping[str, Any]) -> None:
+    service.delete_secret("TOKEN", confirm="TOKEN", force=False, revision=None, **doors)
+
+
+def mend(doors: Mapping[str, Any]) -> None:
+    _reconcile(doors["sessions"], doors["vault"])
+
+
+def _reconcile(sessions: Sessions, vault: Vault) -> None:
+    reconcile_secrets(sessions=sessions, vault=vault, clock=system_clock, older_than=timedelta())
+
+
+def run(change: Callable[[Mapping[str, Any]], None], doors: Doors, workspace: str) -> None:
+    """Make a change in a process of its own."""
+    access = access_to(workspace, "bob")
+    change({"access": access, "sessions": doors.sessions(), "vault": doors.vault(), "clock": system_clock})
+
+
+@dataclass
+class Stage:
+    doors: Doors
+    through: Doors
+    proxy: VaultProxy
+    sessions: Sessions
+    vault: VaultClient
+
+    def workspace(self, *, with_secret: bool) -> str:
+        name, more = f"w{secrets.token_hex(6)}", {"sessions": self.sessions, "vault": self.vault, "clock": system_clock}
+        principal = Principal(Actor("operator", "operator"))
+        create_workspace(NewWorkspace(name, owner="ada"), principal=principal, request_id=None, **more)  # type: ignore[arg-type]
+        if with_secret:
+            doors = {"access": access_to(name), **more}
+            new = NewSecret("TOKEN", SecretValue(OLDER), "restricted", allowed_hosts=HERE)
+            service.create_secret(new, limits=Limits(), **doors)  # type: ignore[arg-type]
+            service.set_value("TOKEN", SecretValue(OLD), revision=None, limits=Limits(), **doors)  # type: ignore[arg-type]
+        return name
+
+    def kill(self, change: Callable[[Mapping[str, Any]], None], workspace: str, fault: Fault) -> None:
+        """Make a change in another process, and kill it where the fault is."""
+        process = multiprocessing.get_context("spawn").Process(target=run, args=(change, self.through, workspace))
+        fault.then = lambda: os.kill(process.pid or 0, signal.SIGKILL)
+        with self.proxy.broken(fault):
+            process.start()
+            process.join()
+        assert process.exitcode == -signal.SIGKILL
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    folder, key = tmp_path_factory.mktemp("kills"), new_signing_key()
+    running = embedded.start(folder / "openbao")
+    try:
+        setup = Setup(Mounts(), read_files(POLICIES), [public_key(key)])
+        apply_embedded(folder / "openbao", running.address, setup)
+        with vault_proxy(running.address) as proxy:
+            doors = Doors(f"sqlite:///{folder / 'strongroom.db'}", running.address, key)
+            through = Doors(doors.database_url, proxy.address, key)
+            with closing(doors.sessions()) as sessions, closing(doors.vault()) as vault:
+                upgrade(sessions.engine)
+                yield Stage(doors, through, proxy, sessions, vault)
+    finally:
+        running.stop()
+
+
+POINTS = [
+    (create, "POST", "/metadata/"),
+    (create, "POST", "/data/"),
+    (widen, "POST", "/data/"),
+    (widen, "POST", "/destroy/"),
+    (widen, "POST", "/metadata/"),
+    (narrow, "POST", "/metadata/"),
+    (set_value, "POST", "/data/"),
+    (roll_back, "POST", "/data/"),
+    (destroy, "POST", "/destroy/"),
+    (delete, "DELETE", "/metadata/"),
+]
+QUICK = {(widen, "cut after"), (roll_back, "cut after")}
+
+
+def _cases() -> Iterator[Any]:
+    for change, method, path in POINTS:
+        for kind in ("cut before", "cut after"):
+            marks = [] if (change, kind) in QUICK else [pytest.mark.slow]
+            name = f"{change.__name__}, {kind} {method} {path}"
+            yield pytest.param(change, Fault(kind, method, path, times=1), marks=marks, id=name)
+
+
+@pytest.mark.parametrize(("change", "fault"), list(_cases()))
+def test_a_killed_change_is_finished_or_undone(
+    stage: Stage, change: Callable[[Mapping[str, Any]], None], fault: Fault
+) -> None:
+    workspace = stage.workspace(with_secret=change is not create)
+    stage.kill(change, workspace, fault)
+    _reconcile(stage.sessions, stage.vault)
+    _assert_whole(stage, workspace)
+
+
+@pytest.mark.slow
+def test_a_killed_reconcile_is_run_again(stage: Stage) -> None:
+    workspace = stage.workspace(with_secret=True)
+    stage.kill(delete, workspace, Fault("cut before", "DELETE", "/metadata/", times=1))
+    for kind in ("cut before", "cut after"):
+        stage.kill(mend, workspace, Fault(kind, "DELETE", "/metadata/", times=1))
+    _reconcile(stage.sessions, stage.vault)
+    _assert_whole(stage, workspace)
+    with pytest.raises(NotFound):
+        service.get_secret("TOKEN", access=access_to(workspace), sessions=stage.sessions, clock=system_clock)
+
+
+def _assert_whole(stage: Stage, workspace: str) -> None:
+    sessions, vault, access = stage.sessions, stage.vault, access_to(workspace)
+    assert workspace not in {each for each, _ in unfinished_secrets(sessions=sessions)}
+    assert workspace not in {each for each, _ in mismatched_bindings(sessions=sessions, vault=vault)}
+    address = SecretAddress(workspace, "kv", "restricted", "TOKEN")
+    try:
+        secret = service.get_secret("TOKEN", access=access, sessions=sessions, clock=system_clock)
+    except NotFound:
+        assert vault.metadata(address, role="owner") is None
+        return
+    assert secret.state == "active"
+    stored = vault.read_for_call(address)
+    kept = versions.list_versions("TOKEN", access=access, sessions=sessions, vault=vault, limit=20)
+    assert stored.version == secret.version == kept[0].version
+    assert {each.created_by for each in kept} <= {"ada", "bob"}
+    assert all((each.version > 2) == (each.created_by == "bob") for each in kept) or len(kept) == 1
+    # New rules stand with the new value only, and with no older one to go back to.
+    if secret.allowed_hosts == FURTHER:
+        assert stored.value == SecretValue(NEW)
+        assert all(each.destroyed for each in kept[1:])
+    else:
+        assert secret.allowed_hosts == HERE
+    # And it can be changed again at once.
+    again = service.set_value(
+        "TOKEN", SecretValue(OLD), revision=None,
+        access=access, sessions=sessions, vault=vault, clock=system_clock, limits=Limits(),
+    )  # fmt: skip
+    assert again.version == secret.version + 1
