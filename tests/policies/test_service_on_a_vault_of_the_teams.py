@@ -26,8 +26,9 @@ def test_the_service_never_uses_the_operator_s_token(team: Team, tmp_path: Path)
     standing = {**team.environ(), "VAULT_TOKEN": team.bao.root, "HOME": str(tmp_path)}
     (tmp_path / ".vault-token").write_text(team.bao.root)
     standing |= {name: str(file) for name, file in files.items()}
-    upgrade = [STRONGROOM, "db", "upgrade"]
-    subprocess.run(upgrade, env=environment(tmp_path, 1, **standing), check=True, capture_output=True)
+    subprocess.run(
+        [STRONGROOM, "db", "upgrade"], env=environment(tmp_path, 1, **standing), check=True, capture_output=True
+    )
     with running(tmp_path, **standing) as service:
         assert service.ask("POST", "/workspaces", {"name": "acme", "title": "Acme"}).status_code == 201
         secret = {"name": "TOKEN", "value": "canary-of-the-team", "visibility": "masked"}
