@@ -101,6 +101,7 @@ def test_axe_finds_nothing_on_the_variables_tab(
     owner.at("/", "/change-password", "/nowhere", f"{base}/variables/new", f"{base}/variables/KEY/delete")
 
 
+@pytest.mark.slow
 def test_axe_finds_nothing_on_the_other_tabs(looking: Callable[..., Looking], furnished: str) -> None:
     owner, base = looking("owner"), f"/workspaces/{furnished}"
     page, dialog = owner.page, owner.page.get_by_role("dialog")
@@ -121,6 +122,7 @@ def test_axe_finds_nothing_on_the_other_tabs(looking: Callable[..., Looking], fu
     owner.at(f"{base}/audit", f"{base}/audit?actor=nobody")
 
 
+@pytest.mark.slow
 def test_axe_finds_nothing_where_there_is_nothing_or_no_permission(looking: Callable[..., Looking], acme: str) -> None:
     looking("editor").at(
         f"/workspaces/{acme}/variables", f"/workspaces/{acme}/variables/new", f"/workspaces/{acme}/audit"

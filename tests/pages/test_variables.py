@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import insert
 
@@ -304,6 +305,7 @@ def test_a_service_that_does_not_answer_is_told_of_and_what_was_typed_stays(
     expect(page.locator("#message")).to_contain_text("TOKEN was created")
 
 
+@pytest.mark.slow
 def test_what_moves_stands_still_where_somebody_asks_for_that(opened: Callable[..., Window], acme: str) -> None:
     moves = {}
     for motion in ("reduce", "no-preference"):
