@@ -13,6 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app import __version__
 from app.access import Access, Principal
 from app.audit import api as audit_api
+from app.audit.checkpoints import unsigned_events
 from app.blocks import api as blocks_api
 from app.blocks.saved import purge_blocks
 from app.idempotency.service import Asked, Claim, claim, derive_keys, keep, purge_answers, release
@@ -28,6 +29,7 @@ from app.web.auth import Gate, guard_api
 from app.web.errors import register_errors
 from app.web.limits import limit_requests
 from app.web.logs import log_requests
+from app.web.metrics import serve_metrics
 from app.web.openapi import complete, document
 from app.web.repeats import Repeats, answer_repeats
 from app.workspaces import api as workspaces_api
@@ -79,6 +81,7 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
         sign_in_limit=settings.sign_in_limit,
     )
     _register_health(app, resources)
+    serve_metrics(app, lambda: unsigned_events(resources.sessions))
     return app
 
 

@@ -12,6 +12,7 @@ from app.db import Sessions
 from app.kernel.clock import Clock
 from app.kernel.errors import TooManyCalls
 from app.outbound import Outbound
+from app.telemetry import call_in_flight
 from app.vault import Vault
 
 
@@ -38,7 +39,8 @@ class InFlight:
                 raise TooManyCalls(f"The workspace has {self._most} calls in flight already.", retry_after=1)
             self._counts[workspace] += 1
         try:
-            yield
+            with call_in_flight():
+                yield
         finally:
             with self._lock:
                 self._counts[workspace] -= 1

@@ -75,6 +75,11 @@ def _unsigned(sessions: Sessions) -> Sequence[tuple[str, int, int]]:
         return [(row[0], row[1], row[2]) for row in session.execute(query.order_by(ChainHeadRow.chain))]
 
 
+def unsigned_events(sessions: Sessions) -> int:
+    """Count the events that no checkpoint covers."""
+    return sum(head - signed for _, signed, head in _unsigned(sessions))
+
+
 def _is_due(chain: str, signed: int, head: int, sessions: Sessions, clock: Clock) -> bool:
     if head - signed >= EVERY:
         return True

@@ -7,7 +7,7 @@ either can't be stored it raises ``RecordUnavailable``, as Vault's own audit dev
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -23,6 +23,7 @@ from app.audit.models import ChainHeadRow, EventRow
 from app.db import Sessions
 from app.kernel.clock import Clock
 from app.kernel.errors import CallerError, PolicyError, RecordUnavailable, StrongroomError, ValidationFailed
+from app.telemetry import event_recorded, step
 
 Action = Literal[
     "workspace.create", "workspace.update", "workspace.delete",
@@ -74,6 +75,7 @@ class Deed:
         """Record the deed as done in the transaction that does it, so that neither exists without the other."""
         append(session, [self.event("done", clock())])
         self.closed = True
+        event_recorded(self.action, "done")
 
     def event(self, outcome: Outcome, at: datetime) -> Event:
         """Return this deed as an event that isn't yet in a chain."""
@@ -143,6 +145,12 @@ def _told(error: StrongroomError) -> dict[str, object]:
 
 
 def _commit(sessions: Sessions, event: Event) -> None:
+    with step("record"):
+        _stored(sessions, event)
+    event_recorded(event.action, event.outcome)
+
+
+def _stored(sessions: Sessions, event: Event) -> None:
     try:
         sessions.together(event, append)
     except SQLAlchemyError:
@@ -238,6 +246,25 @@ def read_page(
         settled = _settled(session, [row for row in rows if row.outcome == "intended"])
     events = [_as_event(row, settled=row.deed_id in settled, now=now) for row in rows[:limit]]
     return EventPage(events=events, below=events[-1].seq if len(rows) > limit else None)
+
+
+def ends(session: Session) -> Mapping[str, int]:
+    """Return the number of the newest event of every chain."""
+    return {row[0]: row[1] for row in session.execute(select(ChainHeadRow.chain, ChainHeadRow.seq))}
+
+
+def end_of(session: Session, chain: str) -> int:
+    """Return the number of a chain's newest event; 0 where there is none."""
+    return session.scalar(select(ChainHeadRow.seq).where(ChainHeadRow.chain == chain)) or 0
+
+
+def events_between(
+    session: Session, chain: str, action: Action, *, after: int, through: int, limit: int
+) -> Sequence[Event]:
+    """Read a chain's events of one kind in order, as they were recorded."""
+    query = select(EventRow).where(EventRow.chain == chain, EventRow.action == action)
+    query = query.where(EventRow.seq > after, EventRow.seq <= through).order_by(EventRow.seq).limit(limit)
+    return [Event(**{name: getattr(row, name) for name in Event.__slots__}) for row in session.scalars(query)]
 
 
 def _conditions(filters: Filters, now: datetime) -> Iterator[ColumnElement[bool]]:

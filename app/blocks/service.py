@@ -17,11 +17,12 @@ from app.blocks.saved import block_row
 from app.blocks.written import from_json
 from app.db import Sessions
 from app.kernel.clock import Clock
-from app.kernel.errors import DestinationNotAllowed, SecretExpired, UpstreamUnreachable
+from app.kernel.errors import DestinationNotAllowed, SecretExpired, StrongroomError, UpstreamUnreachable
 from app.kernel.secret import SecretValue
-from app.outbound import Call, Outbound, Reply, UsedSecret
+from app.outbound import Call, Destination, Outbound, Reply, UsedSecret
 from app.outbound.inject import authority
 from app.resources import InFlight
+from app.telemetry import connection, step, upstream_answered
 from app.variables.plain import plain_values
 from app.variables.service import UsableSecret, check_binding
 from app.vault import Vault
@@ -83,7 +84,7 @@ def run_block(
     with recorded(sessions=sessions, clock=clock, access=access, action="call.run", target=target) as deed, \
             in_flight.enter(str(access.workspace)):  # fmt: skip
         require(access, Permission.BLOCK_RUN)
-        with sessions.read() as session:
+        with step("resolve"), sessions.read() as session:
             row = block_row(session, access, name)
             deed.target = Target("block", row.id, row.name)
             template = parse_call(from_json(row.call))
@@ -108,7 +109,7 @@ def run_ad_hoc(
             in_flight.enter(str(access.workspace)):  # fmt: skip
         require(access, Permission.CALL_AD_HOC)
         deed.detail |= _facts(template)
-        with sessions.read() as session:
+        with step("resolve"), sessions.read() as session:
             resolved = _resolve(template, {}, access=access, session=session, clock=clock)
         used = _used(resolved, any_host=_any_host(access))
         reply, captures = _made(resolved, used, deed, access=access, vault=vault, outbound=outbound)
@@ -162,9 +163,12 @@ def _made(
     *, access: Access, vault: Vault, outbound: Outbound,
 ) -> tuple[Reply, Mapping[str, object]]:  # fmt: skip
     deed.detail["secret_ids"] = {name: secret.id for name, secret in sorted(resolved.secrets.items())}
-    destination = outbound.check(resolved.call, used)
-    values = _read(resolved.secrets, deed, vault=vault)
-    reply = outbound.send(resolved.call, destination, values, workspace=str(access.workspace))
+    with step("check"):
+        destination = outbound.check(resolved.call, used)
+    with step("read"):
+        values = _read(resolved.secrets, deed, vault=vault)
+    with step("send"):
+        reply = _sent(resolved.call, destination, values, str(access.workspace), outbound=outbound)
     deed.detail |= {
         "status": reply.status,
         "elapsed_ms": reply.elapsed_ms,
@@ -186,6 +190,20 @@ def _read(secrets: Mapping[str, UsableSecret], deed: Deed, *, vault: Vault) -> M
         check_binding(stored, secret)
         values[name] = stored.value
     return values
+
+
+def _sent(
+    call: Call, destination: Destination, values: Mapping[str, SecretValue], workspace: str, *, outbound: Outbound
+) -> Reply:
+    try:
+        with connection("upstream"):
+            reply = outbound.send(call, destination, values, workspace=workspace)
+    except StrongroomError as error:
+        upstream_answered(error.code)
+        raise
+    denied = reply.status in (401, 403)
+    upstream_answered("denied" if denied else f"{reply.status // 100}xx", redactions=reply.redactions)
+    return reply
 
 
 # --- previewing -------------------------------------------------------------------------------------------------------

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-import logging
 import multiprocessing
 import os
 import secrets
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +22,7 @@ from granian.server.mp import MPServer
 
 from app.access import OPERATOR, Access, Principal, Role
 from app.audit.checkpoints import sign_due
+from app.cli.logs import log_as_json, server_log
 from app.cli.reconcile import LEFT_BEHIND_AFTER, mend
 from app.cli.runtime import open_database, read_settings, vault_setup
 from app.db import Sessions
@@ -32,6 +33,8 @@ from app.kernel.errors import ServiceError
 from app.policies.service import apply_embedded
 from app.resources import Resources
 from app.settings import Settings
+from app.telemetry import MULTIPROC
+from app.variables.usage import count_usage
 from app.vault import embedded
 from app.vault.keys import read_or_make, store
 from app.wiring import open_resources
@@ -55,25 +58,16 @@ def serve() -> None:
         if settings.embedded:
             _set_up(settings, sessions, resources)
         _mend(resources, older_than=timedelta() if settings.embedded else LEFT_BEHIND_AFTER)
-        with _caretaker(settings, resources):
+        with _caretaker(settings, resources), _metrics():
             _server(settings).serve()
 
 
-def log_as_json() -> None:
-    """Send every log line to standard error as JSON, whoever writes it."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format='{"level": "%(levelname)s", "logger": "%(name)s"}'
-    )
+@contextmanager
+def _metrics() -> Iterator[None]:
+    """Have a folder through which the worker processes add up what they measure."""
+    with tempfile.TemporaryDirectory(prefix="strongroom-metrics-", ignore_cleanup_errors=True) as folder:
+        os.environ[MULTIPROC] = folder
+        yield
 
 
 def _refuse_taken_port(settings: Settings) -> None:
@@ -149,6 +143,7 @@ def _caretaker(settings: Settings, resources: Resources) -> Iterator[None]:
     chores = (
         (settings.reconcile_seconds, "reconcile", lambda: _mend(resources, older_than=LEFT_BEHIND_AFTER)),
         (_RECORD_SECONDS, "record", lambda: _sign(resources, broken)),
+        (_RECORD_SECONDS, "usage", lambda: count_usage(sessions=resources.sessions, clock=resources.clock)),
     )
     threads = [
         threading.Thread(target=_now_and_then, args=(stop, *chore), name=chore[1], daemon=True) for chore in chores
@@ -204,20 +199,8 @@ def _server(settings: Settings) -> MPServer:
         websockets=False,
         respawn_failed_workers=True,
         workers_kill_timeout=max(1, settings.stop_seconds),
-        log_dictconfig=_server_log(),
+        log_dictconfig=server_log(),
     )
-
-
-def _server_log() -> dict[str, Any]:
-    line = {"format": '{"event": "%(message)s", "level": "%(levelname)s", "logger": "granian"}'}
-    handler = {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"line": line},
-        "handlers": {"console": handler},
-        "loggers": {"_granian": {"handlers": ["console"], "level": "INFO", "propagate": False}},
-    }
 
 
 def application() -> Callable[..., Any]:

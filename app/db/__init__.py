@@ -13,6 +13,7 @@ from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, TypeDeco
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.pool import QueuePool
 
 T = TypeVar("T")
 
@@ -69,6 +70,13 @@ class Sessions:
             yield session
 
     @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """A transaction whose reads all see the same moment, whatever is committed meanwhile (SQLite's always do)."""
+        alike = {} if self.engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        with Session(self.engine.execution_options(**alike), expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
     def begin(self) -> Iterator[Session]:
         """A transaction that writes; committed at the end of the block, rolled back if it raises."""
         with Session(self._writing, expire_on_commit=False) as session, session.begin():
@@ -108,6 +116,12 @@ class Sessions:
             batch[0].error = error
         for each in batch:
             each.settled = True
+
+    @property
+    def in_use(self) -> int:
+        """How many connections are at work."""
+        pool = self.engine.pool
+        return pool.checkedout() if isinstance(pool, QueuePool) else 0
 
     def problem(self) -> str | None:
         """Tell why the database doesn't answer, in words; None where it does."""

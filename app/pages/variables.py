@@ -52,6 +52,7 @@ def _wanted() -> Wanted:
         q=request.args.get("q", "").strip()[:100] or None,
         kind=cast(Kind, kind) if kind in ("plain", "secret") else None,
         order=cast(Order, order) if order in ORDERS else "name",
+        unused=kind == "unused",
     )
 
 

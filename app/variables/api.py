@@ -9,7 +9,7 @@ from flask.views import MethodView
 
 from app.access import Permission
 from app.kernel.secret import SecretValue
-from app.variables import listing, plain, service, versions
+from app.variables import listing, plain, service, usage, versions
 from app.variables.plain import NewVariable, Variable, VariableChanges
 from app.variables.schemas import (
     ConfirmQuery,
@@ -19,8 +19,9 @@ from app.variables.schemas import (
     SecretBody,
     SecretPage,
     SecretPatch,
-    SecretQuery,
     SecretSchema,
+    SecretsQuery,
+    UsageSchema,
     ValueBody,
     VariableBody,
     VariablePage,
@@ -51,7 +52,7 @@ class Secrets(MethodView):
     """A workspace's secrets."""
 
     @described("List secrets", needs=Permission.SECRET_READ, codes=("not_found", "validation_failed"))
-    @blueprint.arguments(SecretQuery, location="query")
+    @blueprint.arguments(SecretsQuery, location="query")
     @blueprint.response(200, SecretPage)
     def get(self, query: dict[str, Any], ws: str) -> object:
         resources = context.resources()
@@ -62,6 +63,7 @@ class Secrets(MethodView):
             limit=query["limit"] + 1,
             after=position(query["cursor"], "secrets", str),
             q=query["q"],
+            unused=query["unused"],
         )
         return page(rows, query["limit"], "secrets", lambda secret: secret.name), 200, _NO_STORE
 
@@ -194,6 +196,17 @@ class Reveal(MethodView):
             name, access=context.access(), sessions=resources.sessions, vault=resources.vault, clock=resources.clock
         )
         return {"value": value, "hide_after_seconds": HIDE_AFTER_SECONDS}, 200, _NO_STORE
+
+
+@blueprint.route("/workspaces/<ws>/secrets/<name>/usage")
+class SecretsUsage(MethodView):
+    """How a secret is used."""
+
+    @described("Tell how a secret is used", needs=Permission.SECRET_READ, codes=("not_found",))
+    @blueprint.response(200, UsageSchema)
+    def get(self, ws: str, name: str) -> object:
+        resources = context.resources()
+        return usage.usage_of(name, access=context.access(), sessions=resources.sessions, clock=resources.clock)
 
 
 @blueprint.route("/workspaces/<ws>/secrets/<name>/versions")

@@ -17,6 +17,7 @@ from app.kernel.errors import NotFound
 from app.variables.models import SecretUseRow, VariableRow
 from app.variables.plain import Variable, as_variable
 from app.variables.service import Secret, as_secret
+from app.variables.usage import DENIED_WITHIN, denials
 
 Kind = Literal["plain", "secret"]
 Order = Literal["name", "-name", "updated", "-updated", "used", "-used"]
@@ -26,12 +27,13 @@ _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row of the list: a variable or a secret, and how many blocks use it."""
+    """One row of the list: a variable or a secret, how many blocks use it, and how often upstreams denied it lately."""
 
     kind: Kind
     item: Variable | Secret
     last_used_at: datetime | None
     used_in: int
+    denied: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,14 @@ def after_name(folded_name: str) -> Place:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the list is narrowed to, and its order. ``q`` looks in names and descriptions, whatever the case."""
+    """What the list is narrowed to, and its order. ``q`` looks in names and descriptions, whatever the case;
+    ``unused`` leaves only secrets that no call ever carried.
+    """
 
     q: str | None = None
     kind: Kind | None = None
     order: Order = "name"
+    unused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +83,9 @@ def list_variables(
     with sessions.read() as session:
         rows = session.scalars(query).all()
         used = _uses(session, access, [row.name for row in rows[:limit]])
+        denied = denials([row.id for row in rows[:limit]], session=session, since=clock() - DENIED_WITHIN)
         total = session.scalar(select(func.count()).select_from(narrowed.subquery())) or 0
-    entries = [_as_entry(row, used, access=access, now=clock()) for row in rows[:limit]]
+    entries = [_as_entry(row, used, denied, access=access, now=clock()) for row in rows[:limit]]
     return Listed(entries, _place(rows[limit - 1], wanted.order) if len(rows) > limit else None, total)
 
 
@@ -99,7 +105,7 @@ def get_entry(name: str, *, access: Access, sessions: Sessions, clock: Clock) ->
         blocks = session.scalars(uses.order_by(SecretUseRow.block)).all()
     if row is None:
         raise NotFound(f"There is no variable or secret {name[:64]}.")
-    return _as_entry(row, {name: len(blocks)}, access=access, now=clock()), blocks
+    return _as_entry(row, {name: len(blocks)}, {}, access=access, now=clock()), blocks
 
 
 def _of(access: Access) -> Select[VariableRow]:
@@ -110,6 +116,8 @@ def _narrowed(wanted: Wanted, access: Access) -> Select[VariableRow]:
     query = _of(access)
     if wanted.kind is not None:
         query = query.where(VariableRow.kind == wanted.kind)
+    if wanted.unused:
+        query = query.where(VariableRow.kind == "secret", VariableRow.last_used_at.is_(None))
     if wanted.q:
         looked_in = (VariableRow.name, VariableRow.description)
         query = query.where(or_(*(column.icontains(wanted.q, autoescape=True) for column in looked_in)))
@@ -152,7 +160,10 @@ def _uses(session: Session, access: Access, names: Sequence[str]) -> Mapping[str
     return {row[0]: row[1] for row in session.execute(query)}
 
 
-def _as_entry(row: VariableRow, used: Mapping[str, int], *, access: Access, now: datetime) -> Entry:
+def _as_entry(
+    row: VariableRow, used: Mapping[str, int], denied: Mapping[str, int], *, access: Access, now: datetime
+) -> Entry:
     if row.kind == "plain":
         return Entry("plain", as_variable(row, access=access), row.last_used_at, 0)
-    return Entry("secret", as_secret(row, access=access, now=now), row.last_used_at, used.get(row.name, 0))
+    secret = as_secret(row, access=access, now=now)
+    return Entry("secret", secret, row.last_used_at, used.get(row.name, 0), denied.get(row.id, 0))

@@ -49,6 +49,8 @@ class VariableRow(Base):
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_by: Mapped[str] = mapped_column(String(128))
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_used_by: Mapped[str | None] = mapped_column(String(64))
+    calls: Mapped[int] = mapped_column(default=0)
 
 
 class SecretVersionRow(Base):
@@ -71,3 +73,23 @@ class SecretUseRow(Base):
     workspace: Mapped[str] = mapped_column(String(64), primary_key=True)
     secret_name: Mapped[str] = mapped_column(String(64), primary_key=True)
     block: Mapped[str] = mapped_column(String(64), primary_key=True)
+
+
+class UsageMarkRow(Base):
+    """How far a workspace's record has been counted into ``VariableRow.calls`` and its neighbours."""
+
+    __tablename__ = "usage_marks"
+
+    workspace: Mapped[str] = mapped_column(String(64), primary_key=True)
+    seq: Mapped[int]
+
+
+class UpstreamDenialRow(Base):
+    """An upstream that answered a secret with 401 or 403; forgotten after a day."""
+
+    __tablename__ = "upstream_denials"
+    __table_args__ = (Index("ix_upstream_denials_at", "at"),)
+
+    secret_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -114,6 +114,26 @@ class SecretQuery(PageQuery):
     )
 
 
+class SecretsQuery(SecretQuery):
+    """How to list secrets alone."""
+
+    unused = fields.Boolean(
+        load_default=None, metadata={"description": "Only those that no call ever carried, or only the others."}
+    )
+
+
+class UsageSchema(Schema):
+    """How a secret is used, counted from the record."""
+
+    blocks = fields.List(fields.String(), required=True)
+    calls = fields.Integer(required=True)
+    last_used_at = fields.AwareDateTime(required=True, allow_none=True)
+    last_used_by = fields.String(
+        required=True, allow_none=True, metadata={"description": "A block's name; null for a call that wasn't saved."}
+    )
+    upstream_denied_24h = fields.Integer(required=True, metadata={"description": "Answers of 401 and 403."})
+
+
 class DeletionQuery(Input):
     """What a deletion has to say."""
 

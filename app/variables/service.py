@@ -286,15 +286,21 @@ def _as_conflict(error: VaultError, name: str) -> VaultError | Conflict:
 
 
 def list_secrets(
-    *, access: Access, sessions: Sessions, clock: Clock, limit: int, after: str | None = None, q: str | None = None
-) -> Sequence[Secret]:
-    """List a workspace's secrets by name; ``q`` looks in names and descriptions, whatever the case."""
+    *, access: Access, sessions: Sessions, clock: Clock, limit: int, after: str | None = None, q: str | None = None,
+    unused: bool | None = None,
+) -> Sequence[Secret]:  # fmt: skip
+    """List a workspace's secrets by name; ``q`` looks in names and descriptions, whatever the case.
+
+    ``unused`` leaves only those that no call ever carried, or only the others.
+    """
     require(access, Permission.SECRET_READ)
     query = secrets_of(access).where(VariableRow.kind == "secret").order_by(VariableRow.name).limit(limit)
     if q:
         query = query.where(
             or_(*(column.icontains(q, autoescape=True) for column in (VariableRow.name, VariableRow.description)))
         )
+    if unused is not None:
+        query = query.where(VariableRow.last_used_at.is_(None) if unused else VariableRow.last_used_at.is_not(None))
     if after is not None:
         query = query.where(VariableRow.name > after)
     with sessions.read() as session:

@@ -31,6 +31,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
+from app import telemetry
 from app.kernel.errors import ServiceError, VaultUnavailable
 from app.vault.options import Server
 
@@ -181,6 +182,25 @@ class Line:
             VaultUnavailable: where it was never sent.
             Unanswered: where it was sent, and no answer came.
         """
+        began, outcome = time.perf_counter(), "unanswered"
+        try:
+            with telemetry.connection("vault"):
+                answer = self._once(method, path, token=token, body=body, query=query, headers=headers)
+            outcome = _outcome(answer.status)
+            return answer
+        finally:
+            telemetry.vault_answered(outcome, time.perf_counter() - began)
+
+    def _once(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None,
+        body: Mapping[str, Any] | None,
+        query: Mapping[str, Any] | None,
+        headers: Mapping[str, str] | None,
+    ) -> Answer:
         sent = self._headers | ({"X-Vault-Token": token} if token else {}) | dict(headers or {})
         url = f"{self._prefix}/v1/{path}"
         if query:
@@ -210,6 +230,12 @@ class Line:
         except (HTTPError, OSError):
             problem = Unanswered("The connection to Vault broke.", retry_after=RETRY_AFTER)
         raise problem from None
+
+
+def _outcome(status: int) -> str:
+    if status < 400:
+        return "ok"
+    return {403: "refused", 404: "missing"}.get(status, "failed")
 
 
 class _TimedOut(Unanswered):

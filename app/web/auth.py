@@ -10,6 +10,7 @@ from flask import Flask, request
 
 from app.access import Access, Principal
 from app.kernel.errors import NotFound
+from app.telemetry import step
 from app.web import context
 
 API_PREFIX: Final = "/api/v1"
@@ -37,9 +38,11 @@ def guard_api(app: Flask, gate: Gate) -> None:
             raise NotFound("There is no such resource.")
         if not request.path.startswith(API_PREFIX + "/") or request.endpoint in gate.public:
             return
-        principal = gate.authenticate(_bearer(), request.headers.get("Strongroom-Act-As"))
+        with step("authenticate"):
+            principal = gate.authenticate(_bearer(), request.headers.get("Strongroom-Act-As"))
         workspace = (request.view_args or {}).get("ws")
-        access = gate.enter(principal, workspace, context.request_id()) if workspace is not None else None
+        with step("membership"):
+            access = gate.enter(principal, workspace, context.request_id()) if workspace is not None else None
         context.enter_as(principal, access)
 
 

@@ -23,6 +23,7 @@ from app.kernel.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
+from app.telemetry import problem_told
 from app.web import context
 
 log = structlog.get_logger(__name__)
@@ -88,6 +89,7 @@ _FROM_HTTP: Final[Mapping[int, type[StrongroomError]]] = {
 def problem(error: StrongroomError) -> Response:
     """Turn an error into its problem document."""
     status = STATUS[error.code]
+    problem_told(error.code, error.party)
     document: dict[str, object] = {
         "type": f"/api/docs#{error.code}",
         "title": error.title,

@@ -7,6 +7,7 @@ import time
 import structlog
 from flask import Flask, Response, g, request
 
+from app.telemetry import request_answered
 from app.web import context
 
 log = structlog.get_logger(__name__)
@@ -24,11 +25,9 @@ def log_requests(app: Flask) -> None:
     @app.after_request
     def _end(response: Response) -> Response:
         response.headers["X-Request-ID"] = context.request_id()
-        log.info(
-            "request",
-            method=request.method,
-            route=request.url_rule.rule if request.url_rule else None,
-            status=response.status_code,
-            elapsed_ms=round((time.perf_counter() - g.began) * 1000, 2) if "began" in g else None,
-        )
+        seconds = time.perf_counter() - g.get("began", time.perf_counter())
+        route, status = request.url_rule.rule if request.url_rule else None, response.status_code
+        log.info("request", method=request.method, route=route, status=status, elapsed_ms=round(seconds * 1000, 2))
+        in_use = context.resources().sessions.in_use
+        request_answered(request.method, route, status, seconds, database_in_use=in_use)
         return response
