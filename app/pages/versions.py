@@ -1,0 +1,60 @@
+"""A secret's version history: when each was made and by whom, and going back to one. Never a value."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from flask import Response, request, url_for
+
+from app.kernel.errors import NotFound, StrongroomError
+from app.pages.forms import Typed
+from app.pages.frame import done, pages, show
+from app.variables import service, versions
+from app.web import context
+from app.web.errors import STATUS
+
+_MOST: Final = 10
+
+
+@pages.get("/workspaces/<ws>/variables/<name>/versions")
+def version_history(ws: str, name: str) -> Response:
+    """List a secret's versions."""
+    return _show(ws, name, Typed())
+
+
+@pages.post("/workspaces/<ws>/variables/<name>/versions")
+def roll_back_version(ws: str, name: str) -> Response:
+    """Make an older version's value the newest version."""
+    resources = context.resources()
+    try:
+        secret = versions.roll_back(
+            name,
+            _number("version"),
+            revision=_number("revision"),
+            access=context.access(),
+            sessions=resources.sessions,
+            vault=resources.vault,
+            clock=resources.clock,
+        )
+    except StrongroomError as error:
+        return _show(ws, name, Typed.after(error), STATUS[error.code])
+    told = f"{name} is back at the value of version {_number('version')}, as version {secret.version}."
+    return done(told, url_for("pages.version_history", ws=ws, name=name), name=name)
+
+
+def _number(field: str) -> int:
+    text = request.form.get(field, "")
+    return int(text) if text.isdigit() and len(text) < 10 else -1
+
+
+def _show(ws: str, name: str, form: Typed, status: int = 200) -> Response:
+    resources = context.resources()
+    doors: dict[str, Any] = {"access": context.access(), "sessions": resources.sessions}
+    secret = service.get_secret(name, clock=resources.clock, **doors)
+    try:
+        listed = versions.list_versions(name, vault=resources.vault, limit=_MOST, **doors)
+    except NotFound:
+        raise
+    except StrongroomError as error:  # Vault is away: the page says so
+        listed, form, status = [], Typed.after(error), STATUS[error.code]
+    return show("variables/versions.html", status, secret=secret, versions=listed, form=form, ws=ws)

@@ -1,0 +1,60 @@
+"""The version history of a secret in a real browser: who made which, going back, and never a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import expect
+
+from tests.pages.conftest import make_secret
+from tests.support.browser import Window, axe
+from tests.support.service import Service
+
+FIRST, SECOND = "canary-first-5Xw9Lq2Zr8", "canary-second-7Hn3Vb6Tk1"
+
+
+def test_a_restricted_value_is_rolled_back_on_the_page_and_never_shown(
+    opened: Callable[..., Window], service: Service, acme: str
+) -> None:
+    make_secret(service, acme, "TOKEN", FIRST, visibility="restricted", allowed_hosts=["api.example.com"])
+    put = service.ask(
+        "PUT", f"/workspaces/{acme}/secrets/TOKEN/value", {"value": SECOND}, user="adam@example.com", keep=False
+    )
+    assert put.status_code == 200
+    window = opened("owner")
+    page = window.go(f"/workspaces/{acme}/variables")
+    page.get_by_role("button", name="Edit TOKEN").click()
+    page.get_by_role("dialog").get_by_role("link", name="Version history").click()
+    expect(page.get_by_role("row", name="Version 2")).to_contain_text("in force")
+    expect(page.get_by_role("row", name="Version 2")).to_contain_text("adam@example.com")
+    expect(page.get_by_role("row", name="Version 1")).to_contain_text("olga@example.com")
+    expect(page.get_by_role("button", name="Roll back")).to_have_count(1)
+    assert axe(page) == []
+    page.get_by_role("button", name="Roll back to version 1").click()
+    expect(page.locator("#message")).to_contain_text("TOKEN is back at the value of version 1, as version 3.")
+    expect(page.get_by_role("row", name="Version 3")).to_contain_text("in force")
+    assert "canary" not in page.content()
+    window.assert_clean()
+
+
+def test_an_editor_sees_the_history_and_is_offered_nothing(
+    opened: Callable[..., Window], service: Service, acme: str
+) -> None:
+    make_secret(service, acme, "TOKEN", FIRST)
+    service.ask("PUT", f"/workspaces/{acme}/secrets/TOKEN/value", {"value": SECOND}, user="olga@example.com")
+    window = opened("editor")
+    page = window.go(f"/workspaces/{acme}/variables/TOKEN/versions")
+    expect(page.get_by_role("row", name="Version 1")).to_contain_text("kept")
+    expect(page.get_by_role("button", name="Roll back")).to_have_count(0)
+    window.assert_clean()
+
+
+def test_a_change_since_the_page_was_opened_is_told(opened: Callable[..., Window], service: Service, acme: str) -> None:
+    make_secret(service, acme, "TOKEN", FIRST)
+    path = f"/workspaces/{acme}/secrets/TOKEN/value"
+    service.ask("PUT", path, {"value": SECOND}, user="olga@example.com")
+    page = opened("owner").go(f"/workspaces/{acme}/variables/TOKEN/versions")
+    service.ask("PUT", path, {"value": SECOND + "!"}, user="adam@example.com")
+    page.get_by_role("button", name="Roll back to version 1").click()
+    expect(page.get_by_role("alert")).to_contain_text("changed by adam@example.com")
+    expect(page.get_by_role("row", name="Version 3")).to_contain_text("in force")
