@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import urlencode
 
 from flask import Response, request
 
+from app.access import Permission, require
 from app.audit import service
 from app.audit.service import Filters
 from app.kernel.errors import ValidationFailed
+from app.pages.forms import Typed
 from app.pages.frame import pages, show
 from app.pages.sentences import ACTIONS, OUTCOMES, sentence
 from app.web import context
+from app.web.errors import STATUS
 from app.web.paging import cursor, position
 
 ROWS: Final = 50
@@ -23,17 +27,17 @@ _TEXTS: Final = ("actor", "action", "secret", "block", "outcome")
 
 @pages.get("/workspaces/<ws>/audit")
 def audit(ws: str) -> Response:
-    """List the record, newest first."""
+    """List the record, newest first; a filter that can't be read is shown again with what is wrong with it."""
     asked = {name: request.args.get(name, "").strip()[:128] for name in (*_TEXTS, "from", "to")}
+    try:
+        filters = _filters(asked)
+    except ValidationFailed as error:
+        require(context.access(), Permission.AUDIT_READ)
+        return _show(ws, Typed.after(error, asked), STATUS[error.code])
     resources = context.resources()
     below = position(request.args.get("cursor") or None, _LIST, int)
     found = service.list_events(
-        Filters(
-            **{name: asked[name] or None for name in _TEXTS},
-            since=_day("from", asked["from"]),
-            until=_day("to", asked["to"], through=True),
-            folded=True,
-        ),
+        filters,
         access=context.access(),
         sessions=resources.sessions,
         clock=resources.clock,
@@ -41,16 +45,26 @@ def audit(ws: str) -> Response:
         below=below,
     )
     kept = {name: text for name, text in asked.items() if text}
-    return show(
-        "audit.html",
+    return _show(
+        ws,
+        Typed(asked),
         rows=[(event, sentence(event)) for event in found.events],
-        asked=asked,
         narrowed=bool(kept),
         further=urlencode(kept | {"cursor": cursor(_LIST, found.below)}) if found.below is not None else None,
         first=below is None,
-        actions=ACTIONS,
-        outcomes=OUTCOMES,
-        ws=ws,
+    )
+
+
+def _show(ws: str, form: Typed, status: int = 200, **names: object) -> Response:
+    return show("audit.html", status, form=form, actions=ACTIONS, outcomes=OUTCOMES, ws=ws, **names)
+
+
+def _filters(asked: Mapping[str, str]) -> Filters:
+    return Filters(
+        **{name: asked[name] or None for name in _TEXTS},
+        since=_day("from", asked["from"]),
+        until=_day("to", asked["to"], through=True),
+        folded=True,
     )
 
 

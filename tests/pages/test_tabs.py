@@ -144,6 +144,16 @@ def test_a_long_audit_trail_is_paged(opened: Callable[..., Window], service: Ser
     expect(page.locator(".events code")).to_have_text(["V0"])
 
 
+def test_a_day_that_is_none_is_told_beside_its_field(opened: Callable[..., Window], acme: str) -> None:
+    window = opened("owner", java_script_enabled=False)
+    page = window.page
+    page.goto(f"{window.url}/workspaces/{acme}/audit?actor=olga&from=yesterday")
+    field = page.get_by_label("From")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(page.locator(f"#{field.get_attribute('aria-describedby')}")).to_contain_text("Is no day")
+    expect(page.get_by_label("Who")).to_have_value("olga")
+
+
 def test_an_owner_changes_settings_makes_a_token_once_shown_and_revokes_it(
     opened: Callable[..., Window], service: Service, acme: str
 ) -> None:
