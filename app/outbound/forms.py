@@ -33,8 +33,18 @@ def forms_of(text: str) -> list[Form]:
     for raw, encoding in ((utf8, "utf-8"), (latin1, "latin-1")):
         if encoding == "utf-8" or (len(latin1) == len(text) and latin1 != utf8):
             found += [spelled_value(text, encoding), *(spelled_base64(raw, shift) for shift in range(3)), Hex(raw)]
+    found += [spelled_value(misread, "utf-8") for misread in _misreadings(utf8)]
     found += [Wide(text, f"utf-{8 * unit}-{order}", unit) for unit in (2, 4) for order in ("le", "be")]
     return found
+
+
+def _misreadings(utf8: bytes) -> list[str]:
+    """Give what UTF-8 becomes where somebody takes it for a Western charset: "Ã©" for "é"."""
+    if utf8.isascii():
+        return []
+    latin1 = utf8.decode("latin-1")
+    windows = "".join(raw.decode("cp1252", "ignore") or char for char in latin1 for raw in (char.encode("latin-1"),))
+    return sorted({latin1, windows})
 
 
 def spelled_value(text: str, encoding: str) -> Spelled:

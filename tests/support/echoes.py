@@ -47,6 +47,8 @@ ECHOES: dict[str, Echo] = {
     "url, lower": lambda v: "".join(f"%{b:02x}" for b in v.encode()).encode(),
     "form": lambda v: quote_plus(v).encode(),
     "every character its own way": lambda v: _mixed(v).encode(),
+    "misread as latin-1": lambda v: v.encode().decode("latin-1").encode(),
+    "misread, in json": lambda v: json.dumps(v.encode().decode("latin-1"))[1:-1].encode(),
     "hex": lambda v: v.encode().hex().encode(),
     "HEX": lambda v: v.encode().hex().upper().encode(),
     "utf-16-le": lambda v: v.encode("utf-16-le"),
