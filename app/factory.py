@@ -18,7 +18,7 @@ from app.blocks import api as blocks_api
 from app.blocks.saved import purge_blocks
 from app.idempotency.service import Asked, Claim, claim, derive_keys, keep, purge_answers, release
 from app.identity import api as identity_api
-from app.identity.service import authenticate, purge_tokens
+from app.identity.service import authenticate, purge_tokens, token_id_of
 from app.pages.register import register_pages
 from app.resources import Resources
 from app.settings import Settings
@@ -27,7 +27,7 @@ from app.variables.service import purge_variables
 from app.web import context
 from app.web.auth import Gate, guard_api
 from app.web.errors import register_errors
-from app.web.limits import limit_requests
+from app.web.limits import count_failed_proof, limit_requests
 from app.web.logs import log_requests
 from app.web.metrics import serve_metrics
 from app.web.openapi import complete, document
@@ -64,7 +64,7 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
     app.extensions["strongroom_purges"] = purges(resources)
     log_requests(app)
     register_errors(app)
-    guard_api(app, _gate(resources))
+    guard_api(app, _gate(app, resources))
     limit_requests(app, rate=settings.rate_limit, storage=settings.redis_url)
     answer_repeats(app, _repeats(resources, secret_key))
     api = Api(app)
@@ -108,14 +108,18 @@ def purges(resources: Resources) -> Sequence[Purge]:
     return (_variables, _blocks, _tokens, _answers)
 
 
-def _gate(resources: Resources) -> Gate:
+def _gate(app: Flask, resources: Resources) -> Gate:
     def _authenticate(bearer: str | None, act_as: str | None) -> Principal:
         return authenticate(bearer, act_as, sessions=resources.sessions, clock=resources.clock)
+
+    def _failed(bearer: str | None) -> None:
+        if (token_id := token_id_of(bearer)) is not None:
+            count_failed_proof(app, token_id)
 
     def _enter(principal: Principal, workspace: str, request_id: str) -> Access:
         return enter(principal, workspace, request_id=request_id, sessions=resources.sessions)
 
-    return Gate(_authenticate, _enter, public=frozenset({"openapi_json"}))
+    return Gate(_authenticate, _failed, _enter, public=frozenset({"openapi_json"}))
 
 
 def _repeats(resources: Resources, secret_key: bytes) -> Repeats[Claim]:

@@ -11,7 +11,7 @@ from app.blocks.answer import answer_body
 from app.blocks.saved import BLOCK_NAME, BlockChanges, NewBlock
 from app.blocks.service import Preview, Ran
 from app.blocks.written import Pair, WrittenCall, WrittenPart, as_json
-from app.web.body import Input, Number, PlainText, Truth
+from app.web.body import Fixed, Input, Number, PlainText, Truth
 from app.web.paging import PageQuery
 from app.workspaces.schemas import refuse_fixed
 
@@ -152,7 +152,7 @@ class BlockPatch(Input):
     title = PlainText(validate=_TITLE)
     call = fields.Nested(CallBody)
     answer = fields.String(validate=_ANSWER)
-    name = fields.Raw(load_only=True, metadata={"description": "Fixed at creation: `immutable`."})
+    name = Fixed()
 
     def load(self, data: Any, **kwargs: Any) -> Any:
         """Refuse what is fixed before anything else is looked at."""

@@ -98,6 +98,12 @@ def authenticate(bearer: str | None, act_as: str | None, *, sessions: Sessions, 
     return Principal(Actor("token", row.id, acting_for=act_as))
 
 
+def token_id_of(bearer: str | None) -> str | None:
+    """Return the id that a token gives; None where it doesn't even look like one."""
+    match = _TOKEN.fullmatch(bearer or "")
+    return match[1] if match else None
+
+
 def _prove(bearer: str | None, *, sessions: Sessions, now: datetime) -> TokenRow:
     match = _TOKEN.fullmatch(bearer or "")
     token_id, random = match.groups() if match else ("", "")

@@ -18,6 +18,7 @@ from werkzeug.utils import send_from_directory
 
 from app.access import Access, Actor, Permission, Principal, allows
 from app.web import context
+from app.web.auth import API_PREFIX
 from app.workspaces.service import Workspace, enter, get_workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -98,7 +99,7 @@ def _enter(principal: Principal, workspace: str) -> Access:
 
 @pages.after_app_request
 def _protect(response: Response) -> Response:
-    if request.path.startswith("/api/"):
+    if request.path.startswith(f"{API_PREFIX}/"):
         return response
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.pages import audit, blocks, door, errors, filters, members, settings, variables, versions, workspaces
+from app.pages import audit, blocks, docs, door, errors, filters, members, settings, variables, versions, workspaces
 from app.pages.frame import csrf, pages
 from app.web.limits import limit_sign_ins
 
 # The modules that are only there for their routes.
-ROUTES = (audit, blocks, members, settings, variables, versions, workspaces)
+ROUTES = (audit, blocks, docs, members, settings, variables, versions, workspaces)
 
 
 def register_pages(app: Flask, *, https: bool, idle_seconds: int, sign_in_limit: str) -> None:

@@ -11,7 +11,7 @@ from app.kernel.secret import SecretValue
 from app.variables.listing import Entry
 from app.variables.plain import NewVariable, VariableChanges
 from app.variables.service import NewSecret, SecretChanges
-from app.web.body import Input, PlainText, SecretText, Whole
+from app.web.body import Fixed, Input, PlainText, SecretText, Whole
 from app.web.paging import PageQuery
 from app.workspaces.schemas import refuse_fixed
 
@@ -49,8 +49,8 @@ class SecretPatch(Input):
     allowed_places = _texts()
     expires_at = fields.AwareDateTime(allow_none=True)
     value = SecretText(metadata={"description": "Needed where a restricted secret is given further hosts or places."})
-    name = fields.Raw(load_only=True, metadata={"description": "Fixed at creation: `immutable`."})
-    visibility = fields.Raw(load_only=True, metadata={"description": "Fixed at creation: `immutable`."})
+    name = Fixed()
+    visibility = Fixed()
 
     def load(self, data: Any, **kwargs: Any) -> Any:
         """Refuse what is fixed before anything else is looked at."""
@@ -202,7 +202,7 @@ class VariablePatch(Input):
 
     value = PlainText()
     description = PlainText(validate=_DESCRIPTION)
-    name = fields.Raw(load_only=True, metadata={"description": "Fixed at creation: `immutable`."})
+    name = Fixed()
 
     def load(self, data: Any, **kwargs: Any) -> Any:
         """Refuse what is fixed before anything else is looked at."""

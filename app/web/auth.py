@@ -9,7 +9,7 @@ from typing import Final
 from flask import Flask, request
 
 from app.access import Access, Principal
-from app.kernel.errors import NotFound
+from app.kernel.errors import NotFound, Unauthenticated
 from app.telemetry import step
 from app.web import context
 
@@ -18,13 +18,14 @@ API_PREFIX: Final = "/api/v1"
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """How callers are let in: two functions that the factory hands in, since this room knows no domain.
+    """How callers are let in: functions that the factory hands in, since this room knows no domain.
 
-    ``authenticate`` takes the bearer token and the ``Strongroom-Act-As`` user; ``enter`` takes the principal and the
-    workspace's name. ``public`` names the endpoints that anybody may ask.
+    ``authenticate`` takes the bearer token and the ``Strongroom-Act-As`` user; ``failed`` the token that proved
+    nothing; ``enter`` the principal and the workspace's name. ``public`` names the endpoints that anybody may ask.
     """
 
     authenticate: Callable[[str | None, str | None], Principal]
+    failed: Callable[[str | None], None]
     enter: Callable[[Principal, str, str], Access]
     public: frozenset[str] = frozenset()
 
@@ -38,8 +39,12 @@ def guard_api(app: Flask, gate: Gate) -> None:
             raise NotFound("There is no such resource.")
         if not request.path.startswith(API_PREFIX + "/") or request.endpoint in gate.public:
             return
-        with step("authenticate"):
-            principal = gate.authenticate(_bearer(), request.headers.get("Strongroom-Act-As"))
+        try:
+            with step("authenticate"):
+                principal = gate.authenticate(_bearer(), request.headers.get("Strongroom-Act-As"))
+        except Unauthenticated:
+            gate.failed(_bearer())
+            raise
         workspace = (request.view_args or {}).get("ws")
         with step("membership"):
             access = gate.enter(principal, workspace, context.request_id()) if workspace is not None else None

@@ -76,6 +76,13 @@ class Number(fields.Float):
         return number
 
 
+class Fixed(fields.Raw):
+    """A member of a change that can't be changed: it is known, so that its refusal can say why."""
+
+    def __init__(self) -> None:
+        super().__init__(load_only=True, metadata={"description": "Fixed at creation: `immutable`.", "x-fixed": True})
+
+
 class SecretText(PlainText):
     """A secret's value on its way in: it leaves the parser in the type that hides it, and is never written out."""
 

@@ -5,16 +5,23 @@ from __future__ import annotations
 import time
 from typing import Any, Final, cast
 
+import structlog
 from flask import Flask, Response, g, request
 from flask_limiter import Limiter
 from flask_limiter.errors import RateLimitExceeded
+from limits import parse
+from redis import RedisError
 
 from app.kernel.errors import RateLimited
 from app.web import context
 from app.web.auth import API_PREFIX
 from app.web.errors import problem
 
+log = structlog.get_logger(__name__)
+
 _EXTENSION: Final = "strongroom_limiter"
+_FAILED_FROM_ADDRESS: Final = parse("60/minute")
+_FAILED_FOR_TOKEN: Final = parse("10/minute")
 
 
 def limit_requests(app: Flask, *, rate: str, storage: str | None) -> None:
@@ -45,6 +52,27 @@ def limit_sign_ins(app: Flask, endpoint: str, *, rate: str) -> None:
     limiter: Limiter = app.extensions[_EXTENSION]
     limited = limiter.limit(rate, key_func=_address_and_user, methods=["POST"])
     app.view_functions[endpoint] = cast(Any, limited(app.view_functions[endpoint]))
+
+
+def count_failed_proof(app: Flask, token_id: str) -> None:
+    """Count a well-formed token that proved nothing, by address and by the id that it gives.
+
+    Only such attempts are counted and refused: nobody can lock a right token out by sending wrong ones.
+
+    Raises:
+        RateLimited: there were too many in the last minute.
+    """
+    limiter: Limiter = app.extensions[_EXTENSION]
+    try:
+        within = [
+            limiter.limiter.hit(_FAILED_FROM_ADDRESS, "failed-from", request.remote_addr or ""),
+            limiter.limiter.hit(_FAILED_FOR_TOKEN, "failed-for", token_id),
+        ]
+    except RedisError as error:
+        log.warning("attempts_not_counted", kind=type(error).__name__)
+        return
+    if not all(within):
+        raise RateLimited("Too many tokens that prove nothing; try again in a minute.", retry_after=60)
 
 
 def rate_limited(app: Flask) -> RateLimited:

@@ -61,7 +61,8 @@ def _by_type(schema: Mapping[str, Any], document: Mapping[str, Any], name: str) 
         return None
     kind = kinds[0]
     if kind == "object":
-        return {key: sample(inner, document, key) for key, inner in schema.get("properties", {}).items()}
+        properties = schema.get("properties", {}).items()
+        return {key: sample(inner, document, key) for key, inner in properties if "x-fixed" not in inner}
     known = _BY_NAME.get(name)
     if known is not None and isinstance(known, list) == (kind == "array"):
         return known

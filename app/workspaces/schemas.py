@@ -8,7 +8,7 @@ from marshmallow import Schema, fields, post_dump, validate
 
 from app.access import Role
 from app.kernel.errors import Immutable
-from app.web.body import Input, PlainText, Truth
+from app.web.body import Fixed, Input, PlainText, Truth
 from app.web.paging import PageQuery
 from app.workspaces.service import WORKSPACE_NAME, NewWorkspace, WorkspaceChanges
 
@@ -36,8 +36,8 @@ class WorkspacePatch(Input):
 
     title = PlainText(validate=validate.Length(1, 128))
     refuse_expired = Truth()
-    name = fields.Raw(load_only=True, metadata={"description": "Fixed at creation: `immutable`."})
-    engine = fields.Raw(load_only=True, metadata={"description": "Fixed at creation: `immutable`."})
+    name = Fixed()
+    engine = Fixed()
 
     def load(self, data: Any, **kwargs: Any) -> Any:
         """Refuse what is fixed before anything else is looked at."""

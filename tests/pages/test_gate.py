@@ -11,7 +11,7 @@ from tests.pages.conftest import PASSWORD, application, make_secret
 from tests.support.caller import Caller, token_in
 from tests.support.service import Service
 
-PUBLIC = {"pages.sign_in", "pages.sign_in_page", "pages.static"}
+PUBLIC = {"pages.sign_in", "pages.sign_in_page", "pages.static", "pages.docs"}
 
 
 @pytest.fixture(scope="module")
