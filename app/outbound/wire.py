@@ -182,6 +182,7 @@ def _headers(request: Prepared, origin: Origin) -> dict[str, str]:
 def _tls_context(ca_file: str | None) -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.keylog_filename = cast("str", None)  # the environment's SSLKEYLOGFILE would have every session's keys
     if ca_file is not None:
         context.load_verify_locations(ca_file)
     return context

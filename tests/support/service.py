@@ -91,6 +91,8 @@ def environment(folder: Path, port: int, **more: str) -> dict[str, str]:
         "PORT": str(port),
         "STRONGROOM_OUTBOUND_NETWORKS": "127.0.0.0/8",
         "STRONGROOM_OUTBOUND_HTTP": "allow",
+        # Nobody listens there: whatever took a proxy from its environment would fail.
+        **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9"),
         **more,
     }
 

@@ -1,0 +1,56 @@
+"""Not defended: an upstream gives the value back as something that only somebody who knows how can turn into it again.
+
+Each of these is a strict expected failure. What keeps a value from such an upstream is its list of allowed hosts.
+"""
+
+from __future__ import annotations
+
+import base64
+import codecs
+import hashlib
+import json
+import zlib
+from collections.abc import Callable
+
+import pytest
+
+from tests.attacks.conftest import Stage
+
+Transform = Callable[[str], str]
+TRANSFORMS: dict[str, Transform] = {
+    "encrypted": lambda v: bytes(byte ^ 0x5A for byte in v.encode()).hex(),
+    "hashed": lambda v: hashlib.sha256(v.encode()).hexdigest(),
+    "reversed": lambda v: v[::-1],
+    "shifted": lambda v: codecs.encode(v, "rot13"),
+    "in capitals": lambda v: v.upper(),
+    "one character a line": lambda v: "\n".join(v),
+    "in two halves": lambda v: f"{v[: len(v) // 2]} {v[len(v) // 2 :]}",
+    "compressed within the text": lambda v: base64.b64encode(zlib.compress(v.encode())).decode(),
+    "base64 twice": lambda v: base64.b64encode(base64.b64encode(v.encode())).decode(),
+    "base64 in lines of eight": lambda v: "\n".join(
+        base64.b64encode(v.encode()).decode()[at : at + 8] for at in range(0, 99, 8)
+    ),
+    "base32": lambda v: base64.b32encode(v.encode()).decode(),
+    "as a list of numbers": lambda v: json.dumps(list(v.encode())),
+    "cut short by one": lambda v: v[:-1],
+}
+
+
+@pytest.mark.parametrize("how", TRANSFORMS)
+@pytest.mark.xfail(strict=True, reason="a value that an upstream transforms in a way nobody can foresee")
+def test_a_value_that_was_transformed_is_recognised(stage: Stage, how: str) -> None:
+    told = TRANSFORMS[how](stage.token)
+    stage.upstream.scripts["/"] = lambda h: h.answer(json.dumps({"a": told}).encode())
+    answer = stage.call()
+    assert answer.status_code == 200
+    assert answer.json()["redactions"] == 1
+
+
+@pytest.mark.xfail(strict=True, reason="text in a charset that isn't read comes as base64 of its own bytes")
+def test_a_value_in_ebcdic_is_recognised(stage: Stage) -> None:
+    stage.add("PLAIN", "canary-4b7d19")
+    body = "<canary-4b7d19>".encode("cp500")
+    stage.upstream.scripts["/"] = lambda h: h.answer(body, headers={"Content-Type": "text/plain; charset=cp500"})
+    answer = stage.call(headers=[], body={"type": "text", "content": "{{secrets.PLAIN}}"})
+    assert answer.status_code == 200
+    assert answer.json()["redactions"] == 1
