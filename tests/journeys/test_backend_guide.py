@@ -1,0 +1,41 @@
+"""The back-end guide: its snippets run as they stand, and its table of errors is the code's."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+from app.web.errors import STATUS
+from tests.support.service import Service
+from tests.support.upstream import Upstream
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "backend.md").read_text()
+
+
+PROGRAMS = {"bash": ["bash", "-euo", "pipefail"], "python": [sys.executable]}
+
+
+@pytest.mark.parametrize("language", PROGRAMS)
+def test_the_snippets_run_as_they_stand(service: Service, upstream: Upstream, tmp_path: Path, language: str) -> None:
+    script = "\n".join(re.findall(rf"^```{language}\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE))
+    assert script.count("\n") > 20
+    here = f"127.0.0.1:{upstream.port}"
+    script = script.replace("https://api.example.com", f"http://{here}").replace("api.example.com", here)
+    script = script.replace("acme", f"w{uuid.uuid4().hex[:10]}")
+    file = tmp_path / "snippets"
+    file.write_text(script)
+    environ = os.environ | {"STRONGROOM_URL": service.url, "STRONGROOM_TOKEN": service.platform}
+    ran = subprocess.run([*PROGRAMS[language], file], env=environ, capture_output=True, text=True, timeout=100)
+    assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
+    assert upstream.seen
+
+
+def test_every_code_is_explained_with_its_status_and_no_other() -> None:
+    told = {code: int(status) for code, status in re.findall(r"^\| `(\w+)` \| (\d{3}) \| \S", GUIDE, re.MULTILINE)}
+    assert told == dict(STATUS)
