@@ -9,17 +9,25 @@ from pathlib import Path
 from typing import Literal
 
 import click
+from sqlalchemy.exc import SQLAlchemyError
 
-from app.cli.runtime import open_service, print_rows, read_settings
+from app.audit.checkpoints import chains, verify_stored
+from app.cli.runtime import print_rows, read_settings, running_vault, vault_setup
+from app.cli.vault import has_own_token, operator
 from app.kernel.errors import StrongroomError
 from app.migrations import pending
+from app.policies.service import see_changes
 from app.resources import Resources
 from app.settings import Settings
 from app.variables.reconcile import mismatched_bindings, unfinished_secrets
+from app.wiring import open_resources
 
 Colour = Literal["green", "amber", "red"]
 _VAULT_ROLES = ("owner", "admin", "editor", "runtime", "mover", "record", "health")
 _PROBE = "strongroom-doctor"
+# A login lives for a minute, so that clocks further apart than half of one begin to refuse each other.
+_CLOCKS_AMBER, _CLOCKS_RED = 5.0, 30.0
+_EVENTS_READ = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +42,13 @@ class Finding:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(as_json: bool) -> None:
-    """Check database, Vault, roles, bindings, unfinished changes and file modes; exit 1 on anything red."""
+    """Check everything that the service stands on, and say what to do; exit 1 on anything red.
+
+    Vault's own setup (policies, audit devices) can only be seen with an operator's VAULT_TOKEN, or on the embedded
+    default, where the recovery key gives one.
+    """
     settings = read_settings()
-    with open_service(settings) as resources:
+    with running_vault(settings), open_resources(settings) as resources:
         findings = examine(settings, resources)
     print_rows([asdict(finding) for finding in findings], as_json=as_json)
     if any(finding.state == "red" for finding in findings):
@@ -46,7 +58,7 @@ def doctor(as_json: bool) -> None:
 def examine(settings: Settings, resources: Resources) -> Sequence[Finding]:
     """Run every check; one that fails doesn't keep the others from running."""
     checks: Sequence[Callable[[Settings, Resources], Iterator[Finding]]] = (
-        _database, _vault, _roles, _bindings, _unfinished, _modes,
+        _database, _vault, _roles, _setup, _bindings, _record, _unfinished, _modes,
     )  # fmt: skip
     return [finding for check in checks for finding in _run(check, settings, resources)]
 
@@ -58,6 +70,8 @@ def _run(
         return list(check(settings, resources))
     except StrongroomError as error:
         return [Finding(check.__name__.strip("_"), "red", error.detail)]
+    except SQLAlchemyError:
+        return [Finding(check.__name__.strip("_"), "red", "not looked at: the database doesn't answer")]
 
 
 def _database(settings: Settings, resources: Resources) -> Iterator[Finding]:
@@ -73,6 +87,13 @@ def _database(settings: Settings, resources: Resources) -> Iterator[Finding]:
 def _vault(settings: Settings, resources: Resources) -> Iterator[Finding]:
     health = resources.vault.health()
     yield Finding("vault", "green" if health.ok else "red", health.reason or f"answers (version {health.version})")
+    if health.ahead is not None:
+        apart = abs(health.ahead)
+        colour: Colour = "red" if apart > _CLOCKS_RED else "amber" if apart > _CLOCKS_AMBER else "green"
+        told = (
+            "Vault's goes with ours" if colour == "green" else f"Vault's is {health.ahead:+.0f} s from ours: set both"
+        )
+        yield Finding("clock", colour, told)
 
 
 def _roles(settings: Settings, resources: Resources) -> Iterator[Finding]:
@@ -83,6 +104,39 @@ def _roles(settings: Settings, resources: Resources) -> Iterator[Finding]:
             yield Finding(f"role {role}", "red", f"{error.detail} Run `strongroom vault plan`.")
         else:
             yield Finding(f"role {role}", "green", "logs in")
+
+
+def _setup(settings: Settings, resources: Resources) -> Iterator[Finding]:
+    if not settings.embedded and not has_own_token():
+        told = "not looked at: it takes an operator's VAULT_TOKEN, as `strongroom vault plan` does"
+        yield Finding("policies", "amber", told)
+        yield Finding("audit devices", "amber", told)
+        return
+    with operator(settings) as live:
+        seen = see_changes(live, vault_setup(settings))
+    differing = len(seen.changes) + sum(change.kind != "audit" for change in seen.by_hand)
+    told = f"{differing} differences from the files: run `strongroom vault plan`" if differing else "as in the files"
+    yield Finding("policies", "red" if differing else "green", told)
+    unaudited = any(change.kind == "audit" for change in seen.by_hand)
+    told = (
+        "none: Vault keeps no record of its own; its owners switch one on"
+        if unaudited
+        else "Vault keeps its own record"
+    )
+    yield Finding("audit devices", "amber" if unaudited else "green", told)
+
+
+def _record(settings: Settings, resources: Resources) -> Iterator[Finding]:
+    keys, sound = resources.vault.checkpoint_public_keys(), 0
+    for chain in chains(resources.sessions):
+        verdict = verify_stored(chain, sessions=resources.sessions, keys=keys, newest=_EVENTS_READ)
+        if verdict.fault is None:
+            sound += 1
+            continue
+        name = chain or "the service"
+        told = f"event {verdict.fault.seq} is {verdict.fault.kind.replace('_', ' ')}: run `strongroom audit verify`"
+        yield Finding(f"record of {name}", "red", told)
+    yield Finding("record", "green", f"{sound} chains are whole, as far as their newest {_EVENTS_READ:,} events")
 
 
 def _bindings(settings: Settings, resources: Resources) -> Iterator[Finding]:

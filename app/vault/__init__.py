@@ -68,11 +68,12 @@ class StoredMetadata:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Whether Vault can serve, and if not, why, in words."""
+    """Whether Vault can serve, and if not, why, in words; ``ahead`` is how many seconds its clock is before ours."""
 
     ok: bool
     reason: str | None
     version: str | None
+    ahead: float | None = None
 
 
 class Vault(Protocol):

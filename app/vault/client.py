@@ -202,7 +202,9 @@ class VaultClient:
             return Health(ok=False, reason="Vault lacks our keys. Run `strongroom vault apply`.", version=version)
         except StrongroomError as problem:
             return Health(ok=False, reason=problem.detail, version=version)
-        return Health(ok=True, reason=None, version=version)
+        told = state.document.get("server_time_utc")
+        ahead = None if told is None else float(told) - time.time()
+        return Health(ok=True, reason=None, version=version, ahead=ahead)
 
     def probe_role(self, role: str, workspace: str) -> None:
         """See ``app.vault.Vault``. ``record`` and ``health`` belong to no workspace."""

@@ -64,9 +64,10 @@ class Service:
             self.answers.append(answer.text + str(answer.headers))
         return answer
 
-    def command(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, stdin: str = "", **more: str) -> subprocess.CompletedProcess[str]:
+        environ = {**self.environ, **more}
         return subprocess.run(
-            [STRONGROOM, *arguments], env=dict(self.environ), input=stdin, capture_output=True, text=True, timeout=60
+            [STRONGROOM, *arguments], env=environ, input=stdin, capture_output=True, text=True, timeout=90
         )
 
     def stop(self) -> None:

@@ -1,0 +1,85 @@
+"""The doctor: green where all is well, and for each thing that is wrong one line that says what to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from tests.support import databases
+from tests.support.service import Service, running
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with running(tmp_path_factory.mktemp("doctor")) as service:
+        service.ask("POST", "/workspaces", {"name": "acme"})
+        service.ask("POST", "/workspaces/acme/variables", {"name": "PLAIN", "value": "x"})
+        yield service
+
+
+def examined(service: Service, **environ: str) -> dict[str, tuple[str, str]]:
+    done = service.command("doctor", "--json", **environ)
+    report = {each["check"]: (each["state"], each["finding"]) for each in json.loads(done.stdout)}
+    assert done.returncode == (1 if any(state == "red" for state, _ in report.values()) else 0), done.stderr
+    return report
+
+
+def test_all_is_green_on_a_fresh_installation(own: Service) -> None:
+    report = examined(own)
+    assert {state for state, _ in report.values()} == {"green"}, report
+    assert report.keys() >= {
+        "database", "tables", "vault", "clock", "role runtime", "policies", "audit devices", "bindings", "record",
+        "unfinished changes", "file modes",
+    }  # fmt: skip
+
+
+def test_a_record_that_was_changed_is_red_and_names_the_chain(own: Service) -> None:
+    change = "UPDATE events SET actor_id = :actor WHERE chain = 'acme' AND seq = 1"
+    with databases.connected(own.database_url) as connection:
+        was = connection.execute(text("SELECT actor_id FROM events WHERE chain = 'acme' AND seq = 1")).scalar()
+        connection.execute(text(change), {"actor": "somebody-else"})
+    try:
+        state, finding = examined(own)["record of acme"]
+        assert state == "red"
+        assert "event 1 is changed" in finding
+        assert "strongroom audit verify" in finding
+    finally:
+        with databases.connected(own.database_url) as connection:
+            connection.execute(text(change), {"actor": was})
+
+
+def test_a_policy_that_differs_from_its_file_is_red(own: Service, tmp_path: Path) -> None:
+    for policy in (Path(__file__).parents[2] / "vault-policies").glob("*.hcl"):
+        (tmp_path / policy.name).write_text(policy.read_text())
+    with (tmp_path / "editor.hcl").open("a") as file:
+        file.write('\npath "sys/tools/random" {\n  capabilities = []\n}\n')
+    state, finding = examined(own, STRONGROOM_POLICIES_DIR=str(tmp_path))["policies"]
+    assert state == "red"
+    assert "strongroom vault plan" in finding
+
+
+def test_a_key_that_others_can_read_is_red(own: Service) -> None:
+    key = own.folder / "var" / "secret.key"
+    key.chmod(0o644)
+    try:
+        found = [(check, state) for check, (state, _) in examined(own).items() if "secret.key" in check]
+        assert found == [(f"mode of {key}", "red")]
+    finally:
+        key.chmod(0o600)
+
+
+def test_a_database_that_does_not_answer_is_red_and_the_rest_is_looked_at(own: Service) -> None:
+    report = examined(own, DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
+    assert report["database"][0] == "red"
+    assert report["bindings"][0] == report["record"][0] == "red"
+    assert report["role runtime"][0] == "green"
+
+
+def test_tables_of_an_older_version_are_red(own: Service, tmp_path: Path) -> None:
+    state, finding = examined(own, DATABASE_URL=f"sqlite:///{tmp_path / 'empty.db'}")["tables"]
+    assert state == "red"
+    assert "strongroom db upgrade" in finding
