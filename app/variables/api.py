@@ -311,6 +311,7 @@ class Variables(MethodView):
             clock=resources.clock,
             limit=query["limit"],
             after=listing.after_name(after) if after is not None else None,
+            counted=False,
         )
         further = cursor("variables", listed.after.folded_name) if listed.after else None
         return {"items": listed.entries, "next_cursor": further}, 200, _NO_STORE

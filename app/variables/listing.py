@@ -63,17 +63,18 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Some rows, where to go on (None: that was all), and how many there are altogether."""
+    """Some rows, where to go on (None: that was all), and how many there are altogether, where that was counted."""
 
     entries: Sequence[Entry]
     after: Place | None
-    total: int
+    total: int | None
 
 
 def list_variables(
-    wanted: Wanted, *, access: Access, sessions: Sessions, clock: Clock, limit: int, after: Place | None = None
-) -> Listed:
-    """List a workspace's variables and secrets."""
+    wanted: Wanted, *, access: Access, sessions: Sessions, clock: Clock, limit: int, after: Place | None = None,
+    counted: bool = True,
+) -> Listed:  # fmt: skip
+    """List a workspace's variables and secrets; without ``counted`` a page costs the same however many there are."""
     require(access, Permission.VARIABLE_READ)
     require(access, Permission.SECRET_READ)
     narrowed = _narrowed(wanted, access)
@@ -84,7 +85,7 @@ def list_variables(
         rows = session.scalars(query).all()
         used = _uses(session, access, [row.name for row in rows[:limit]])
         denied = denials([row.id for row in rows[:limit]], session=session, since=clock() - DENIED_WITHIN)
-        total = session.scalar(select(func.count()).select_from(narrowed.subquery())) or 0
+        total = session.scalar(select(func.count()).select_from(narrowed.subquery())) if counted else None
     entries = [_as_entry(row, used, denied, access=access, now=clock()) for row in rows[:limit]]
     return Listed(entries, _place(rows[limit - 1], wanted.order) if len(rows) > limit else None, total)
 
