@@ -116,7 +116,7 @@ def free_port() -> int:
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + 25
+    end = time.monotonic() + 60
     while time.monotonic() < end and process.poll() is None:
         try:
             if requests.get(f"{url}/readyz", timeout=1).ok:
