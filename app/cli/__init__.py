@@ -8,7 +8,20 @@ import sys
 import click
 
 from app import __version__
-from app.cli import audit, config, database, doctor, reconcile, serve, tokens, users, vault, vault_keys, workspaces
+from app.cli import (
+    audit,
+    config,
+    database,
+    doctor,
+    imports,
+    reconcile,
+    serve,
+    tokens,
+    users,
+    vault,
+    vault_keys,
+    workspaces,
+)
 from app.kernel.errors import StrongroomError
 from app.settings import SettingsError
 
@@ -29,6 +42,7 @@ strongroom.add_command(reconcile.reconcile)
 strongroom.add_command(users.user)
 strongroom.add_command(tokens.token)
 strongroom.add_command(workspaces.workspace)
+strongroom.add_command(imports.import_)
 strongroom.add_command(audit.audit)
 strongroom.add_command(vault.vault)
 vault.vault.add_command(vault_keys.rotate_key)

@@ -145,8 +145,10 @@ class UsableSecret:
 
 
 def create_secret(
-    new: NewSecret, *, access: Access, sessions: Sessions, vault: Vault, clock: Clock, limits: Limits
-) -> Secret:
+    new: NewSecret,
+    *, access: Access, sessions: Sessions, vault: Vault, clock: Clock, limits: Limits,
+    action: Literal["secret.create", "secret.import"] = "secret.create",
+) -> Secret:  # fmt: skip
     """Make a secret; when this returns its value is in Vault and the row is ``active``.
 
     Raises:
@@ -155,11 +157,9 @@ def create_secret(
         VaultUnavailable: the value isn't stored, as far as can be known; what is left is undone by ``reconcile``.
     """
     target = Target("secret", uuid.uuid4().hex, new.name)
-    with recorded(sessions=sessions, clock=clock, access=access, action="secret.create", target=target) as deed:
+    with recorded(sessions=sessions, clock=clock, access=access, action=action, target=target) as deed:
         require(access, Permission.SECRET_WRITE)
-        check_value(new.value, new.visibility, limits)
-        hosts = _hosts(new.allowed_hosts, new.visibility)
-        places = _places(new.allowed_places, new.visibility)
+        hosts, places = rules_of(new, limits)
         deed.detail |= {"visibility": new.visibility}
         row, address = _insert_pending(new, target, hosts, places, access=access, sessions=sessions, clock=clock)
         _require_nothing_there(row, address, access=access, sessions=sessions, vault=vault)
@@ -176,6 +176,12 @@ def create_secret(
             note_version(session, row, written.version, by=access.actor.name)
             deed.done(session, clock)
     return as_secret(row, access=access, now=clock())
+
+
+def rules_of(new: NewSecret, limits: Limits) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the hosts and places that a new secret gets; raises as ``create_secret`` where it can't be made so."""
+    check_value(new.value, new.visibility, limits)
+    return _hosts(new.allowed_hosts, new.visibility), _places(new.allowed_places, new.visibility)
 
 
 def check_value(value: SecretValue, visibility: Visibility, limits: Limits) -> None:
