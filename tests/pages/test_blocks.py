@@ -363,6 +363,27 @@ def test_what_is_wrong_stands_beside_its_field_and_what_was_typed_is_kept(
     window.assert_clean(expected_statuses=frozenset({422}))
 
 
+def test_the_page_asks_before_what_was_typed_is_lost(
+    opened: Callable[..., Window], service: Service, acme: str
+) -> None:
+    window = opened("editor")
+    page = window.go(f"/workspaces/{acme}/blocks/-/new")
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.get_by_label("Title").fill("Half typed")
+    page.get_by_role("link", name="Members").click()
+    expect(page.get_by_label("Title")).to_have_value("Half typed")
+    assert asked == ["beforeunload"]
+    page.get_by_label("Name", exact=True).fill("typed")
+    page.get_by_label("URL", exact=True).fill("https://api.example.com/")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#message")).to_contain_text("was created")
+    page.get_by_role("link", name="Members").click()
+    expect(page.get_by_role("heading", name="Members", exact=True)).to_be_visible()
+    assert asked == ["beforeunload"]
+    window.assert_clean()
+
+
 def test_a_lost_race_keeps_what_was_typed_and_says_who_was_faster(
     opened: Callable[..., Window], service: Service, acme: str
 ) -> None:

@@ -23,9 +23,14 @@ export function watchPickers() {
   document.addEventListener("strongroom:done", (event) => {
     const place = pending;
     pending = null;
-    if (place && event.detail?.name) void put(place, event.detail.name);
+    if (!place) return;
+    say(event.detail?.message ?? "");
+    if (event.detail?.name) void put(place, event.detail.name);
   });
-  document.getElementById("panel").addEventListener("close", () => setTimeout(() => (pending = null), 1000));
+  document.getElementById("panel").addEventListener("close", () => {
+    const given = pending; // the panel also closes when it is done, and what it made is told of right after
+    setTimeout(() => (pending = pending === given ? null : pending), 1000);
+  });
 }
 
 function open(button) {
@@ -128,6 +133,7 @@ function fill(told) {
   list.replaceChildren(...options);
   options.forEach((each, number) => (each.id = `picker-option-${number}`));
   count.textContent = counted(told, typed);
+  picker.box.scrollIntoView({ block: "nearest" });
   activate(typed && told.secrets.length ? Math.max(exact, 0) : -1);
 }
 
