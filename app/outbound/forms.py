@@ -27,6 +27,16 @@ _DIGITS_FOR: Final = tuple(bytes({plain, url}) for plain, url in zip(_ALNUM + b"
 
 def forms_of(text: str) -> list[Form]:
     """Make every form of a value; what is costly in it waits until a body seems to hold the value."""
+    return [form for each in _line_ends(text) for form in _forms(each)]
+
+
+def _line_ends(text: str) -> list[str]:
+    """Give a text with the line ends of either world: web forms and mail turn one into the other."""
+    unix = text.replace("\r\n", "\n")
+    return list(dict.fromkeys((text, unix, unix.replace("\n", "\r\n"))))
+
+
+def _forms(text: str) -> list[Form]:
     utf8 = encoded(text, "utf-8")
     latin1 = encoded(text, "latin-1")
     found: list[Form] = []

@@ -151,9 +151,16 @@ def as_call(form: CallForm) -> dict[str, object]:
         "body": _body(form),
         "captures": [_cells(row, "name", "path") for row in form.rows.get("captures", ())],
         "variables": _variables(form.rows.get("variables", ())),
-        "timeout_seconds": form["timeout_seconds"].strip() or "10",
+        "timeout_seconds": _number(form["timeout_seconds"] or _EMPTY["timeout_seconds"]),
         "follow_redirects": bool(form["follow_redirects"]),
     }
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text  # which the API says is no number
 
 
 def _cells(row: Row, *names: str) -> dict[str, str]:

@@ -36,6 +36,15 @@ def test_what_holds_no_value_comes_back_byte_for_byte(body: bytes) -> None:
     assert redacted(body, size=13, TOKEN=VALUE) == (body, 0)
 
 
+@pytest.mark.parametrize("value", ["-----BEGIN-----\nabc/+d\n", "-----BEGIN-----\r\nabc/+d\r\n", "a\nbcd\r\nef"])
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_a_value_of_several_lines_is_found_with_other_line_ends(value: str, ends: str) -> None:
+    echoed = value.replace("\r\n", "\n").replace("\n", ends)
+    for echo in ECHOES.values():
+        out, count = redacted(b"<   " + echo(echoed) + b"   >", KEY=value)
+        assert (count, echo(echoed) in out) == (1, False)
+
+
 def test_the_longer_of_two_values_is_named() -> None:
     out, count = redacted(b"a canary-12345-more b canary-12345 c", SHORT="canary-12345", LONG="canary-12345-more")
     assert (out, count) == (b"a [redacted:LONG] b [redacted:SHORT] c", 2)

@@ -173,7 +173,7 @@ def test_what_holds_no_value_comes_back_byte_for_byte(
 ) -> None:
     near = ECHOES[echo](value[:-1]) + b"\0\0\0\0" + ECHOES[echo](value[1:])
     whole = body + b"\0\0\0\0" + near + b"\0\0\0\0" + body
-    assume(not any(form in whole for form in forms(value)))
+    assume("\r" not in value and not any(form in whole for form in forms(value)))
     reply = exchange(client, there, value, place, whole, packing, b"nothing here")
     assert (reply.body, reply.redactions) == (whole, 0)
     assert ("X-Echo", "nothing here") in reply.headers or not packing.in_header

@@ -42,6 +42,16 @@ def furnished(service: Service, people: dict[str, str]) -> str:
     make_secret(service, name, "SLACK_WEBHOOK", "T0001/B0001/x8Fq2Lw9", expires_at="2026-11-29T00:00:00Z")
     make_secret(service, name, "GITHUB_TOKEN", "ghp_4f8a1c7d9e2b6035", allowed_hosts=["api.github.com"])
     make_block(service, name, "open-ticket", "ZENDESK_TOKEN")
+    call = {
+        "method": "POST",
+        "url": "https://api.zendesk.com/api/v2/tickets/{{ticket_id}}.json",
+        "headers": [{"name": "Authorization", "value": "Bearer {{secrets.ZENDESK_TOKEN}}"}],
+        "body": {"type": "json", "content": {"ticket": {"comment": "{{comment}}", "status": "open"}}},
+        "captures": [{"name": "status", "path": "$.ticket.status"}],
+        "variables": {"ticket_id": "42"},
+    }
+    block = {"name": "comment-ticket", "title": "Comment on a ticket", "call": call, "answer": "captures"}
+    assert service.ask("POST", f"/workspaces/{name}/blocks", block, user=people["editor"]).status_code == 201
     service.ask("POST", f"/workspaces/{name}/secrets/GITHUB_TOKEN/reveal", user=people["editor"], keep=False)
     service.ask("POST", f"/workspaces/{name}/secrets/STRIPE_SECRET_KEY/reveal", user=people["editor"], keep=False)
     service.ask("POST", f"/workspaces/{name}/tokens", {"role": "runtime", "label": "flow-runner"}, user=people["owner"])
@@ -61,11 +71,12 @@ def test_pictures_of_every_page_are_made_and_none_scrolls_sideways(
     window = opened(color_scheme=theme, viewport={"width": width, "height": 800}, reduced_motion="reduce")
     page, base = window.page, f"/workspaces/{furnished}"
 
-    def picture(name: str) -> None:
+    def picture(name: str, *, whole: bool = True) -> None:
         page.wait_for_load_state("networkidle")
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{name} scrolls sideways"
         where = folder if width > 360 or name in NARROW else tmp_path
-        page.screenshot(path=where / f"{name}-{theme}-{width}.png", full_page=page.locator("dialog[open]").count() == 0)
+        whole = whole and page.locator("dialog[open]").count() == 0
+        page.screenshot(path=where / f"{name}-{theme}-{width}.png", full_page=whole)
 
     window.go("/sign-in")
     picture("sign-in")
@@ -88,9 +99,14 @@ def test_pictures_of_every_page_are_made_and_none_scrolls_sideways(
     page.get_by_role("dialog").get_by_role("button", name="Delete secret").wait_for()
     picture("delete")
     page.keyboard.press("Escape")
-    for tab in ("members", "audit", "settings"):
+    for tab in ("blocks", "members", "audit", "settings"):
         window.go(f"{base}/{tab}")
         picture(tab)
+    window.go(f"{base}/blocks/comment-ticket")
+    page.get_by_role("button", name="Add secret to header Authorization").click()
+    page.locator("li[role=option]").first.wait_for()
+    page.keyboard.press("ArrowDown")
+    picture("add-secret", whole=False)
     window.go("/workspaces/nowhere/variables")
     picture("not-found")
 
