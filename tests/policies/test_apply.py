@@ -10,7 +10,7 @@ import pytest
 from app.kernel.errors import VaultRefused
 from app.policies.plan import PREFIX, login_role, plan, wanted
 from app.policies.render import WORKSPACE, PolicyFileWrong
-from app.policies.service import NotApplied, apply, see_changes
+from app.policies.service import NotApplied, apply, read_accessor, see_changes
 from app.vault.keys import new_signing_key, public_key
 from app.vault.options import Mounts
 from tests.policies.conftest import Team
@@ -24,6 +24,8 @@ def applied(team: Team) -> None:
 
 def test_apply_makes_everything_and_twice_does_nothing_more(team: Team) -> None:
     with team.operator() as operator:
+        with pytest.raises(PolicyFileWrong, match="login mount isn't there yet"):
+            read_accessor(operator, team.setup)
         seen = see_changes(operator, team.setup)
         assert {change.action for change in seen.changes} == {"create"}
         done = apply(operator, team.setup)

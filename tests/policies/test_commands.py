@@ -46,14 +46,13 @@ def test_who_has_no_token_or_a_wrong_one_is_told_so(team: Team, tmp_path: Path) 
     assert (keyless.returncode, "signs Vault logins is missing" in keyless.stderr) == (1, True)
 
 
-def test_a_file_that_grants_too_much_stops_every_command(team: Team, tmp_path: Path) -> None:
+def test_a_file_that_grants_too_much_is_told_and_nothing_is_written(team: Team, tmp_path: Path) -> None:
     for role, text in team.setup.files.items():
         wider = text.replace('["create", "update", "delete"]', '["create", "update", "delete", "read"]')
         (tmp_path / f"{role}.hcl").write_text(wider if role == "admin" else text)
-    for arguments in (["plan"], ["apply", "--yes"], ["export", "--accessor", "x"]):
-        stopped = command(team, "vault", *arguments, environ={"STRONGROOM_POLICIES_DIR": str(tmp_path)})
-        assert (stopped.returncode, stopped.stdout) == (1, "")
-        assert "admin.hcl grants more than the table: read" in stopped.stderr
+    stopped = command(team, "vault", "apply", "--yes", environ={"STRONGROOM_POLICIES_DIR": str(tmp_path)})
+    assert (stopped.returncode, stopped.stdout) == (1, "")
+    assert "admin.hcl grants more than the table: read" in stopped.stderr
     assert "strongroom/" not in team.ask("GET", "sys/auth").json()["data"]
 
 
@@ -65,8 +64,6 @@ def test_export_needs_no_vault_where_the_accessor_is_given(team: Team, tmp_path:
     assert "aliases.auth_jwt_7.metadata" in (tmp_path / "out" / "strongroom-owner.hcl").read_text()
     operator = command(team, "vault", "export", "operator", environ=nowhere)
     assert 'path "sys/policies/acl/strongroom-*"' in operator.stdout
-    early = command(team, "vault", "export", "editor")
-    assert (early.returncode, "login mount isn't there yet" in early.stderr) == (1, True)
 
 
 def test_on_the_embedded_vault_the_recovery_key_gives_the_token_and_takes_it_back(service: Service) -> None:
