@@ -39,3 +39,5 @@ class MemberRow(Base):
     revision: Mapped[int] = mapped_column(default=1)
     added_at: Mapped[datetime] = mapped_column(UtcDateTime)
     added_by: Mapped[str] = mapped_column(String(128))
+    changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    changed_by: Mapped[str | None] = mapped_column(String(128))

@@ -389,7 +389,7 @@ def put_member(
                 )  # fmt: skip
                 session.add(row)
             else:
-                check_revision(revision, row.revision)
+                _check_member(revision, row)
                 _require_over(access, row.role, role)
                 if row.role == Role.OWNER.value and role is not Role.OWNER:
                     _require_another_owner(session, access, user)
@@ -397,6 +397,7 @@ def put_member(
                     revoke_tokens_of(session, user, str(access.workspace), now=now)
                 row.role = role.value
                 row.revision += 1
+                row.changed_at, row.changed_by = now, access.actor.name
             deed.done(session, clock)
         return _as_member(row), existing is None
 
@@ -418,7 +419,7 @@ def remove_member(
             row = _member(session, access, user)
             _require_over(access, row.role, None)
             require_confirmation(confirm, user)
-            check_revision(revision, row.revision)
+            _check_member(revision, row)
             if row.role == Role.OWNER.value:
                 _require_another_owner(session, access, user)
             revoke_tokens_of(session, user, str(access.workspace), now=clock())
@@ -446,6 +447,10 @@ def _require_another_owner(session: Session, access: Access, user: str) -> None:
     )
     if not others:
         raise LastOwner("A workspace always keeps at least one owner; make somebody else an owner first.")
+
+
+def _check_member(revision: int | None, row: MemberRow) -> None:
+    check_revision(revision, row.revision, by=row.changed_by or row.added_by, at=row.changed_at or row.added_at)
 
 
 def check_revision(wanted: int | None, current: int, *, by: str | None = None, at: datetime | None = None) -> None:
