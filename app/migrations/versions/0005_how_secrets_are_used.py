@@ -35,6 +35,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("upstream_denials")
     op.drop_table("usage_marks")
-    with op.batch_alter_table("variables", schema=None) as batch_op:
-        batch_op.drop_column("calls")
-        batch_op.drop_column("last_used_by")
+    # Not as a batch: SQLite would make the table anew, and what refers to it would go with the old one.
+    op.drop_column("variables", "calls")
+    op.drop_column("variables", "last_used_by")
