@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tests.pages.conftest import PASSWORD, make_secret
 from tests.support.browser import CHROMIUM, FLAGS, WATCH, Window, listen
@@ -48,21 +48,20 @@ class Watched:
 
 
 @pytest.fixture
-def watched(service: Service, tmp_path: Path) -> Iterator[Watched]:
+def watched(browser: Browser, service: Service, people: dict[str, str], tmp_path: Path) -> Iterator[Watched]:
     profile = tmp_path / "profile"
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            profile,
-            executable_path=CHROMIUM,
-            args=FLAGS,
-            ignore_default_args=["--disable-back-forward-cache"],
-        )
-        context.set_default_timeout(15_000)
-        watched = Watched(listen(Window(context, context.pages[0], service.url)))
-        context.expose_binding("__tell", lambda _source, told: watched.told.append(told))
-        context.add_init_script(WATCH + TELL)
-        yield watched
-        context.close()
+    context = browser.browser_type.launch_persistent_context(
+        profile,
+        executable_path=CHROMIUM,
+        args=FLAGS,
+        ignore_default_args=["--disable-back-forward-cache"],
+    )
+    context.set_default_timeout(15_000)
+    watched = Watched(listen(Window(context, context.pages[0], service.url)))
+    context.expose_binding("__tell", lambda _source, told: watched.told.append(told))
+    context.add_init_script(WATCH + TELL)
+    yield watched
+    context.close()
     files = [path for path in profile.rglob("*") if path.is_file()]
     assert files
     for path in files:
