@@ -106,6 +106,15 @@ class Link:
 
 
 BEGINNING: Final = Link(0, GENESIS)
+_WORDS: Final = {
+    "changed": "event {seq} isn't what was recorded: it was changed, or something before it was taken out",
+    "removed": "event {seq} was removed",
+    "inserted": "event {seq} was inserted",
+    "reordered": "event {seq} isn't in its place: events were reordered",
+    "rewritten": "from event {seq} on something was changed and hashed anew: Vault had signed something else",
+    "forged": "the signature at event {seq} isn't Vault's",
+    "end_missing": "the end is missing, from event {seq} on",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +127,11 @@ class Fault:
 
     kind: Literal["changed", "removed", "inserted", "reordered", "rewritten", "forged", "end_missing"]
     seq: int
+
+    @property
+    def told(self) -> str:
+        """The fault in words."""
+        return _WORDS[self.kind].format(seq=self.seq)
 
 
 @dataclass(frozen=True, slots=True)

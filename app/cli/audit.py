@@ -22,15 +22,6 @@ from app.kernel.errors import NotFound, ValidationFailed
 from app.resources import Resources
 
 _KEY: Final = re.compile(r"(?:v?([0-9]+)[: ]\s*)?([A-Za-z0-9+/]{43}=)")
-_WORDS: Final = {
-    "changed": "event {seq} isn't what was recorded: it was changed, or something before it was taken out",
-    "removed": "event {seq} was removed",
-    "inserted": "event {seq} was inserted",
-    "reordered": "event {seq} isn't in its place: events were reordered",
-    "rewritten": "from event {seq} on something was changed and hashed anew: Vault had signed something else",
-    "forged": "the signature at event {seq} isn't Vault's",
-    "end_missing": "the end is missing, from event {seq} on",
-}
 
 
 @click.group()
@@ -105,7 +96,7 @@ def _row(verdict: Verdict) -> dict[str, object]:
         "unsigned": verdict.unsigned,
         "fault": fault.kind if fault else None,
         "event": fault.seq if fault else None,
-        "finding": _WORDS[fault.kind].format(seq=fault.seq) if fault else _well(verdict),
+        "finding": fault.told if fault else _well(verdict),
     }
 
 

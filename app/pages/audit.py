@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import urlencode
@@ -11,8 +12,11 @@ from flask import Response, request
 
 from app.access import Permission, require
 from app.audit import service
+from app.audit.chain import Verdict
+from app.audit.checkpoints import verify_stored
+from app.audit.export import Format, export_events
 from app.audit.service import Filters
-from app.kernel.errors import ValidationFailed
+from app.kernel.errors import ValidationFailed, VaultError
 from app.pages.forms import Typed
 from app.pages.frame import pages, show
 from app.pages.sentences import ACTIONS, OUTCOMES, sentence
@@ -21,6 +25,7 @@ from app.web.errors import STATUS
 from app.web.paging import cursor, position
 
 ROWS: Final = 50
+NEWEST_VERIFIED: Final = 2000
 _LIST: Final = "audit-page"
 _TEXTS: Final = ("actor", "action", "secret", "block", "outcome")
 
@@ -52,7 +57,38 @@ def audit(ws: str) -> Response:
         narrowed=bool(kept),
         further=urlencode(kept | {"cursor": cursor(_LIST, found.below)}) if found.below is not None else None,
         first=below is None,
+        chain=_chain(ws),
+        kept=urlencode(kept),
     )
+
+
+def _chain(ws: str) -> Verdict | None:
+    """Follow the newest of the chain, from a checkpoint on; None while Vault can't say which signatures are its own."""
+    resources = context.resources()
+    try:
+        keys = resources.vault.checkpoint_public_keys()
+    except VaultError:
+        return None
+    return verify_stored(ws, sessions=resources.sessions, keys=keys, newest=NEWEST_VERIFIED)
+
+
+@pages.get("/workspaces/<ws>/audit/export")
+def audit_export(ws: str) -> Response:
+    """Hand the record out as a file, narrowed as the page was."""
+    asked = {name: request.args.get(name, "").strip()[:128] for name in (*_TEXTS, "from", "to")}
+    form: Format = "csv" if request.args.get("format") == "csv" else "ndjson"
+    resources = context.resources()
+    pieces = export_events(
+        replace(_filters(asked), folded=False),
+        form,
+        access=context.access(),
+        sessions=resources.sessions,
+        vault=resources.vault,
+        clock=resources.clock,
+    )
+    headers = {"Content-Disposition": f'attachment; filename="{ws}-audit.{form}"'}
+    content_type = "text/csv; charset=utf-8" if form == "csv" else "application/x-ndjson"
+    return Response(pieces, content_type=content_type, headers=headers)
 
 
 def _show(ws: str, form: Typed, status: int = 200, **names: object) -> Response:

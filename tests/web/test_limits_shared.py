@@ -1,0 +1,52 @@
+"""Limits are shared through a real Redis, and go on by each process's own count where it is away."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import redis
+from flask.testing import FlaskClient
+
+from app.factory import create_app
+from app.settings import Settings
+from app.wiring import open_resources
+from tests.support.service import Service, free_port
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    port = free_port()
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    url = f"redis://127.0.0.1:{port}/0"
+    with redis.Redis.from_url(url, retry=redis.retry.Retry(redis.backoff.ConstantBackoff(0.05), 400)) as asking:
+        asking.ping()
+    yield url, server
+    server.terminate()
+    server.wait(10)
+
+
+def test_copies_of_the_service_count_together_and_alone_while_redis_is_away(
+    service: Service, redis_server: tuple[str, subprocess.Popen[bytes]]
+) -> None:
+    url, server = redis_server
+    more = {"REDIS_URL": url, "STRONGROOM_RATE_LIMIT": "4/day", "STRONGROOM_SIGN_IN_LIMIT": "2/day"}
+    settings = Settings.from_env({**service.environ, **more})
+    headers = {"Authorization": f"Bearer {service.platform}"}
+
+    def asked(client: FlaskClient) -> int:
+        return client.get("/api/v1/me", headers=headers).status_code
+
+    with ExitStack() as stack:
+        one, other = (
+            create_app(settings, stack.enter_context(open_resources(settings))).test_client() for _ in range(2)
+        )
+        assert [asked(each) for each in (one, other, one, other, one, other)] == [200] * 4 + [429] * 2
+        server.terminate()
+        server.wait(10)
+        assert [asked(one) for _ in range(6)] == [200] * 4 + [429] * 2
+        assert [asked(other) for _ in range(6)] == [200] * 4 + [429] * 2
