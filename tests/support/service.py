@@ -104,7 +104,11 @@ def launch(folder: Path, port: int | None = None, **more: str) -> Service:
     with (folder / "service.log").open("ab") as log:
         process = subprocess.Popen([STRONGROOM, "serve"], env=environ, stdout=log, stderr=log)
     service = Service(folder, port, environ, process)
-    await_ready(service)
+    try:
+        await_ready(service)
+    except AssertionError:
+        service.stop()
+        raise
     return service
 
 
