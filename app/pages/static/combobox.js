@@ -5,7 +5,7 @@ import { icon, make, replace, say } from "./chips.js";
 import { openDialog } from "./dialogs.js";
 import { secrets, spot, written } from "./references.js";
 
-const MOST_EDITS = 4; // with more secrets than that in the list, only the field's own is offered for a new value
+const MOST_EDITS = 3; // with more secrets than that in the list, only the field's own is offered for a new value
 let picker = null; // the one that is open
 let pending = null; // { holder, button, selection }: where a secret goes that is being made in the panel
 
