@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import socket
 import ssl
 import threading
@@ -39,6 +40,7 @@ _LARGEST_HEAD: Final = 256 * 1024
 _WORTH_READING: Final = 64 * 1024  # of an answer that nobody wants, so that its connection can be kept
 _OURS: Final = {"Accept-Encoding": "gzip, deflate, br, zstd", "User-Agent": "strongroom"}
 _NO_BODY_STATUS: Final = (204, 304)
+_FOLD: Final = re.compile(r"[ \t]*\r?\n[ \t]*")  # a header in several lines is one (RFC 9112, section 5.2)
 
 # It logs URLs at DEBUG, whatever the application's own level is.
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
@@ -52,8 +54,7 @@ class Answer:
         self._deadline = deadline
         self._has_body = method != "HEAD" and raw.status not in _NO_BODY_STATUS
         self.status = raw.status
-        # A folded line is one line (RFC 9112, section 5.2).
-        self.headers = tuple((name, " ".join(value.split("\r\n"))) for name, value in raw.headers.items())
+        self.headers = tuple((name, _FOLD.sub(" ", value)) for name, value in raw.headers.items())
 
     def header(self, name: str) -> str | None:
         """Return a header's value, several lines of it joined."""

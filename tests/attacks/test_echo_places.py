@@ -65,6 +65,14 @@ def test_a_headers_name_is_looked_at_too(stage: Stage) -> None:
     assert "X-[redacted:WORD]-Y" in {header["name"] for header in answer["headers"]}
 
 
+def test_a_header_is_looked_at_as_one_line(stage: Stage) -> None:
+    stage.add("WORDS", "canary of two words")
+    raw = b"HTTP/1.1 200 OK\r\nX-Echo: canary \r\n\tof\r\n two words\r\nContent-Length: 2\r\n\r\n{}"
+    stage.upstream.scripts["/"] = lambda h: h.answer_raw(raw)
+    answer = stage.call(headers=[], body={"type": "text", "content": "{{secrets.WORDS}}"}).json()
+    assert {"name": "X-Echo", "value": "[redacted:WORDS]"} in answer["headers"]
+
+
 def test_a_header_that_holds_a_value_across_its_colon_is_left_out(stage: Stage) -> None:
     stage.add("PAIR", "X-Canary: 5f1e9a7c")
     stage.upstream.scripts["/"] = lambda h: h.answer(b"{}", headers={"X-Canary": "5f1e9a7c", "X-Other": "1"})

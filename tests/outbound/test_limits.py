@@ -82,15 +82,21 @@ def listening(serve: Callable[[socket.socket, threading.Event], None]) -> Iterat
     thread.join(5)
 
 
-def test_one_that_takes_the_request_slowly_is_waited_for_no_longer(client: OutboundClient) -> None:
-    def sip(connection: socket.socket, over: threading.Event) -> None:
+def test_one_that_takes_the_request_slowly_is_waited_for_no_longer_on_a_kept_connection_too() -> None:
+    def answer_once_then_sip(connection: socket.socket, over: threading.Event) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.recv(4096)
+        connection.sendall(HEAD + b"Content-Length: 2\r\n\r\n{}")
         while not over.wait(0.05) and connection.recv(100):
             pass
 
-    big = OutboundClient(OutboundRules(networks=("127.0.0.0/8",), plain_http=True, max_request_bytes=32 * 1024 * 1024))
-    with listening(sip) as port, pytest.raises(UpstreamTimeout):
-        send(big, port, body=TextBody(Field((Text("x" * (30 * 1024 * 1024)),))))
+    client = OutboundClient(
+        OutboundRules(networks=("127.0.0.0/8",), plain_http=True, max_request_bytes=32 * 1024 * 1024)
+    )
+    with listening(answer_once_then_sip) as port:
+        assert send(client, port, timeout=600).status == 200
+        with pytest.raises(UpstreamTimeout):
+            send(client, port, body=TextBody(Field((Text("x" * (30 * 1024 * 1024)),))))
 
 
 def test_a_handshake_that_never_ends_does(client: OutboundClient) -> None:
