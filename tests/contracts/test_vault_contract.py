@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from app.kernel.errors import NotFound, VaultRefused, VaultUnavailable, WriteConflict
+from app.kernel.errors import BindingMismatch, NotFound, VaultRefused, VaultUnavailable, WriteConflict
 from app.kernel.secret import SecretValue
 from app.policies.service import apply, see_changes
 from app.vault import Engine, PersonRole, SecretAddress, Vault, Visibility
@@ -102,7 +102,7 @@ def test_a_deleted_secret_is_gone_and_deleting_it_again_does_no_harm(vault: Vaul
     vault.delete(at, role="owner")
     assert vault.metadata(at, role="owner") is None
     assert vault.names(at.workspace, "restricted", role="owner") == []
-    with pytest.raises(NotFound):
+    with pytest.raises(BindingMismatch):  # a row says that there is a value, and Vault holds none
         vault.read_for_call(at)
 
 
