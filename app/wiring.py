@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -70,6 +71,12 @@ def embedded_address(folder: Path) -> str:
         raise VaultUnavailable("The embedded Vault isn't running; `strongroom serve` starts it.") from None
 
 
+def _embedded_doors(folder: Path) -> Sequence[str]:
+    """Return where the embedded Vault listens: its API, and its cluster port, to which a lone node talks too."""
+    written = json.loads((folder / "server.json").read_text())
+    return [embedded_address(folder), written["cluster_addr"]]
+
+
 def outbound_rules(settings: Settings) -> OutboundRules:
     """Say what outbound calls may do, and which doors of our own they may never come to."""
     return OutboundRules(
@@ -85,7 +92,8 @@ def outbound_rules(settings: Settings) -> OutboundRules:
 
 def _own_doors(settings: Settings) -> Iterator[tuple[str, int]]:
     yield settings.host, settings.port
-    for url in (settings.vault_addr or embedded_address(settings.vault_dir), settings.public_url, settings.redis_url):
+    vault = [settings.vault_addr] if settings.vault_addr else _embedded_doors(settings.vault_dir)
+    for url in (*vault, settings.public_url, settings.redis_url):
         parts = urlsplit(url or "")
         if parts.hostname:
             yield parts.hostname, parts.port or {"https": 443, "http": 80, "redis": 6379}.get(parts.scheme, 6379)

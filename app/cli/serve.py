@@ -7,9 +7,11 @@ import multiprocessing
 import os
 import secrets
 import signal
+import socket
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -43,6 +45,7 @@ from app.workspaces.service import NewWorkspace, create_workspace, list_names
 FIRST_OWNER: Final = "owner"
 FIRST_WORKSPACE: Final = "main"
 _PR_SET_PDEATHSIG: Final = 1
+_LAST_WORDS_SECONDS: Final = 10
 _RECORD_SECONDS: Final = 2.0
 
 log = structlog.get_logger(__name__)
@@ -71,8 +74,6 @@ def _metrics() -> Iterator[None]:
 
 
 def _refuse_taken_port(settings: Settings) -> None:
-    import socket
-
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -198,7 +199,8 @@ def _server(settings: Settings) -> MPServer:
         backpressure=settings.threads * 8,
         websockets=False,
         respawn_failed_workers=True,
-        workers_kill_timeout=max(1, settings.stop_seconds),
+        # What is broken off then still has to be recorded and answered.
+        workers_kill_timeout=settings.stop_seconds + _LAST_WORDS_SECONDS,
         log_dictconfig=server_log(),
     )
 
@@ -209,7 +211,27 @@ def application() -> Callable[..., Any]:
     log_as_json()
     settings = Settings.from_env(os.environ)
     resources = open_resources(settings).__enter__()  # for as long as the process lives
+    _stop_calls_in_time(settings, resources)
     return create_app(settings, resources)
+
+
+def _stop_calls_in_time(settings: Settings, resources: Resources) -> None:
+    """Once this worker is told to stop, give calls under way their time, then have them broken off and answered.
+
+    The server has handlers of its own for signals, so that this one only listens in. Source: Python's docs,
+    signal.set_wakeup_fd.
+    """
+    told, heard = socket.socketpair()
+    told.setblocking(False)
+    signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+
+    def _listen(_told: socket.socket, heard: socket.socket) -> None:
+        while heard.recv(1)[0] not in (signal.SIGTERM, signal.SIGINT):
+            pass
+        resources.outbound.stop_at(time.monotonic() + settings.stop_seconds)
+
+    # The thread holds both ends, so that neither is ever closed and its number given to something else.
+    threading.Thread(target=_listen, args=(told, heard), name="stop", daemon=True).start()
 
 
 def _end_with_parent() -> None:

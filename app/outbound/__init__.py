@@ -221,5 +221,8 @@ class Outbound(Protocol):
         redirect that may not be followed.
         """
 
+    def stop_at(self, moment: float) -> None:
+        """Break off whatever is under way at this moment of the monotonic clock, with ``Stopping``."""
+
     def preview(self, call: Call) -> Preview:
         """Show the call as it would go out, with markers for values."""

@@ -90,6 +90,10 @@ class OutboundClient:
             redirects=tuple(redirects),
         )
 
+    def stop_at(self, moment: float) -> None:
+        """See ``Outbound.stop_at``."""
+        self._wire.stop_at(moment)
+
     def close(self) -> None:
         """Close every connection."""
         self._wire.close()

@@ -1,29 +1,35 @@
 """One exchange over a connection of our own: pinned to the address that was checked, and over when its time is.
 
-No proxy, netrc or cookie comes from anywhere, nothing is followed, decoded or tried again, and no text of a library's
-error leaves this file, since it may hold the URL.
+Of requests it takes the request, the answer and the seam for a transport, and none of what its sessions add: no proxy,
+netrc or cookie comes from anywhere, nothing is followed, decoded or tried again. No text of a library's error leaves
+this file, since it may hold the URL.
 """
 
 from __future__ import annotations
 
 import io
 import logging
+import math
 import re
 import socket
 import ssl
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse, LineTooLong, parse_headers
 from typing import Any, Final, cast
 
+import requests
 import urllib3
+from requests.adapters import BaseAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from app.kernel.errors import (
     ResponseTooLarge,
+    Stopping,
     StrongroomError,
     UpstreamProtocol,
     UpstreamTimeout,
@@ -36,6 +42,7 @@ from app.outbound.inject import Prepared, authority
 _POOLS_KEPT: Final = 512
 _CONNECTIONS_PER_POOL: Final = 64
 _CHUNK: Final = 64 * 1024
+_LOOKS_UP_EVERY: Final = 0.5
 _LARGEST_HEAD: Final = 256 * 1024
 _WORTH_READING: Final = 64 * 1024  # of an answer that nobody wants, so that its connection can be kept
 _OURS: Final = {"Accept-Encoding": "gzip, deflate, br, zstd", "User-Agent": "strongroom"}
@@ -94,13 +101,14 @@ class Wire:
 
     def __init__(self, ca_file: str | None) -> None:
         self._tls = _tls_context(ca_file)
-        self._pools: OrderedDict[tuple[str, Origin, str], urllib3.HTTPConnectionPool] = OrderedDict()
+        self._stop = _Stop()
+        self._ways: OrderedDict[tuple[str, Origin, str], _PinnedAdapter] = OrderedDict()
         self._lock = threading.Lock()
 
     def exchange(self, request: Prepared, destination: Destination, *, workspace: str, deadline: float) -> Answer:
         """Send a request and wait for the answer's head; where one address can't be reached, the next is tried.
 
-        Raises any ``UpstreamError``.
+        Raises any ``UpstreamError``, or ``Stopping``.
         """
         *others, last = destination.addresses
         for position, address in enumerate(others):
@@ -114,23 +122,11 @@ class Wire:
     def _exchange(
         self, request: Prepared, origin: Origin, address: str, workspace: str, deadline: float, share: int
     ) -> Answer:
-        _DEADLINE.moment = deadline
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise _too_slow()
+        _DEADLINE.moment, _DEADLINE.stop = deadline, self._stop
         try:
-            raw = self._pool(workspace, origin, address).urlopen(
-                method=request.method,
-                url="/" + request.url.split("://", 1)[1].partition("/")[2],
-                body=request.body,
-                headers=_headers(request, origin),
-                redirect=False,
-                assert_same_host=False,
-                preload_content=False,
-                decode_content=False,
-                retries=False,
-                timeout=urllib3.Timeout(connect=left / share, read=left),
-            )
+            left = _DEADLINE.left()
+            way = self._way(workspace, origin, address)
+            raw = way.send(_as_sent(request, origin), timeout=(left / share, left)).raw
         except Exception as error:
             raise _named(error, deadline) from None
         answer = Answer(raw, request.method, deadline)
@@ -139,35 +135,75 @@ class Wire:
             raise _head_too_large()
         return answer
 
-    def _pool(self, workspace: str, origin: Origin, address: str) -> urllib3.HTTPConnectionPool:
+    def _way(self, workspace: str, origin: Origin, address: str) -> _PinnedAdapter:
         key = (workspace, origin, address)
         with self._lock:
-            pool = self._pools.get(key)
-            if pool is None:
-                pool = self._pools[key] = self._new_pool(origin, address)
-            self._pools.move_to_end(key)
-            while len(self._pools) > _POOLS_KEPT:
-                self._pools.popitem(last=False)[1].close()
-        return pool
+            way = self._ways.get(key)
+            if way is None:
+                way = self._ways[key] = _PinnedAdapter(origin, address, self._tls)
+            self._ways.move_to_end(key)
+            while len(self._ways) > _POOLS_KEPT:
+                self._ways.popitem(last=False)[1].close()
+        return way
 
-    def _new_pool(self, origin: Origin, address: str) -> urllib3.HTTPConnectionPool:
-        common: dict[str, Any] = {"maxsize": _CONNECTIONS_PER_POOL, "block": False, "retries": False}
-        if origin.scheme == "http":
-            pool = urllib3.HTTPConnectionPool(address, origin.port, **common)
-            pool.ConnectionCls = _Connection
-            return pool
-        # The name stays for TLS, whatever address it is that is connected to.
-        common |= {"ssl_context": self._tls, "server_hostname": origin.host, "assert_hostname": origin.host}
-        secure = urllib3.HTTPSConnectionPool(address, origin.port, **common)
-        secure.ConnectionCls = _TlsConnection
-        return secure
+    def stop_at(self, moment: float) -> None:
+        """Break off what is under way at this moment of the monotonic clock."""
+        self._stop.moment = moment
 
     def close(self) -> None:
         """Close every connection."""
         with self._lock:
-            for pool in self._pools.values():
-                pool.close()
-            self._pools.clear()
+            for way in self._ways.values():
+                way.close()
+            self._ways.clear()
+
+
+class _PinnedAdapter(BaseAdapter):
+    """requests' transport, to one origin at one address, over kept connections."""
+
+    def __init__(self, origin: Origin, address: str, tls: ssl.SSLContext) -> None:
+        super().__init__()
+        common: dict[str, Any] = {"maxsize": _CONNECTIONS_PER_POOL, "block": False, "retries": False}
+        if origin.scheme == "http":
+            self._pool: urllib3.HTTPConnectionPool = urllib3.HTTPConnectionPool(address, origin.port, **common)
+            self._pool.ConnectionCls = _Connection
+        else:
+            # The name stays for TLS, whatever address it is that is connected to.
+            common |= {"ssl_context": tls, "server_hostname": origin.host, "assert_hostname": origin.host}
+            self._pool = urllib3.HTTPSConnectionPool(address, origin.port, **common)
+            self._pool.ConnectionCls = _TlsConnection
+
+    def send(self, request: requests.PreparedRequest, *_args: Any, **options: Any) -> requests.Response:
+        """Send as it stands; ``timeout`` is for connecting and for reading, the other options are what we never do."""
+        connect, read = options["timeout"]
+        response = requests.Response()
+        response.request = request
+        response.raw = self._pool.urlopen(
+            method=cast(str, request.method),
+            url="/" + cast(str, request.url).split("://", 1)[1].partition("/")[2],
+            body=cast("bytes | None", request.body),
+            headers=cast("Mapping[str, str]", request.headers),
+            redirect=False,
+            assert_same_host=False,
+            preload_content=False,
+            decode_content=False,
+            retries=False,
+            timeout=urllib3.Timeout(connect=connect, read=read),
+        )
+        response.status_code = response.raw.status
+        return response
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.close()
+
+
+def _as_sent(request: Prepared, origin: Origin) -> requests.PreparedRequest:
+    """Make requests' own request of what is ready to go out; its ``prepare`` would write the URL and headers anew."""
+    sent = requests.PreparedRequest()
+    sent.method, sent.url, sent.body = request.method, request.url, request.body
+    sent.headers = requests.structures.CaseInsensitiveDict(_headers(request, origin))
+    return sent
 
 
 def _headers(request: Prepared, origin: Origin) -> dict[str, str]:
@@ -192,11 +228,19 @@ def _tls_context(ca_file: str | None) -> ssl.SSLContext:
 # --- time -------------------------------------------------------------------------------------------------------------
 
 
+@dataclass(slots=True)
+class _Stop:
+    """The moment, on the monotonic clock, at which every call is broken off."""
+
+    moment: float = math.inf
+
+
 class _Deadline(threading.local):
     moment: float = 0.0
+    stop: _Stop = _Stop()
 
     def left(self) -> float:
-        seconds = self.moment - time.monotonic()
+        seconds = min(self.moment, self.stop.moment) - time.monotonic()
         if seconds <= 0:
             raise TimeoutError
         return seconds
@@ -215,8 +259,13 @@ class _TimedFile(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        self._sock.settimeout(_DEADLINE.left())
-        return self._sock.recv_into(buffer)
+        # In short waits, so that a stop which was told meanwhile is seen.
+        while True:
+            self._sock.settimeout(min(_DEADLINE.left(), _LOOKS_UP_EVERY))
+            try:
+                return self._sock.recv_into(buffer)
+            except TimeoutError:
+                _DEADLINE.left()
 
 
 class _TimedSocket:
@@ -270,6 +319,8 @@ class _TlsConnection(_TimedSending, HTTPSConnection):
 def _named(error: Exception, deadline: float) -> StrongroomError:
     """Name a library's error; its text stays here, since it may quote the request."""
     causes = list(_causes(error))
+    if time.monotonic() >= _DEADLINE.stop.moment:
+        return Stopping("The service is stopping; the call was broken off, and may have reached the upstream.")
     if any(isinstance(each, ssl.SSLError | ssl.CertificateError | urllib3.exceptions.SSLError) for each in causes):
         return UpstreamTls("The upstream's certificate or TLS version isn't acceptable.")
     late = time.monotonic() > deadline

@@ -23,8 +23,9 @@ SPELLINGS = [
 @pytest.mark.parametrize("host", SPELLINGS)
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_neither_the_service_nor_vault_is_a_destination(stage: Stage, host: str, scheme: str) -> None:
-    vault = urlsplit((Path(stage.service.folder) / "var/openbao/address").read_text().strip()).port
-    for port, path in ((stage.service.port, "/api/v1/me"), (vault, "/v1/sys/health")):
+    server = json.loads((Path(stage.service.folder) / "var/openbao/server.json").read_text())
+    vault, cluster = (urlsplit(server[address]).port for address in ("api_addr", "cluster_addr"))
+    for port, path in ((stage.service.port, "/api/v1/me"), (vault, "/v1/sys/health"), (cluster, "/")):
         answer = stage.call(headers=[], url=f"{scheme}://{host}:{port}{path}")
         assert problem(answer) == (403, "destination_not_allowed")
         assert json.dumps(answer.json()).count("initialized") == 0
