@@ -14,7 +14,7 @@ from app.variables.importing import read_dotenv
 from tests.support import databases
 from tests.support.service import Service
 
-CANARY = "canary-" + uuid.uuid4().hex
+CANARY = "canary-5d244bfc7b3748ff93e273176a59e2ec"
 
 
 def test_names_values_quotes_and_lines_are_read_as_dotenv_says() -> None:
