@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from marshmallow import Schema, fields, pre_dump, validate
 
 from app.audit.chain import Event
 from app.audit.lines import as_document
+from app.audit.service import Action
 from app.web.body import PlainText
 from app.web.paging import PageQuery
 
@@ -16,7 +17,7 @@ class AuditQuery(PageQuery):
     """How to list events."""
 
     actor = PlainText(load_default=None, validate=validate.Length(max=128))
-    action = PlainText(load_default=None, validate=validate.Length(max=32))
+    action = fields.String(load_default=None, validate=validate.OneOf(get_args(Action)))
     secret = PlainText(load_default=None, validate=validate.Length(max=64))
     block = PlainText(load_default=None, validate=validate.Length(max=64))
     outcome = fields.String(

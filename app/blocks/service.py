@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from time import monotonic
 
 from sqlalchemy.orm import Session
 
@@ -24,7 +25,7 @@ from app.outbound.inject import authority
 from app.resources import InFlight
 from app.telemetry import connection, step, upstream_answered
 from app.variables.plain import plain_values
-from app.variables.service import UsableSecret, check_binding
+from app.variables.service import UsableSecret, check_binding, unless_changed
 from app.vault import Vault
 from app.workspaces.service import settings_of
 
@@ -90,7 +91,9 @@ def run_block(
             template = parse_call(from_json(row.call))
             deed.detail |= _facts(template)
             resolved = _resolve(template, variables, access=access, session=session, clock=clock)
-        reply, captures = _made(resolved, _used(resolved), deed, access=access, vault=vault, outbound=outbound)
+        reply, captures = _made(
+            resolved, _used(resolved), deed, access=access, sessions=sessions, vault=vault, outbound=outbound
+        )
     return Ran(deed.id, reply, captures, captures_only=row.answer == "captures")
 
 
@@ -101,7 +104,7 @@ def run_ad_hoc(
     """Make a call that came with the request.
 
     Raises:
-        Forbidden, UnknownSecret, MissingVariable, SecretExpired, PlaceNotAllowed, DestinationNotAllowed,
+        Forbidden, UnknownSecret, MissingVariable, SecretExpired, PlaceNotAllowed, DestinationNotAllowed, Conflict,
         BindingMismatch, VaultUnavailable, ValueNotAllowedHere, TooManyCalls, RecordUnavailable, any ``UpstreamError``
     """
     target = Target("call", name=f"{template.written.method} {template.origin.host}"[:128])
@@ -112,7 +115,7 @@ def run_ad_hoc(
         with step("resolve"), sessions.read() as session:
             resolved = _resolve(template, {}, access=access, session=session, clock=clock)
         used = _used(resolved, any_host=_any_host(access))
-        reply, captures = _made(resolved, used, deed, access=access, vault=vault, outbound=outbound)
+        reply, captures = _made(resolved, used, deed, access=access, sessions=sessions, vault=vault, outbound=outbound)
     return Ran(deed.id, reply, captures)
 
 
@@ -160,15 +163,15 @@ def _used(resolved: _Resolved, *, any_host: bool = True) -> Sequence[UsedSecret]
 
 def _made(
     resolved: _Resolved, used: Sequence[UsedSecret], deed: Deed,
-    *, access: Access, vault: Vault, outbound: Outbound,
+    *, access: Access, sessions: Sessions, vault: Vault, outbound: Outbound,
 ) -> tuple[Reply, Mapping[str, object]]:  # fmt: skip
     deed.detail["secret_ids"] = {name: secret.id for name, secret in sorted(resolved.secrets.items())}
     with step("check"):
         destination = outbound.check(resolved.call, used)
     with step("read"):
-        values = _read(resolved.secrets, deed, vault=vault)
+        values = _read(resolved.secrets, deed, sessions=sessions, vault=vault)
     with step("send"):
-        reply = _sent(resolved.call, destination, values, str(access.workspace), outbound=outbound)
+        reply = _sent(resolved.call, destination, values, deed, workspace=str(access.workspace), outbound=outbound)
     deed.detail |= {
         "status": reply.status,
         "elapsed_ms": reply.elapsed_ms,
@@ -180,25 +183,31 @@ def _made(
     return reply, captured(resolved.template.captures, reply)
 
 
-def _read(secrets: Mapping[str, UsableSecret], deed: Deed, *, vault: Vault) -> Mapping[str, SecretValue]:
+def _read(
+    secrets: Mapping[str, UsableSecret], deed: Deed, *, sessions: Sessions, vault: Vault
+) -> Mapping[str, SecretValue]:
     values, requests = {}, []
     for name, secret in secrets.items():
-        stored = vault.read_for_call(secret.address)
-        if stored.request_id:
-            requests.append(stored.request_id)
-        deed.detail["vault_request_ids"] = requests
-        check_binding(stored, secret)
+        with unless_changed(secret, sessions=sessions):
+            stored = vault.read_for_call(secret.address)
+            if stored.request_id:
+                requests.append(stored.request_id)
+            deed.detail["vault_request_ids"] = requests
+            check_binding(stored, secret)
         values[name] = stored.value
     return values
 
 
 def _sent(
-    call: Call, destination: Destination, values: Mapping[str, SecretValue], workspace: str, *, outbound: Outbound
-) -> Reply:
+    call: Call, destination: Destination, values: Mapping[str, SecretValue], deed: Deed,
+    *, workspace: str, outbound: Outbound,
+) -> Reply:  # fmt: skip
+    began = monotonic()
     try:
         with connection("upstream"):
             reply = outbound.send(call, destination, values, workspace=workspace)
     except StrongroomError as error:
+        deed.detail["elapsed_ms"] = round((monotonic() - began) * 1000, 1)
         upstream_answered(error.code)
         raise
     denied = reply.status in (401, 403)

@@ -287,6 +287,7 @@ def issue_token(new: NewToken, *, access: Access, sessions: Sessions, clock: Clo
         sessions=sessions, clock=clock, access=access, action="token.create", target=target, intent=False
     ) as deed:
         _require_token_rights(access)
+        _refuse_tokens_making_tokens(access)
         _check_new_token(new, access, now=clock())
         random = secrets.token_urlsafe(32)
         row = TokenRow(
@@ -309,11 +310,17 @@ def issue_token(new: NewToken, *, access: Access, sessions: Sessions, clock: Clo
 
 
 def _require_token_rights(access: Access) -> None:
-    permission = Permission.TOKEN_MANAGE if access.workspace else Permission.PLATFORM_TOKEN_MANAGE
-    require(access, permission)
+    require(access, _token_permission(access))
+
+
+def _refuse_tokens_making_tokens(access: Access) -> None:
     # A leaked admin token must not be able to outlive its own revocation by making others.
     if access.actor.type == "token" and access.actor.acting_for is None and access.role is not Role.PLATFORM:
-        raise Forbidden("A workspace's own token makes no tokens.", extra={"action": permission.value})
+        raise Forbidden("A workspace's own token makes no tokens.", extra={"action": _token_permission(access).value})
+
+
+def _token_permission(access: Access) -> Permission:
+    return Permission.TOKEN_MANAGE if access.workspace else Permission.PLATFORM_TOKEN_MANAGE
 
 
 def _check_new_token(new: NewToken, access: Access, *, now: datetime) -> None:

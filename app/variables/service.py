@@ -8,8 +8,8 @@ happened, together with the record's event. What a crash leaves between, ``app.v
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal, cast
@@ -336,8 +336,10 @@ def reveal_secret(name: str, *, access: Access, sessions: Sessions, vault: Vault
         if row.visibility != "masked":
             raise NeverShown(f"{row.name} is restricted: its value is never shown to anybody.")
         require_active(row)
-        stored = vault.read_to_reveal(address, role=person(access))
-        check_binding(stored, _usable(row, address))
+        secret = _usable(row, address)
+        with unless_changed(secret, sessions=sessions):
+            stored = vault.read_to_reveal(address, role=person(access))
+            check_binding(stored, secret)
         deed.detail |= vault_facts(stored.version, stored.request_id)
     return stored.value
 
@@ -559,6 +561,23 @@ def check_binding(stored: StoredValue, secret: UsableSecret) -> None:
         raise BindingMismatch(
             f"What the database says of {secret.name} isn't what Vault was told. Run `strongroom doctor`."
         )
+
+
+@contextmanager
+def unless_changed(secret: UsableSecret, *, sessions: Sessions) -> Iterator[None]:
+    """Let a mismatch through only where the row still says what it said when the secret was looked up.
+
+    Raises:
+        Conflict: the secret was changed or deleted between the look-up and the read, which is nobody's fault.
+    """
+    try:
+        yield
+    except BindingMismatch:
+        with sessions.read() as session:
+            row = session.get(VariableRow, secret.id)
+        if row is None or _usable(row, secret.address) != secret:
+            raise Conflict(f"{secret.name} was changed or deleted at the same moment.", retry_after=1) from None
+        raise
 
 
 def blocks_using(name: str, workspace: str, session: Session) -> Sequence[str]:

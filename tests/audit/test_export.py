@@ -74,6 +74,7 @@ def test_filters_narrow_an_export_and_the_record_says_which(service: Service, wo
     "query",
     [
         "?from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z", "?from=yesterday", "?outcome=perhaps", "?colour=red",
+        "?action=secret.steal",
         "?from=2026-02-01T00:00:00", "?actor=%00", "?cursor=nonsense", "?cursor=WyJzZWNyZXRzIiwgIkEiXQ", "?limit=0",
     ],
 )  # fmt: skip

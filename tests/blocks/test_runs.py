@@ -483,3 +483,4 @@ def test_what_goes_over_a_limit_is_told_by_whose_fault_it_is_and_recorded(
     newest = service.ask("GET", f"{workspace}/audit").json()["items"][0]
     assert (newest["action"], newest["outcome"], newest["detail"]["code"]) == ("call.run", outcome, code)
     assert (newest["detail"]["host"], newest["detail"]["port"]) == ("127.0.0.1", upstream.port)
+    assert newest["detail"]["elapsed_ms"] >= 0

@@ -107,6 +107,12 @@ def test_who_may_make_which_token(service: Service, workspace: str) -> None:
     assert problem(service.ask("POST", path, past)) == (422, "validation_failed")
     admin = issue(service, workspace, role="admin")["token"]
     assert problem(service.ask("POST", path, {"role": "runtime"}, token=admin)) == (403, "forbidden")
+    runtime = issue(service, workspace, role="runtime")[
+        "id"
+    ]  # it makes none, but sees and revokes them as an admin does
+    assert runtime in {each["id"] for each in service.ask("GET", path, token=admin).json()["items"]}
+    assert service.ask("DELETE", f"{path}/{runtime}", token=admin).status_code == 204
+    assert service.ask("GET", f"{path}/{runtime}", token=admin).json()["revoked_at"]
     assert problem(service.ask("POST", "/tokens", {"role": "platform"})) == (403, "forbidden")  # acting for a user
 
 

@@ -196,3 +196,44 @@ def test_the_service_says_why_it_cannot_and_mends_itself(stage: Stage, upstream:
     assert requests.get(f"{service.url}/readyz", timeout=30).status_code == 200
     told = "".join(service.answers) + (service.folder / "service.log").read_text()
     assert "canary" not in told
+
+
+CHANGES: Mapping[str, Callable[[Service, str], requests.Response]] = {
+    "deleted": lambda service, path: service.ask("DELETE", f"{path}?confirm=TOKEN"),
+    "given other hosts": lambda service, path: service.ask(
+        "PATCH", path, {"allowed_hosts": ["api.example.com"]}, headers={"If-Match": "*"}
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("deed", ["calls", "reveal"])
+def test_a_secret_that_changes_while_it_is_read_is_a_conflict_and_no_alarm(
+    stage: Stage, upstream: Upstream, change: str, deed: str
+) -> None:
+    service, workspace = stage.service, f"w{secrets.token_hex(6)}"
+    assert service.ask("POST", "/workspaces", {"name": workspace}).status_code == 201
+    path, host = f"/workspaces/{workspace}/secrets", f"127.0.0.1:{upstream.port}"
+    body = {
+        "name": "TOKEN",
+        "value": "canary-" + secrets.token_hex(16),
+        "visibility": "masked",
+        "allowed_hosts": [host],
+    }
+    assert service.ask("POST", path, body).status_code == 201
+    changed: list[int] = []
+    # The first read breaks off, and before it is repeated, somebody else is faster.
+    fault = Fault(
+        "cut before", "GET", f"/data/{workspace}/", times=1,
+        then=lambda: changed.append(CHANGES[change](service, f"{path}/TOKEN").status_code),
+    )  # fmt: skip
+    call = {"url": f"http://{host}/", "headers": [{"name": "Authorization", "value": "{{secrets.TOKEN}}"}]}
+    with stage.proxy.broken(fault):
+        if deed == "calls":
+            answer = service.ask("POST", f"/workspaces/{workspace}/calls", call)
+        else:
+            answer = service.ask("POST", f"{path}/TOKEN/reveal")
+    assert changed in ([200], [204])
+    assert problem(answer) == (409, "conflict"), answer.text
+    assert answer.headers["Retry-After"] == "1"
+    assert upstream.seen == []
