@@ -195,24 +195,17 @@ def operator(settings: Settings) -> Iterator[VaultOperator]:
             yield live
 
 
-def has_own_token() -> bool:
-    """Tell whether there is a token of the operator's own."""
-    return bool(_found_token())
-
-
 def _own_token() -> str:
-    token = _found_token()
+    """Return the token that HashiCorp's and OpenBao's own command lines would use."""
+    token = os.environ.get("VAULT_TOKEN", "").strip()
+    if not token:
+        try:
+            token = (Path.home() / ".vault-token").read_text().strip()
+        except (OSError, RuntimeError):
+            token = ""
     if not token:
         raise ServiceError("VAULT_TOKEN is missing, and ~/.vault-token too: these commands act as Vault's operator.")
     return token
-
-
-def _found_token() -> str:
-    """Return the token that HashiCorp's and OpenBao's own command lines would use, or an empty text."""
-    try:
-        return os.environ.get("VAULT_TOKEN", "").strip() or (Path.home() / ".vault-token").read_text().strip()
-    except (OSError, RuntimeError):
-        return ""
 
 
 # --- how it looks

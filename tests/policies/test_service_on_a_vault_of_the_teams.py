@@ -35,10 +35,16 @@ def test_the_service_never_uses_the_operator_s_token(team: Team, tmp_path: Path)
         assert service.ask("POST", "/workspaces/acme/secrets", secret).status_code == 201
         shown = service.ask("POST", "/workspaces/acme/secrets/TOKEN/reveal")
         assert shown.json()["value"] == "canary-of-the-team"
-        assert service.command("doctor").returncode == 0
+        report = service.command("doctor", "--json")
+        assert report.returncode == 0
+        unseen = {each["check"] for each in json.loads(report.stdout) if each["state"] == "amber"}
+        assert unseen == {"policies", "audit devices"}
+        end = log.stat().st_size
+        seen = json.loads(service.command("doctor", "--operator", "--json").stdout)
+        assert {each["state"] for each in seen if each["check"] in unseen} == {"green"}
     with log.open() as lines:
         lines.seek(begin)
-        entries = [json.loads(line) for line in lines]
+        entries = [json.loads(line) for line in lines.read(end - begin).splitlines()]
     used = {tuple(entry["auth"].get("policies", ())) for entry in entries if entry.get("auth")}
     assert ("strongroom-owner",) in used
     assert not [policies for policies in used if "root" in policies or "strongroom-operator" in policies]
