@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, Literal, cast
 
-from sqlalchemy import Select, delete, or_, select
+from sqlalchemy import Select, Table, Text, bindparam, delete, or_, select
+from sqlalchemy import cast as sql_cast
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -28,6 +31,11 @@ from app.variables.service import UsableSecret, note_uses, usable_secrets
 from app.workspaces.service import check_revision, require_confirmation, settings_of
 
 BLOCK_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
+_KEPT_CHARACTERS: Final = 16 * 1024
+_BLOCKS: Final = cast(Table, BlockRow.__table__)
+_RUNNABLE: Final = select(_BLOCKS.c.id, _BLOCKS.c.answer, sql_cast(_BLOCKS.c.call, Text).label("call")).where(
+    _BLOCKS.c.workspace == bindparam("workspace"), _BLOCKS.c.name == bindparam("name")
+)
 AnswerKind = Literal["full", "captures"]
 
 
@@ -195,8 +203,38 @@ def block_row(session: Session, access: Access, name: str, *, for_update: bool =
     query = _of_workspace(access).where(BlockRow.name == name)
     row = session.scalar(query.with_for_update() if for_update else query)
     if row is None:
-        raise NotFound(f"There is no block {name[:64]}.")
+        raise _no_block(name)
     return row
+
+
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """What a run needs of a block."""
+
+    id: str
+    template: CallTemplate
+    captures_only: bool
+
+
+def runnable(session: Session, access: Access, name: str) -> Runnable:
+    """Return a block to be run. Raises ``NotFound``, and what ``parse_call`` does."""
+    row = session.execute(_RUNNABLE, {"workspace": access.workspace, "name": name}).first()
+    if row is None:
+        raise _no_block(name)
+    parse = _parsed_before if len(row.call) <= _KEPT_CHARACTERS else _parsed
+    return Runnable(row.id, parse(row.call), captures_only=row.answer == "captures")
+
+
+def _parsed(call: str) -> CallTemplate:
+    return parse_call(from_json(json.loads(call)))
+
+
+# By the text itself, which is read anew for each run: a call that was changed is another text.
+_parsed_before: Final = lru_cache(maxsize=1024)(_parsed)
+
+
+def _no_block(name: str) -> NotFound:
+    return NotFound(f"There is no block {name[:64]}.")
 
 
 def _of_workspace(access: Access) -> Select[BlockRow]:

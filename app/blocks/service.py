@@ -12,10 +12,9 @@ from sqlalchemy.orm import Session
 from app.access import Access, Permission, Role, require
 from app.audit.service import Deed, Target, recorded
 from app.blocks.answer import captured
-from app.blocks.call import CallTemplate, parse_call, resolve
+from app.blocks.call import CallTemplate, resolve
 from app.blocks.needs import needed_secrets, secrets_named
-from app.blocks.saved import block_row
-from app.blocks.written import from_json
+from app.blocks.saved import runnable
 from app.db import Sessions
 from app.kernel.clock import Clock
 from app.kernel.errors import DestinationNotAllowed, SecretExpired, StrongroomError, UpstreamUnreachable
@@ -86,15 +85,15 @@ def run_block(
             in_flight.enter(str(access.workspace)):  # fmt: skip
         require(access, Permission.BLOCK_RUN)
         with step("resolve"), sessions.read() as session:
-            row = block_row(session, access, name)
-            deed.target = Target("block", row.id, row.name)
-            template = parse_call(from_json(row.call))
+            block = runnable(session, access, name)
+            deed.target = Target("block", block.id, name)
+            template = block.template
             deed.detail |= _facts(template)
             resolved = _resolve(template, variables, access=access, session=session, clock=clock)
         reply, captures = _made(
             resolved, _used(resolved), deed, access=access, sessions=sessions, vault=vault, outbound=outbound
         )
-    return Ran(deed.id, reply, captures, captures_only=row.answer == "captures")
+    return Ran(deed.id, reply, captures, captures_only=block.captures_only)
 
 
 def run_ad_hoc(
@@ -230,7 +229,7 @@ def preview_block(
     """
     require(access, Permission.BLOCK_READ)
     with sessions.read() as session:
-        template = parse_call(from_json(block_row(session, access, name).call))
+        template = runnable(session, access, name).template
         resolved = _resolve(template, variables, access=access, session=session, clock=clock)
     return _previewed(resolved.call, _used(resolved), outbound=outbound)
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, cast
+from typing import Any, Final, cast
 
-from sqlalchemy import Select, delete, select
+from sqlalchemy import Row, Select, delete, select
 from sqlalchemy.orm import Session
 
 from app.access import Access
@@ -70,12 +70,12 @@ def held(session: Session, secret_id: str, *, state: str) -> VariableRow:
     return row
 
 
-def address_of(row: VariableRow, engine: Engine) -> SecretAddress:
+def address_of(row: VariableRow | Row[Any], engine: Engine) -> SecretAddress:
     """Return where the row says that its value lies."""
     return SecretAddress(row.workspace, engine, cast(Visibility, row.visibility), row.name)
 
 
-def digest(row: VariableRow, hosts: Sequence[str], places: Sequence[str]) -> str:
+def digest(row: VariableRow | Row[Any], hosts: Sequence[str], places: Sequence[str]) -> str:
     """Return the binding of the row with these hosts and places."""
     return binding(
         workspace=row.workspace,

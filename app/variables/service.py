@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal, cast
+from typing import Any, Final, Literal, cast
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import Row, Table, bindparam, delete, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -74,6 +74,15 @@ DEFAULT_PLACES: Final[Mapping[Visibility, tuple[str, ...]]] = {
 }
 EXPIRING_WITHIN: Final = timedelta(days=7)
 HIDE_AFTER_SECONDS: Final = 30
+# Made once, and of plain columns: every call asks it.
+_VARIABLES: Final = cast(Table, VariableRow.__table__)
+_USABLE: Final = select(_VARIABLES).where(
+    _VARIABLES.c.workspace == bindparam("workspace"),
+    _VARIABLES.c.kind == "secret",
+    _VARIABLES.c.name.in_(bindparam("names", expanding=True)),
+    _VARIABLES.c.state == "active",
+)
+_USABLE_HELD: Final = _USABLE.with_for_update(read=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -545,13 +554,8 @@ def usable_secrets(
     wanted = sorted(set(names))
     if not wanted:
         return {}
-    query = select(VariableRow).where(
-        VariableRow.workspace == workspace.name,
-        VariableRow.kind == "secret",
-        VariableRow.name.in_(wanted),
-        VariableRow.state == "active",
-    )
-    rows = session.scalars(query.with_for_update(read=True) if hold else query)
+    query = _USABLE_HELD if hold else _USABLE
+    rows = session.execute(query, {"workspace": workspace.name, "names": wanted})
     return {row.name: _usable(row, address_of(row, workspace.engine)) for row in rows}
 
 
@@ -600,7 +604,7 @@ def purge_variables(workspace: str, engine: Engine, *, sessions: Sessions, vault
         session.execute(delete(VariableRow).where(VariableRow.workspace == workspace))
 
 
-def _usable(row: VariableRow, address: SecretAddress) -> UsableSecret:
+def _usable(row: VariableRow | Row[Any], address: SecretAddress) -> UsableSecret:
     rules = [(tuple(row.allowed_hosts), tuple(row.allowed_places))]
     if row.next_hosts is not None and row.next_places is not None:
         rules.append((tuple(row.next_hosts), tuple(row.next_places)))

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal, cast
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Row, Table, bindparam, delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -33,6 +33,18 @@ from app.workspaces.models import MemberRow, WorkspaceRow
 
 WORKSPACE_NAME: Final = re.compile(r"[a-z][a-z0-9-]{1,62}")
 Purge = Callable[["Workspace"], None]
+# Made once, and of plain columns: every request of the API asks them.
+_WORKSPACES: Final = cast(Table, WorkspaceRow.__table__)
+_MEMBERS: Final = cast(Table, MemberRow.__table__)
+_ACTIVE: Final = select(_WORKSPACES).where(
+    _WORKSPACES.c.name == bindparam("workspace"), _WORKSPACES.c.state == "active"
+)
+_ROLE_OF: Final = (
+    select(_MEMBERS.c.role)
+    .join(_WORKSPACES)
+    .where(_MEMBERS.c.workspace == bindparam("workspace"), _MEMBERS.c.user_id == bindparam("user"))
+    .where(_WORKSPACES.c.state == "active")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +107,11 @@ def enter(principal: Principal, workspace: str, *, request_id: str | None, sessi
 
 
 def _role_in(session: Session, principal: Principal, workspace: str) -> Role | None:
-    active = select(WorkspaceRow.name).where(WorkspaceRow.name == workspace, WorkspaceRow.state == "active")
     if principal.user is None:
         if principal.role is not Role.PLATFORM and principal.workspace != workspace:
             return None
-        return principal.role if session.scalar(active) else None
-    role = session.scalar(
-        select(MemberRow.role).where(
-            MemberRow.workspace == workspace, MemberRow.user_id == principal.user, active.exists()
-        )
-    )
+        return principal.role if session.execute(_ACTIVE, {"workspace": workspace}).first() else None
+    role = session.execute(_ROLE_OF, {"workspace": workspace, "user": principal.user}).scalar()
     return Role(role) if role else None
 
 
@@ -247,8 +254,8 @@ def get_workspace(*, access: Access, sessions: Sessions) -> Workspace:
 
 def settings_of(workspace: str, session: Session) -> Workspace:
     """Return a workspace for another domain's own story, in its session. Raises ``NotFound``."""
-    row = session.get(WorkspaceRow, workspace)
-    if row is None or row.state != "active":
+    row = session.execute(_ACTIVE, {"workspace": workspace}).first()
+    if row is None:
         raise NotFound("There is no such workspace.")
     return _as_workspace(row)
 
@@ -495,7 +502,7 @@ def _member(session: Session, access: Access, user: str) -> MemberRow:
     return row
 
 
-def _as_workspace(row: WorkspaceRow) -> Workspace:
+def _as_workspace(row: WorkspaceRow | Row[Any]) -> Workspace:
     return Workspace(**{name: getattr(row, name) for name in Workspace.__slots__})
 
 
