@@ -77,6 +77,15 @@ def test_a_block_runs_and_is_previewed(service: Service, workspace: str, upstrea
     assert problem(service.ask("POST", f"{block}/run")) == (422, "missing_variable")
 
 
+def test_a_block_that_was_changed_runs_as_it_is_now(service: Service, workspace: str, upstream: Upstream) -> None:
+    block = save(service, workspace, {"url": local(upstream, "/first")})
+    for path in ("/first", "/second", "/first"):
+        changed = service.ask("PATCH", block, {"call": {"url": local(upstream, path)}}, headers={"If-Match": "*"})
+        assert changed.status_code == 200, changed.text
+        assert service.ask("POST", f"{block}/run").status_code == 200
+    assert [seen.path for seen in upstream.seen] == ["/first", "/second", "/first"]
+
+
 def token_of(service: Service, workspace: str, **more: object) -> str:
     made = service.ask("POST", f"{workspace}/tokens", {"role": "runtime"} | more, keep=False)
     assert made.status_code == 201, made.text
