@@ -1,4 +1,4 @@
-"""The back-end guide: its snippets run as they stand, and its table of errors is the code's."""
+"""The back-end guide and the README: snippets run as they stand, and the table of errors is the code's."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from app.web.errors import STATUS
 from tests.support.service import Service
 from tests.support.upstream import Upstream
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "backend.md").read_text()
-
+ROOT = Path(__file__).parents[2]
+GUIDE, README = (ROOT / "docs" / "backend.md").read_text(), (ROOT / "README.md").read_text()
 
 PROGRAMS = {"bash": ["bash", "-euo", "pipefail"], "python": [sys.executable]}
 
@@ -34,6 +34,22 @@ def test_the_snippets_run_as_they_stand(service: Service, upstream: Upstream, tm
     ran = subprocess.run([*PROGRAMS[language], file], env=environ, capture_output=True, text=True, timeout=100)
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
     assert upstream.seen
+
+
+def test_the_readmes_first_call_runs_as_it_stands(service: Service, upstream: Upstream) -> None:
+    workspace, here = f"w{uuid.uuid4().hex[:10]}", f"127.0.0.1:{upstream.port}"
+    assert service.ask("POST", "/workspaces", {"name": workspace}, user="owner").status_code == 201
+    (script,) = re.findall(r"^```bash\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    script = script.replace("http://127.0.0.1:8000", service.url).replace("/main/", f"/{workspace}/")
+    script = script.replace("https://example.com", f"http://{here}").replace('"example.com"', f'"{here}"')
+    environ = os.environ | {"TOKEN": service.platform, "no_proxy": "127.0.0.1"}
+    ran = subprocess.run(["bash", "-eu"], input=script, env=environ, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    (seen,) = upstream.seen
+    assert (seen.path, seen.header("Authorization")) == ("/index.html", "Bearer k3-f81d02c6b7aa49e5")
+    assert "[secret:API_TOKEN]" in ran.stdout
+    assert "[redacted:API_TOKEN]" in ran.stdout
+    assert "k3-f81d02c6b7aa49e5" not in ran.stdout
 
 
 def test_every_code_is_explained_with_its_status_and_no_other() -> None:
