@@ -93,12 +93,12 @@ def parse_call(written: WrittenCall) -> CallTemplate:
 
 def _url_parameter(text: str) -> Template:
     name, equals, _ = text.partition("=")
-    refuse_template(name if equals else "", "The name of a query parameter")
+    refuse_template(name if equals else "", "The name of a query parameter", field="url")
     return parse_template(text, label=f"url query {name[:64]}", place=QUERY)
 
 
 def _header(pair: Pair) -> tuple[str, Template]:
-    refuse_template(pair.name, "A header's name")
+    refuse_template(pair.name, "A header's name", field="headers")
     if not is_token(pair.name):
         raise HeaderNotAllowed(
             f"{pair.name[:64]!r} can't be a header's name.", errors={"headers": ["Is no header name."]}
@@ -126,7 +126,7 @@ def _refuse_twins(written: WrittenCall) -> None:
 
 
 def _named(pair: Pair, what: str, place: str) -> tuple[str, Template]:
-    refuse_template(pair.name, f"The name of a {what} parameter")
+    refuse_template(pair.name, f"The name of a {what} parameter", field=what)
     return pair.name, parse_template(pair.value, label=f"{what} {pair.name[:64]}", place=place)
 
 
@@ -168,7 +168,7 @@ def _json(content: object, path: str, depth: int) -> object:
         return parse_template(content, label=f"body {path}", place=BODY)
     if isinstance(content, Mapping):
         for name in content:
-            refuse_template(str(name), "A name in a JSON body")
+            refuse_template(str(name), "A name in a JSON body", field="body")
         return {str(name): _json(inner, f"{path}.{str(name)[:64]}", depth + 1) for name, inner in content.items()}
     if isinstance(content, list | tuple):
         return [_json(inner, f"{path}[{index}]", depth + 1) for index, inner in enumerate(content)]
@@ -179,7 +179,7 @@ def _json(content: object, path: str, depth: int) -> object:
 
 def _multipart_part(part: WrittenPart) -> _Part:
     for text in (part.name, part.filename or "", part.content_type or ""):
-        refuse_template(text, "The head of a multipart part")
+        refuse_template(text, "The head of a multipart part", field="body")
         if _NOT_IN_HEADERS.search(text):
             raise ValidationFailed("A part's head holds no line break.", errors={"body": ["Holds a line break."]})
     return _Part(part, parse_template(part.value, label=f"body {part.name[:64]}", place=BODY))

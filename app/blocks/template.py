@@ -92,14 +92,17 @@ def _malformed(label: str) -> ValidationFailed:
     return ValidationFailed(f"The field {label} holds a malformed template. {sentence}", errors={label: [sentence]})
 
 
-def refuse_template(text: str, what: str) -> None:
-    """Do nothing for a text in which no template begins; ``what`` is what it is, as the start of a sentence.
+def refuse_template(text: str, what: str, *, field: str) -> None:
+    """Do nothing for a text in which no template begins.
+
+    ``what`` is what it is, as the start of a sentence; ``field`` is the part of the call that it stands in.
 
     Raises:
         TemplateNotAllowed: a ``{{`` is in it.
     """
     if OPENING in text:
-        raise TemplateNotAllowed(f"{what} can't hold a template.")
+        sentence = f"{what} can't hold a template."
+        raise TemplateNotAllowed(sentence, errors={field: [sentence]})
 
 
 def fill(template: Template, variables: Mapping[str, str]) -> Field:

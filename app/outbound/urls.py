@@ -47,7 +47,8 @@ def parse_url(url: str) -> tuple[Origin, str]:
         raise _wrong("A URL holds no control characters.")
     head = _HEAD.match(url)
     if "{{" in (head[0] if head else re.split(r"[/?#]", url, maxsplit=1)[0]):
-        raise TemplateNotAllowed("A URL's scheme, user, host and port can't hold a template.")
+        sentence = "A URL's scheme, user, host and port can't hold a template."
+        raise TemplateNotAllowed(sentence, errors={"url": [sentence]})
     if head is None:
         raise _wrong("A URL starts with https:// and a host.")
     scheme, authority, rest = head[1].lower(), head[2], url[head.end() :]

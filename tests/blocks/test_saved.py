@@ -118,6 +118,8 @@ def test_another_name_is_refused(service: Service, workspace: str, name: object)
         ({"url": "ftp://a.example/"}, 403, "destination_not_allowed"),
         ({"url": "/relative"}, 422, "validation_failed"),
         ({"headers": [{"name": "{{a}}", "value": "x"}]}, 422, "template_not_allowed"),
+        ({"query": [{"name": "{{a}}", "value": "x"}]}, 422, "template_not_allowed"),
+        ({"body": {"type": "json", "content": {"{{a}}": "x"}}}, 422, "template_not_allowed"),
         ({"headers": [{"name": "Host", "value": "x"}]}, 422, "header_not_allowed"),
         ({"headers": [{"name": "X_a", "value": "1"}, {"name": "x-A", "value": "2"}]}, 422, "header_not_allowed"),
         ({"auth": {"type": "basic", "username": "u", "password": "p"}}, 422, "header_not_allowed"),
@@ -146,6 +148,7 @@ def test_what_could_never_run_is_not_saved(
     call = json.dumps(CALL | change).replace("Infinity", "1e999")
     answer = service.ask("POST", f"{workspace}/blocks", data=f'{{"name": "x", "call": {call}}}'.encode(), headers=JSON)
     assert problem(answer) == (status, code), answer.text
+    assert status != 422 or answer.json()["errors"]
     save(service, workspace, "x")
     headers = JSON | {"If-Match": "*"}
     answer = service.ask("PATCH", f"{workspace}/blocks/x", data=f'{{"call": {call}}}'.encode(), headers=headers)
