@@ -135,7 +135,7 @@ class Vault(Protocol):
         """Return the public keys of ``_record`` by key version (base64 ed25519)."""
 
     def health(self) -> Health:
-        """Ask whether Vault can serve: initialised, unsealed, active, and our mounts answering."""
+        """Ask whether Vault can serve: initialised, unsealed, active, our mounts answering, and calls let in."""
 
     def probe_role(self, role: str, workspace: str) -> None:
         """Log in as a role; raises ``VaultUnavailable`` with the reason where that fails."""

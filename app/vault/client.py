@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -198,6 +199,7 @@ class VaultClient:
                 return Health(ok=False, reason=why(state.status), version=version)
             self._kv(SERVICE, "health", KvV2.read_configuration)
             self._transit(SERVICE, "health", Transit.read_key, RECORD_KEY)
+            self._prove_reading()
         except NotFound:
             return Health(ok=False, reason="Vault lacks our keys. Run `strongroom vault apply`.", version=version)
         except StrongroomError as problem:
@@ -211,6 +213,17 @@ class VaultClient:
         self._tokens.fresh(SERVICE if role in SERVICE_ROLES else checked_workspace(workspace), role)
 
     # --- in order of use from here on
+
+    def _prove_reading(self) -> None:
+        """Read as a call does, where no workspace's value ever lies; refused, no call could have its values."""
+        with suppress(NotFound):
+            self._kv(
+                SERVICE,
+                "runtime",
+                KvV2.read_secret_version,
+                f"{SERVICE}/restricted/none",
+                raise_on_deleted_version=True,
+            )
 
     def _delete_key(self, workspace: str, key: str) -> None:
         try:

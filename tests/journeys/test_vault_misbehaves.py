@@ -198,6 +198,22 @@ def test_the_service_says_why_it_cannot_and_mends_itself(stage: Stage, upstream:
     assert "canary" not in told
 
 
+def test_readiness_is_red_while_the_policy_that_calls_read_by_is_missing(stage: Stage) -> None:
+    ready = f"{stage.service.url}/readyz"
+    with operator_token(stage.folder, stage.vault.address, EVERYTHING) as token:
+        path = "sys/policies/acl/strongroom-runtime"
+        with closing(Line(Server(stage.vault.address))) as line:
+            text = line.ask("GET", path, token=token, repeat=True).data["policy"]
+            assert line.ask("DELETE", path, token=token, repeat=True).status == 204
+            try:
+                away = requests.get(ready, timeout=30)
+            finally:
+                assert line.ask("PUT", path, token=token, body={"policy": text}, repeat=True).status == 204
+    assert away.status_code == 503
+    assert "role runtime" in away.json()["checks"]["vault"]["reason"]
+    assert requests.get(ready, timeout=30).status_code == 200
+
+
 CHANGES: Mapping[str, Callable[[Service, str], requests.Response]] = {
     "deleted": lambda service, path: service.ask("DELETE", f"{path}?confirm=TOKEN"),
     "given other hosts": lambda service, path: service.ask(
