@@ -12,7 +12,7 @@ RUNTIME = $(VENV)/.runtime.stamp
 DEV = $(VENV)/.dev.stamp
 
 .DEFAULT_GOAL = help
-.PHONY: help setup setup-dev system-packages run demo check format test test-all dist lock clean
+.PHONY: help setup setup-dev system-packages run demo check format test test-all bench bench-setup dist lock clean
 
 help:
 	@echo "make setup      the service in $(VENV), from pinned and hashed packages"
@@ -24,6 +24,7 @@ help:
 	@echo "make test       check, and the tests of a few minutes"
 	@echo "make test-all   check, and every test"
 	@echo "make format     let ruff put the code in order"
+	@echo "make bench      measure the service beside its peers: a quarter of an hour, or three minutes with QUICK=1"
 	@echo "make dist       wheel and sdist in dist/"
 	@echo "make lock       pin the newest packages anew (needs uv)"
 	@echo "make clean      remove what was built; keeps $(VENV), and var/, where the secrets are"
@@ -100,6 +101,20 @@ test-all: setup-dev check
 
 # ---------------------------------------------------------------------------------------------------------------------
 
+# The peers get an environment of their own: mitmproxy pins what the service has newer.
+BENCH = $(VENV)-bench
+
+bench-setup: $(DEV) requirements/bench.txt
+	@missing=""; \
+	test -x /usr/sbin/nginx || command -v nginx >/dev/null || missing="nginx-light"; \
+	command -v wrk >/dev/null || missing="$$missing wrk"; \
+	test -z "$$missing" || { apt-get update -qq && apt-get install -qq -y --no-install-recommends $$missing >/dev/null; }
+	@test -x "$(BENCH)/bin/python" || $(PYTHON) -m venv "$(BENCH)"
+	"$(BENCH)/bin/python" -m pip --disable-pip-version-check $(HASHED) -r requirements/bench.txt
+
+bench: bench-setup
+	$(BIN)/python -m bench.main --peers "$(BENCH)/bin" $(if $(QUICK),--quick)
+
 dist: $(DEV)
 	rm -rf build dist
 	$(BIN)/python -m build --no-isolation
@@ -111,6 +126,7 @@ COMPILE = $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 
 lock:
 	$(COMPILE) pyproject.toml requirements/build.in --output-file requirements/runtime.txt
 	$(COMPILE) requirements/dev.in --output-file requirements/dev.txt
+	$(COMPILE) requirements/bench.in --output-file requirements/bench.txt
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis

@@ -1,0 +1,1 @@
+"""The benchmark: this service beside its peers, on one machine, in one run."""
