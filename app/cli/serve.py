@@ -210,9 +210,12 @@ def application() -> Callable[..., Any]:
     _end_with_parent()
     log_as_json()
     settings = Settings.from_env(os.environ)
-    resources = open_resources(settings).__enter__()  # for as long as the process lives
+    opened = open_resources(settings)
+    resources = opened.__enter__()
     _stop_calls_in_time(settings, resources)
-    return create_app(settings, resources)
+    app = create_app(settings, resources)
+    app.extensions["strongroom_opened"] = opened  # held for as long as the process lives, or it would close by itself
+    return app
 
 
 def _stop_calls_in_time(settings: Settings, resources: Resources) -> None:

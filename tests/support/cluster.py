@@ -75,6 +75,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
                 _await(nodes[0], {200})
         for node in nodes[1:]:
             _await(node, {429})  # a standby, unsealed
+        _await_votes(nodes[0], root)
         yield Cluster(nodes, root)
     finally:
         for node in nodes:
@@ -94,6 +95,18 @@ def _await(node: Node, statuses: set[int]) -> None:
         assert node.process.poll() is None, (node.folder / "server.log").read_text()[-2000:]
         assert time.monotonic() < end, (node.folder / "server.log").read_text()[-2000:]
         time.sleep(0.05)
+
+
+def _await_votes(leader: Node, root: str) -> None:
+    """Wait until every node has a vote: one that has just joined has none, and two of three have to agree on a leader."""
+    end = time.monotonic() + 90
+    path, token = f"{leader.address}/v1/sys/storage/raft/configuration", {"X-Vault-Token": root}
+    while True:
+        servers = requests.get(path, headers=token, timeout=10).json()["data"]["config"]["servers"]
+        if [server["voter"] for server in servers] == [True] * 3:
+            return
+        assert time.monotonic() < end, servers
+        time.sleep(0.2)
 
 
 def _configuration(folder: Path, home: Path, address: str, cluster_port: int, leader: str | None) -> dict[str, Any]:
