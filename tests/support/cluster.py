@@ -98,7 +98,7 @@ def _await(node: Node, statuses: set[int]) -> None:
 
 
 def _await_votes(leader: Node, root: str) -> None:
-    """Wait until every node has a vote: one that has just joined has none, and two of three have to agree on a leader."""
+    """Wait until every node has a vote: one that has just joined has none yet, and it takes two to make a leader."""
     end = time.monotonic() + 90
     path, token = f"{leader.address}/v1/sys/storage/raft/configuration", {"X-Vault-Token": root}
     while True:
