@@ -31,6 +31,9 @@ _redactions = Counter("strongroom_redactions", "Values that were taken out of up
 _refusals = Counter("strongroom_problems", "Requests that ended in a problem.", ["code", "party"])
 _events = Counter("strongroom_events", "Events of the record.", ["action", "outcome"])
 _in_use = Gauge("strongroom_pool_in_use", "Connections in use.", ["pool"], multiprocess_mode="livesum")
+_open = Gauge(
+    "strongroom_pool_open", "Connections that are open, in use or not.", ["pool"], multiprocess_mode="livesum"
+)
 _in_flight = Gauge("strongroom_calls_in_flight", "Calls under way.", multiprocess_mode="livesum")
 
 
@@ -81,10 +84,15 @@ def event_recorded(action: str, outcome: str) -> None:
     _events.labels(action, outcome).inc()
 
 
-def request_answered(method: str, route: str | None, status: int, seconds: float, *, database_in_use: int) -> None:
+def request_answered(method: str, route: str | None, status: int, seconds: float) -> None:
     """Count a request by its route, as the code writes it."""
     _requests.labels(method, route or "none", str(status)).observe(seconds)
-    _in_use.labels("database").set(database_in_use)
+
+
+def database_connections(*, in_use: int, idle: int) -> None:
+    """Tell how many connections the database's pool has at this moment."""
+    _in_use.labels("database").set(in_use)
+    _open.labels("database").set(in_use + idle)
 
 
 def problem_told(code: str, party: str) -> None:

@@ -11,6 +11,7 @@ from app.blocks.answer import answer_body
 from app.blocks.saved import BLOCK_NAME, BlockChanges, NewBlock
 from app.blocks.service import Preview, Ran
 from app.blocks.written import Pair, WrittenCall, WrittenPart, as_json
+from app.telemetry import step
 from app.web.body import Fixed, Input, Number, PlainText, Truth
 from app.web.paging import PageQuery
 from app.workspaces.schemas import refuse_fixed
@@ -255,7 +256,8 @@ def answer(ran: Ran) -> dict[str, object]:
         "elapsed_ms": reply.elapsed_ms,
     }
     if not ran.captures_only:
-        told |= {"headers": _headers(reply.headers), "body": answer_body(reply)}
+        with step("answer"):
+            told |= {"headers": _headers(reply.headers), "body": answer_body(reply)}
     return told
 
 

@@ -83,7 +83,8 @@ def run_block(
     target = Target("block", name=name[:64])
     with recorded(sessions=sessions, clock=clock, access=access, action="call.run", target=target) as deed, \
             in_flight.enter(str(access.workspace)):  # fmt: skip
-        require(access, Permission.BLOCK_RUN)
+        with step("authorise"):
+            require(access, Permission.BLOCK_RUN)
         with step("resolve"), sessions.read() as session:
             block = runnable(session, access, name)
             deed.target = Target("block", block.id, name)
@@ -109,7 +110,8 @@ def run_ad_hoc(
     target = Target("call", name=f"{template.written.method} {template.origin.host}"[:128])
     with recorded(sessions=sessions, clock=clock, access=access, action="call.run", target=target) as deed, \
             in_flight.enter(str(access.workspace)):  # fmt: skip
-        require(access, Permission.CALL_AD_HOC)
+        with step("authorise"):
+            require(access, Permission.CALL_AD_HOC)
         deed.detail |= _facts(template)
         with step("resolve"), sessions.read() as session:
             resolved = _resolve(template, {}, access=access, session=session, clock=clock)

@@ -135,10 +135,10 @@ class Sessions:
             each.settled = True
 
     @property
-    def in_use(self) -> int:
-        """How many connections are at work."""
+    def connections(self) -> tuple[int, int]:
+        """How many connections are at work, and how many wait for work."""
         pool = self.engine.pool
-        return pool.checkedout() if isinstance(pool, QueuePool) else 0
+        return (pool.checkedout(), pool.checkedin()) if isinstance(pool, QueuePool) else (0, 0)
 
     def problem(self) -> str | None:
         """Tell why the database doesn't answer, in words; None where it does."""

@@ -7,7 +7,7 @@ import time
 import structlog
 from flask import Flask, Response, g, request
 
-from app.telemetry import request_answered
+from app.telemetry import database_connections, request_answered
 from app.web import context
 
 log = structlog.get_logger(__name__)
@@ -28,6 +28,7 @@ def log_requests(app: Flask) -> None:
         seconds = time.perf_counter() - g.get("began", time.perf_counter())
         route, status = request.url_rule.rule if request.url_rule else None, response.status_code
         log.info("request", method=request.method, route=route, status=status, elapsed_ms=round(seconds * 1000, 2))
-        in_use = context.resources().sessions.in_use
-        request_answered(request.method, route, status, seconds, database_in_use=in_use)
+        request_answered(request.method, route, status, seconds)
+        in_use, idle = context.resources().sessions.connections
+        database_connections(in_use=in_use, idle=idle)
         return response

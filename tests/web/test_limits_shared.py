@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -46,7 +47,16 @@ def test_copies_of_the_service_count_together_and_alone_while_redis_is_away(
             create_app(settings, stack.enter_context(open_resources(settings))).test_client() for _ in range(2)
         )
         assert [asked(each) for each in (one, other, one, other, one, other)] == [200] * 4 + [429] * 2
+        assert [_signs_in(each) for each in (one, other, one)] == [401, 401, 429]
         server.terminate()
         server.wait(10)
         assert [asked(one) for _ in range(6)] == [200] * 4 + [429] * 2
         assert [asked(other) for _ in range(6)] == [200] * 4 + [429] * 2
+
+
+def _signs_in(client: FlaskClient) -> int:
+    """Try with a wrong password."""
+    form = client.get("/sign-in").text
+    (token,) = re.findall(r'name="csrf_token"[^>]*value="([^"]+)"', form)
+    tried = {"csrf_token": token, "user": "nobody-of-this-name", "password": "a wrong password"}
+    return client.post("/sign-in", data=tried).status_code

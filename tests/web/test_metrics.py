@@ -66,12 +66,14 @@ def test_every_expression_of_the_dashboard_asks_for_a_metric_that_there_is(
 
 def test_each_step_of_the_pipeline_is_measured_and_what_came_of_it(service: Service, busy: tuple[str, ...]) -> None:
     told = metrics(service)
-    for step in ("authenticate", "membership", "record", "resolve", "check", "read", "send"):
+    steps = ("authenticate", "membership", "record", "authorise", "resolve", "check", "read", "send", "answer")
+    for step in steps:
         assert f'strongroom_call_step_seconds_count{{step="{step}"}}' in told
     for line in (
         'strongroom_problems_total{code="destination_not_allowed",party="policy"}',
         'strongroom_upstream_outcomes_total{outcome="2xx"}', "strongroom_redactions_total",
         'strongroom_events_total{action="call.run",outcome="refused"}', 'strongroom_pool_in_use{pool="vault"}',
+        'strongroom_pool_open{pool="database"}',
     ):  # fmt: skip
         assert line in told
 
