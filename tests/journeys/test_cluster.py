@@ -80,7 +80,7 @@ def test_a_killed_leader_costs_some_seconds_and_no_acknowledged_write(tmp_path: 
     with cluster(tmp_path) as vaults:
         with VaultOperator(Server(vaults.leader().address, read_timeout=30.0), vaults.root) as operator:
             apply(operator, Setup(Mounts(), read_files(POLICIES), [public_key(key)]))
-        # A standby hands requests on to the leader; the balancer only has to find a node that lives.
+        # A standby answers reads by itself, a moment late; so the balancer looks for the active node.
         with vault_proxy(*(node.address for node in vaults.nodes)) as balancer:
             more = {
                 "VAULT_ADDR": balancer.address,

@@ -1,4 +1,4 @@
-"""A proxy between us and one or more real Vault nodes, that can be slow, lie, hang up, and find a living node."""
+"""A proxy between us and one or more real Vault nodes, that can be slow, lie, hang up, and find the active node."""
 
 from __future__ import annotations
 
@@ -64,6 +64,18 @@ class VaultProxy:
             return self.fault if self.fault is not None and self.fault.takes(method, path) else None
 
 
+def _is_active(backend: str) -> bool:
+    """Ask as a load balancer does: Vault says 200 of the active node alone."""
+    connection = http.client.HTTPConnection(urlsplit(backend).netloc, timeout=2)
+    try:
+        connection.request("GET", "/v1/sys/health")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     proxy: VaultProxy
@@ -93,9 +105,12 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_LIST = do_PATCH = handle_any  # noqa: N815
 
     def _forward(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
-        """Send the request to the first node that takes the connection; one that breaks in the middle is an error."""
+        """Send the request to the node, of several to the active one; one that breaks in the middle is an error."""
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP}
+        several = len(self.proxy.backends) > 1
         for backend in self.proxy.backends:
+            if several and not _is_active(backend):
+                continue
             connection = http.client.HTTPConnection(urlsplit(backend).netloc, timeout=30)
             try:
                 connection.connect()
