@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +24,17 @@ from app.policies.plan import (
     wanted,
 )
 from app.policies.render import ROLES, PolicyFileWrong, render
-from app.vault.keys import new_signing_key, public_key, read_or_make, replace_key
+from app.vault.adapter import unavailable
+from app.vault.keys import load_signing_key, new_signing_key, public_key, read_or_make, replace_key
 from app.vault.operator import VaultOperator
 from app.vault.options import Mounts, Server
 from app.vault.recovery import operator_token
+from app.vault.roles import SERVICE, SERVICE_ROLES
+from app.vault.tokens import sign_login
 
 _NOT_YET: Final = "accessor-of-the-mount-to-be-made"
+
+_TELL_AT_MOST: Final = 5
 
 PRUNE_AT_MOST: Final = 5
 """More deletions at once look like a wrong setting, and have to be allowed by their number."""
@@ -150,10 +156,11 @@ def rotate_signing_key(vault: VaultOperator, mounts: Mounts, file: Path, *, wait
         VaultRefused, VaultUnavailable: as ``see_changes``.
     """
     new = new_signing_key()
-    _accept(vault, mounts, [file.read_bytes(), new])
+    old = file.read_bytes()
+    _accept(vault, mounts, [old, new])
     replace_key(file, new)
     wait()
-    _accept(vault, mounts, [new])
+    _accept(vault, mounts, [new], no_longer=[old])
 
 
 def add_signing_key(vault: VaultOperator, mounts: Mounts, file: Path, out: Path) -> None:
@@ -164,9 +171,24 @@ def add_signing_key(vault: VaultOperator, mounts: Mounts, file: Path, out: Path)
     _accept(vault, mounts, [file.read_bytes(), read_or_make(out)])
 
 
-def _accept(vault: VaultOperator, mounts: Mounts, keys: Sequence[bytes]) -> None:
+def _accept(vault: VaultOperator, mounts: Mounts, keys: Sequence[bytes], *, no_longer: Sequence[bytes] = ()) -> None:
+    """Have Vault take what these keys sign, and see that it does.
+
+    A login under way while the settings are written can leave Vault with what it made of the older ones to check
+    signatures with, until they are written once more. So what counts is whom it lets in.
+    """
     path = vault_path("login settings", mounts.jwt, mounts=mounts)
-    vault.write(path, login_settings([public_key(key) for key in keys]))
+    for _ in range(_TELL_AT_MOST):
+        vault.write(path, login_settings([public_key(key) for key in keys]))
+        if all(_opens(vault, mounts, key) for key in keys) and not any(_opens(vault, mounts, key) for key in no_longer):
+            return
+    raise unavailable("Vault was told the keys that sign logins, and goes by others all the same. Call this again.")
+
+
+def _opens(vault: VaultOperator, mounts: Mounts, key: bytes) -> bool:
+    role = SERVICE_ROLES[0]
+    jwt = sign_login(load_signing_key(key), workspace=SERVICE, role=role, now=time.time())
+    return vault.log_in(mounts.jwt, role, jwt) is not None
 
 
 # --- in order of use from here on
@@ -231,7 +253,9 @@ def _carry_out(
         if change.action == "delete":
             vault.delete(path)
         else:
-            vault.write(*_request(change, path, bodies[change.kind, change.name]))
+            # Twice, for the reason that ``_accept`` tells; nobody has the keys at hand here to see whom it lets in.
+            for _ in range(2 if change.kind == "login settings" else 1):
+                vault.write(*_request(change, path, bodies[change.kind, change.name]))
         yield change
 
 
