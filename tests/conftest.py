@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -10,6 +12,26 @@ from tests.support import databases
 from tests.support.service import Service, running
 from tests.support.upstream import Upstream
 from tests.support.upstream import upstream as run_upstream
+
+TESTS: Final = Path(__file__).parent
+# Folders and files without a database, or with one that they choose by themselves. All others run on both databases.
+RUNS_ONCE: Final = (
+    "audit/test_chain.py",
+    "bench",
+    "blocks/test_answer.py",
+    "contracts/test_vault_contract.py",
+    "db/test_turns.py",
+    "deployment/test_compose_file.py",
+    "deployment/test_guide.py",
+    "deployment/test_topology.py",
+    "house/test_gallery.py",
+    "house/test_settings_page.py",
+    "migrations",
+    "outbound",
+    "policies/test_apply.py",
+    "policies/test_render.py",
+    "vault",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,6 +44,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--postgresql"):
         databases.choose_postgresql()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out of a run on PostgreSQL what would only do the same once more."""
+    return True if config.getoption("--postgresql") and _runs_once(collection_path) else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail a test that RUNS_ONCE names, and that stands on a database which depends on the run all the same."""
+    once = _runs_once(item.path)
+    databases.let_be_asked(not once)
+    assert not (once and "service" in getattr(item, "fixturenames", ())), "RUNS_ONCE names this file: take it out"
+
+
+def _runs_once(path: Path) -> bool:
+    return any(path == TESTS / each or TESTS / each in path.parents for each in RUNS_ONCE)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from sqlalchemy.engine import make_url
 
 from app.db import open_engine
 
-_chosen = {"postgresql": False}
+_chosen = {"postgresql": False, "asked": True}
 
 
 def choose_postgresql() -> None:
@@ -26,8 +26,14 @@ def choose_postgresql() -> None:
     _chosen["postgresql"] = True
 
 
+def let_be_asked(asked: bool) -> None:
+    """Say whether a test may stand on the database that was chosen for the run."""
+    _chosen["asked"] = asked
+
+
 def url_for(folder: Path, *, postgresql: bool | None = None) -> str:
     """Return the database of the service in this folder; on PostgreSQL it is made where it isn't there yet."""
+    assert _chosen["asked"] or postgresql is not None, "a file in RUNS_ONCE stands on the run's database: take it out"
     if not (_chosen["postgresql"] if postgresql is None else postgresql):
         return f"sqlite:///{folder / 'var' / 'strongroom.db'}"
     name = "strongroom_" + hashlib.sha256(str(folder).encode()).hexdigest()[:16]

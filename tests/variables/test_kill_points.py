@@ -31,6 +31,7 @@ from app.vault.client import VaultClient
 from app.vault.keys import new_signing_key, public_key
 from app.vault.options import Mounts, Server, VaultOptions
 from app.workspaces.service import NewWorkspace, create_workspace
+from tests.support import databases
 from tests.support.vault_proxy import Fault, VaultProxy, vault_proxy
 
 POLICIES = Path(__file__).parents[2] / "vault-policies"
@@ -139,7 +140,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         setup = Setup(Mounts(), read_files(POLICIES), [public_key(key)])
         apply_embedded(folder / "openbao", running.address, setup)
         with vault_proxy(running.address) as proxy:
-            doors = Doors(f"sqlite:///{folder / 'strongroom.db'}", running.address, key)
+            (folder / "var").mkdir()
+            doors = Doors(databases.url_for(folder), running.address, key)
             through = Doors(doors.database_url, proxy.address, key)
             with closing(doors.sessions()) as sessions, closing(doors.vault()) as vault:
                 upgrade(sessions.engine)
