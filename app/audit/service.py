@@ -160,11 +160,14 @@ def _stored(sessions: Sessions, event: Event) -> None:
 
 
 def append(session: Session, events: Sequence[Event]) -> None:
-    """Add events to the ends of their chains, in order. Whoever holds a chain's head has the chain to itself."""
-    heads: dict[str, _Head] = {}
+    """Add events to the ends of their chains, in order. Whoever holds a chain's head has the chain to itself.
+
+    Heads are taken in one order everywhere, so that no two processes ever wait for each other.
+    """
+    heads = {chain: _take_head(session, chain) for chain in sorted({event.chain for event in events})}
     rows: list[dict[str, object]] = []
     for event in events:
-        head = heads.get(event.chain) or _take_head(session, event.chain)
+        head = heads[event.chain]
         placed = replace(event, seq=head.seq + 1)
         placed = replace(placed, hash=link(head.hash, facts_of(placed)))
         rows.append({name: getattr(placed, name) for name in Event.__slots__} | {"secrets": secrets_of(placed)})

@@ -8,16 +8,20 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Lock
-from typing import Any, Final, TypeVar
+from threading import Lock, Thread
+from typing import IO, Any, Final, TypeVar
 
 from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, TypeDecorator, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import QueuePool
 
 T = TypeVar("T")
+
+# How long a write waits for another process's transaction, and how long one that stands still may keep others waiting.
+LOCK_SECONDS: Final = 10
+TURN_SECONDS: Final = 5
 
 NAMING: Final = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -64,7 +68,7 @@ class Sessions:
         self._waiting: list[_Write] = []
         self._waiting_lock = Lock()
         self._turn = Lock()
-        self._shared_turn = _beside_sqlite(engine)
+        self._beside = _beside_sqlite(engine)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -90,31 +94,33 @@ class Sessions:
 
         Returns when it is durable. The first to come commits for all who wait (a group commit, as databases do for
         their logs), and ``write`` gets all their items at once; who comes meanwhile goes into the next one. If a shared
-        transaction fails, each item is tried once more by itself, so that one caller's fault never reaches another.
+        transaction fails, each item is tried once more by itself, so that one caller's fault never reaches another;
+        where it is the database that can't be had, they all fail.
         """
         mine = _Write(item, write)
         with self._waiting_lock:
             self._waiting.append(mine)
-        with self._turns():
+        with self._turn:
             if not mine.settled:
-                with self._waiting_lock:
-                    batch, self._waiting = self._waiting, []
-                self._commit(batch)
+                with self._shared():
+                    with self._waiting_lock:
+                        batch, self._waiting = self._waiting, []
+                    self._commit(batch)
         if mine.error is not None:
             raise mine.error
 
     @contextmanager
-    def _turns(self) -> Iterator[None]:
-        """Wait for this thread's turn and, where processes share a SQLite file, for this process's.
+    def _shared(self) -> Iterator[None]:
+        """Wait for this process's turn where processes share a SQLite file.
 
         SQLite lets a second writer sleep and look again, each time longer; the kernel wakes it at once. Where this file
-        can't be locked, SQLite's own way still does. Source: flock(2), https://www.sqlite.org/c3ref/busy_timeout.html
+        can't be locked, or a frozen process keeps it, SQLite's own way still does, which has an end.
+        Source: flock(2), https://www.sqlite.org/c3ref/busy_timeout.html
         """
         with ExitStack() as held:
-            held.enter_context(self._turn)
-            if self._shared_turn is not None:
+            if self._beside is not None:
                 with suppress(OSError):
-                    fcntl.flock(held.enter_context(self._shared_turn.open("ab")), fcntl.LOCK_EX)
+                    _lock_in_time(held.enter_context(self._beside.open("ab")))
             yield
 
     def _commit(self, batch: Sequence[_Write]) -> None:
@@ -123,14 +129,16 @@ class Sessions:
             kinds.setdefault(each.write, []).append(each.item)
         try:
             with self.begin() as session:
-                for write, items in kinds.items():
+                # In one order everywhere, so that no two processes ever wait for each other.
+                for write, items in sorted(kinds.items(), key=lambda kind: kind[0].__qualname__):
                     write(session, items)
         except Exception as error:
-            if len(batch) > 1:
+            if len(batch) > 1 and not isinstance(error, OperationalError):
                 for each in batch:
                     self._commit([each])
                 return
-            batch[0].error = error
+            for each in batch:
+                each.error = error
         for each in batch:
             each.settled = True
 
@@ -164,6 +172,24 @@ class _Write:
     error: Exception | None = None
 
 
+def _lock_in_time(file: IO[bytes]) -> None:
+    """Lock a file, or give up after a while: a thread does the waiting, since the kernel's own wait has no end.
+
+    A lock that comes too late is let go by the kernel, once the file that it is for was closed.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        waiting = Thread(target=_lock, args=(file.fileno(),), daemon=True)
+        waiting.start()
+        waiting.join(TURN_SECONDS)
+
+
+def _lock(file: int) -> None:
+    with suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+
 def _beside_sqlite(engine: Engine) -> Path | None:
     path = engine.url.database if engine.dialect.name == "sqlite" else None
     return Path(f"{path}-turn") if path and path != ":memory:" else None
@@ -176,21 +202,41 @@ def open_engine(url: str) -> Engine:
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
-        return create_engine(
+        engine = create_engine(
             parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=16, max_overflow=16
         )
+        event.listen(engine, "connect", _prepare_postgresql)
+        return engine
     engine = create_engine(
-        parsed, pool_size=32, max_overflow=64, connect_args={"timeout": 10, "check_same_thread": False}
+        parsed, pool_size=32, max_overflow=64, connect_args={"timeout": LOCK_SECONDS, "check_same_thread": False}
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    """Bound how long a process waits for another, and have one that froze in a transaction lose it before that.
+
+    Source: https://www.postgresql.org/docs/current/runtime-config-client.html
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SET lock_timeout = '{LOCK_SECONDS}s'; SET idle_in_transaction_session_timeout = '{TURN_SECONDS}s'"
+        )
+    connection.commit()
+
+
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves: pysqlite's own is late and never IMMEDIATE
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "busy_timeout=10000"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "secure_delete=ON",
+        f"busy_timeout={LOCK_SECONDS}000",
+    ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -126,7 +126,7 @@ def _note_use(row: Row[Any], *, sessions: Sessions, now: datetime) -> None:
 
 
 def _write_uses(session: Session, uses: Sequence[tuple[str, datetime]]) -> None:
-    for token_id, moment in uses:
+    for token_id, moment in sorted(uses):  # in one order everywhere, so that no two processes wait for each other
         session.execute(update(TokenRow).where(TokenRow.id == token_id).values(last_used_at=moment))
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ from app.access import Access, Actor, Role
 from app.audit.chain import GENESIS, Verdict, facts_of, link
 from app.audit.checkpoints import chains, checkpoints_of, read_chain, sign_due, verify_stored
 from app.audit.service import Deed, Target, append, recorded
+from app.db import Sessions, open_engine
 from app.kernel.clock import system_clock
 from app.resources import Resources
 from tests.support import databases
@@ -208,6 +210,25 @@ def test_threads_and_processes_that_write_at_once_keep_one_chain(record: Resourc
     sign(record, all_now=True)
     verdict = judged(record)
     assert (verdict.fault, verdict.end.seq, verdict.unsigned) == (None, 2 * 20 * (2 + 4), 0)
+
+
+def test_writers_of_the_same_two_chains_never_wait_for_each_other(record: Resources, database: str) -> None:
+    """Each holds one chain until it has the other too: taken in two orders, that is a deadlock."""
+    others = [Access(Actor("user", "ada"), name, Role.OWNER) for name in ("acme", "zeta")]
+    apart = [Sessions(open_engine(database)) for _ in range(2)]
+
+    def _write(sessions: Sessions, order: list[Access]) -> None:
+        for _ in range(100):
+            deeds = [Deed(access, "secret.reveal", Target("secret", "1", "TOKEN")) for access in order]
+            with sessions.begin() as session:
+                append(session, [deed.event("done", system_clock()) for deed in deeds])
+
+    with ThreadPoolExecutor(2) as pool:
+        for each in [pool.submit(_write, apart[0], others), pool.submit(_write, apart[1], others[::-1])]:
+            each.result()
+    for sessions in apart:
+        sessions.close()
+    assert [judged(record, chain).end.seq for chain in ("acme", "zeta")] == [200, 200]
 
 
 def test_two_processes_that_sign_at_once_sign_the_same(record: Resources) -> None:
