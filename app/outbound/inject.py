@@ -93,11 +93,11 @@ def authority(origin: Origin) -> str:
 
 
 def _target(call: Call, open_slot: Open) -> str:
-    path = _filled(call.path, open_slot, _percent, author=_kept)
+    path = _filled(call.path, open_slot, _percent, author=kept)
     # Servers decode before they look for dots, %2e and %2F included.
     if not _DOTS.isdisjoint(re.split(r"[/\\]", unquote(path))) and not _authors_dots(call.path):
         raise _not_here(call.path, "would change the path that was written")
-    query = [_filled(each, open_slot, _percent, author=_kept) for each in call.url_query]
+    query = [_filled(each, open_slot, _percent, author=kept) for each in call.url_query]
     query += [f"{quote_plus(name)}={_filled(value, open_slot, quote_plus)}" for name, value in call.query]
     return path + ("?" + "&".join(query) if query else "")
 
@@ -106,7 +106,7 @@ def _authors_dots(path: Field) -> bool:
     return all(isinstance(piece, Text) for piece in path.pieces)
 
 
-def _kept(text: str) -> str:
+def kept(text: str) -> str:
     """Keep what an author wrote in a URL, escapes included; quote only what no URL may hold."""
     return quote(_STRAY_PERCENT.sub("%25", text), safe=_PATH_SAFE)
 

@@ -12,7 +12,7 @@ from urllib.parse import quote, urldefrag, urljoin
 
 from app.kernel.errors import TemplateNotAllowed, UpstreamProtocol, ValidationFailed
 from app.outbound import Origin
-from app.outbound.inject import Prepared, base_url
+from app.outbound.inject import Prepared, base_url, kept
 from app.outbound.redact import Redactor
 from app.outbound.urls import Reason, parse_url, refused
 
@@ -43,7 +43,7 @@ def next_request(
     except (ValidationFailed, TemplateNotAllowed, ValueError):  # the last is urllib's
         raise UpstreamProtocol("The upstream redirects to what is no URL.") from None
     target = rest if rest.startswith("/") else f"/{rest}"
-    onward = replace(_as_asked(request, status), url=base_url(origin) + target)
+    onward = replace(_as_asked(request, status), url=base_url(origin) + kept(target))
     return origin, onward if origin == home else _for_strangers(onward, redactor)
 
 

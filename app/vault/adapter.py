@@ -10,36 +10,31 @@ on as hvac's own exception, for ``client`` to name.
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import partial
 from random import SystemRandom
+from ssl import SSLContext
 from typing import Any, Final, NoReturn
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import hvac.adapters
 import hvac.exceptions
 import orjson
-import urllib3
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NewConnectionError,
-    ReadTimeoutError,
-    SSLError,
-)
 
-from app import telemetry
+from app import telemetry, wire
 from app.kernel.errors import ServiceError, VaultUnavailable
 from app.vault.options import Server
+from app.wire.connection import tls_context
+from app.wire.pool import Pool, request_head
 
 RETRY_AFTER: Final = 5
 """Seconds after which a caller may try again when Vault can't."""
 _PAUSES: Final = (0.1, 0.3)
 """Seconds between the three attempts, each made longer or shorter by up to a half, so that many don't come at once."""
-_CONNECTIONS: Final = 64
+_SAFE: Final = "/?%:@!$&'()*+,;=~-._"
 _jitter = SystemRandom()
 
 _REASONS: Final[Mapping[int, str]] = {
@@ -58,11 +53,19 @@ class Unanswered(VaultUnavailable):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What Vault answered: the status, the JSON document, and Vault's clock at that moment (Unix time, if it said)."""
+    """What Vault answered: the status, the JSON document, and the ``Date`` header."""
 
     status: int
     document: Mapping[str, Any]
-    clock: float | None
+    date: str | None
+
+    @property
+    def clock(self) -> float | None:
+        """Vault's clock at that moment (Unix time, to the second), if it said."""
+        try:
+            return parsedate_to_datetime(self.date).timestamp() if self.date else None
+        except ValueError:
+            return None
 
     @property
     def complaints(self) -> str:
@@ -98,24 +101,20 @@ class Line:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ServiceError("VAULT_ADDR is no http or https address.")
         self._prefix = parts.path.rstrip("/")
-        self._headers = {"X-Vault-Request": "true", "User-Agent": "strongroom", "Content-Type": "application/json"}
+        self._connecting = partial(wire.lasting, server.connect_timeout)
+        self._waiting = server.read_timeout
+        secured = parts.scheme == "https"
+        port = parts.port or (443 if secured else 80)
+        self._pool = Pool(parts.hostname, port, tls=_tls(server) if secured else None, name=parts.hostname)
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        self._headers = {
+            "Host": f"{host}:{port}",
+            "X-Vault-Request": "true",
+            "User-Agent": "strongroom",
+            "Content-Type": "application/json",
+        }
         if server.namespace:
             self._headers["X-Vault-Namespace"] = server.namespace
-        timeout = urllib3.Timeout(connect=server.connect_timeout, read=server.read_timeout)
-        self._pool: urllib3.HTTPConnectionPool
-        if parts.scheme == "http":
-            self._pool = urllib3.HTTPConnectionPool(
-                parts.hostname, parts.port or 80, timeout=timeout, maxsize=_CONNECTIONS, retries=False
-            )
-        else:
-            self._pool = urllib3.HTTPSConnectionPool(
-                parts.hostname,
-                parts.port or 443,
-                timeout=timeout,
-                maxsize=_CONNECTIONS,
-                retries=False,
-                ssl_context=_tls(server),
-            )
 
     def close(self) -> None:
         """Close every idle connection."""
@@ -201,33 +200,36 @@ class Line:
         query: Mapping[str, Any] | None,
         headers: Mapping[str, str] | None,
     ) -> Answer:
-        sent = self._headers | ({"X-Vault-Token": token} if token else {}) | dict(headers or {})
-        url = f"{self._prefix}/v1/{path}"
+        target = f"{self._prefix}/v1/{quote(path, safe=_SAFE)}"
         if query:
-            url += "?" + urlencode(query)
+            target += "?" + urlencode(query)
+        content = None if body is None else orjson.dumps(body)
+        sent = self._headers | dict(headers or {})
+        if token:
+            sent["X-Vault-Token"] = token
+        if content is not None or method != "GET":
+            sent["Content-Length"] = str(len(content or b""))
         problem: VaultUnavailable
         try:
-            response = self._pool.urlopen(
-                method,
-                url,
-                body=None if body is None else orjson.dumps(body),
-                headers=sent,
-                retries=False,
-                redirect=False,
-                assert_same_host=False,
+            answer = self._pool.exchange(
+                request_head(method, target, sent.items()),
+                content,
+                connecting=self._connecting,
+                waiting=wire.lasting(self._waiting),
             )
-            return Answer(response.status, _document(response.data), _clock(response.headers.get("Date")))
-        except ReadTimeoutError:
+            document = _document(b"".join(iter(answer.read, b"")))
+            return Answer(answer.status, document, answer.field("date"))
+        except wire.TimedOut:
             problem = _TimedOut("Vault didn't answer in time.", retry_after=RETRY_AFTER)
-        except SSLError as broken:
-            # A certificate is looked at before anything is sent; other TLS failures also come in the middle.
-            if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in broken.args):
-                problem = unavailable("Vault's certificate isn't valid for its address, or its authority isn't known.")
-            else:
-                problem = Unanswered("TLS with Vault failed.", retry_after=RETRY_AFTER)
-        except (NewConnectionError, ConnectTimeoutError):
+        except wire.CertificateRefused:
+            problem = unavailable("Vault's certificate isn't valid for its address, or its authority isn't known.")
+        except wire.TlsFailed:
+            problem = Unanswered("TLS with Vault failed.", retry_after=RETRY_AFTER)
+        except wire.Unsendable:
+            problem = unavailable("The token or the path for Vault has a character that no request can hold.")
+        except wire.NotSent:
             problem = unavailable("Vault can't be reached.")
-        except (HTTPError, OSError):
+        except wire.WireError:
             problem = Unanswered("The connection to Vault broke.", retry_after=RETRY_AFTER)
         raise problem from None
 
@@ -242,10 +244,10 @@ class _TimedOut(Unanswered):
     """No answer came within the read timeout."""
 
 
-def _tls(server: Server) -> ssl.SSLContext:
+def _tls(server: Server) -> SSLContext:
     problem = "The certificate files for Vault (VAULT_CACERT, VAULT_CLIENT_CERT, VAULT_CLIENT_KEY) can't be used."
     try:
-        context = ssl.create_default_context(cafile=server.cacert)
+        context = tls_context(server.cacert)
         if server.client_cert:
             context.load_cert_chain(server.client_cert, server.client_key)
     except OSError:  # an ssl.SSLError is one
@@ -261,13 +263,6 @@ def _document(content: bytes) -> Mapping[str, Any]:
     except orjson.JSONDecodeError:
         return {}
     return document if isinstance(document, dict) else {}
-
-
-def _clock(date: str | None) -> float | None:
-    try:
-        return parsedate_to_datetime(date).timestamp() if date else None
-    except ValueError:
-        return None
 
 
 def _unable(answer: Answer) -> bool:
@@ -289,8 +284,12 @@ class HvacAdapter(hvac.adapters.Adapter):  # type: ignore[type-arg]  # it is gen
         self._line = line
         self.token = token
         self.repeat = repeat
-        self.clock: float | None = None
-        """Vault's clock at its latest answer (Unix time, to the second)."""
+        self._answer: Answer | None = None
+
+    @property
+    def clock(self) -> float | None:
+        """Vault's clock at its latest answer."""
+        return self._answer.clock if self._answer is not None else None
 
     def get_login_token(self, response: Any) -> str:
         """Return the token out of a login's answer."""
@@ -318,7 +317,7 @@ class HvacAdapter(hvac.adapters.Adapter):  # type: ignore[type-arg]  # it is gen
             query=kwargs.get("params"),
             repeat=self.repeat,
         )
-        self.clock = answer.clock
+        self._answer = answer
         if answer.status >= 400 and raise_exception:
             _raise(answer)
         return answer.document
