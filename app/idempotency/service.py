@@ -85,9 +85,12 @@ def claim(asked: Asked, *, keys: Keys, sessions: Sessions, clock: Clock) -> Clai
     try:
         with sessions.begin() as session:
             found = session.get(KeyedRequestRow, wanted.id, with_for_update=True)
-            if found is not None and not _is_over(found, now=wanted.begun_at):
+            if found is None:
+                session.add(wanted)  # never in the place of a row: one that came since then is somebody's claim
+            elif _is_over(found, now=wanted.begun_at):
+                session.merge(wanted)
+            else:
                 return _answer_of(found, wanted, keys=keys)
-            session.merge(wanted)
     except IntegrityError:  # somebody else was first, by a moment
         raise _under_way() from None
     return Claim(wanted.id, wanted.attempt)
