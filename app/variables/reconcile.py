@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Any, Literal, cast
 
-from sqlalchemy import delete, select
+from sqlalchemy import CursorResult, delete, select, update
 from sqlalchemy.orm import Session
 
 from app.db import Sessions
@@ -35,12 +35,40 @@ def reconcile_secrets(*, sessions: Sessions, vault: Vault, clock: Clock, older_t
     """Mend every secret whose last change isn't known to have ended, and that nobody touched for ``older_than``.
 
     ``older_than`` keeps away from changes still under way in a living process; it is zero at the start of the only one.
+    Of processes that do this at the same moment, each secret has one that mends it; it isn't told of by the others.
     """
     with sessions.read() as session:
         rows = session.scalars(
             select(VariableRow).where(VariableRow.unfinished, VariableRow.touched_at <= clock() - older_than)
         ).all()
-    return [Mended(row.workspace, row.name, _mend_if_possible(row, sessions=sessions, vault=vault)) for row in rows]
+    told = [(row, _mend_alone(row, sessions=sessions, vault=vault, clock=clock)) for row in rows]
+    return [Mended(row.workspace, row.name, remedy) for row, remedy in told if remedy is not None]
+
+
+def _mend_alone(row: VariableRow, *, sessions: Sessions, vault: Vault, clock: Clock) -> Remedy | None:
+    """Mend a secret unless another process does so; None where one does.
+
+    Two that both delete in Vault would be one too many: when the first has given the name back, the second would
+    take away the value of the next secret that has it.
+    """
+    last_touched = row.touched_at
+    if not _touched(row, clock(), sessions=sessions):
+        return None
+    remedy = _mend_if_possible(row, sessions=sessions, vault=vault)
+    if remedy == "postponed":
+        _touched(row, last_touched, sessions=sessions)
+    return remedy
+
+
+def _touched(row: VariableRow, at: datetime, *, sessions: Sessions) -> bool:
+    """Put another moment into the row, which keeps others away while it is new; False where it isn't as it was seen."""
+    same = (VariableRow.id == row.id, VariableRow.unfinished, VariableRow.touched_at == row.touched_at)
+    with sessions.begin() as session:
+        done = session.execute(
+            update(VariableRow).where(*same).values(touched_at=at).execution_options(synchronize_session=False)
+        )
+    row.touched_at = at
+    return cast(CursorResult[Any], done).rowcount == 1
 
 
 def _mend_if_possible(row: VariableRow, *, sessions: Sessions, vault: Vault) -> Remedy:
