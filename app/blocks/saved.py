@@ -89,12 +89,12 @@ def create_block(new: NewBlock, *, access: Access, sessions: Sessions, clock: Cl
         require(access, Permission.BLOCK_WRITE)
         row = _new_row(new, target, access=access, now=clock())
         with sessions.begin() as session:
-            secrets = _take_call(row, template, deed, session=session)
             session.add(row)
             try:
                 session.flush()
             except IntegrityError:
                 raise NameTaken(f"There is a block {new.name} already.", errors={"name": ["Is taken."]}) from None
+            secrets = _take_call(row, template, deed, session=session)
             deed.done(session, clock)
     return _as_block(row, template, secrets, access=access)
 

@@ -7,6 +7,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
@@ -14,6 +15,7 @@ from typing import Any, Final, cast
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Row, Table, bindparam, delete, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.access import OPERATOR, Access, Actor, Permission, Principal, Role, require
@@ -154,8 +156,8 @@ def know_user(session: Session, user_id: str, *, now: datetime) -> None:
     """Make a user known; nothing happens where they are known already."""
     check_user_id(user_id)
     if session.get(UserRow, user_id) is None:
-        session.add(UserRow(id=user_id, created_at=now))
-        session.flush()
+        with suppress(IntegrityError), session.begin_nested():  # or made known at the same moment
+            session.add(UserRow(id=user_id, created_at=now))
 
 
 def create_user(user_id: str, password: str, *, must_change: bool, sessions: Sessions, clock: Clock) -> None:
@@ -365,7 +367,7 @@ def revoke_token(token_id: str, *, access: Access, sessions: Sessions, clock: Cl
     """Revoke a token at once; revoking it twice does nothing more. Raises ``NotFound`` as ``get_token`` does."""
     with recorded(
         sessions=sessions, clock=clock, access=access, action="token.revoke",
-        target=Target("token", token_id), intent=False,
+        target=Target("token", token_id[:32]), intent=False,
     ) as deed:  # fmt: skip
         _require_token_rights(access)
         with sessions.begin() as session:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal, cast
 
 from sqlalchemy import Row, Table, bindparam, delete, func, select
@@ -26,6 +26,7 @@ from app.kernel.errors import (
     PreconditionFailed,
     StrongroomError,
     ValidationFailed,
+    VaultError,
 )
 from app.kernel.unset import UNSET, Unset
 from app.vault import Engine, Vault
@@ -33,6 +34,8 @@ from app.workspaces.models import MemberRow, WorkspaceRow
 
 WORKSPACE_NAME: Final = re.compile(r"[a-z][a-z0-9-]{1,62}")
 Purge = Callable[["Workspace"], None]
+# Longer than the making of a workspace can take, so that a row that is still pending then is one whose process died.
+_MADE_WITHIN: Final = timedelta(minutes=2)
 # Made once, and of plain columns: every request of the API asks them.
 _WORKSPACES: Final = cast(Table, WorkspaceRow.__table__)
 _MEMBERS: Final = cast(Table, MemberRow.__table__)
@@ -155,9 +158,14 @@ def create_workspace(
         require(asking, Permission.WORKSPACE_CREATE)
         owner = _first_owner(new, principal)
         row = _insert_workspace(new, owner, principal.actor.name, sessions=sessions, clock=clock)
-        vault.prepare_workspace(new.name, new.engine, role="owner")
+        try:
+            vault.prepare_workspace(new.name, new.engine, role="owner")
+        except VaultError:
+            with sessions.begin() as session:
+                _drop_pending(session, row)
+            raise
         with sessions.begin() as session:
-            row = session.merge(row)
+            row = _still_pending(session, row)
             row.state = "active"
             deed.detail |= {"engine": new.engine, "owner": owner}
             deed.done(session, clock)
@@ -201,7 +209,7 @@ def _insert_workspace(new: NewWorkspace, owner: str, by: str, *, sessions: Sessi
     )
     try:
         with sessions.begin() as session:
-            _give_way(session, new.name)
+            _give_way(session, new.name, now=now)
             know_user(session, owner, now=now)
             session.add(row)
             session.flush()
@@ -211,17 +219,34 @@ def _insert_workspace(new: NewWorkspace, owner: str, by: str, *, sessions: Sessi
                 )
             )
     except IntegrityError:
-        raise NameTaken(f"The name {new.name} was given before; a workspace's name is given once.") from None
+        raise _name_given(new.name) from None
     return row
 
 
-def _give_way(session: Session, name: str) -> None:
+def _give_way(session: Session, name: str, *, now: datetime) -> None:
     # A workspace whose making was broken off never was one: nobody could enter it, and Vault holds no value of it.
-    row = session.get(WorkspaceRow, name)
-    if row is not None and row.state == "pending":
-        session.execute(delete(MemberRow).where(MemberRow.workspace == name))
-        session.delete(row)
-        session.flush()
+    row = session.get(WorkspaceRow, name, with_for_update=True)
+    if row is not None and row.state == "pending" and row.created_at <= now - _MADE_WITHIN:
+        _drop_pending(session, row)
+
+
+def _drop_pending(session: Session, row: WorkspaceRow) -> None:
+    mine = (WorkspaceRow.name == row.name, WorkspaceRow.state == "pending", WorkspaceRow.created_at == row.created_at)
+    if session.scalar(select(WorkspaceRow.name).where(*mine).with_for_update()) is not None:
+        session.execute(delete(MemberRow).where(MemberRow.workspace == row.name))
+        session.execute(delete(WorkspaceRow).where(*mine))
+
+
+def _still_pending(session: Session, row: WorkspaceRow) -> WorkspaceRow:
+    """Return the row that was inserted, unless it took so long that somebody else was given the name."""
+    current = session.get(WorkspaceRow, row.name, with_for_update=True)
+    if current is None or current.state != "pending" or current.created_at != row.created_at:
+        raise _name_given(row.name)
+    return current
+
+
+def _name_given(name: str) -> NameTaken:
+    return NameTaken(f"The name {name} was given before; a workspace's name is given once.")
 
 
 def list_workspaces(
@@ -279,7 +304,7 @@ def update_workspace(
     with _recorded(access, "workspace.update", clock=clock, sessions=sessions) as deed:
         require(access, Permission.WORKSPACE_UPDATE)
         with sessions.begin() as session:
-            row = _active(session, access)
+            row = _active(session, access, for_update=True)
             check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
             for name in ("title", "refuse_expired"):
                 if (value := getattr(changes, name)) is not UNSET:
@@ -309,7 +334,7 @@ def delete_workspace(
         require(access, Permission.WORKSPACE_DELETE)
         require_confirmation(confirm, str(access.workspace))
         with sessions.begin() as session:
-            row = _active(session, access)
+            row = _active(session, access, for_update=True)
             check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
             row.state = "deleting"
             row.revision += 1
@@ -384,8 +409,10 @@ def put_member(
         deed.detail["role"] = role.value
         now = clock()
         with sessions.begin() as session:
-            _active(session, access)
-            row = session.get(MemberRow, (access.workspace, user), with_for_update=True)
+            _hold_members(session, access)
+            row = session.get(MemberRow, (access.workspace, user))
+            added = row is None
+            deed.action = "member.add" if added else "member.change"
             if row is None:
                 if revision is not None:
                     raise PreconditionFailed("This member isn't there any more.")
@@ -406,7 +433,7 @@ def put_member(
                 row.revision += 1
                 row.changed_at, row.changed_by = now, access.actor.name
             deed.done(session, clock)
-        return _as_member(row), existing is None
+        return _as_member(row), added
 
 
 def remove_member(
@@ -423,6 +450,7 @@ def remove_member(
     ) as deed:  # fmt: skip
         require(access, Permission.MEMBER_MANAGE)
         with sessions.begin() as session:
+            _hold_members(session, access)
             row = _member(session, access, user)
             _require_over(access, row.role, None)
             require_confirmation(confirm, user)
@@ -432,6 +460,11 @@ def remove_member(
             revoke_tokens_of(session, user, str(access.workspace), now=clock())
             session.delete(row)
             deed.done(session, clock)
+
+
+def _hold_members(session: Session, access: Access) -> None:
+    """Have changes of a workspace's members wait for each other: of two owners who leave at once, one stays."""
+    _active(session, access, for_update=True)
 
 
 def _require_over(access: Access, role_now: str | None, role_then: Role | None) -> None:
@@ -445,8 +478,6 @@ def _require_over(access: Access, role_now: str | None, role_then: Role | None) 
 
 
 def _require_another_owner(session: Session, access: Access, user: str) -> None:
-    # Locking the workspace's row makes two owners who leave at once wait for each other.
-    session.get(WorkspaceRow, access.workspace, with_for_update=True, populate_existing=True)
     others = session.scalar(
         select(func.count())
         .select_from(MemberRow)
@@ -488,8 +519,8 @@ def _recorded(
     return recorded(sessions=sessions, clock=clock, access=access, action=action, target=target, intent=intent)
 
 
-def _active(session: Session, access: Access) -> WorkspaceRow:
-    row = session.get(WorkspaceRow, access.workspace)
+def _active(session: Session, access: Access, *, for_update: bool = False) -> WorkspaceRow:
+    row = session.get(WorkspaceRow, access.workspace, with_for_update=for_update)
     if row is None or row.state != "active":
         raise NotFound("There is no such workspace.")
     return row
