@@ -6,7 +6,6 @@ import secrets
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ import requests
 from sqlalchemy import text
 
 from tests.support import databases
-from tests.support.service import Service, launch, problem
+from tests.support.service import Service, problem
 from tests.support.upstream import Handler, Upstream
 
 
@@ -75,31 +74,6 @@ def test_eight_at_once_make_one_call(service: Service, workspace: str, upstream:
     assert len(upstream.seen) == 1
     again = service.ask("POST", f"/workspaces/{workspace}/calls", call(upstream, "/slow"), headers=headers)
     assert again.content == done[0].content
-
-
-def test_two_processes_on_one_database_do_it_once(
-    service: Service, workspace: str, upstream: Upstream, tmp_path: Path
-) -> None:
-    vault = (service.folder / "var" / "openbao" / "address").read_text().strip()
-    other = launch(
-        tmp_path,
-        VAULT_ADDR=vault,
-        DATABASE_URL=service.database_url,
-        STRONGROOM_SIGNING_KEY_FILE=str(service.folder / "var" / "signing.key"),
-        STRONGROOM_SECRET_KEY_FILE=str(service.folder / "var" / "secret.key"),
-    )
-    try:
-        other.platform = service.platform
-        headers = keyed()
-        answers = [
-            each.ask("POST", f"/workspaces/{workspace}/calls", call(upstream), headers=headers)
-            for each in (service, other)
-        ]
-        assert [answer.status_code for answer in answers] == [200, 200]
-        assert answers[0].content == answers[1].content
-        assert len(upstream.seen) == 1
-    finally:
-        other.stop()
 
 
 @pytest.fixture

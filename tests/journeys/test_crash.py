@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import signal
 import threading
 from pathlib import Path
 
 import requests
 
-from tests.support.service import Service, launch, running
-
-
-def _children(pid: int) -> list[int]:
-    found = [
-        int(each) for task in Path(f"/proc/{pid}/task").iterdir() for each in (task / "children").read_text().split()
-    ]
-    return [one for child in found for one in (child, *_children(child))]
-
-
-def _kill_all(service: Service) -> None:
-    for pid in [service.process.pid, *_children(service.process.pid)]:
-        os.kill(pid, signal.SIGKILL)
-    service.process.wait(10)
+from tests.support.service import launch, running
 
 
 def test_a_kill_loses_no_answered_secret(tmp_path: Path) -> None:
@@ -47,7 +32,7 @@ def test_a_kill_loses_no_answered_secret(tmp_path: Path) -> None:
             writer.start()
         while len(answered) < 60:
             assert any(writer.is_alive() for writer in writers)
-        _kill_all(service)
+        service.kill()
         for writer in writers:
             writer.join()
         platform = service.platform

@@ -75,6 +75,19 @@ class Service:
             self.process.send_signal(signal.SIGINT)
             self.process.wait(30)
 
+    def kill(self) -> None:
+        """End it and everything that it started at once, as a machine does that loses its power."""
+        for pid in [self.process.pid, *_children(self.process.pid)]:
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait(10)
+
+
+def _children(pid: int) -> list[int]:
+    found = [
+        int(each) for task in Path(f"/proc/{pid}/task").iterdir() for each in (task / "children").read_text().split()
+    ]
+    return [one for child in found for one in (child, *_children(child))]
+
 
 def free_port() -> int:
     with socket.socket() as probe:

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import secrets
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,23 +14,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from app.access import Access, Actor, Principal, Role
 from app.db import Sessions, open_engine
-from app.kernel.clock import system_clock
-from app.kernel.errors import NotFound
+from app.kernel.clock import Clock, system_clock
+from app.kernel.errors import NameTaken, NotFound, VaultUnavailable
 from app.kernel.secret import SecretValue
 from app.migrations import upgrade
 from app.policies.service import Setup, apply_embedded, read_files
 from app.resources import Limits
 from app.variables import service, versions
-from app.variables.reconcile import mismatched_bindings, reconcile_secrets, unfinished_secrets
+from app.variables.reconcile import Mended, mismatched_bindings, reconcile_secrets, unfinished_secrets
 from app.variables.service import NewSecret, SecretChanges
 from app.vault import SecretAddress, Vault, embedded
 from app.vault.client import VaultClient
 from app.vault.keys import new_signing_key, public_key
 from app.vault.options import Mounts, Server, VaultOptions
-from app.workspaces.service import NewWorkspace, create_workspace
+from app.workspaces.service import NewWorkspace, Workspace, create_workspace
 from tests.support import databases
 from tests.support.vault_proxy import Fault, VaultProxy, vault_proxy
 
@@ -193,6 +194,67 @@ def test_a_killed_reconcile_is_run_again(stage: Stage) -> None:
     _assert_whole(stage, workspace)
     with pytest.raises(NotFound):
         service.get_secret("TOKEN", access=access_to(workspace), sessions=stage.sessions, clock=system_clock)
+
+
+def test_what_one_process_mends_another_leaves_alone(stage: Stage) -> None:
+    workspace = stage.workspace(with_secret=True)
+    stage.kill(delete, workspace, Fault("cut before", "DELETE", "/metadata/", times=1))
+    mended: list[tuple[str, Sequence[Mended]]] = []
+
+    def _mend(name: str, vault: Vault) -> None:
+        later = system_clock() + timedelta(minutes=10)
+        done = reconcile_secrets(
+            sessions=stage.sessions, vault=vault, clock=lambda: later, older_than=timedelta(minutes=2)
+        )
+        mended.append((name, [each for each in done if each.workspace == workspace]))
+
+    # The other one comes while the first is at Vault, whose connection then breaks.
+    fault = Fault("cut before", "DELETE", "/metadata/", times=1, then=lambda: _mend("other", stage.vault))
+    with closing(stage.through.vault()) as vault, stage.proxy.broken(fault):
+        _mend("first", vault)
+    _mend("other", stage.vault)
+    assert mended == [
+        ("other", []),
+        ("first", [Mended(workspace, "TOKEN", "postponed")]),
+        ("other", [Mended(workspace, "TOKEN", "deleted")]),
+    ]
+
+
+def test_a_name_that_is_being_given_is_taken_until_its_maker_is_surely_dead(stage: Stage) -> None:
+    name, later = f"w{secrets.token_hex(6)}", system_clock() + timedelta(minutes=3)
+
+    def _make(owner: str, vault: Vault, clock: Clock = system_clock) -> Workspace:
+        new, operator = NewWorkspace(name, engine="transit", owner=owner), Principal(Actor("operator", "operator"))
+        return create_workspace(
+            new, principal=operator, request_id=None, sessions=stage.sessions, vault=vault, clock=clock
+        )
+
+    def _interrupt() -> None:
+        with pytest.raises(NameTaken):
+            _make("bea", stage.vault)
+        assert _make("cem", stage.vault, lambda: later).name == name
+
+    # The first one is held up at Vault for minutes, as it seems to the others, and goes on in the end.
+    fault = Fault("cut before", "POST", "/keys/", times=1, then=_interrupt)
+    with closing(stage.through.vault()) as vault, stage.proxy.broken(fault), pytest.raises(NameTaken):
+        _make("ada", vault)
+    with pytest.raises(NameTaken):
+        _make("ada", stage.vault)
+    with stage.sessions.read() as session:
+        owners = session.scalars(text("SELECT user_id FROM members WHERE workspace = :name"), {"name": name})
+        assert list(owners) == ["cem"]
+
+
+def test_a_name_is_free_again_where_vault_was_away(stage: Stage) -> None:
+    new = NewWorkspace(f"w{secrets.token_hex(6)}", engine="transit", owner="ada")
+    given: Any = {
+        "principal": Principal(Actor("operator", "operator")), "request_id": None,
+        "sessions": stage.sessions, "clock": system_clock,
+    }  # fmt: skip
+    fault = Fault("cut before", "POST", "/keys/")
+    with closing(stage.through.vault()) as vault, stage.proxy.broken(fault), pytest.raises(VaultUnavailable):
+        create_workspace(new, vault=vault, **given)
+    assert create_workspace(new, vault=stage.vault, **given).name == new.name
 
 
 def _assert_whole(stage: Stage, workspace: str) -> None:

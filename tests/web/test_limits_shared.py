@@ -9,32 +9,25 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-import redis
 from flask.testing import FlaskClient
 
 from app.factory import create_app
 from app.settings import Settings
 from app.wiring import open_resources
-from tests.support.service import Service, free_port
+from tests.support.copies import redis_server
+from tests.support.service import Service
 
 
 @pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    port = free_port()
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    url = f"redis://127.0.0.1:{port}/0"
-    with redis.Redis.from_url(url, retry=redis.retry.Retry(redis.backoff.ConstantBackoff(0.05), 400)) as asking:
-        asking.ping()
-    yield url, server
-    server.terminate()
-    server.wait(10)
+def redis(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    with redis_server(tmp_path) as running:
+        yield running
 
 
 def test_copies_of_the_service_count_together_and_alone_while_redis_is_away(
-    service: Service, redis_server: tuple[str, subprocess.Popen[bytes]]
+    service: Service, redis: tuple[str, subprocess.Popen[bytes]]
 ) -> None:
-    url, server = redis_server
+    url, server = redis
     more = {"REDIS_URL": url, "STRONGROOM_RATE_LIMIT": "4/day", "STRONGROOM_SIGN_IN_LIMIT": "2/day"}
     settings = Settings.from_env({**service.environ, **more})
     headers = {"Authorization": f"Bearer {service.platform}"}
