@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from app.kernel.errors import RecordUnavailable, StrongroomError, Unauthenticated
 from app.pages.forms import Typed
-from app.pages.frame import pages, show, to_sign_in
+from app.pages.frame import pages, show, show_to_nobody, to_sign_in
 from app.web.errors import STATUS, from_http, http_problem, problem, unforeseen
 from app.web.limits import rate_limited
 
@@ -30,7 +30,10 @@ def error_page(error: StrongroomError) -> Response:
     status = STATUS[error.code]
     if request.headers.get("Accept") == "application/json":
         return problem(error)
-    response = show("error.html", status, error=error)
+    try:
+        response = show("error.html", status, error=error)
+    except SQLAlchemyError:  # the frame around a page says who looks at it, and in which workspace
+        response = show_to_nobody("error.html", status, error=error)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     return response

@@ -119,9 +119,13 @@ def _words() -> dict[str, object]:
         "may": may,
         "Permission": Permission,
         "workspace": workspace,
-        "me": current_user.id if current_user.is_authenticated else None,
+        "me": _me(),
         "role": g.access.role.value if g.get("access") is not None else None,
     }
+
+
+def _me() -> str | None:
+    return str(current_user.id) if not g.get("nobody") and current_user.is_authenticated else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +173,12 @@ def workspace() -> Workspace:
 def show(template: str, status: int = 200, **names: object) -> Response:
     """Answer with a page, or with the piece of it that a dialog asks for."""
     return make_response(render_template(template, **names), status)
+
+
+def show_to_nobody(template: str, status: int, **names: object) -> Response:
+    """Answer with a page that asks the database nothing, since it doesn't answer: not even who looks at it."""
+    g.nobody, g.access = True, None
+    return show(template, status, **names)
 
 
 def go(url: str) -> Response:

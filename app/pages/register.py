@@ -29,7 +29,7 @@ def register_pages(app: Flask, *, https: bool, idle_seconds: int, sign_in_limit:
         WTF_CSRF_CHECK_DEFAULT=False,  # the gate checks every page, and nothing else takes the cookie
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session
     )
-    door.login.init_app(app)
+    door.login.init_app(app, add_context_processor=False)  # it would ask the database for who looks at a page
     csrf.init_app(app)
     app.jinja_env.filters.update(filters.FILTERS)
     app.register_blueprint(pages)
