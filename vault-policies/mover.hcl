@@ -1,5 +1,6 @@
 # A rollback and a rewrap, inside the Vault client: read an old version, or move ciphertext to the newest key. What it
-# reads is written back in a person's role and returned to nobody.
+# reads is written back in a person's role and returned to nobody. And a write that got no answer: whether what lies
+# there now is what it wrote.
 
 path "@@KV@@/data/{{identity.entity.aliases.@@ACCESSOR@@.metadata.workspace}}/masked/+" {
   capabilities = ["read"]

@@ -13,7 +13,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from functools import partial
 from random import SystemRandom
 from ssl import SSLContext
@@ -53,19 +52,10 @@ class Unanswered(VaultUnavailable):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What Vault answered: the status, the JSON document, and the ``Date`` header."""
+    """What Vault answered: the status and the JSON document."""
 
     status: int
     document: Mapping[str, Any]
-    date: str | None
-
-    @property
-    def clock(self) -> float | None:
-        """Vault's clock at that moment (Unix time, to the second), if it said."""
-        try:
-            return parsedate_to_datetime(self.date).timestamp() if self.date else None
-        except ValueError:
-            return None
 
     @property
     def complaints(self) -> str:
@@ -218,7 +208,7 @@ class Line:
                 waiting=wire.lasting(self._waiting),
             )
             document = _document(b"".join(iter(answer.read, b"")))
-            return Answer(answer.status, document, answer.field("date"))
+            return Answer(answer.status, document)
         except wire.TimedOut:
             problem = _TimedOut("Vault didn't answer in time.", retry_after=RETRY_AFTER)
         except wire.CertificateRefused:
@@ -284,12 +274,6 @@ class HvacAdapter(hvac.adapters.Adapter):  # type: ignore[type-arg]  # it is gen
         self._line = line
         self.token = token
         self.repeat = repeat
-        self._answer: Answer | None = None
-
-    @property
-    def clock(self) -> float | None:
-        """Vault's clock at its latest answer."""
-        return self._answer.clock if self._answer is not None else None
 
     def get_login_token(self, response: Any) -> str:
         """Return the token out of a login's answer."""
@@ -317,7 +301,6 @@ class HvacAdapter(hvac.adapters.Adapter):  # type: ignore[type-arg]  # it is gen
             query=kwargs.get("params"),
             repeat=self.repeat,
         )
-        self._answer = answer
         if answer.status >= 400 and raise_exception:
             _raise(answer)
         return answer.document

@@ -6,6 +6,7 @@ Every request carries a token of one workspace and one role. Every exception of 
 from __future__ import annotations
 
 import base64
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -263,9 +264,9 @@ class VaultClient:
         )
         return answer
 
-    def _write(self, address: SecretAddress, text: str, *, cas: int, role: str) -> Written:
+    def _write(self, address: SecretAddress, text: str, *, cas: int, role: PersonRole) -> Written:
         """Store ``text`` by check-and-set; where the connection broke meanwhile, find out what became of it."""
-        path, began, in_doubt = entry(address), time.monotonic(), False
+        path, in_doubt = entry(address), False
         for _ in range(_WRITES):
             try:
                 answer = self._kv(
@@ -285,34 +286,32 @@ class VaultClient:
             else:
                 facts = answer["data"]
                 return Written(facts["version"], _moment(facts["created_time"]), answer.get("request_id"))
-            written = self._landed(address, cas, time.monotonic() - began, role)
+            written = self._landed(address, cas, text, role)
             if written is not None:
                 return written
         raise unavailable("The connection to Vault broke while a value was written; it wasn't stored.")
 
-    def _landed(self, address: SecretAddress, cas: int, elapsed: float, role: str) -> Written | None:
-        """Tell what became of a write that got no answer: ours, or None where nothing was written.
+    def _landed(self, address: SecretAddress, cas: int, text: str, role: PersonRole) -> Written | None:
+        """Tell what became of a write that got no answer: ours, or None where nothing was written yet.
 
-        Ours is the one version after ``cas`` that Vault made within the last ``elapsed`` seconds by its own clock.
-        Nothing better can be known: the value itself may be one that nobody's token can read.
+        Ours is the version after ``cas`` if it holds what we wrote. A person's role may not read it, so ``mover`` does,
+        as for a rollback: what it reads is compared, and goes nowhere. When it was made would prove nothing: a write
+        that was given up on is carried out all the same once a Vault that had stopped goes on.
 
         Raises:
             WriteConflict: where somebody else's write is in force.
         """
-        path = entry(address)
-
-        def look(adapter: HvacAdapter) -> tuple[StoredMetadata, float]:
-            answer = KvV2(adapter).read_secret_metadata(path, mount_point=self._mounts.kv)
-            return _metadata(answer["data"]), adapter.clock or time.time()
-
-        try:
-            found, now = self._as(address.workspace, role, look, repeat=True)
-        except NotFound:
-            found, now = StoredMetadata(0, None, []), 0.0
+        found = self.metadata(address, role=role) or StoredMetadata(0, None, [])
         if found.current_version == cas:
             return None
         newest = found.versions[-1] if found.versions else None
-        if newest is None or newest.version != cas + 1 or newest.created_at.timestamp() < now - elapsed:
+        if newest is None or newest.version != cas + 1 or newest.destroyed:
+            raise _lost_race()
+        try:
+            stored = self._read(address, "mover", version=newest.version)
+        except NotFound:
+            raise _lost_race() from None
+        if not secrets.compare_digest(_text(stored).encode(), text.encode()):
             raise _lost_race()
         return Written(newest.version, newest.created_at, None)
 

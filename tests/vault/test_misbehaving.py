@@ -108,6 +108,22 @@ def test_a_cut_write_never_takes_another_ones_value_for_its_own(stage: Stage, at
     assert stage.direct.read_for_call(at).value == SecretValue("another-3")
 
 
+def test_a_cut_write_never_takes_the_one_write_for_its_own_that_came_at_the_same_moment(
+    stage: Stage, at: SecretAddress
+) -> None:
+    """As one that was given up on while Vault had stopped, and is carried out when Vault goes on."""
+
+    def another() -> None:
+        stage.direct.write_value(at, SecretValue("another-2"), cas=1, role="owner")
+
+    with (
+        stage.proxy.broken(Fault("cut before", "POST", "/data/", times=1, then=another)),
+        pytest.raises(WriteConflict),
+    ):
+        stage.through.write_value(at, SecretValue("canary-2"), cas=1, role="owner")
+    assert stage.direct.read_for_call(at).value == SecretValue("another-2")
+
+
 @pytest.mark.parametrize("status", [429, 473, 500, 502, 503])
 def test_a_read_outlives_a_moment_of_trouble(stage: Stage, at: SecretAddress, status: int) -> None:
     with stage.proxy.broken(Fault("answer", path="/data/", status=status, times=1)) as fault:
