@@ -12,7 +12,7 @@ RUNTIME = $(VENV)/.runtime.stamp
 DEV = $(VENV)/.dev.stamp
 
 .DEFAULT_GOAL = help
-.PHONY: help setup setup-dev system-packages run demo check format test test-all bench bench-setup dist lock clean
+.PHONY: help setup setup-dev system-packages run demo check format test test-all bench bench-setup soak dist lock clean
 
 help:
 	@echo "make setup      the service in $(VENV), from pinned and hashed packages"
@@ -25,6 +25,7 @@ help:
 	@echo "make test-all   check, and every test"
 	@echo "make format     let ruff put the code in order"
 	@echo "make bench      measure the service beside its peers: a quarter of an hour, or three minutes with QUICK=1"
+	@echo "make soak       ten minutes of load on a whole installation while one thing after the other breaks; SECONDS=120"
 	@echo "make dist       wheel and sdist in dist/"
 	@echo "make lock       pin the newest packages anew (needs uv)"
 	@echo "make clean      remove what was built; keeps $(VENV), and var/, where the secrets are"
@@ -115,6 +116,12 @@ bench-setup: $(DEV) requirements/bench.txt
 bench: bench-setup
 	$(BIN)/python -m bench.main --peers "$(BENCH)/bin" $(if $(QUICK),--quick)
 
+# Ten minutes of load, and what starting, ending and judging take.
+SECONDS ?= 600
+
+soak: setup-dev
+	$(BIN)/python -m soak.main --seconds $(SECONDS)
+
 dist: $(DEV)
 	rm -rf build dist
 	$(BIN)/python -m build --no-isolation
@@ -130,4 +137,4 @@ lock:
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
-	find app tests bench demo -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	find app tests bench demo soak -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

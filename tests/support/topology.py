@@ -91,7 +91,7 @@ class Topology:
 
     def serve(self, copy: str) -> None:
         """Start one copy of the service, and wait until it is ready."""
-        self.start(copy, self.command(copy), self.environment(copy))
+        self.launch(copy)
         self.await_answer(copy, f"http://127.0.0.1:{self.ports[copy]}/readyz")
 
     def stop(self, name: str, *, kill: bool = False) -> None:
@@ -102,10 +102,19 @@ class Topology:
             process.terminate()
         process.wait(60)
 
-    def restart_vault(self) -> None:
-        self.stop("vault")
+    def restart_vault(self, *, kill: bool = False) -> None:
+        self.stop("vault", kill=kill)
         _start_vault(self)
         self.await_answer("vault", f"https://127.0.0.1:{self.ports['vault']}/v1/sys/seal-status", anything=True)
+
+    def start_redis(self) -> None:
+        command = compose()["services"]["redis"]["command"]
+        port = str(self.ports["redis"])
+        self.start("redis", [*command, "--port", port, "--bind", "127.0.0.1"], {"PATH": os.environ["PATH"]})
+
+    def launch(self, copy: str) -> None:
+        """Start one copy of the service."""
+        self.start(copy, self.command(copy), self.environment(copy))
 
     def await_answer(self, name: str, url: str, *, anything: bool = False) -> None:
         end = time.monotonic() + 60
@@ -145,7 +154,7 @@ def topology(folder: Path) -> Iterator[Topology]:
         made.run("prepare")
         _start_vault(made)
         made.run("vault-init")
-        _start_redis(made)
+        made.start_redis()
         made.run("migrate")
         for copy in COPIES:
             made.serve(copy)
@@ -163,19 +172,15 @@ def _start_vault(made: Topology) -> None:
     written = made._here((ROOT / "deploy" / "vault.hcl").read_text())
     written = written.replace("0.0.0.0:8200", f"127.0.0.1:{made.ports['vault']}")
     written = written.replace("0.0.0.0:8201", f"127.0.0.1:{made.ports['vault-cluster']}")
-    # HashiCorp Vault lets an operator switch audit devices on; OpenBao wants to be told that it may.
+    # HashiCorp Vault lets an operator switch audit devices on, and make a root token with the unseal key; OpenBao wants
+    # to be told that it may.
+    recoverable = "  disable_unauthed_generate_root_endpoints = false"
+    written = re.sub(r"(tls_key_file .*)", rf"\1\n{recoverable}", written)
     (made.folder / "vault.hcl").write_text(written + "\nunsafe_allow_api_audit_creation = true\n")
     environ = {"PATH": os.environ["PATH"]} | {
         name: made._here(value) for name, value in compose()["services"]["vault"]["environment"].items()
     }
     made.start("vault", [str(BIN / "bao"), "server", f"-config={made.folder / 'vault.hcl'}"], environ)
-
-
-def _start_redis(made: Topology) -> None:
-    command = compose()["services"]["redis"]["command"]
-    made.start(
-        "redis", [*command, "--port", str(made.ports["redis"]), "--bind", "127.0.0.1"], {"PATH": os.environ["PATH"]}
-    )
 
 
 def _start_proxy(made: Topology) -> None:

@@ -1,0 +1,1 @@
+"""The soak: a mixed load on the whole installation while one thing after the other breaks."""

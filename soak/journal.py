@@ -1,0 +1,79 @@
+"""What happened when: every request's end, and every fault's. Judged afterwards, by these times alone."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+BACK_WITHIN: Final = 10.0
+"""Seconds after a fault's end within which everything must be as before."""
+STRAIGHT: Final = 1.0
+"""For so many seconds every kind of request must succeed before that counts as normal."""
+_STEP: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one request went; ``code`` is empty where it did what it should."""
+
+    kind: str
+    began: float
+    ended: float
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """A fault that happened, from when to when, and with which codes requests may be refused because of it."""
+
+    name: str
+    codes: frozenset[str]
+    began: float
+    ended: float
+
+    def excuses(self, outcome: Outcome) -> bool:
+        """Whether this fault explains that the request was refused."""
+        overlaps = outcome.began <= self.ended + BACK_WITHIN and outcome.ended >= self.began
+        return overlaps and outcome.code in self.codes
+
+
+@dataclass(slots=True)
+class Journal:
+    """All outcomes. Safe to share among threads."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, outcome: Outcome) -> None:
+        """Write an outcome down."""
+        with self._lock:
+            self.outcomes.append(outcome)
+
+    def between(self, began: float, ended: float) -> Sequence[Outcome]:
+        """Return what ended in this time."""
+        with self._lock:
+            return [each for each in self.outcomes if began < each.ended <= ended]
+
+
+def unexcused(outcomes: Iterable[Outcome], faults: Sequence[Happened]) -> Mapping[str, int]:
+    """Count the refusals that no fault explains, by kind and code."""
+    refused = (each for each in outcomes if each.code and not any(fault.excuses(each) for fault in faults))
+    return Counter(f"{each.kind}: {each.code}" for each in refused)
+
+
+def recovery(outcomes: Sequence[Outcome], ended: float, now: float) -> float | None:
+    """Return the seconds from a fault's end until every kind of request succeeds for a second straight.
+
+    None where that didn't come about until ``now``. A request that began before counts when it ends, and what is
+    refused later, until ``now``, still belongs to the fault.
+    """
+    kinds = {each.kind for each in outcomes}
+    start = max([ended, *(each.ended for each in outcomes if each.code and each.ended <= now)])
+    while start + STRAIGHT <= now:
+        if {each.kind for each in outcomes if start < each.ended <= start + STRAIGHT} == kinds:
+            return start - ended
+        start += _STEP
+    return None
