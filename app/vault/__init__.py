@@ -86,7 +86,10 @@ class Vault(Protocol):
         """Delete every entry, version and transit key of the workspace, as its owner; doing it twice does no harm."""
 
     def read_for_call(self, address: SecretAddress) -> StoredValue:
-        """Read a value as ``runtime``: for the call pipeline alone. Raises ``BindingMismatch`` where there is none."""
+        """Read a value as ``runtime``: for the call pipeline alone. Raises ``BindingMismatch`` where there is none.
+
+        Callers who wait for the same value at the same moment may share a read that starts after all of them asked.
+        """
 
     def read_to_reveal(self, address: SecretAddress, *, role: PersonRole) -> StoredValue:
         """Read a masked value with the person's own role; Vault itself refuses a restricted one."""

@@ -42,6 +42,7 @@ from app.vault.keys import signing_key
 from app.vault.options import VaultOptions
 from app.vault.paths import RECORD_KEY, VISIBILITIES, checked_workspace, entry, folder, key_name
 from app.vault.roles import SERVICE, SERVICE_ROLES
+from app.vault.shared import SharedReads
 from app.vault.tokens import Tokens
 
 VERSIONS_KEPT: Final = 10
@@ -59,6 +60,7 @@ class VaultClient:
         self._line = Line(options.server)
         self._mounts = options.mounts
         self._tokens = Tokens(self._login, signing_key(options.signing_key))
+        self._shared: SharedReads[StoredValue] = SharedReads()
 
     def close(self) -> None:
         """Close the connections."""
@@ -93,7 +95,7 @@ class VaultClient:
 
     def read_for_call(self, address: SecretAddress) -> StoredValue:
         """See ``app.vault.Vault``."""
-        return self._read_value(address, "runtime")
+        return self._shared.read(address, lambda: self._read_value(address, "runtime"))
 
     def read_to_reveal(self, address: SecretAddress, *, role: PersonRole) -> StoredValue:
         """See ``app.vault.Vault``."""

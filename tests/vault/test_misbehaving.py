@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import threading
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,3 +193,53 @@ def test_tokens_that_all_became_worthless_are_replaced(stage: Stage, at: SecretA
         apply(operator, stage.setup)
     assert stage.through.read_for_call(at).value == SecretValue("canary-1")
     assert stage.through.write_value(at, SecretValue("canary-2"), cas=1, role="owner").version == 2
+
+
+# --- reads that are shared
+
+
+def ids_of_reads(stage: Stage, at: SecretAddress) -> list[str]:
+    """Vault's own ids of the reads of a value, as its audit log has them."""
+    path = f"strongroom/data/{at.workspace}/{at.visibility}/{at.name}"
+    entries = [json.loads(line) for line in (stage.folder / "audit.log").read_text().splitlines() if path in line]
+    return [
+        entry["request"]["id"]
+        for entry in entries
+        if entry["type"] == "request" and (entry["request"]["operation"], entry["request"]["path"]) == ("read", path)
+    ]
+
+
+def test_callers_who_wait_together_share_a_read_and_each_knows_which(stage: Stage, at: SecretAddress) -> None:
+    before = ids_of_reads(stage, at)
+    with stage.proxy.broken(Fault("delay", "GET", "/data/", seconds=0.5)), ThreadPoolExecutor(16) as threads:
+        asked = [threads.submit(stage.through.read_for_call, at) for _ in range(16)]
+        read = [each.result() for each in asked]
+    assert {each.value.expose() for each in read} == {"canary-1"}
+    made = ids_of_reads(stage, at)[len(before) :]
+    assert len(made) <= 4
+    assert {each.request_id for each in read} == set(made)
+
+
+def test_a_value_that_was_set_before_a_call_is_the_one_that_it_gets(stage: Stage, at: SecretAddress) -> None:
+    stored, over = 1, threading.Event()
+
+    def call_again_and_again() -> int:
+        calls = 0
+        while not over.is_set():
+            before = stored
+            read = stage.direct.read_for_call(at)
+            assert read.version >= before
+            assert read.value == SecretValue(f"canary-{read.version}")
+            calls += 1
+        return calls
+
+    with ThreadPoolExecutor(8) as threads:
+        callers = [threads.submit(call_again_and_again) for _ in range(8)]
+        try:
+            for version in range(2, 42):
+                stage.direct.write_value(at, SecretValue(f"canary-{version}"), cas=version - 1, role="owner")
+                stored = version
+        finally:
+            over.set()
+        calls = sum(each.result() for each in callers)
+    assert len(ids_of_reads(stage, at)) < calls

@@ -1,0 +1,83 @@
+"""Reads that callers share who wait for the same at the same moment, and nobody who comes later.
+
+Whoever asks while a read of the same is under way waits for the next one, which starts when that has ended and serves
+all who wait by then; one of them carries it out. So nobody gets a read that had started before they asked, and no
+value is kept for anybody to come: it goes with the last of those who waited for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from copy import copy
+from threading import Event, Lock
+from typing import Generic, TypeVar
+
+V = TypeVar("V")
+
+
+class _Round(Generic[V]):
+    """A read that is still to start, and what came of it."""
+
+    def __init__(self) -> None:
+        self.turn = Event()
+        self.over = Event()
+        self.gave: tuple[V] | None = None
+        self.error: Exception | None = None
+
+
+class SharedReads(Generic[V]):
+    """Reads under way, by what they read. Safe to share among threads; starts none."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._next: dict[Hashable, _Round[V] | None] = {}
+        """For each read that is under way the one after it, where somebody waits for that."""
+
+    def read(self, what: Hashable, read: Callable[[], V]) -> V:
+        """Give what ``read`` gives, or gave to another who waited. Its errors are shared alike."""
+        mine, carries_out = self._join(what)
+        if mine is None:
+            try:
+                return read()
+            finally:
+                self._pass_on(what)
+        if carries_out:
+            return self._in_turn(what, mine, read)
+        mine.over.wait()
+        if mine.error is not None:
+            raise copy(mine.error) from None
+        if mine.gave is None:  # who was to carry it out is gone
+            return self.read(what, read)
+        return mine.gave[0]
+
+    def _join(self, what: Hashable) -> tuple[_Round[V] | None, bool]:
+        """Give the round to wait for, none where a read can start now, and whether it is the caller's to carry out."""
+        with self._lock:
+            if what not in self._next:
+                self._next[what] = None
+                return None, True
+            waiting = self._next[what]
+            mine = self._next[what] = waiting or _Round()
+            return mine, waiting is None
+
+    def _in_turn(self, what: Hashable, mine: _Round[V], read: Callable[[], V]) -> V:
+        try:
+            mine.turn.wait()
+            value = read()
+            mine.gave = (value,)
+            return value
+        except Exception as error:
+            mine.error = copy(error)  # without what its traceback holds
+            raise
+        finally:
+            mine.over.set()
+            self._pass_on(what, mine)
+
+    def _pass_on(self, what: Hashable, mine: _Round[V] | None = None) -> None:
+        """Let the next round start; where ``mine`` hasn't started, nobody is to carry it out any more."""
+        with self._lock:
+            waiting = self._next.pop(what)
+            if waiting is not None:
+                self._next[what] = None
+        if waiting is not None and waiting is not mine:
+            waiting.turn.set()
