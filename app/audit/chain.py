@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 
 GENESIS: Final = "0" * 64
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 Outcome = Literal["intended", "done", "refused", "failed", "unknown"]
 
 
@@ -65,8 +66,7 @@ def facts_of(event: Event) -> dict[str, object]:
 
 def canonical(facts: Mapping[str, object]) -> bytes:
     """Write facts as JSON in one way only: sorted keys, no white space, UTF-8 (also of what a forger made up)."""
-    text = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode(errors="surrogatepass")
+    return _CANONICAL(facts).encode(errors="surrogatepass")
 
 
 def rfc3339(moment: datetime) -> str:
@@ -106,6 +106,14 @@ class Link:
 
 
 BEGINNING: Final = Link(0, GENESIS)
+
+
+def follow(before: Link, event: Event) -> Link:
+    """Return the place of an event that comes next in a chain, whatever ``seq`` and ``hash`` it has as yet."""
+    seq = before.seq + 1
+    return Link(seq, link(before.hash, facts_of(event) | {"seq": seq}))
+
+
 _WORDS: Final = {
     "changed": "event {seq} isn't what was recorded: it was changed, or something before it was taken out",
     "removed": "event {seq} was removed",

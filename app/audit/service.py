@@ -6,21 +6,22 @@ either can't be stored it raises ``RecordUnavailable``, as Vault's own audit dev
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final, Literal, cast
+from typing import Final, Literal
 
-from sqlalchemy import ColumnElement, Table, bindparam, exists, or_, select, text
+from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, aliased
 
 from app.access import Access, Permission, require
-from app.audit.chain import GENESIS, Event, Outcome, facts_of, link, secrets_of
+from app.audit.chain import GENESIS, Event, Link, Outcome, follow, secrets_of
 from app.audit.models import ChainHeadRow, EventRow
-from app.db import Sessions
+from app.db import Raw, Sessions, raw_of
 from app.kernel.clock import Clock
 from app.kernel.errors import CallerError, PolicyError, RecordUnavailable, StrongroomError, ValidationFailed
 from app.telemetry import event_recorded, step
@@ -39,13 +40,15 @@ Action = Literal[
 ]  # fmt: skip
 
 SERVICE_CHAIN: Final = ""
-# Statements made once: every call writes two events, and mapping objects would cost more than the rest of the record.
-_EVENTS: Final = cast(Table, EventRow.__table__)
-_HEADS: Final = cast(Table, ChainHeadRow.__table__)
-_BEGIN_CHAIN: Final = text(
-    "INSERT INTO chain_heads (chain, seq, hash) VALUES (:chain, 0, :genesis) ON CONFLICT DO NOTHING"
+_COLUMNS: Final = (*Event.__slots__, "secrets")
+_ADD_EVENT: Final = (
+    "INSERT INTO events (id, chain, seq, deed_id, at, workspace, actor_type, actor_id, acting_for, action, target_type,"
+    " target_id, target_name, outcome, detail, request_id, hash, secrets)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_HEAD_OF: Final = select(_HEADS.c.seq, _HEADS.c.hash).where(_HEADS.c.chain == bindparam("chain")).with_for_update()
+_BEGIN_CHAIN: Final = "INSERT INTO chain_heads (chain, seq, hash) VALUES (?, 0, ?) ON CONFLICT DO NOTHING"
+_HEAD_OF: Final = "SELECT seq, hash FROM chain_heads WHERE chain = ?"
+_MOVE_HEAD: Final = "UPDATE chain_heads SET seq = ?, hash = ? WHERE chain = ?"
 # Longer than any deed can take, so that an intent without an outcome after that time is one whose process died.
 IN_DOUBT_AFTER: Final = timedelta(seconds=150)
 
@@ -73,7 +76,7 @@ class Deed:
 
     def done(self, session: Session, clock: Clock) -> None:
         """Record the deed as done in the transaction that does it, so that neither exists without the other."""
-        append(session, [self.event("done", clock())])
+        append(raw_of(session.connection()), [self.event("done", clock())])
         self.closed = True
         event_recorded(self.action, "done")
 
@@ -159,38 +162,33 @@ def _stored(sessions: Sessions, event: Event) -> None:
         ) from None
 
 
-def append(session: Session, events: Sequence[Event]) -> None:
+def append(raw: Raw, events: Sequence[Event]) -> None:
     """Add events to the ends of their chains, in order. Whoever holds a chain's head has the chain to itself.
 
     Heads are taken in one order everywhere, so that no two processes ever wait for each other.
     """
-    heads = {chain: _take_head(session, chain) for chain in sorted({event.chain for event in events})}
-    rows: list[dict[str, object]] = []
+    heads = {chain: _take_head(raw, chain) for chain in sorted({event.chain for event in events})}
+    rows: list[Sequence[object]] = []
     for event in events:
-        head = heads[event.chain]
-        placed = replace(event, seq=head.seq + 1)
-        placed = replace(placed, hash=link(head.hash, facts_of(placed)))
-        rows.append({name: getattr(placed, name) for name in Event.__slots__} | {"secrets": secrets_of(placed)})
-        heads[event.chain] = _Head(placed.seq, placed.hash)
-    session.execute(_EVENTS.insert(), rows)
-    moved = [{"moved": chain, "seq": head.seq, "hash": head.hash} for chain, head in heads.items()]
-    session.execute(_HEADS.update().where(_HEADS.c.chain == bindparam("moved")), moved)
+        heads[event.chain] = placed = follow(heads[event.chain], event)
+        stored = {
+            "seq": placed.seq,
+            "hash": placed.hash,
+            "at": raw.moment(event.at),
+            "detail": json.dumps(dict(event.detail)),
+            "secrets": secrets_of(event),
+        }
+        rows.append([stored[name] if name in stored else getattr(event, name) for name in _COLUMNS])
+    raw.run(_ADD_EVENT, rows)
+    raw.run(_MOVE_HEAD, [(head.seq, head.hash, chain) for chain, head in heads.items()])
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
-    """The newest link of a chain."""
-
-    seq: int
-    hash: str
-
-
-def _take_head(session: Session, chain: str) -> _Head:
-    found = session.execute(_HEAD_OF, {"chain": chain}).first()
+def _take_head(raw: Raw, chain: str) -> Link:
+    found = raw.first(_HEAD_OF + raw.for_update, chain)
     if found is None:  # two may begin a chain at once: one row comes of it, and one of them waits for the other
-        session.execute(_BEGIN_CHAIN, {"chain": chain, "genesis": GENESIS})
-        found = session.execute(_HEAD_OF, {"chain": chain}).one()
-    return _Head(*found)
+        raw.run(_BEGIN_CHAIN, [(chain, GENESIS)])
+        found = raw.first(_HEAD_OF + raw.for_update, chain)
+    return Link(*found)
 
 
 @dataclass(frozen=True, slots=True)

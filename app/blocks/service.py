@@ -62,6 +62,15 @@ class Preview:
 
 
 @dataclass(frozen=True, slots=True)
+class _Needs:
+    """What a call needs of its workspace; the same for each run until something is changed."""
+
+    refuse_expired: bool
+    secrets: Mapping[str, UsableSecret]
+    defaults: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class _Resolved:
     template: CallTemplate
     call: Call
@@ -85,12 +94,15 @@ def run_block(
             in_flight.enter(str(access.workspace)):  # fmt: skip
         with step("authorise"):
             require(access, Permission.BLOCK_RUN)
-        with step("resolve"), sessions.read() as session:
-            block = runnable(session, access, name)
+        with step("resolve"):
+            known = sessions.remembered()
+            block = known.get(("block", access.workspace, name), lambda session: runnable(session, access, name))
             deed.target = Target("block", block.id, name)
             template = block.template
             deed.detail |= _facts(template)
-            resolved = _resolve(template, variables, access=access, session=session, clock=clock)
+            key = ("needs", access.workspace, name)
+            needs = known.get(key, lambda session: _needs(template, access=access, session=session))
+            resolved = _resolve(template, needs, variables, clock=clock)
         reply, captures = _made(
             resolved, _used(resolved), deed, access=access, sessions=sessions, vault=vault, outbound=outbound
         )
@@ -113,8 +125,10 @@ def run_ad_hoc(
         with step("authorise"):
             require(access, Permission.CALL_AD_HOC)
         deed.detail |= _facts(template)
-        with step("resolve"), sessions.read() as session:
-            resolved = _resolve(template, {}, access=access, session=session, clock=clock)
+        with step("resolve"):
+            with sessions.read() as session:
+                needs = _needs(template, access=access, session=session)
+            resolved = _resolve(template, needs, {}, clock=clock)
         used = _used(resolved, any_host=_any_host(access))
         reply, captures = _made(resolved, used, deed, access=access, sessions=sessions, vault=vault, outbound=outbound)
     return Ran(deed.id, reply, captures)
@@ -129,18 +143,21 @@ def _facts(template: CallTemplate) -> dict[str, object]:
     }
 
 
-def _resolve(
-    template: CallTemplate, variables: Mapping[str, str], *, access: Access, session: Session, clock: Clock
-) -> _Resolved:
-    """Look up names, state and expiry, and fill the variables in: what will be sent, but for the values."""
+def _needs(template: CallTemplate, *, access: Access, session: Session) -> _Needs:
+    """Look up what a call needs of its workspace: settings, secrets (names and state), and variables."""
     workspace = settings_of(str(access.workspace), session)
     secrets = needed_secrets(template, workspace=workspace, session=session)
-    if workspace.refuse_expired:
-        _refuse_expired(secrets, clock())
-    given = dict(template.written.variables) | dict(variables)
     wanted = {name for field in template.fields for name in field.variables}
-    defaults = plain_values(wanted - given.keys(), access=access, session=session)
-    return _Resolved(template, resolve(template, dict(defaults) | given), secrets)
+    defaults = plain_values(wanted - dict(template.written.variables).keys(), access=access, session=session)
+    return _Needs(workspace.refuse_expired, secrets, defaults)
+
+
+def _resolve(template: CallTemplate, needs: _Needs, variables: Mapping[str, str], *, clock: Clock) -> _Resolved:
+    """Check expiry, and fill the variables in: what will be sent, but for the values."""
+    if needs.refuse_expired:
+        _refuse_expired(needs.secrets, clock())
+    given = {**needs.defaults, **dict(template.written.variables), **variables}
+    return _Resolved(template, resolve(template, given), needs.secrets)
 
 
 def _refuse_expired(secrets: Mapping[str, UsableSecret], now: datetime) -> None:
@@ -232,7 +249,8 @@ def preview_block(
     require(access, Permission.BLOCK_READ)
     with sessions.read() as session:
         template = runnable(session, access, name).template
-        resolved = _resolve(template, variables, access=access, session=session, clock=clock)
+        needs = _needs(template, access=access, session=session)
+    resolved = _resolve(template, needs, variables, clock=clock)
     return _previewed(resolved.call, _used(resolved), outbound=outbound)
 
 
@@ -246,7 +264,8 @@ def preview_ad_hoc(
     """
     require(access, Permission.CALL_AD_HOC)
     with sessions.read() as session:
-        resolved = _resolve(template, {}, access=access, session=session, clock=clock)
+        needs = _needs(template, access=access, session=session)
+    resolved = _resolve(template, needs, {}, clock=clock)
     return _previewed(resolved.call, _used(resolved, any_host=_any_host(access)), outbound=outbound)
 
 

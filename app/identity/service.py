@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, cast
 
 from argon2 import PasswordHasher
@@ -20,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from app.access import OPERATOR, Access, Actor, Permission, Principal, Role, require
 from app.audit.service import Target, recorded
-from app.db import Sessions
+from app.db import Raw, Sessions
 from app.identity.models import TokenRow, UserRow
 from app.kernel.clock import Clock
 from app.kernel.errors import Forbidden, NameTaken, NotFound, TooShort, Unauthenticated, ValidationFailed
@@ -36,6 +37,7 @@ _USE_NOTED_EVERY: Final = timedelta(minutes=1)
 # Made once, and of plain columns: every request of the API asks it.
 _TOKENS: Final = cast(Table, TokenRow.__table__)
 _TOKEN_BY_ID: Final = select(_TOKENS).where(_TOKENS.c.id == bindparam("token_id"))
+_NOTE_USE: Final = "UPDATE tokens SET last_used_at = ? WHERE id = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +94,15 @@ def authenticate(bearer: str | None, act_as: str | None, *, sessions: Sessions, 
         Forbidden: ``act_as`` came with a token that isn't the platform's, or names a disabled user.
         ValidationFailed: ``act_as`` is no user id.
     """
-    row = _prove(bearer, sessions=sessions, now=clock())
+    now = clock()
+    row = _prove(bearer, sessions=sessions, now=now)
     role = Role(row.role)
-    _note_use(row, sessions=sessions, now=clock())
+    _note_use(row, sessions=sessions, now=now)
     if act_as is None:
         return Principal(Actor("token", row.id), role=role, workspace=row.workspace, ad_hoc=row.ad_hoc)
     if role is not Role.PLATFORM:
         raise Forbidden("Only a platform token acts for users.", extra={"action": "act_as"})
-    _know_acting(act_as, sessions=sessions, now=clock())
+    _know_acting(act_as, sessions=sessions, now=now)
     return Principal(Actor("token", row.id, acting_for=act_as))
 
 
@@ -112,12 +115,15 @@ def token_id_of(bearer: str | None) -> str | None:
 def _prove(bearer: str | None, *, sessions: Sessions, now: datetime) -> Row[Any]:
     match = _TOKEN.fullmatch(bearer or "")
     token_id, random = match.groups() if match else ("", "")
-    with sessions.read() as session:
-        row = session.execute(_TOKEN_BY_ID, {"token_id": token_id}).first()
+    row = sessions.remembered().get(("token", token_id), partial(_find_token, token_id=token_id))
     right = hmac.compare_digest(_hash(random), row.secret_hash if row else _UNUSED_HASH)
     if row is None or not right or row.revoked_at or (row.expires_at and row.expires_at <= now):
         raise Unauthenticated("This needs a valid bearer token: Authorization: Bearer srm_…")
     return row
+
+
+def _find_token(session: Session, *, token_id: str) -> Row[Any] | None:
+    return session.execute(_TOKEN_BY_ID, {"token_id": token_id}).first()
 
 
 def _note_use(row: Row[Any], *, sessions: Sessions, now: datetime) -> None:
@@ -125,11 +131,12 @@ def _note_use(row: Row[Any], *, sessions: Sessions, now: datetime) -> None:
     if row.last_used_at and now - row.last_used_at < _USE_NOTED_EVERY:
         return
     sessions.together((row.id, now), _write_uses)
+    sessions.remembered().forget(("token", row.id))
 
 
-def _write_uses(session: Session, uses: Sequence[tuple[str, datetime]]) -> None:
-    for token_id, moment in sorted(uses):  # in one order everywhere, so that no two processes wait for each other
-        session.execute(update(TokenRow).where(TokenRow.id == token_id).values(last_used_at=moment))
+def _write_uses(raw: Raw, uses: Sequence[tuple[str, datetime]]) -> None:
+    # In one order everywhere, so that no two processes wait for each other.
+    raw.run(_NOTE_USE, [(raw.moment(moment), token_id) for token_id, moment in sorted(uses)])
 
 
 def _know_acting(user_id: str, *, sessions: Sessions, now: datetime) -> None:

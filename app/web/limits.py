@@ -13,7 +13,7 @@ from limits import parse
 from redis import RedisError
 
 from app.kernel.errors import RateLimited
-from app.web import context
+from app.web import context, counters
 from app.web.auth import API_PREFIX
 from app.web.errors import problem
 
@@ -34,7 +34,7 @@ def limit_requests(app: Flask, *, rate: str, storage: str | None) -> None:
         app=app,
         application_limits=[rate],
         application_limits_exempt_when=lambda: not request.path.startswith(API_PREFIX + "/") or "principal" not in g,
-        storage_uri=storage or "memory://",
+        storage_uri=storage or f"{counters.SCHEME}://",
         strategy="fixed-window",
         headers_enabled=False,
         in_memory_fallback_enabled=storage is not None,

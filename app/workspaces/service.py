@@ -102,8 +102,8 @@ def enter(principal: Principal, workspace: str, *, request_id: str | None, sessi
     Raises:
         NotFound: there is no such workspace, or it is none of this actor's; both are told alike.
     """
-    with sessions.read() as session:
-        role = _role_in(session, principal, workspace)
+    key = ("role", principal.user, principal.role, principal.workspace, workspace)
+    role = sessions.remembered().get(key, lambda session: _role_in(session, principal, workspace))
     if role is None:
         raise NotFound("There is no such workspace.")
     return Access(principal.actor, workspace, role, principal.ad_hoc, request_id)

@@ -18,6 +18,7 @@ import requests
 from app.access import Access, Actor, Role
 from app.audit.export import export_events, verify_export
 from app.audit.service import Deed, Filters, Target, append
+from app.db import raw_of
 from app.kernel.clock import system_clock
 from app.kernel.errors import ValidationFailed
 from app.resources import Resources
@@ -100,7 +101,7 @@ def fill(record: Resources, many: int) -> None:
             for n in range(start, min(start + 2000, many))
         ]
         with record.sessions.begin() as session:
-            append(session, [deed.event("done", system_clock()) for deed in deeds])
+            append(raw_of(session.connection()), [deed.event("done", system_clock()) for deed in deeds])
 
 
 def take(record: Resources, form: str = "ndjson") -> int:

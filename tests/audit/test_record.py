@@ -22,7 +22,7 @@ from app.access import Access, Actor, Role
 from app.audit.chain import GENESIS, Verdict, facts_of, link
 from app.audit.checkpoints import chains, checkpoints_of, read_chain, sign_due, verify_stored
 from app.audit.service import Deed, Target, append, recorded
-from app.db import Sessions, open_engine
+from app.db import Sessions, open_engine, raw_of
 from app.kernel.clock import system_clock
 from app.resources import Resources
 from tests.support import databases
@@ -32,7 +32,7 @@ WRITER = """
 import sys
 from app.access import Access, Actor, Role
 from app.audit.service import Target, recorded
-from app.db import Sessions, open_engine
+from app.db import Sessions, open_engine, raw_of
 from app.kernel.clock import system_clock
 sessions = Sessions(open_engine(sys.argv[1]))
 access = Access(Actor("user", sys.argv[2]), "acme", Role.OWNER)
@@ -48,7 +48,7 @@ def write(record: Resources, many: int, access: Access = ADA) -> None:
     """Add events in few transactions."""
     deeds = [Deed(access, "secret.reveal", Target("secret", "1", "TOKEN"), detail={"version": n}) for n in range(many)]
     with record.sessions.begin() as session:
-        append(session, [deed.event("done", system_clock()) for deed in deeds])
+        append(raw_of(session.connection()), [deed.event("done", system_clock()) for deed in deeds])
 
 
 def sign(record: Resources, *, after: timedelta = timedelta(), all_now: bool = False) -> list[int]:
@@ -221,7 +221,7 @@ def test_writers_of_the_same_two_chains_never_wait_for_each_other(record: Resour
         for _ in range(100):
             deeds = [Deed(access, "secret.reveal", Target("secret", "1", "TOKEN")) for access in order]
             with sessions.begin() as session:
-                append(session, [deed.event("done", system_clock()) for deed in deeds])
+                append(raw_of(session.connection()), [deed.event("done", system_clock()) for deed in deeds])
 
     with ThreadPoolExecutor(2) as pool:
         for each in [pool.submit(_write, apart[0], others), pool.submit(_write, apart[1], others[::-1])]:
@@ -270,7 +270,10 @@ def test_moments_and_numbers_survive_the_database(record: Resources) -> None:
         ADA, "call.run", Target("call", None, "GET ü"), detail={"elapsed_ms": 31.4, "n": 2**53 + 1, "t": "\u2028𝄞"}
     )
     with record.sessions.begin() as session:
-        append(session, [deed.event("done", datetime.fromisoformat("2026-03-29T02:30:00.000001+02:00"))])
+        append(
+            raw_of(session.connection()),
+            [deed.event("done", datetime.fromisoformat("2026-03-29T02:30:00.000001+02:00"))],
+        )
     assert judged(record).fault is None
     (stored,) = read_chain("acme", record.sessions, after=None, through=1)
     assert json.loads(json.dumps(dict(stored.detail))) == deed.detail

@@ -8,7 +8,9 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
+import psycopg
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, event
@@ -39,20 +41,34 @@ def inside(service: Service, **more: str) -> Iterator[tuple[FlaskClient, Engine]
 
 @contextmanager
 def counted(engine: Engine) -> Iterator[list[str]]:
-    """What is asked of the database: the verb and the table of each statement."""
+    """What the driver is asked for, whoever asks it: the verb and the table of each statement."""
     asked: list[str] = []
 
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        found = re.match(r"(SELECT|INSERT|UPDATE|DELETE)\b.*?\b(?:FROM|INTO|UPDATE) (\w+)", statement, re.DOTALL)
-        updated = re.match(r"(UPDATE) (\w+)", statement)
-        if match := updated or found:
-            asked.append(" ".join(match.groups()))
+    def note(statement: object) -> None:
+        found = re.match(r"(SELECT|INSERT|DELETE)\b.*?\b(?:FROM|INTO) (\w+)|(UPDATE) (\w+)", str(statement), re.DOTALL)
+        if found:
+            asked.append(" ".join(filter(None, found.groups())))
 
-    event.listen(engine, "before_cursor_execute", note)
+    class NotingCursor(psycopg.Cursor[Any]):
+        def execute(self, query: Any, *more: Any, **options: Any) -> Any:
+            note(query)
+            return super().execute(query, *more, **options)
+
+        def executemany(self, query: Any, *more: Any, **options: Any) -> None:
+            note(query)
+            super().executemany(query, *more, **options)
+
+    def watch(connection: Any, *_: object) -> None:
+        if engine.dialect.name == "sqlite":
+            connection.set_trace_callback(note)
+        else:
+            connection.cursor_factory = NotingCursor
+
+    event.listen(engine, "checkout", watch)
     try:
         yield asked
     finally:
-        event.remove(engine, "before_cursor_execute", note)
+        event.remove(engine, "checkout", watch)
 
 
 def run(client: FlaskClient, path: str, token: str) -> TestResponse:
@@ -85,13 +101,19 @@ def test_a_call_asks_the_database_and_vault_for_no_more_than_it_needs(
 ) -> None:
     path, token = prepare(service, workspace, upstream)
     with inside(service) as (client, engine):
-        assert run(client, path, token).status_code == 200  # logs in to Vault, and notes the token's first use
+        for _ in range(2):  # logs in to Vault and notes the token's first use, then looks the token up anew
+            assert run(client, path, token).status_code == 200
         before = values_read(service, workspace)
         with counted(engine) as asked:
             assert run(client, path, token).status_code == 200
-    assert sorted(values_read(service, workspace)[len(before) :]) == ["masked/ONE", "masked/TWO"]
-    looked_up = ["tokens", "workspaces", "blocks", "workspaces", "variables", "variables"]
-    assert sorted(asked) == sorted([*(f"SELECT {table}" for table in looked_up), *RECORD, *RECORD])
+        read = values_read(service, workspace)[len(before) :]
+        assert service.ask("POST", f"{workspace}/variables", {"name": "c", "value": "x"}).status_code == 201
+        with counted(engine) as asked_after_a_change:
+            assert run(client, path, token).status_code == 200
+    assert sorted(read) == ["masked/ONE", "masked/TWO"]
+    assert sorted(asked) == sorted([*["SELECT changes"] * 3, *RECORD, *RECORD])
+    looked_up = ["tokens", "workspaces", "blocks", "workspaces", "variables", "variables", *["changes"] * 7]
+    assert sorted(asked_after_a_change) == sorted([*(f"SELECT {table}" for table in looked_up), *RECORD, *RECORD])
 
 
 def test_a_list_of_blocks_asks_the_database_no_more_often_the_longer_it_is(

@@ -12,18 +12,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
-from sqlalchemy.orm import Session
 
-from app.db import Sessions, open_engine
+from app.db import Raw, Sessions, open_engine
 from tests.support import databases
 
 HOLDER = """
 import sys
-from sqlalchemy import text
 from app.db import Sessions, open_engine
 
-def note(session, notes):
-    session.execute(text("INSERT INTO notes VALUES ('theirs')"))
+def note(raw, notes):
+    raw.run("INSERT INTO notes VALUES (?)", [("theirs",)])
     print("begun", flush=True)
     sys.stdin.readline()
 
@@ -66,8 +64,8 @@ def holder(sessions: Sessions, database: str) -> Iterator[subprocess.Popen[str]]
     process.communicate()
 
 
-def note(session: Session, notes: Sequence[str]) -> None:
-    session.execute(text("INSERT INTO notes VALUES (:words)"), [{"words": words} for words in notes])
+def note(raw: Raw, notes: Sequence[str]) -> None:
+    raw.run("INSERT INTO notes VALUES (?)", [(words,) for words in notes])
 
 
 def noted(sessions: Sessions) -> list[str]:

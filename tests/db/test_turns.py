@@ -1,17 +1,18 @@
-"""Processes that share a SQLite file take turns at writing it."""
+"""Threads that write at the same moment share a transaction; processes that share a SQLite file take turns."""
 
 from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from threading import Event, Thread
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.orm import Session
 
-from app.db import Sessions, open_engine
+from app.db import Raw, Sessions, open_engine
+from app.db.group import GroupCommit
 
 
 @pytest.fixture
@@ -23,8 +24,8 @@ def sessions(tmp_path: Path) -> Iterator[Sessions]:
     opened.close()
 
 
-def note(session: Session, notes: Sequence[str]) -> None:
-    session.execute(text("INSERT INTO notes VALUES (:words)"), [{"words": words} for words in notes])
+def note(raw: Raw, notes: Sequence[str]) -> None:
+    raw.run("INSERT INTO notes VALUES (?)", [(words,) for words in notes])
 
 
 def noted(sessions: Sessions) -> list[str]:
@@ -54,3 +55,47 @@ def test_where_turns_cant_be_taken_writes_go_on(sessions: Sessions, tmp_path: Pa
     (tmp_path / "notes.db-turn").mkdir()
     sessions.together("mine", note)
     assert noted(sessions) == ["mine"]
+
+
+def test_a_process_that_was_stopped_in_its_turn_is_not_waited_for_for_ever(sessions: Sessions, tmp_path: Path) -> None:
+    impatient = GroupCommit(sessions.engine, turn_seconds=0.2)
+    with (tmp_path / "notes.db-turn").open("ab") as theirs:
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        impatient.write("mine", note)
+    impatient.close()
+    assert noted(sessions) == ["mine"]
+
+
+def test_what_waits_at_the_same_moment_is_committed_together(sessions: Sessions, tmp_path: Path) -> None:
+    batches: list[list[str]] = []
+
+    def _write(raw: Raw, notes: Sequence[str]) -> None:
+        batches.append(sorted(notes))
+        note(raw, notes)
+
+    words = [f"note {number:02d}" for number in range(20)]
+    with (tmp_path / "notes.db-turn").open("ab") as theirs, ThreadPoolExecutor(len(words)) as threads:
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        writes = [threads.submit(sessions.together, each, _write) for each in words]
+        wait(writes, timeout=0.5)
+        fcntl.flock(theirs, fcntl.LOCK_UN)
+        for each in writes:
+            each.result(20)
+    assert batches == [words]
+    assert sorted(noted(sessions)) == words
+
+
+def test_what_one_writes_wrong_is_its_own_fault_alone(sessions: Sessions, tmp_path: Path) -> None:
+    def _write(raw: Raw, notes: Sequence[str]) -> None:
+        note(raw, notes)
+        if "bad" in notes:
+            raise ValueError
+
+    words = ["good", "bad", "better"]
+    with (tmp_path / "notes.db-turn").open("ab") as theirs, ThreadPoolExecutor(len(words)) as threads:
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        writes = [threads.submit(sessions.together, each, _write) for each in words]
+        wait(writes, timeout=0.5)
+        fcntl.flock(theirs, fcntl.LOCK_UN)
+        assert [type(each.exception(20)) for each in writes] == [type(None), ValueError, type(None)]
+    assert sorted(noted(sessions)) == ["better", "good"]

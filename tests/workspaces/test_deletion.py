@@ -87,7 +87,7 @@ def test_whatever_is_left_of_a_broken_off_deletion_is_finished(
                 purges=cut(steps, before),
             )
         assert problem(service.ask("GET", f"/workspaces/{name}")) == (404, "not_found")
-        assert name in finish_deletions(sessions=resources.sessions, purges=steps)
+        finish_deletions(sessions=resources.sessions, purges=steps)  # the service itself may have come before us
         left = rows(service, name)
         assert left.pop("events") >= held["events"]
         assert not any(left.values()), left

@@ -1,0 +1,157 @@
+"""Group commit: what many threads want written at the same moment goes into one transaction.
+
+As databases do for their logs. A commit that is durable costs about as much for one row as for twenty, and every call
+writes two events.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+
+from app.db.raw import Raw, raw_writing
+
+T = TypeVar("T")
+
+TURN_SECONDS: Final = 5
+"""How long a process that stands still in the middle of a write keeps others waiting."""
+_LOOKS_EVERY: Final = 0.0005
+
+
+@dataclass(slots=True)
+class _Write:
+    """One thread's item, and how it went; ``woken`` is free when it's settled, or the thread's turn to commit."""
+
+    item: Any
+    write: Callable[[Raw, Sequence[Any]], object]
+    woken: Lock = field(default_factory=Lock)
+    settled: bool = False
+    error: Exception | None = None
+
+
+class GroupCommit:
+    """Safe to share among threads; one of those that wait commits for all of them.
+
+    ``turn_seconds`` is how long another process that writes the same SQLite file is waited for.
+    """
+
+    def __init__(self, engine: Engine, *, turn_seconds: float = TURN_SECONDS) -> None:
+        self._engine = engine
+        self._waiting: list[_Write] = []
+        self._led = False
+        self._lock = Lock()
+        self._turns = _Turns(engine, turn_seconds)
+
+    def write(self, item: T, write: Callable[[Raw, Sequence[T]], object]) -> None:
+        """Return when ``item`` is durable; raises what ``write`` did, or the commit, where it failed for this item."""
+        mine = _Write(item, write)
+        mine.woken.acquire()
+        with self._lock:
+            self._waiting.append(mine)
+            leads = not self._led
+            self._led = True
+        if not leads:
+            mine.woken.acquire()
+        if not mine.settled:
+            self._lead(mine)
+        if mine.error is not None:
+            raise mine.error
+
+    def close(self) -> None:
+        """Let go of what turns are taken with."""
+        self._turns.close()
+
+    def _lead(self, mine: _Write) -> None:
+        """Commit for all who wait, and hand over to the first who came meanwhile."""
+        batch: list[_Write] = []
+        try:
+            with self._turns.taken():
+                with self._lock:
+                    batch, self._waiting = self._waiting, []
+                self._commit(batch)
+        finally:
+            with self._lock:
+                successor = self._waiting[0] if self._waiting else None
+                self._led = successor is not None
+            for each in (*batch, successor):
+                if each is not None and each is not mine:
+                    each.woken.release()
+
+    def _commit(self, batch: Sequence[_Write]) -> None:
+        kinds: dict[Callable[[Raw, Sequence[Any]], object], list[Any]] = {}
+        for each in batch:
+            kinds.setdefault(each.write, []).append(each.item)
+        try:
+            with raw_writing(self._engine) as raw:
+                # In one order everywhere, so that no two processes ever wait for each other.
+                for write, items in sorted(kinds.items(), key=lambda kind: kind[0].__qualname__):
+                    write(raw, items)
+        except Exception as error:
+            if len(batch) > 1 and not isinstance(error, OperationalError):
+                for each in batch:
+                    self._commit([each])
+                return
+            for each in batch:
+                each.error = error
+        for each in batch:
+            each.settled = True
+
+
+class _Turns:
+    """Turns among the processes that share a SQLite file, by a lock on a file beside it.
+
+    SQLite lets a second writer sleep and look again, each time longer; these looks stay short. Who has waited for long
+    (for a process that was stopped, say), or can't lock the file, goes on with SQLite's own way.
+    Source: flock(2), https://www.sqlite.org/c3ref/busy_timeout.html
+    """
+
+    def __init__(self, engine: Engine, seconds: float) -> None:
+        path = engine.url.database if engine.dialect.name == "sqlite" else None
+        self._path = Path(f"{path}-turn") if path and path != ":memory:" else None
+        self._seconds = seconds
+        self._file: int | None = None
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Have the turn for as long as the block runs; for one thread at a time."""
+        file = self._wait()
+        try:
+            yield
+        finally:
+            if file is not None:
+                fcntl.flock(file, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Close the file, if it was ever opened."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _wait(self) -> int | None:
+        if self._path is None:
+            return None
+        end = time.monotonic() + self._seconds
+        try:
+            if self._file is None:
+                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            while True:
+                try:
+                    fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    if time.monotonic() > end:
+                        return None
+                    time.sleep(_LOOKS_EVERY)
+                else:
+                    return self._file
+        except OSError:
+            return None
