@@ -21,8 +21,8 @@ help:
 	@echo ""
 	@echo "make setup-dev  what tests and checks need besides, Debian's chromium and redis-server included"
 	@echo "make check      lint, format, types, who may import whom"
-	@echo "make test       check, and the tests of a few minutes"
-	@echo "make test-all   check, and every test"
+	@echo "make test       check, and the tests of a few minutes, the core of them on PostgreSQL too"
+	@echo "make test-all   check, and every test, on both databases"
 	@echo "make format     let ruff put the code in order"
 	@echo "make bench      measure the service beside its peers: a quarter of an hour, or three minutes with QUICK=1"
 	@echo "make soak       ten minutes of load on a whole installation while one thing after the other breaks; SECONDS=120"
@@ -94,11 +94,17 @@ format: $(DEV)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# What the two databases could differ in: several writers, locks, the order and the cutting of lists.
+CORE = tests/db tests/audit/test_record.py tests/idempotency tests/variables tests/workspaces tests/journeys/test_two_copies.py
+
 test: setup-dev check
 	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow" --dist loadfile --postgresql $(CORE)
 
+# Everything on SQLite, then on PostgreSQL everything that stands on a database (tests/conftest.py names the rest).
 test-all: setup-dev check
 	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --postgresql
 
 # ---------------------------------------------------------------------------------------------------------------------
 

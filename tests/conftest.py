@@ -30,6 +30,7 @@ RUNS_ONCE: Final = (
     "outbound",
     "policies/test_apply.py",
     "policies/test_render.py",
+    "policies/test_verify.py",
     "vault",
 )
 

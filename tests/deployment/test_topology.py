@@ -115,6 +115,8 @@ def test_both_copies_write_one_unbroken_record(
     listed = ask(running.url, token, "GET", f"/workspaces/{workspace}/audit?action=call.run&limit=200").json()
     calls = [event["call_id"] for event in listed["items"]]
     assert len(calls) == 2 * len(set(calls)) >= 80
+    told = json.loads(running.run(COPIES[1], ["strongroom", "audit", "verify", "--json"]))
+    assert [row["fault"] for row in told] == [None] * len(told)
 
 
 def test_a_copy_that_is_killed_leaves_the_other_to_serve(

@@ -69,7 +69,8 @@ def command(
     key = team.bao.folder / f"{team.namespace}.key"
     if not key.exists():
         key.write_bytes(team.key)
-    whole = environment(team.bao.folder, 1, STRONGROOM_SIGNING_KEY_FILE=str(key), **team.environ())
+    own = {"STRONGROOM_SIGNING_KEY_FILE": str(key), "DATABASE_URL": "sqlite:////nowhere"}  # none of them needs one
+    whole = environment(team.bao.folder, 1, **own, **team.environ())
     return subprocess.run(
         [STRONGROOM, *arguments], env=whole | dict(environ), input="", capture_output=True, text=True, timeout=seconds
     )

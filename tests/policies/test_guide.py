@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.policies.render import TABLE, WORKSPACE
+from tests.support import databases
 from tests.support.openbao import openbao
 from tests.support.service import STRONGROOM, environment
 
@@ -59,13 +60,14 @@ def run(block: Block, folder: Path, environ: Mapping[str, str]) -> None:
 def test_the_commands_for_a_vault_of_one_s_own_work_in_their_order(tmp_path: Path) -> None:
     (tmp_path / "state").touch()
     (tmp_path / "etc").mkdir()
+    (tmp_path / "var").mkdir()
     with openbao(tmp_path / "vault") as bao:
         (tmp_path / "etc" / "vault-ca.pem").write_bytes(bao.cacert.read_bytes())
         here = {
             "https://vault.example.com:8200": bao.address,
             "/etc/strongroom": str(tmp_path / "etc"),
             "/var/backups": str(tmp_path),
-            "postgresql+psycopg://strongroom@db.example.com/strongroom": f"sqlite:///{tmp_path}/strongroom.db",
+            "postgresql+psycopg://strongroom@db.example.com/strongroom": databases.url_for(tmp_path),
         }
         environ = ours(tmp_path)
         # Who may write policies: bao, like vault, takes the token that `bao login` left there.

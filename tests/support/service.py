@@ -101,7 +101,7 @@ def environment(folder: Path, port: int, **more: str) -> dict[str, str]:
     kept.pop("REDIS_URL", None)
     return kept | {
         "STRONGROOM_DATA_DIR": str(folder / "var"),
-        "DATABASE_URL": databases.url_for(folder),
+        "DATABASE_URL": more.get("DATABASE_URL") or databases.url_for(folder),
         "PORT": str(port),
         "STRONGROOM_OUTBOUND_NETWORKS": "127.0.0.0/8",
         "STRONGROOM_OUTBOUND_HTTP": "allow",
