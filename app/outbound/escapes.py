@@ -42,6 +42,8 @@ ESCAPED_ALNUM: Final = {
     BACKSLASH: re.compile(rb"\\(?:u00|x|u\{0{0,8})" + _ALNUM),
     AMPERSAND: re.compile(rb"&#(?:0{0,8}" + _ALNUM_DECIMAL + rb"|[xX]0{0,8}" + _ALNUM + rb")"),
 }
+# What one of them begins with at least.
+ALNUM_LEADS: Final = {PERCENT: (b"%",), BACKSLASH: (rb"\u00", rb"\x", rb"\u{"), AMPERSAND: (b"&#",)}
 
 
 def encoded(text: str, encoding: str) -> bytes:

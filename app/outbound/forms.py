@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from functools import cached_property
 from typing import Final
 
 from app.outbound.escapes import encoded
@@ -21,6 +22,7 @@ _LOOK: Final = 384  # bytes of a form among which its anchor is chosen
 _ANCHOR: Final = 32
 _SHORT_ANCHOR: Final = 8
 _ALNUM: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _DIGIT_VALUES: Final = {digit: value for value, digit in enumerate(_ALNUM + b"+/")}
 _DIGITS_FOR: Final = tuple(bytes({plain, url}) for plain, url in zip(_ALNUM + b"+/", _ALNUM + b"-_", strict=True))
 
@@ -32,26 +34,30 @@ def forms_of(text: str) -> list[Form]:
 
 def _line_ends(text: str) -> list[str]:
     """Give a text with the line ends of either world: web forms and mail turn one into the other."""
+    if "\n" not in text:
+        return [text]
     unix = text.replace("\r\n", "\n")
     return list(dict.fromkeys((text, unix, unix.replace("\n", "\r\n"))))
 
 
 def _forms(text: str) -> list[Form]:
     utf8 = encoded(text, "utf-8")
-    latin1 = encoded(text, "latin-1")
-    found: list[Form] = []
-    for raw, encoding in ((utf8, "utf-8"), (latin1, "latin-1")):
-        if encoding == "utf-8" or (len(latin1) == len(text) and latin1 != utf8):
-            found += [spelled_value(text, encoding), *(spelled_base64(raw, shift) for shift in range(3)), Hex(raw)]
-    found += [spelled_value(misread, "utf-8") for misread in _misreadings(utf8)]
+    found = _eight_bit_forms(text, utf8, "utf-8")
+    if not text.isascii():
+        latin1 = encoded(text, "latin-1")
+        if len(latin1) == len(text):
+            found += _eight_bit_forms(text, latin1, "latin-1")
+        found += [spelled_value(misread, "utf-8") for misread in _misreadings(utf8)]
     found += [Wide(text, f"utf-{8 * unit}-{order}", unit) for unit in (2, 4) for order in ("le", "be")]
     return found
 
 
+def _eight_bit_forms(text: str, raw: bytes, encoding: str) -> list[Form]:
+    return [spelled_value(text, encoding), *(spelled_base64(raw, shift) for shift in range(3)), Hex(raw)]
+
+
 def _misreadings(utf8: bytes) -> list[str]:
     """Give what UTF-8 becomes where somebody takes it for a Western charset: "Ã©" for "é"."""
-    if utf8.isascii():
-        return []
     latin1 = utf8.decode("latin-1")
     windows = "".join(raw.decode("cp1252", "ignore") or char for char in latin1 for raw in (char.encode("latin-1"),))
     return sorted({latin1, windows})
@@ -68,8 +74,7 @@ def spelled_value(text: str, encoding: str) -> Spelled:
         chars = text[: _SHORT_ANCHOR + 1]
         first, last = 0, len(encoded(text[:_SHORT_ANCHOR], encoding))
     size = last - first if alnum else len(text[:_SHORT_ANCHOR])
-    escaped = tuple((chars[i], chars[i + 1 : i + 2]) for i in range(size))
-    anchor = Anchor(first, (raw[first:last],), escaped, alnum)
+    anchor = Anchor(first, (raw[first:last],), chars[:size], chars[1:], alnum)
 
     def pattern() -> Pattern:
         return Pattern(raw, tuple(raw[i : i + 1] for i in range(len(raw))), encoding)
@@ -87,11 +92,10 @@ def spelled_base64(raw: bytes, shift: int) -> Spelled:
     settled = 8 * total // 6 - shift  # before it, all bits are the value's
     head = b64encode(bytes(shift) + raw[: _LOOK - shift])[shift : shift + settled]
     first, last = _longest(_RUN, head, bool(shift))
-    if last - first < 4:
-        first, last = int(bool(shift)), min(settled, int(bool(shift)) + _SHORT_ANCHOR)
-    plain = {head[first:last], head[first:last].translate(bytes.maketrans(b"+/", b"-_"))}
-    special = "".join(sorted({chr(char) for way in plain for char in way} & set("+/-_")))
-    anchor = Anchor(first, tuple(sorted(plain)), tuple((char, "") for char in special))
+    if last - first >= 4:
+        anchor = Anchor(first, (head[first:last],))
+    else:
+        anchor = _base64_anchor(head[:settled], int(bool(shift)))
 
     def pattern() -> Pattern:
         digits = b64encode(bytes(shift) + raw + bytes(-total % 3))[shift : shift + size]
@@ -105,10 +109,17 @@ def spelled_base64(raw: bytes, shift: int) -> Spelled:
     return Spelled(size, anchor, "utf-8", pattern, padding=-total % 3)
 
 
+def _base64_anchor(head: bytes, first: int) -> Anchor:
+    """Choose one where hardly two letters or digits stand together."""
+    here = head[first : first + _SHORT_ANCHOR]
+    plain = tuple(sorted({here, here.translate(_URL_SAFE)}))
+    return Anchor(first, plain, "".join(sorted(set(b"".join(plain).decode()) & set("+/-_"))))
+
+
 def _longest(runs: re.Pattern[bytes], text: bytes, start: int = 0) -> tuple[int, int]:
-    spans = (run.span() for run in runs.finditer(text, start))
-    first, last = max(spans, key=lambda span: span[1] - span[0], default=(0, 0))
-    return first, min(last, first + _ANCHOR)
+    run = max(runs.findall(text, start), key=len, default=b"")
+    first = text.index(run, start) if run else 0
+    return first, first + min(len(run), _ANCHOR)
 
 
 def _sharing(digit: int, bits: int) -> bytes:
@@ -147,19 +158,19 @@ class Wide:
     """
 
     def __init__(self, text: str, encoding: str, unit: int) -> None:
-        little = encoding.endswith("le")
         self.encoding = encoding
-        self._needle = encoded(text, encoding)
-        self._other = encoded(text, encoding[:-2] + ("be" if little else "le"))
-        self._ahead = 1 - unit if little else unit - 1
+        self._text = text
+        self._little = encoding.endswith("le")
+        self._ahead = 1 - unit if self._little else unit - 1
         self._unit = unit
-        self.hold = len(self._needle) + unit
+        self._has_nul = unit == 4 or text.isascii() or min(text) < "\u0100"  # whether it surely has one
+        self.hold = 4 * len(text) + unit  # at most four bytes a character
 
     def search(self, window: Window, place: Place) -> list[Span]:
         """See ``Form``."""
         found: list[Span] = []
         settled = len(window.data) if window.final else len(window.data) - self.hold + 1
-        if window.has_nul or b"\0" not in self._needle:
+        if window.has_nul or not self._has_nul:
             while 0 <= (at := window.data.find(self._needle, place.resume)) < settled:
                 if self._is_meant(window.data, at):
                     place.resume = at + len(self._needle)
@@ -172,3 +183,11 @@ class Wide:
     def _is_meant(self, data: bytes, at: int) -> bool:
         other = at + self._ahead
         return at % self._unit == 0 or other % self._unit != 0 or other < 0 or not data.startswith(self._other, other)
+
+    @cached_property
+    def _needle(self) -> bytes:
+        return encoded(self._text, self.encoding)
+
+    @cached_property
+    def _other(self) -> bytes:
+        return encoded(self._text, self.encoding[:-2] + ("be" if self._little else "le"))

@@ -95,7 +95,8 @@ class RedactionStream:
         self._matches.sort()
         cut = len(data) if final else max(0, len(data) - self._hold) // _WIDEST_UNIT * _WIDEST_UNIT
         redacted = self._replaced(data, cut)
-        self._keep_from(data, cut)
+        if not final:
+            self._keep_from(data, cut)
         return redacted
 
     def _replaced(self, data: bytes, cut: int) -> bytes:

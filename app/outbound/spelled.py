@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from heapq import merge
+from itertools import zip_longest
 from typing import Final
 
 from app.outbound import escapes
@@ -32,12 +33,14 @@ class Anchor:
     """The stretch of a text, from its byte ``first`` on, that is looked for.
 
     ``plain`` holds its spellings without escapes, all of one size; ``escaped`` the characters that are looked for
-    escaped, each with the one after it where that is known; ``alnum`` tells that these are ASCII letters and digits.
+    escaped, ``after`` the one after each of them, as far as known; ``alnum`` tells that they are ASCII letters or
+    digits.
     """
 
     first: int
     plain: tuple[bytes, ...]
-    escaped: tuple[tuple[str, str], ...] = ()
+    escaped: str = ""
+    after: str = ""
     alnum: bool = False
 
     @property
@@ -79,14 +82,13 @@ class Spelled:
         return found
 
     def _candidates(self, window: Window, start: int, stop: int) -> Iterator[Candidate] | None:
-        sources = [
-            self._in_plain(window.data, plain, start, stop)
-            for plain in self._anchor.plain
-            if window.data.find(plain, start) >= 0
-        ]
-        if self._anchor.escaped and (window.escapes_alnum or not self._anchor.alnum):
-            sources += [self._in_escapes(window.data, lead, start, stop) for lead in window.starts]
-        return merge(*sources) if sources else None
+        anchor, data = self._anchor, window.data
+        there = [plain for plain in anchor.plain if data.find(plain, start) >= 0]
+        leads = window.starts if anchor.escaped and (window.escapes_alnum or not anchor.alnum) else ()
+        if not there and not leads:
+            return None
+        plains = (self._in_plain(data, plain, start, stop) for plain in there)
+        return merge(*plains, *(self._in_escapes(data, lead, start, stop) for lead in leads))
 
     def _in_plain(self, data: bytes, plain: bytes, start: int, stop: int) -> Iterator[Candidate]:
         at = data.find(plain, start)
@@ -109,7 +111,9 @@ class Spelled:
     def _escapes(self) -> dict[int, re.Pattern[bytes]]:
         """For each byte that escapes start with: the anchor's characters escaped, each with what comes after it."""
         branches: dict[int, list[bytes]] = {}
-        for char, following in self._anchor.escaped:
+        for char, following in zip_longest(
+            self._anchor.escaped, self._anchor.after[: len(self._anchor.escaped)], fillvalue=""
+        ):
             after = _any_spelling(following, self.encoding) if following else b""
             for lead, rest in escapes.spellings(char, self.encoding).items():
                 branches.setdefault(lead, []).append(rest + after)

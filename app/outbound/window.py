@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
-from app.outbound.escapes import ESCAPED_ALNUM, STARTS
+from app.outbound.escapes import ALNUM_LEADS, ESCAPED_ALNUM, STARTS
 
 Span = tuple[int, int]
 
@@ -36,7 +36,11 @@ class Window:
     @cached_property
     def escapes_alnum(self) -> bool:
         """Tell whether an ASCII letter or digit is escaped in here."""
-        return any(ESCAPED_ALNUM[start].search(self.data) for start in self.starts if start in ESCAPED_ALNUM)
+        return any(
+            any(lead in self.data for lead in leads) and ESCAPED_ALNUM[start].search(self.data)
+            for start, leads in ALNUM_LEADS.items()
+            if start in self.starts
+        )
 
 
 @dataclass(slots=True)

@@ -103,6 +103,7 @@ FAULTS: dict[str, tuple[bytes, type[WireError]]] = {
     "a status below all": (b"HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n", NotHttp),
     "lines that end in LF": (b"HTTP/1.1 200 OK\nContent-Length: 0\n\n\r\n\r\n", NotHttp),
     "a bare CR": (OK + b"X-A: a\rX-B: b\r\n\r\n", NotHttp),
+    "a control character": (OK + b"X-A: a\x01b\r\n\r\n", NotHttp),
     "a NUL": (OK + b"X-A: a\0b\r\n\r\n", NotHttp),
     "a space before the colon": (OK + b"Content-Length : 4\r\n\r\nmine", NotHttp),
     "a field without a name": (OK + b": a\r\n\r\n", NotHttp),
