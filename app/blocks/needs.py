@@ -12,7 +12,7 @@ from app.blocks.template import Template
 from app.kernel.errors import PlaceNotAllowed, StrongroomError, UnknownSecret
 from app.outbound.hosts import matches
 from app.outbound.places import require_place
-from app.variables.service import UsableSecret, usable_secrets
+from app.variables.usable import UsableSecret, usable_secrets
 from app.workspaces.service import Workspace
 
 

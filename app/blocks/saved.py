@@ -27,7 +27,7 @@ from app.db import Sessions
 from app.kernel.clock import Clock
 from app.kernel.errors import NameTaken, NotFound, StrongroomError
 from app.kernel.unset import UNSET, Unset
-from app.variables.service import UsableSecret, note_uses, usable_secrets
+from app.variables.usable import UsableSecret, note_uses, usable_secrets
 from app.workspaces.service import check_revision, require_confirmation, settings_of
 
 BLOCK_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")

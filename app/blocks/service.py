@@ -24,7 +24,7 @@ from app.outbound.inject import authority
 from app.resources import InFlight
 from app.telemetry import connection, step, upstream_answered
 from app.variables.plain import plain_values
-from app.variables.service import UsableSecret, check_binding, unless_changed
+from app.variables.usable import UsableSecret, check_binding, unless_changed
 from app.vault import Vault
 from app.workspaces.service import settings_of
 

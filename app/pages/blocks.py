@@ -23,7 +23,7 @@ from app.pages.forms import Typed, read, typed
 from app.pages.frame import done, go, may, pages, show
 from app.variables import listing
 from app.variables.listing import Wanted
-from app.variables.service import Secret
+from app.variables.reading import Secret
 from app.web import context
 from app.web.errors import STATUS
 from app.web.paging import cursor, position

@@ -11,11 +11,12 @@ from app.access import Permission, require
 from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError
 from app.pages.forms import Typed, lines, local, moment, place, read, typed
 from app.pages.frame import done, may, pages, show
-from app.variables import listing, plain, service
+from app.variables import listing, plain, reading, service
 from app.variables.listing import ORDERS, Entry, Kind, Order, Place, Wanted
 from app.variables.plain import Variable
+from app.variables.reading import HIDE_AFTER_SECONDS, Secret
+from app.variables.rules import DEFAULT_PLACES
 from app.variables.schemas import RevealSchema, SecretBody, SecretPatch, ValueBody, VariableBody, VariablePatch
-from app.variables.service import DEFAULT_PLACES, HIDE_AFTER_SECONDS, Secret
 from app.web import context
 from app.web.errors import STATUS
 from app.web.paging import cursor
@@ -266,7 +267,7 @@ def _needs_typing(secret: Secret, blocks: object) -> bool:
 def reveal_variable(ws: str, name: str) -> Response:
     """Answer the eye: a masked value, once, to be shown briefly."""
     resources = context.resources()
-    value = service.reveal_secret(
+    value = reading.reveal_secret(
         name, access=context.access(), sessions=resources.sessions, vault=resources.vault, clock=resources.clock
     )
     return make_response(jsonify(RevealSchema().dump({"value": value, "hide_after_seconds": HIDE_AFTER_SECONDS})))

@@ -9,7 +9,7 @@ from flask import Response, request, url_for
 from app.kernel.errors import NotFound, StrongroomError
 from app.pages.forms import Typed
 from app.pages.frame import done, pages, show
-from app.variables import service, versions
+from app.variables import reading, versions
 from app.web import context
 from app.web.errors import STATUS
 
@@ -50,7 +50,7 @@ def _number(field: str) -> int:
 def _show(ws: str, name: str, form: Typed, status: int = 200) -> Response:
     resources = context.resources()
     doors: dict[str, Any] = {"access": context.access(), "sessions": resources.sessions}
-    secret = service.get_secret(name, clock=resources.clock, **doors)
+    secret = reading.get_secret(name, clock=resources.clock, **doors)
     try:
         listed = versions.list_versions(name, vault=resources.vault, limit=_MOST, **doors)
     except NotFound:

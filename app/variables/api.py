@@ -9,8 +9,9 @@ from flask.views import MethodView
 
 from app.access import Permission
 from app.kernel.secret import SecretValue
-from app.variables import listing, plain, service, usage, versions
+from app.variables import listing, plain, reading, service, usage, versions
 from app.variables.plain import NewVariable, Variable, VariableChanges
+from app.variables.reading import HIDE_AFTER_SECONDS
 from app.variables.schemas import (
     ConfirmQuery,
     DeletionQuery,
@@ -30,7 +31,7 @@ from app.variables.schemas import (
     VariableSchema,
     VersionPage,
 )
-from app.variables.service import HIDE_AFTER_SECONDS, NewSecret, SecretChanges
+from app.variables.service import NewSecret, SecretChanges
 from app.web import context
 from app.web.body import ApiBlueprint, etag, revision_sent
 from app.web.describe import BODY, described
@@ -43,7 +44,7 @@ _VALUE_CODES = ("too_short", "too_long", "too_guessable", "conflict", "vault_una
 _RULE_CODES = ("allowed_hosts_required", "allowed_hosts_too_wide")
 
 
-def _answer(secret: service.Secret, status: int = 200) -> object:
+def _answer(secret: reading.Secret, status: int = 200) -> object:
     return secret, status, etag(secret.revision) | _NO_STORE
 
 
@@ -56,7 +57,7 @@ class Secrets(MethodView):
     @blueprint.response(200, SecretPage)
     def get(self, query: dict[str, Any], ws: str) -> object:
         resources = context.resources()
-        rows = service.list_secrets(
+        rows = reading.list_secrets(
             access=context.access(),
             sessions=resources.sessions,
             clock=resources.clock,
@@ -97,7 +98,7 @@ class OneSecret(MethodView):
     def get(self, ws: str, name: str) -> object:
         resources = context.resources()
         return _answer(
-            service.get_secret(name, access=context.access(), sessions=resources.sessions, clock=resources.clock)
+            reading.get_secret(name, access=context.access(), sessions=resources.sessions, clock=resources.clock)
         )
 
     @described(
@@ -192,7 +193,7 @@ class Reveal(MethodView):
     @blueprint.response(200, RevealSchema)
     def post(self, ws: str, name: str) -> object:
         resources = context.resources()
-        value = service.reveal_secret(
+        value = reading.reveal_secret(
             name, access=context.access(), sessions=resources.sessions, vault=resources.vault, clock=resources.clock
         )
         return {"value": value, "hide_after_seconds": HIDE_AFTER_SECONDS}, 200, _NO_STORE

@@ -21,7 +21,8 @@ from app.kernel.errors import StrongroomError, ValidationFailed
 from app.kernel.secret import SecretValue
 from app.resources import Limits
 from app.variables.models import VariableRow
-from app.variables.service import NewSecret, Secret, create_secret, rules_of
+from app.variables.reading import Secret
+from app.variables.service import NewSecret, create_secret, rules_of
 from app.vault import Vault, Visibility
 
 GREATEST_FILE: Final = 1024 * 1024

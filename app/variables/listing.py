@@ -16,7 +16,7 @@ from app.kernel.clock import Clock
 from app.kernel.errors import NotFound
 from app.variables.models import SecretUseRow, VariableRow
 from app.variables.plain import Variable, as_variable
-from app.variables.service import Secret, as_secret
+from app.variables.reading import Secret, as_secret
 from app.variables.usage import DENIED_WITHIN, denials
 
 Kind = Literal["plain", "secret"]

@@ -21,7 +21,7 @@ from app.kernel.clock import Clock
 from app.kernel.errors import BindingMismatch, Conflict, NotFound
 from app.variables.binding import binding
 from app.variables.models import SecretVersionRow, VariableRow
-from app.vault import Engine, PersonRole, SecretAddress, StoredMetadata, Vault, Visibility
+from app.vault import Engine, PersonRole, SecretAddress, StoredMetadata, Vault, Visibility, Written
 from app.workspaces.service import check_revision, settings_of
 
 VERSIONS_KEPT: Final = 10
@@ -174,6 +174,19 @@ def mark(session: Session, row: VariableRow, *, by: str, at: datetime) -> None:
 
 
 # --- after it
+
+
+def stored_version(
+    row: VariableRow, written: Written, *, began: datetime, deed: Deed, access: Access, sessions: Sessions, clock: Clock
+) -> VariableRow:
+    """Say that a change ended that stored a version, in the row and in the record at once; returns the row."""
+    deed.detail |= vault_facts(written.version, written.request_id)
+    with sessions.begin() as session:
+        row = held(session, row.id, state="active")
+        settle(row, began=began, version=written.version, access=access, clock=clock)
+        note_version(session, row, written.version, by=access.actor.name)
+        deed.done(session, clock)
+    return row
 
 
 def settle(row: VariableRow, *, began: datetime, version: int, access: Access, clock: Clock) -> None:

@@ -8,41 +8,34 @@ happened, together with the record's event. What a crash leaves between, ``app.v
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final, Literal, cast
+from datetime import datetime
+from typing import Literal, cast
 
-from sqlalchemy import Row, Table, bindparam, delete, or_, select
+from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.access import Access, Permission, allows, require
+from app.access import Access, Permission, require
 from app.audit.service import Target, recorded
 from app.db import Sessions
 from app.kernel.clock import Clock
 from app.kernel.errors import (
-    AllowedHostsRequired,
-    BindingMismatch,
     Conflict,
     InUse,
     NameTaken,
-    NeverShown,
     PreconditionFailed,
-    TooGuessable,
-    TooLong,
-    TooShort,
     ValueRequired,
     VaultError,
     WriteConflict,
 )
 from app.kernel.secret import SecretValue
 from app.kernel.unset import UNSET, Unset
-from app.outbound.hosts import normalise_patterns
-from app.outbound.places import normalise_places
 from app.resources import Limits
 from app.variables.models import SecretUseRow, VariableRow
+from app.variables.reading import Secret, as_secret
 from app.variables.rows import (
     VERSIONS_KEPT,
     address_of,
@@ -54,59 +47,16 @@ from app.variables.rows import (
     note_version,
     person,
     recorded_change,
-    require_active,
     secret_row,
-    secrets_of,
     settle,
+    stored_version,
     take_back_rules,
     vault_facts,
 )
-from app.vault import Engine, SecretAddress, StoredValue, Vault, Visibility, Written
-from app.workspaces.service import Workspace, check_revision, require_confirmation, settings_of
-
-Expiry = Literal["none", "ok", "expiring", "expired"]
-
-LEAST_CHARACTERS: Final[Mapping[Visibility, int]] = {"masked": 4, "restricted": 8}
-GREATEST_BYTES: Final = 64 * 1024
-DEFAULT_PLACES: Final[Mapping[Visibility, tuple[str, ...]]] = {
-    "masked": ("header", "basic", "query", "path", "body"),
-    "restricted": ("header:Authorization", "basic"),
-}
-EXPIRING_WITHIN: Final = timedelta(days=7)
-HIDE_AFTER_SECONDS: Final = 30
-# Made once, and of plain columns: every call asks it.
-_VARIABLES: Final = cast(Table, VariableRow.__table__)
-_USABLE: Final = select(_VARIABLES).where(
-    _VARIABLES.c.workspace == bindparam("workspace"),
-    _VARIABLES.c.kind == "secret",
-    _VARIABLES.c.name.in_(bindparam("names", expanding=True)),
-    _VARIABLES.c.state == "active",
-)
-_USABLE_HELD: Final = _USABLE.with_for_update(read=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A secret as somebody with this standing sees it: all but its value."""
-
-    id: str
-    workspace: str
-    name: str
-    visibility: Visibility
-    description: str
-    allowed_hosts: tuple[str, ...]
-    allowed_places: tuple[str, ...]
-    version: int
-    state: str
-    expiry: Expiry
-    expires_at: datetime | None
-    created_at: datetime
-    created_by: str
-    updated_at: datetime
-    updated_by: str
-    last_used_at: datetime | None
-    revision: int
-    permissions: Mapping[str, bool]
+from app.variables.rules import check_value, hosts_of, places_of, widens
+from app.variables.usable import blocks_using
+from app.vault import Engine, SecretAddress, Vault, Visibility, Written
+from app.workspaces.service import check_revision, require_confirmation, settings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,23 +81,6 @@ class SecretChanges:
     allowed_places: tuple[str, ...] | Unset = UNSET
     expires_at: datetime | Unset | None = UNSET
     value: SecretValue | Unset = UNSET
-
-
-@dataclass(frozen=True, slots=True)
-class UsableSecret:
-    """What the call pipeline has to know of a secret before it reads the value.
-
-    ``rules`` has one pair of hosts and places, or two while a change of them is under way; a call must pass each.
-    ``bindings`` are the digests of the same pairs: Vault's must be one of them.
-    """
-
-    id: str
-    name: str
-    address: SecretAddress
-    rules: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
-    bindings: tuple[str, ...]
-    state: str
-    expires_at: datetime | None
 
 
 # --- creating ---------------------------------------------------------------------------------------------------------
@@ -190,38 +123,7 @@ def create_secret(
 def rules_of(new: NewSecret, limits: Limits) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the hosts and places that a new secret gets; raises as ``create_secret`` where it can't be made so."""
     check_value(new.value, new.visibility, limits)
-    return _hosts(new.allowed_hosts, new.visibility), _places(new.allowed_places, new.visibility)
-
-
-def check_value(value: SecretValue, visibility: Visibility, limits: Limits) -> None:
-    """Raise ``TooShort``, ``TooLong`` or ``TooGuessable`` where a value isn't fit for its visibility."""
-    least = LEAST_CHARACTERS[visibility]
-    if value.characters < least:
-        told = f"A {visibility} value has at least {least} characters."
-        raise TooShort(told, errors={"value": [told]})
-    if value.size > GREATEST_BYTES:
-        told = "A value has at most 64 KiB."
-        raise TooLong(told, errors={"value": [told]})
-    if (
-        visibility == "restricted"
-        and limits.restricted_min_guesses > 0
-        and value.guesses() < limits.restricted_min_guesses
-    ):
-        told = "A restricted value must be hard to guess; this one is not. Use the random token that you were given."
-        raise TooGuessable(told, errors={"value": [told]})
-
-
-def _hosts(texts: Sequence[str] | None, visibility: Visibility) -> tuple[str, ...]:
-    if visibility == "restricted" and not texts:
-        told = "A restricted secret must be given the hosts that it may be sent to."
-        raise AllowedHostsRequired(told, errors={"allowed_hosts": [told]})
-    return normalise_patterns(("*",) if texts is None else texts, wildcard_allowed=visibility == "masked")
-
-
-def _places(texts: Sequence[str] | None, visibility: Visibility) -> tuple[str, ...]:
-    return normalise_places(
-        DEFAULT_PLACES[visibility] if texts is None else texts, named_headers_only=visibility == "restricted"
-    )
+    return hosts_of(new.allowed_hosts, new.visibility), places_of(new.allowed_places, new.visibility)
 
 
 def _insert_pending(
@@ -297,62 +199,6 @@ def _as_conflict(error: VaultError, name: str) -> VaultError | Conflict:
     return error
 
 
-# --- reading ----------------------------------------------------------------------------------------------------------
-
-
-def list_secrets(
-    *, access: Access, sessions: Sessions, clock: Clock, limit: int, after: str | None = None, q: str | None = None,
-    unused: bool | None = None,
-) -> Sequence[Secret]:  # fmt: skip
-    """List a workspace's secrets by name; ``q`` looks in names and descriptions, whatever the case.
-
-    ``unused`` leaves only those that no call ever carried, or only the others.
-    """
-    require(access, Permission.SECRET_READ)
-    query = secrets_of(access).where(VariableRow.kind == "secret").order_by(VariableRow.name).limit(limit)
-    if q:
-        query = query.where(
-            or_(*(column.icontains(q, autoescape=True) for column in (VariableRow.name, VariableRow.description)))
-        )
-    if unused is not None:
-        query = query.where(VariableRow.last_used_at.is_(None) if unused else VariableRow.last_used_at.is_not(None))
-    if after is not None:
-        query = query.where(VariableRow.name > after)
-    with sessions.read() as session:
-        return [as_secret(row, access=access, now=clock()) for row in session.scalars(query)]
-
-
-def get_secret(name: str, *, access: Access, sessions: Sessions, clock: Clock) -> Secret:
-    """Return one secret by its exact name. Raises ``NotFound``."""
-    require(access, Permission.SECRET_READ)
-    with sessions.read() as session:
-        return as_secret(secret_row(session, access, name), access=access, now=clock())
-
-
-def reveal_secret(name: str, *, access: Access, sessions: Sessions, vault: Vault, clock: Clock) -> SecretValue:
-    """Return a masked secret's value to be shown for ``HIDE_AFTER_SECONDS``; recorded before Vault is asked.
-
-    Raises:
-        NeverShown: the secret is restricted.
-        Forbidden, NotFound, Conflict, BindingMismatch, VaultUnavailable
-    """
-    with recorded_change(access, "secret.reveal", name, sessions=sessions, clock=clock) as deed:
-        require(access, Permission.SECRET_REVEAL)
-        with sessions.read() as session:
-            row = secret_row(session, access, name)
-            address = address_of(row, settings_of(row.workspace, session).engine)
-        deed.target = Target("secret", row.id, row.name)
-        if row.visibility != "masked":
-            raise NeverShown(f"{row.name} is restricted: its value is never shown to anybody.")
-        require_active(row)
-        secret = _usable(row, address)
-        with unless_changed(secret, sessions=sessions):
-            stored = vault.read_to_reveal(address, role=person(access))
-            check_binding(stored, secret)
-        deed.detail |= vault_facts(stored.version, stored.request_id)
-    return stored.value
-
-
 # --- changing ---------------------------------------------------------------------------------------------------------
 
 
@@ -377,12 +223,7 @@ def set_value(
             mark(session, row, by=access.actor.name, at=clock())
         began = row.touched_at
         written = _write_newest(seen.address, value, row, revision, access=access, vault=vault)
-        deed.detail |= vault_facts(written.version, written.request_id)
-        with sessions.begin() as session:
-            row = held(session, row.id, state="active")
-            settle(row, began=began, version=written.version, access=access, clock=clock)
-            note_version(session, row, written.version, by=access.actor.name)
-            deed.done(session, clock)
+        row = stored_version(row, written, began=began, deed=deed, access=access, sessions=sessions, clock=clock)
         return as_secret(row, access=access, now=clock())
 
 
@@ -448,9 +289,9 @@ def update_secret(
 
 def _plan_rules(row: VariableRow, changes: SecretChanges, limits: Limits) -> None:
     visibility = cast(Visibility, row.visibility)
-    hosts = row.allowed_hosts if changes.allowed_hosts is UNSET else list(_hosts(changes.allowed_hosts, visibility))
+    hosts = row.allowed_hosts if changes.allowed_hosts is UNSET else list(hosts_of(changes.allowed_hosts, visibility))
     places = (
-        row.allowed_places if changes.allowed_places is UNSET else list(_places(changes.allowed_places, visibility))
+        row.allowed_places if changes.allowed_places is UNSET else list(places_of(changes.allowed_places, visibility))
     )
     if changes.value is not UNSET:
         check_value(changes.value, visibility, limits)
@@ -459,13 +300,6 @@ def _plan_rules(row: VariableRow, changes: SecretChanges, limits: Limits) -> Non
         raise ValueRequired(told, errors={"value": [told]})
     if (hosts, places) != (row.allowed_hosts, row.allowed_places):
         row.next_hosts, row.next_places = hosts, places
-
-
-def widens(row: VariableRow, hosts: Iterable[str], places: Iterable[str]) -> bool:
-    """Tell whether these rules would let a restricted secret go where it couldn't before."""
-    if row.visibility != "restricted":
-        return False
-    return not (set(hosts) <= set(row.allowed_hosts) and set(places) <= set(row.allowed_places))
 
 
 def _bring_to_vault(
@@ -541,59 +375,7 @@ def _require_unused(row: VariableRow, force: bool, session: Session) -> None:
         )
 
 
-# --- for the call pipeline, and for blocks ----------------------------------------------------------------------------
-
-
-def usable_secrets(
-    names: Iterable[str], *, workspace: Workspace, session: Session, hold: bool = False
-) -> Mapping[str, UsableSecret]:
-    """Look up the secrets that a call names, in one query; what isn't there, or isn't active, isn't in the answer.
-
-    With ``hold`` nobody deletes one of them before the transaction ends.
-    """
-    wanted = sorted(set(names))
-    if not wanted:
-        return {}
-    query = _USABLE_HELD if hold else _USABLE
-    rows = session.execute(query, {"workspace": workspace.name, "names": wanted})
-    return {row.name: _usable(row, address_of(row, workspace.engine)) for row in rows}
-
-
-def check_binding(stored: StoredValue, secret: UsableSecret) -> None:
-    """Raise ``BindingMismatch`` where Vault was told other rules for this value than the database now says."""
-    if stored.binding is None or stored.binding not in secret.bindings:
-        raise BindingMismatch(
-            f"What the database says of {secret.name} isn't what Vault was told. Run `strongroom doctor`."
-        )
-
-
-@contextmanager
-def unless_changed(secret: UsableSecret, *, sessions: Sessions) -> Iterator[None]:
-    """Let a mismatch through only where the row still says what it said when the secret was looked up.
-
-    Raises:
-        Conflict: the secret was changed or deleted between the look-up and the read, which is nobody's fault.
-    """
-    try:
-        yield
-    except BindingMismatch:
-        with sessions.read() as session:
-            row = session.get(VariableRow, secret.id)
-        if row is None or _usable(row, secret.address) != secret:
-            raise Conflict(f"{secret.name} was changed or deleted at the same moment.", retry_after=1) from None
-        raise
-
-
-def blocks_using(name: str, workspace: str, session: Session) -> Sequence[str]:
-    """Name the blocks that use a secret, sorted."""
-    query = select(SecretUseRow.block).where(SecretUseRow.workspace == workspace, SecretUseRow.secret_name == name)
-    return session.scalars(query.order_by(SecretUseRow.block)).all()
-
-
-def note_uses(session: Session, *, workspace: str, block: str, secrets: Iterable[str]) -> None:
-    """Replace what is known of the secrets that a block uses (none: the block is gone)."""
-    session.execute(delete(SecretUseRow).where(SecretUseRow.workspace == workspace, SecretUseRow.block == block))
-    session.add_all(SecretUseRow(workspace=workspace, secret_name=name, block=block) for name in sorted(set(secrets)))
+# --- with its workspace -----------------------------------------------------------------------------------------------
 
 
 def purge_variables(workspace: str, engine: Engine, *, sessions: Sessions, vault: Vault) -> None:
@@ -602,56 +384,3 @@ def purge_variables(workspace: str, engine: Engine, *, sessions: Sessions, vault
     with sessions.begin() as session:
         session.execute(delete(SecretUseRow).where(SecretUseRow.workspace == workspace))
         session.execute(delete(VariableRow).where(VariableRow.workspace == workspace))
-
-
-def _usable(row: VariableRow | Row[Any], address: SecretAddress) -> UsableSecret:
-    rules = [(tuple(row.allowed_hosts), tuple(row.allowed_places))]
-    if row.next_hosts is not None and row.next_places is not None:
-        rules.append((tuple(row.next_hosts), tuple(row.next_places)))
-    return UsableSecret(
-        id=row.id,
-        name=row.name,
-        address=address,
-        rules=tuple(rules),
-        bindings=tuple(digest(row, hosts, places) for hosts, places in rules),
-        state=row.state,
-        expires_at=row.expires_at,
-    )
-
-
-def as_secret(row: VariableRow, *, access: Access, now: datetime) -> Secret:
-    """Return a row as somebody with this standing sees it."""
-    active, writes = row.state == "active", allows(access, Permission.SECRET_WRITE)
-    return Secret(
-        id=row.id,
-        workspace=row.workspace,
-        name=row.name,
-        visibility=cast(Visibility, row.visibility),
-        description=row.description,
-        allowed_hosts=tuple(row.allowed_hosts),
-        allowed_places=tuple(row.allowed_places),
-        version=row.version,
-        state=row.state,
-        expiry=_expiry(row.expires_at, now),
-        expires_at=row.expires_at,
-        created_at=row.created_at,
-        created_by=row.created_by,
-        updated_at=row.updated_at,
-        updated_by=row.updated_by,
-        last_used_at=row.last_used_at,
-        revision=row.revision,
-        permissions={
-            "reveal": active and row.visibility == "masked" and allows(access, Permission.SECRET_REVEAL),
-            "set_value": active and writes,
-            "edit": active and writes,
-            "delete": writes,
-        },
-    )
-
-
-def _expiry(expires_at: datetime | None, now: datetime) -> Expiry:
-    if expires_at is None:
-        return "none"
-    if expires_at <= now:
-        return "expired"
-    return "expiring" if expires_at - now <= EXPIRING_WITHIN else "ok"

@@ -14,20 +14,17 @@ from app.db import Sessions
 from app.kernel.clock import Clock
 from app.kernel.errors import Conflict, NotFound, PreconditionFailed, WriteConflict
 from app.variables.models import SecretVersionRow, VariableRow
+from app.variables.reading import Secret, as_secret
 from app.variables.rows import (
     bound,
     found,
-    held,
     lock_bound,
     mark,
-    note_version,
     person,
     recorded_change,
     require_active,
-    settle,
-    vault_facts,
+    stored_version,
 )
-from app.variables.service import Secret, as_secret
 from app.vault import StoredMetadata, Vault
 from app.workspaces.service import check_revision, require_confirmation
 
@@ -124,12 +121,7 @@ def roll_back(
             raise PreconditionFailed(
                 "Somebody else stored a new value at the same moment; read the secret again."
             ) from None
-        deed.detail |= vault_facts(written.version, written.request_id)
-        with sessions.begin() as session:
-            row = held(session, row.id, state="active")
-            settle(row, began=began, version=written.version, access=access, clock=clock)
-            note_version(session, row, written.version, by=access.actor.name)
-            deed.done(session, clock)
+        row = stored_version(row, written, began=began, deed=deed, access=access, sessions=sessions, clock=clock)
         return as_secret(row, access=access, now=clock())
 
 

@@ -24,7 +24,7 @@ from app.kernel.secret import SecretValue
 from app.migrations import upgrade
 from app.policies.service import Setup, apply_embedded, read_files
 from app.resources import Limits
-from app.variables import service, versions
+from app.variables import reading, service, versions
 from app.variables.reconcile import Mended, mismatched_bindings, reconcile_secrets, unfinished_secrets
 from app.variables.service import NewSecret, SecretChanges
 from app.vault import SecretAddress, Vault, embedded
@@ -193,7 +193,7 @@ def test_a_killed_reconcile_is_run_again(stage: Stage) -> None:
     _reconcile(stage.sessions, stage.vault)
     _assert_whole(stage, workspace)
     with pytest.raises(NotFound):
-        service.get_secret("TOKEN", access=access_to(workspace), sessions=stage.sessions, clock=system_clock)
+        reading.get_secret("TOKEN", access=access_to(workspace), sessions=stage.sessions, clock=system_clock)
 
 
 def test_what_one_process_mends_another_leaves_alone(stage: Stage) -> None:
@@ -263,7 +263,7 @@ def _assert_whole(stage: Stage, workspace: str) -> None:
     assert workspace not in {each for each, _ in mismatched_bindings(sessions=sessions, vault=vault)}
     address = SecretAddress(workspace, "kv", "restricted", "TOKEN")
     try:
-        secret = service.get_secret("TOKEN", access=access, sessions=sessions, clock=system_clock)
+        secret = reading.get_secret("TOKEN", access=access, sessions=sessions, clock=system_clock)
     except NotFound:
         assert vault.metadata(address, role="owner") is None
         return

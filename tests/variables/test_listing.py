@@ -14,8 +14,7 @@ from app.access import Access, Actor, Role
 from app.db import Sessions, open_engine
 from app.kernel.clock import system_clock
 from app.migrations import upgrade
-from app.variables import listing, plain
-from app.variables import service as secrets_service
+from app.variables import listing, plain, reading
 from app.variables.models import VariableRow
 from app.workspaces.models import WorkspaceRow
 from tests.support import databases
@@ -71,7 +70,7 @@ def plans(sessions: Sessions, ask: Any) -> list[str]:
 def test_a_page_is_found_by_an_index_and_neither_sorted_nor_counted(sessions: Sessions) -> None:
     where: dict[str, Any] = {"access": ACCESS, "sessions": sessions, "clock": system_clock}
     for ask in (
-        lambda: secrets_service.list_secrets(limit=51, after="S09000", **where),
+        lambda: reading.list_secrets(limit=51, after="S09000", **where),
         lambda: listing.list_variables(
             listing.Wanted(), limit=50, after=listing.after_name("s09000"), counted=False, **where
         ),
@@ -90,9 +89,7 @@ def test_a_page_is_found_by_an_index_and_neither_sorted_nor_counted(sessions: Se
 def test_every_secret_is_listed_once(sessions: Sessions) -> None:
     seen: list[str] = []
     after = None
-    while page := secrets_service.list_secrets(
-        access=ACCESS, sessions=sessions, clock=system_clock, limit=200, after=after
-    ):
+    while page := reading.list_secrets(access=ACCESS, sessions=sessions, clock=system_clock, limit=200, after=after):
         seen += [secret.name for secret in page]
         after = seen[-1]
     assert seen == [f"S{number:05}" for number in range(MANY)]

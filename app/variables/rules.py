@@ -1,0 +1,61 @@
+"""What a secret's value, hosts and places may be: checks that ask nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from app.kernel.errors import AllowedHostsRequired, TooGuessable, TooLong, TooShort
+from app.kernel.secret import SecretValue
+from app.outbound.hosts import normalise_patterns
+from app.outbound.places import normalise_places
+from app.resources import Limits
+from app.variables.models import VariableRow
+from app.vault import Visibility
+
+LEAST_CHARACTERS: Final[Mapping[Visibility, int]] = {"masked": 4, "restricted": 8}
+GREATEST_BYTES: Final = 64 * 1024
+DEFAULT_PLACES: Final[Mapping[Visibility, tuple[str, ...]]] = {
+    "masked": ("header", "basic", "query", "path", "body"),
+    "restricted": ("header:Authorization", "basic"),
+}
+
+
+def check_value(value: SecretValue, visibility: Visibility, limits: Limits) -> None:
+    """Raise ``TooShort``, ``TooLong`` or ``TooGuessable`` where a value isn't fit for its visibility."""
+    least = LEAST_CHARACTERS[visibility]
+    if value.characters < least:
+        told = f"A {visibility} value has at least {least} characters."
+        raise TooShort(told, errors={"value": [told]})
+    if value.size > GREATEST_BYTES:
+        told = "A value has at most 64 KiB."
+        raise TooLong(told, errors={"value": [told]})
+    if (
+        visibility == "restricted"
+        and limits.restricted_min_guesses > 0
+        and value.guesses() < limits.restricted_min_guesses
+    ):
+        told = "A restricted value must be hard to guess; this one is not. Use the random token that you were given."
+        raise TooGuessable(told, errors={"value": [told]})
+
+
+def hosts_of(texts: Sequence[str] | None, visibility: Visibility) -> tuple[str, ...]:
+    """Return the hosts that these texts mean; raises ``AllowedHostsRequired`` or ``AllowedHostsTooWide``."""
+    if visibility == "restricted" and not texts:
+        told = "A restricted secret must be given the hosts that it may be sent to."
+        raise AllowedHostsRequired(told, errors={"allowed_hosts": [told]})
+    return normalise_patterns(("*",) if texts is None else texts, wildcard_allowed=visibility == "masked")
+
+
+def places_of(texts: Sequence[str] | None, visibility: Visibility) -> tuple[str, ...]:
+    """Return the places that these texts mean; raises ``ValidationFailed``."""
+    return normalise_places(
+        DEFAULT_PLACES[visibility] if texts is None else texts, named_headers_only=visibility == "restricted"
+    )
+
+
+def widens(row: VariableRow, hosts: Iterable[str], places: Iterable[str]) -> bool:
+    """Tell whether these rules would let a restricted secret go where it couldn't before."""
+    if row.visibility != "restricted":
+        return False
+    return not (set(hosts) <= set(row.allowed_hosts) and set(places) <= set(row.allowed_places))
