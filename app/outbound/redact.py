@@ -27,8 +27,8 @@ class Redactor:
         forms = [
             (name, form) for name, value in values.items() if value.characters for form in forms_of(value.expose())
         ]
-        self._forms = tuple(form for _, form in forms)
-        self._markers = tuple(f"[redacted:{name}]".encode(form.encoding) for name, form in forms)
+        self._forms = tuple([form for _, form in forms])
+        self._names = tuple([name for name, _ in forms])
 
     def text(self, text: str) -> tuple[str, int]:
         """Redact a header's value or an error's text: what is left, and how many markers were put.
@@ -52,7 +52,7 @@ class Redactor:
 
     def stream(self) -> RedactionStream:
         """Begin a body."""
-        return RedactionStream(self._forms, self._markers)
+        return RedactionStream(self._forms, self._names)
 
     def __repr__(self) -> str:
         return "Redactor(********)"
@@ -64,9 +64,9 @@ class RedactionStream:
     ``count`` is the number of markers so far.
     """
 
-    def __init__(self, forms: tuple[Form, ...], markers: tuple[bytes, ...]) -> None:
+    def __init__(self, forms: tuple[Form, ...], names: tuple[str, ...]) -> None:
         self._forms = forms
-        self._markers = markers
+        self._names = names
         self._places = [Place() for _ in forms]
         self._hold = max((form.hold for form in forms), default=0)
         self._pieces: list[bytes] = []
@@ -91,7 +91,8 @@ class RedactionStream:
         data = b"".join(self._pieces)
         window = Window(data, final)
         for number, (form, place) in enumerate(zip(self._forms, self._places, strict=True)):
-            self._matches += [(start, -end, number) for start, end in form.search(window, place)]
+            if found := form.search(window, place):
+                self._matches += [(start, -end, number) for start, end in found]
         self._matches.sort()
         cut = len(data) if final else max(0, len(data) - self._hold) // _WIDEST_UNIT * _WIDEST_UNIT
         redacted = self._replaced(data, cut)
@@ -105,7 +106,7 @@ class RedactionStream:
         out: list[bytes] = []
         for start, minus_end, number in self._matches[:settled]:
             if start >= self._done:
-                out += (data[self._done : start], self._markers[number])
+                out += (data[self._done : start], self._marker(number))
                 self.count += 1
             self._done = max(self._done, -minus_end)
         del self._matches[:settled]
@@ -113,6 +114,9 @@ class RedactionStream:
             out.append(data[self._done : cut])
             self._done = cut
         return b"".join(out)
+
+    def _marker(self, number: int) -> bytes:
+        return f"[redacted:{self._names[number]}]".encode(self._forms[number].encoding)
 
     def _keep_from(self, data: bytes, cut: int) -> None:
         self._pieces = [data[cut:]]

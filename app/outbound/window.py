@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 from app.outbound.escapes import ALNUM_LEADS, ESCAPED_ALNUM, STARTS
@@ -11,36 +10,54 @@ from app.outbound.escapes import ALNUM_LEADS, ESCAPED_ALNUM, STARTS
 Span = tuple[int, int]
 
 
-@dataclass
 class Window:
     """A piece of a body; what several forms ask about it is found out once. ``final``: nothing comes after it."""
 
-    data: bytes
-    final: bool
+    __slots__ = ("_escapes_alnum", "_has_nul", "_lowered", "_starts", "data", "final")
 
-    @cached_property
+    def __init__(self, data: bytes, final: bool) -> None:
+        self.data = data
+        self.final = final
+        # Plain attributes: a cached property takes longer than most of these searches.
+        self._has_nul: bool | None = None
+        self._lowered: bytes | None = None
+        self._starts: tuple[int, ...] | None = None
+        self._escapes_alnum: bool | None = None
+
+    @property
     def has_nul(self) -> bool:
         """Tell whether UTF-16 or UTF-32 of a Western text can be in here."""
-        return b"\0" in self.data
+        if self._has_nul is None:
+            self._has_nul = b"\0" in self.data
+        return self._has_nul
 
-    @cached_property
+    @property
     def lowered(self) -> bytes:
         """The same in lower case."""
-        return self.data.lower()
+        if self._lowered is None:
+            self._lowered = self.data.lower()
+        return self._lowered
 
-    @cached_property
+    @property
     def starts(self) -> tuple[int, ...]:
         """Which of the bytes that an escape starts with are in here."""
-        return tuple(start for start in STARTS if start in self.data)
+        if self._starts is None:
+            self._starts = tuple([start for start in STARTS if start in self.data])
+        return self._starts
 
-    @cached_property
+    @property
     def escapes_alnum(self) -> bool:
         """Tell whether an ASCII letter or digit is escaped in here."""
-        return any(
-            any(lead in self.data for lead in leads) and ESCAPED_ALNUM[start].search(self.data)
-            for start, leads in ALNUM_LEADS.items()
-            if start in self.starts
-        )
+        if self._escapes_alnum is None:
+            self._escapes_alnum = any(_escapes_alnum(self.data, start) for start in self.starts)
+        return self._escapes_alnum
+
+
+def _escapes_alnum(data: bytes, start: int) -> bool:
+    for lead in ALNUM_LEADS.get(start, ()):
+        if lead in data:
+            return ESCAPED_ALNUM[start].search(data) is not None
+    return False
 
 
 @dataclass(slots=True)

@@ -37,6 +37,7 @@ def bodies() -> dict[str, tuple[str, bytes, int, bytes, bool]]:
         "not modified": ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 4\r\n\r\n", 304, b"", True),
         "no reason": ("GET", b"HTTP/1.1 404\r\nContent-Length: 4\r\n\r\nmine", 404, b"mine", True),
         "early hints": ("GET", HINT * 3 + OK + MINE, 200, b"mine", True),
+        "an offer to upgrade": ("GET", OK + b"Upgrade: h2c\r\nConnection: Upgrade\r\n" + MINE, 200, b"mine", True),
         "told to close": ("GET", OK + b"Connection: x, Close\r\n" + MINE, 200, b"mine", False),
         "HTTP/1.0": ("GET", b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n" + MINE, 200, b"mine", False),
         "left over": ("GET", OK + MINE + NEXT, 200, b"mine", False),
@@ -56,6 +57,8 @@ def test_an_answer_is_read_as_it_is_meant(special: str, slowly: bool) -> None:
         answer = ask(pool, method)
         assert (answer.status, whole(answer)) == (status, body)
         assert answer.read() == b""
+        assert answer.field("x-late") is None
+        assert "X-Late" not in dict(answer.fields)
         time.sleep(0.05)  # so that what nobody asked for is there
         assert whole(ask(pool)) == b"next"
         assert (there.connections == [1, 1]) is kept

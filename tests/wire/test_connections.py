@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -82,17 +82,14 @@ def test_an_answer_to_half_a_request_is_read_and_its_connection_is_not_used_agai
             connection, _ = server.accept()
             with connection:
                 connection.recv(100)
-                connection.sendall(refusal)
-                connection.shutdown(socket.SHUT_WR)
-                time.sleep(0.2)
-                while connection.recv(1 << 20):
-                    pass
+                connection.sendall(refusal)  # and hangs up on the rest of it
 
         thread = threading.Thread(target=refuse, daemon=True)
         thread.start()
         with closing(Pool("127.0.0.1", server.getsockname()[1])) as pool:
             answer = ask(pool, "POST", body=b"x" * 5_000_000)
             assert (answer.status, whole(answer)) == (413, b"much")
+            assert pool._kept == []
         thread.join(5)
 
 
@@ -204,6 +201,22 @@ def test_connections_are_kept_under_tls_too(authority: Authority, version: ssl.T
         for _ in range(3):
             assert whole(ask(pool, "POST", body=b"x" * 300_000)) == b"mine"
         assert there.connections == [1, 1, 1]
+
+
+def test_one_that_tls_ended_meanwhile_is_not_used(authority: Authority) -> None:
+    def end(connection: socket.socket) -> None:
+        connection.sendall(MINE)
+        if isinstance(connection, ssl.SSLSocket):
+            connection.settimeout(0.05)  # the other side doesn't say that it has ended, too
+            with suppress(OSError):
+                connection.unwrap()
+        there.over.wait(10)
+
+    with peer(end, MINE, tls=authority.tls("peer.test")) as there, closing(secured(authority, there.port)) as pool:
+        whole(ask(pool))
+        time.sleep(0.1)
+        assert whole(ask(pool)) == b"mine"
+        assert there.connections == [1, 2]
 
 
 def test_a_certificate_for_another_name_is_refused_before_anything_is_sent(authority: Authority) -> None:
