@@ -17,7 +17,7 @@ from app.audit.chain import Verdict, rfc3339
 from app.audit.checkpoints import chains, verify_stored
 from app.audit.export import Format, export_events, verify_export
 from app.audit.service import SERVICE_CHAIN, Filters
-from app.cli.runtime import open_service, print_rows, read_settings
+from app.cli.runtime import counted, open_service, print_rows, read_settings
 from app.kernel.errors import NotFound, ValidationFailed
 from app.resources import Resources
 
@@ -103,7 +103,7 @@ def _row(verdict: Verdict) -> dict[str, object]:
 def _well(verdict: Verdict) -> str:
     if not verdict.unsigned:
         return "verified; all of it is signed"
-    return f"verified; the last {verdict.unsigned} events came after the last checkpoint and are unsigned"
+    return f"verified; {counted(verdict.unsigned, 'event')} after the last checkpoint, not signed yet"
 
 
 @audit.command()

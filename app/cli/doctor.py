@@ -12,15 +12,16 @@ import click
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.audit.checkpoints import chains, verify_stored
-from app.cli.runtime import print_rows, read_settings, running_vault, vault_setup
+from app.cli.runtime import counted, print_rows, read_settings, running_vault, vault_setup
 from app.cli.vault import operator
 from app.kernel.errors import StrongroomError
 from app.migrations import pending
 from app.policies.service import see_changes
 from app.resources import Resources
 from app.settings import Settings
-from app.variables.reconcile import mismatched_bindings, unfinished_secrets
+from app.variables.reconcile import mismatched_bindings, unfinished_secrets, unknown_values
 from app.wiring import open_resources
+from app.workspaces.service import list_names
 
 Colour = Literal["green", "amber", "red"]
 _VAULT_ROLES = ("owner", "admin", "editor", "runtime", "mover", "record", "health")
@@ -28,6 +29,7 @@ _PROBE = "strongroom-doctor"
 # A login lives for a minute, so that clocks further apart than half of one begin to refuse each other.
 _CLOCKS_AMBER, _CLOCKS_RED = 5.0, 30.0
 _EVENTS_READ = 10_000
+_WORKSPACES_READ, _UNKNOWN_TOLD = 1_000, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def examine(settings: Settings, resources: Resources, *, as_operator: bool) -> S
     """Run every check; one that fails doesn't keep the others from running."""
     setup = _setup if as_operator else _setup_unseen
     checks: Sequence[Callable[[Settings, Resources], Iterator[Finding]]] = (
-        _database, _vault, _roles, setup, _bindings, _record, _unfinished, _modes,
+        _database, _vault, _roles, setup, _bindings, _unknown, _record, _unfinished, _modes,
     )  # fmt: skip
     return [finding for check in checks for finding in _run(check, settings, resources)]
 
@@ -119,7 +121,11 @@ def _setup(settings: Settings, resources: Resources) -> Iterator[Finding]:
     with operator(settings) as live:
         seen = see_changes(live, vault_setup(settings))
     differing = len(seen.changes) + sum(change.kind != "audit" for change in seen.by_hand)
-    told = f"{differing} differences from the files: run `strongroom vault plan`" if differing else "as in the files"
+    told = (
+        f"{counted(differing, 'difference')} from the files: run `strongroom vault plan`"
+        if differing
+        else "as in the files"
+    )
     yield Finding("policies", "red" if differing else "green", told)
     unaudited = any(change.kind == "audit" for change in seen.by_hand)
     told = (
@@ -140,7 +146,8 @@ def _record(settings: Settings, resources: Resources) -> Iterator[Finding]:
         name = chain or "the service"
         told = f"event {verdict.fault.seq} is {verdict.fault.kind.replace('_', ' ')}: run `strongroom audit verify`"
         yield Finding(f"record of {name}", "red", told)
-    yield Finding("record", "green", f"{sound} chains are whole, as far as their newest {_EVENTS_READ:,} events")
+    told = f"{counted(sound, 'chain')} looked at and whole, as far as the newest {_EVENTS_READ:,} events of each"
+    yield Finding("record", "green", told)
 
 
 def _bindings(settings: Settings, resources: Resources) -> Iterator[Finding]:
@@ -154,9 +161,24 @@ def _bindings(settings: Settings, resources: Resources) -> Iterator[Finding]:
         yield Finding("bindings", "green", "every secret's row is the one that Vault was told of")
 
 
+def _unknown(settings: Settings, resources: Resources) -> Iterator[Finding]:
+    sessions, vault = resources.sessions, resources.vault
+    looked_at = list_names(sessions=sessions)[:_WORKSPACES_READ]
+    unknown = unknown_values(sessions=sessions, vault=vault, workspaces=looked_at)
+    for workspace, visibility, name in unknown[:_UNKNOWN_TOLD]:
+        path = f"{settings.kv_mount}/{workspace}/{visibility}/{name}"
+        told = f"no secret's: bring its row back from a backup, or delete it: vault kv metadata delete {path}"
+        yield Finding(f"value {workspace}/{name}", "amber", told)
+    if len(unknown) > _UNKNOWN_TOLD:
+        yield Finding("values", "amber", f"{counted(len(unknown) - _UNKNOWN_TOLD, 'more value')} like these")
+    if not unknown:
+        told = f"each that Vault holds is a secret's, in {counted(len(looked_at), 'workspace')}"
+        yield Finding("values", "green", told)
+
+
 def _unfinished(settings: Settings, resources: Resources) -> Iterator[Finding]:
     names = unfinished_secrets(sessions=resources.sessions)
-    told = f"{len(names)} secrets wait for `strongroom reconcile`" if names else "none"
+    told = f"{counted(len(names), 'secret')}: run `strongroom reconcile`" if names else "none"
     yield Finding("unfinished changes", "amber" if names else "green", told)
 
 

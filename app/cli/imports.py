@@ -9,7 +9,7 @@ from typing import IO
 import click
 
 from app.access import OPERATOR, Access, Role
-from app.cli.runtime import open_service, print_rows, read_settings
+from app.cli.runtime import counted, open_service, print_rows, read_settings
 from app.kernel.errors import StrongroomError, VaultError
 from app.resources import Resources
 from app.variables.importing import GREATEST_FILE, Planned, Rules, import_secret, plan_import, read_dotenv
@@ -68,7 +68,7 @@ def _agreed(number: int, *, yes: bool, dry_run: bool) -> bool:
     if dry_run or not sys.stdin.isatty():
         click.echo(f"{number} would be created. Nothing was done; --yes does it.", err=True)
         return False
-    return click.confirm(f"Create {number} secrets?", err=True)
+    return click.confirm(f"Create {counted(number, 'secret')}?", err=True)
 
 
 def _make(wanted: Sequence[Planned], access: Access, resources: Resources) -> None:

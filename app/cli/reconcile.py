@@ -25,7 +25,7 @@ def reconcile(now: bool, as_json: bool) -> None:
     """Finish or undo what a crash left between database and Vault."""
     with open_service(read_settings()) as resources:
         rows = mend(resources, older_than=timedelta() if now else LEFT_BEHIND_AFTER)
-    print_rows(rows, as_json=as_json)
+    print_rows(rows, as_json=as_json, empty="Nothing is unfinished.")
     if any(row["remedy"] == "postponed" for row in rows):
         raise click.exceptions.Exit(2)
 

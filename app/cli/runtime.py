@@ -105,13 +105,18 @@ def _signing_key(settings: Settings) -> bytes:
         raise ServiceError("The file that STRONGROOM_SIGNING_KEY_FILE names can't be read.") from None
 
 
-def print_rows(rows: Sequence[Mapping[str, object]], *, as_json: bool) -> None:
-    """Print a table, or with ``--json`` a list of objects."""
+def counted(number: int, noun: str) -> str:
+    """Say how many there are of something: "1 chain", "2 chains"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def print_rows(rows: Sequence[Mapping[str, object]], *, as_json: bool, empty: str = "none") -> None:
+    """Print a table, or with ``--json`` a list of objects; where there are no rows, the table's place says so."""
     if as_json:
         click.echo(json.dumps(list(rows), indent=2))
         return
     if not rows:
-        click.echo("none")
+        click.echo(empty)
         return
     columns = list(rows[0])
     cells = [columns, *([_cell(row[column]) for column in columns] for row in rows)]

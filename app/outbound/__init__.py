@@ -180,11 +180,6 @@ class Reply:
     received_bytes: int
     redirects: tuple[Origin, ...] = ()
 
-    @property
-    def hops(self) -> int:
-        """How many redirects were followed."""
-        return len(self.redirects)
-
 
 @dataclass(frozen=True, slots=True)
 class OutboundRules:

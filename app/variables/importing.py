@@ -69,7 +69,7 @@ def read_dotenv(content: bytes) -> Sequence[Entry]:
     if faults:
         told = {f"line {line}": [fault] for line, fault in sorted(faults.items())[:_FAULTS_TOLD]}
         raise ValidationFailed(
-            f"The file can't be read ({len(faults)} lines are wrong); nothing was done.", errors=told
+            f"The file can't be read (lines that are wrong: {len(faults)}); nothing was done.", errors=told
         )
     return [
         Entry(_line(each), each.key, SecretValue(each.value))

@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 from app.db import Sessions
 from app.kernel.clock import Clock
 from app.kernel.errors import NotFound, StrongroomError, ValidationFailed
+from app.variables.keys import VISIBILITIES
 from app.variables.models import SecretVersionRow, VariableRow
 from app.variables.rows import address_of, digest, note_version
 from app.variables.service import drop_pending, take_over_rules
-from app.vault import SecretAddress, StoredMetadata, Vault
+from app.vault import SecretAddress, StoredMetadata, Vault, Visibility
 from app.workspaces.service import settings_of
 
 Remedy = Literal["finished", "undone", "deleted", "postponed"]
@@ -159,6 +160,25 @@ def unfinished_secrets(*, sessions: Sessions) -> Sequence[tuple[str, str]]:
     query = select(VariableRow.workspace, VariableRow.name).where(VariableRow.unfinished)
     with sessions.read() as session:
         return [(workspace, name) for workspace, name in session.execute(query)]
+
+
+def unknown_values(*, sessions: Sessions, vault: Vault, workspaces: Sequence[str]) -> Sequence[tuple[str, str, str]]:
+    """List what Vault holds of these workspaces and no row knows, as (workspace, visibility, name); reads no value."""
+    return [
+        (workspace, visibility, name)
+        for workspace in workspaces
+        for visibility in VISIBILITIES
+        for name in _unknown(workspace, visibility, sessions=sessions, vault=vault)
+    ]
+
+
+def _unknown(workspace: str, visibility: Visibility, *, sessions: Sessions, vault: Vault) -> Sequence[str]:
+    # Vault first, since a row is there before its value is; and once more, since a value goes before its row does.
+    held = set(vault.names(workspace, visibility, role="owner"))
+    query = select(VariableRow.name).where(VariableRow.workspace == workspace, VariableRow.visibility == visibility)
+    with sessions.read() as session:
+        unknown = held - set(session.scalars(query))
+    return sorted(unknown & set(vault.names(workspace, visibility, role="owner"))) if unknown else []
 
 
 def mismatched_bindings(*, sessions: Sessions, vault: Vault) -> Sequence[tuple[str, str]]:

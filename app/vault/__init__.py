@@ -131,9 +131,6 @@ class Vault(Protocol):
     def sign_checkpoint(self, message: bytes) -> str:
         """Sign with the transit key ``_record``; returns Vault's ``vault:v1:…`` signature."""
 
-    def verify_checkpoint(self, message: bytes, signature: str) -> bool:
-        """Tell whether ``_record`` made this signature."""
-
     def checkpoint_public_keys(self) -> Mapping[int, str]:
         """Return the public keys of ``_record`` by key version (base64 ed25519)."""
 

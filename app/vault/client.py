@@ -173,17 +173,6 @@ class VaultClient:
         answer = self._transit(SERVICE, "record", Transit.sign_data, RECORD_KEY, hash_input=_base64(message))
         return str(answer["data"]["signature"])
 
-    def verify_checkpoint(self, message: bytes, signature: str) -> bool:
-        """See ``app.vault.Vault``."""
-        text = _base64(message)
-        try:
-            answer = self._transit(
-                SERVICE, "record", Transit.verify_signed_data, RECORD_KEY, hash_input=text, signature=signature
-            )
-        except _NotUnderstood:  # what isn't even shaped like one of our signatures
-            return False
-        return bool(answer["data"]["valid"])
-
     def checkpoint_public_keys(self) -> Mapping[int, str]:
         """See ``app.vault.Vault``."""
         keys = self._transit(SERVICE, "record", Transit.read_key, RECORD_KEY)["data"]["keys"]
@@ -368,10 +357,6 @@ class VaultClient:
         raise problem from None
 
 
-class _NotUnderstood(VaultUnavailable):
-    """Vault found the request itself wrong."""
-
-
 def _named(error: hvac.exceptions.VaultError) -> StrongroomError:
     """Give a refusal of Vault's its name among ours; Vault's words are compared and go no further."""
     words = str(error.args[0] or "") if error.args else ""
@@ -384,7 +369,7 @@ def _named(error: hvac.exceptions.VaultError) -> StrongroomError:
         return _lost_race()
     if "not found" in words:
         return unavailable("Vault lacks one of our keys. Run `strongroom vault plan`.")
-    return _NotUnderstood("Vault found our request wrong.", retry_after=RETRY_AFTER)
+    return VaultUnavailable("Vault found our request wrong.", retry_after=RETRY_AFTER)
 
 
 def _refused(role: str) -> VaultRefused:

@@ -52,6 +52,16 @@ def test_a_record_that_was_changed_is_red_and_names_the_chain(own: Service) -> N
             connection.execute(text(change), {"actor": was})
 
 
+def test_a_value_that_no_row_knows_is_amber_and_the_finding_says_what_to_do(own: Service) -> None:
+    secret = {"name": "LOST", "value": "value-of-it", "visibility": "masked"}
+    assert own.ask("POST", "/workspaces/acme/secrets", secret).status_code == 201
+    with databases.connected(own.database_url) as connection:
+        connection.execute(text("DELETE FROM variables WHERE name = 'LOST'"))
+    state, finding = examined(own)["value acme/LOST"]
+    assert state == "amber"
+    assert "vault kv metadata delete strongroom/acme/masked/LOST" in finding
+
+
 def test_a_policy_that_differs_from_its_file_is_red(own: Service, tmp_path: Path) -> None:
     for policy in (Path(__file__).parents[2] / "vault-policies").glob("*.hcl"):
         (tmp_path / policy.name).write_text(policy.read_text())

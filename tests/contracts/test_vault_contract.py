@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
+from app.audit.chain import Checkpoint, statement
+from app.audit.checkpoints import genuine_by
 from app.kernel.errors import BindingMismatch, NotFound, VaultRefused, VaultUnavailable, WriteConflict
 from app.kernel.secret import SecretValue
 from app.policies.service import apply, see_changes
@@ -128,11 +132,13 @@ def test_a_rotated_key_opens_old_values_and_rewrap_moves_them_once(vault: Vault)
 
 
 def test_the_record_s_checkpoints_are_signed_and_verified(vault: Vault) -> None:
-    signature = vault.sign_checkpoint(b"head")
-    assert vault.verify_checkpoint(b"head", signature)
-    assert not vault.verify_checkpoint(b"forged", signature)
-    assert not vault.verify_checkpoint(b"head", "no signature")
-    assert list(vault.checkpoint_public_keys()) == [1]
+    at, keys = datetime(2026, 1, 31, tzinfo=UTC), vault.checkpoint_public_keys()
+    signed = Checkpoint("acme", 7, "f" * 64, at, vault.sign_checkpoint(statement("acme", 7, "f" * 64, at)))
+    genuine = genuine_by(keys)
+    assert genuine(signed)
+    assert not genuine(replace(signed, seq=8))
+    assert not genuine(replace(signed, signature="no signature"))
+    assert list(keys) == [1]
 
 
 def test_every_role_logs_in_and_a_stranger_s_key_opens_nothing(product: Product, vault: Vault) -> None:

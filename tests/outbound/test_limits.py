@@ -170,5 +170,5 @@ def test_what_is_recorded_of_a_call_is_told(client: OutboundClient, upstream: Up
     upstream.scripts["/"] = lambda h: h.answer_in_chunks([b"abc", b"canary-12345678"])
     reply = send(client, upstream.port, body=TextBody(Field((Text("hello"),))), timeout=5)
     assert (reply.status, reply.sent_bytes, reply.received_bytes, reply.redactions) == (200, 5, 18, 1)
-    assert (reply.hops, reply.redirects) == (0, ())
+    assert reply.redirects == ()
     assert reply.elapsed_ms > 0

@@ -111,9 +111,6 @@ def test_health_and_every_role(vault: VaultClient) -> None:
     assert vault.health().ok
     for role in ("owner", "admin", "editor", "runtime", "mover", "record", "health"):
         vault.probe_role(role, "acme")
-    signature = vault.sign_checkpoint(b"message")
-    assert vault.verify_checkpoint(b"message", signature)
-    assert not vault.verify_checkpoint(b"another", signature)
 
 
 def test_a_key_that_vault_was_not_told_of_opens_nothing(server: Server) -> None:
