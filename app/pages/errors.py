@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, current_app, request
-from flask_limiter.errors import RateLimitExceeded
+from flask import Flask, Response, request
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from app.kernel.errors import RecordUnavailable, StrongroomError, Unauthenticated
+from app.kernel.errors import RateLimited, RecordUnavailable, StrongroomError, Unauthenticated
 from app.pages.forms import Typed
 from app.pages.frame import pages, show, show_to_nobody, to_sign_in
 from app.web.errors import STATUS, from_http, http_problem, problem, unforeseen
-from app.web.limits import rate_limited
 
 
 def register_error_pages(app: Flask) -> None:
@@ -61,9 +59,8 @@ class StalePage(StrongroomError):
     title = "Page out of date"
 
 
-@pages.errorhandler(RateLimitExceeded)
-def _too_many(_error: RateLimitExceeded) -> Response:
-    error = rate_limited(current_app._get_current_object())  # type: ignore[attr-defined]
+@pages.errorhandler(RateLimited)
+def _too_many(error: RateLimited) -> Response:
     response = show("sign_in.html", 429, form=Typed.after(error, {"user": request.form.get("user", "")}))
     response.headers["Retry-After"] = str(error.retry_after)
     return response

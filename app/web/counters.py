@@ -12,14 +12,13 @@ from typing import Final
 
 from limits.storage import Storage
 
-SCHEME: Final = "strongroom"
 _SWEEP_AT: Final = 10_000
 
 
 class Counters(Storage):
     """Counts for fixed windows, each until its window ends. Safe to share among threads."""
 
-    STORAGE_SCHEME = [SCHEME]
+    STORAGE_SCHEME = None
 
     def __init__(self, uri: str | None = None, wrap_exceptions: bool = False, **options: float | str | bool) -> None:
         super().__init__(uri, wrap_exceptions, **options)

@@ -3,55 +3,75 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 import structlog
-from flask import Flask, Response, g, request
-from flask_limiter import Limiter
-from flask_limiter.errors import RateLimitExceeded
-from limits import parse
+from flask import Flask, g, request
+from limits import RateLimitItem, parse
+from limits.storage import storage_from_string
+from limits.strategies import FixedWindowRateLimiter
 from redis import RedisError
 
 from app.kernel.errors import RateLimited
-from app.web import context, counters
-from app.web.auth import API_PREFIX
-from app.web.errors import problem
+from app.web import context
+from app.web.counters import Counters
 
 log = structlog.get_logger(__name__)
 
-_EXTENSION: Final = "strongroom_limiter"
+_EXTENSION: Final = "strongroom_limits"
 _FAILED_FROM_ADDRESS: Final = parse("60/minute")
 _FAILED_FOR_TOKEN: Final = parse("10/minute")
+_AWAY_SECONDS: Final = 5.0
+
+
+class _Limits:
+    """Counts against limits: in Redis where there is one, by this process alone while it doesn't answer."""
+
+    def __init__(self, storage: str | None) -> None:
+        self._alone = FixedWindowRateLimiter(Counters())
+        self._shared = FixedWindowRateLimiter(storage_from_string(storage)) if storage else self._alone
+        self._away_until = 0.0
+
+    def count(self, limit: RateLimitItem, *whose: str, sentence: str = "Too many requests in too short a time") -> None:
+        """Count one more. Raises ``RateLimited`` where that is beyond the limit."""
+        counter = self._alone
+        if time.monotonic() >= self._away_until:
+            try:
+                if self._shared.hit(limit, *whose):
+                    return
+                counter = self._shared
+            except RedisError as error:
+                self._away_until = time.monotonic() + _AWAY_SECONDS
+                log.warning("counted_alone", kind=type(error).__name__)
+        if counter is self._alone and self._alone.hit(limit, *whose):
+            return
+        wait = max(1, int(counter.get_window_stats(limit, *whose).reset_time - time.time()))
+        raise RateLimited(f"{sentence}; try again in {wait} s.", retry_after=wait)
 
 
 def limit_requests(app: Flask, *, rate: str, storage: str | None) -> None:
-    """Count each token's requests to the API; to be called after the gate, so that it is known whose they are.
+    """Count each token's requests to the API; to be called after the gate, so that it is known whose they are."""
+    limit, limits = parse(rate), _Limits(storage)
+    app.extensions[_EXTENSION] = limits
 
-    Where Redis doesn't answer, each process counts by itself until it does.
-    """
-    limiter = Limiter(
-        key_func=_token,
-        app=app,
-        application_limits=[rate],
-        application_limits_exempt_when=lambda: not request.path.startswith(API_PREFIX + "/") or "principal" not in g,
-        storage_uri=storage or f"{counters.SCHEME}://",
-        strategy="fixed-window",
-        headers_enabled=False,
-        in_memory_fallback_enabled=storage is not None,
-        key_prefix="strongroom",
-    )
-    app.extensions[_EXTENSION] = limiter
-
-    @app.errorhandler(RateLimitExceeded)
-    def _too_many(_error: RateLimitExceeded) -> Response:
-        return problem(rate_limited(app))
+    @app.before_request
+    def _count() -> None:
+        if "principal" in g:
+            limits.count(limit, "strongroom", context.principal().actor.id)
 
 
 def limit_sign_ins(app: Flask, endpoint: str, *, rate: str) -> None:
     """Count the attempts to sign in at this endpoint, by address and user together."""
-    limiter: Limiter = app.extensions[_EXTENSION]
-    limited = limiter.limit(rate, key_func=_address_and_user, methods=["POST"])
-    app.view_functions[endpoint] = cast(Any, limited(app.view_functions[endpoint]))
+    limit, limits = parse(rate), cast(_Limits, app.extensions[_EXTENSION])
+    sign_in: Callable[..., Any] = app.view_functions[endpoint]
+
+    def _limited(**arguments: Any) -> Any:
+        if request.method == "POST":
+            limits.count(limit, "sign-in", request.remote_addr or "", request.form.get("user", "")[:128])
+        return sign_in(**arguments)
+
+    app.view_functions[endpoint] = _limited
 
 
 def count_failed_proof(app: Flask, token_id: str) -> None:
@@ -62,29 +82,7 @@ def count_failed_proof(app: Flask, token_id: str) -> None:
     Raises:
         RateLimited: there were too many in the last minute.
     """
-    limiter: Limiter = app.extensions[_EXTENSION]
-    try:
-        within = [
-            limiter.limiter.hit(_FAILED_FROM_ADDRESS, "failed-from", request.remote_addr or ""),
-            limiter.limiter.hit(_FAILED_FOR_TOKEN, "failed-for", token_id),
-        ]
-    except RedisError as error:
-        log.warning("attempts_not_counted", kind=type(error).__name__)
-        return
-    if not all(within):
-        raise RateLimited("Too many tokens that prove nothing; try again in a minute.", retry_after=60)
-
-
-def rate_limited(app: Flask) -> RateLimited:
-    """Return the error of the limit that was just reached, with the seconds until it counts anew."""
-    current = app.extensions[_EXTENSION].current_limit
-    wait = max(1, int(current.reset_at - time.time())) if current else 60
-    return RateLimited(f"Too many requests in too short a time; try again in {wait} s.", retry_after=wait)
-
-
-def _token() -> str:
-    return context.principal().actor.id
-
-
-def _address_and_user() -> str:
-    return f"{request.remote_addr} {request.form.get('user', '')[:128]}"
+    limits: _Limits = app.extensions[_EXTENSION]
+    sentence = "Too many tokens that prove nothing"
+    limits.count(_FAILED_FROM_ADDRESS, "failed-from", request.remote_addr or "", sentence=sentence)
+    limits.count(_FAILED_FOR_TOKEN, "failed-for", token_id, sentence=sentence)
