@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import request
+from flask import jsonify, request
 from flask.views import MethodView
 
 from app.access import Permission
@@ -142,7 +142,7 @@ class BlockRun(MethodView):
             clock=resources.clock,
             in_flight=resources.in_flight,
         )
-        return answer(ran), 200, _NO_STORE
+        return jsonify(answer(ran)), 200, _NO_STORE
 
 
 @blueprint.route("/workspaces/<ws>/blocks/<block>/preview")
@@ -185,7 +185,7 @@ class Calls(MethodView):
             clock=resources.clock,
             in_flight=resources.in_flight,
         )
-        return answer(ran), 200, _NO_STORE
+        return jsonify(answer(ran)), 200, _NO_STORE
 
 
 @blueprint.route("/workspaces/<ws>/calls/preview")

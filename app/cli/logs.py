@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import structlog
 
 
@@ -21,7 +22,7 @@ def log_as_json() -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(serializer=_line),
         ],
         # A line and its end in one write, so that the lines of several processes never mix.
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
@@ -30,6 +31,10 @@ def log_as_json() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(with_message=False))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
+def _line(fields: object, **_options: object) -> str:
+    return orjson.dumps(fields, default=repr).decode()
 
 
 class JsonLines(logging.Formatter):

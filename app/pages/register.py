@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flask import Flask
+from flask import Flask, Request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from app.pages import audit, blocks, docs, door, errors, filters, members, settings, variables, versions, workspaces
 from app.pages.frame import csrf, pages
@@ -10,6 +11,14 @@ from app.web.limits import limit_sign_ins
 
 # The modules that are only there for their routes.
 ROUTES = (audit, blocks, docs, members, settings, variables, versions, workspaces)
+
+
+class _PagesOnly(SecureCookieSessionInterface):
+    """Sessions for pages; the JSON API never looks at the cookie."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Read the session, where it is a page that is asked for."""
+        return None if request.path.startswith("/api/v1/") else super().open_session(app, request)
 
 
 def register_pages(app: Flask, *, https: bool, idle_seconds: int, sign_in_limit: str) -> None:
@@ -29,6 +38,7 @@ def register_pages(app: Flask, *, https: bool, idle_seconds: int, sign_in_limit:
         WTF_CSRF_CHECK_DEFAULT=False,  # the gate checks every page, and nothing else takes the cookie
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session
     )
+    app.session_interface = _PagesOnly()
     door.login.init_app(app, add_context_processor=False)  # it would ask the database for who looks at a page
     csrf.init_app(app)
     app.jinja_env.filters.update(filters.FILTERS)
