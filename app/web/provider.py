@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import json
+from typing import Any
 
 import orjson
 from flask import Response
 from flask.json.provider import JSONProvider
-
-_OPTIONS: Final = orjson.OPT_NON_STR_KEYS
 
 
 class FastJson(JSONProvider):
@@ -16,7 +15,7 @@ class FastJson(JSONProvider):
 
     def dumps(self, obj: Any, **_options: Any) -> str:
         """Write JSON. Raises ``TypeError`` where it can't be."""
-        return orjson.dumps(obj, option=_OPTIONS).decode()
+        return _written(obj).decode()
 
     def loads(self, s: str | bytes, **_options: Any) -> Any:
         """Read JSON. Raises ``ValueError``."""
@@ -24,5 +23,11 @@ class FastJson(JSONProvider):
 
     def response(self, *args: Any, **kwargs: Any) -> Response:
         """Return an answer with this as its body."""
-        body = orjson.dumps(self._prepare_response_obj(args, kwargs), option=_OPTIONS)
-        return Response(body + b"\n", mimetype="application/json")
+        return Response(_written(self._prepare_response_obj(args, kwargs)) + b"\n", mimetype="application/json")
+
+
+def _written(obj: Any) -> bytes:
+    try:
+        return orjson.dumps(obj, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:  # integers of more than 64 bits, and half of a surrogate pair, which JSON may hold
+        return json.dumps(obj, separators=(",", ":")).encode()
