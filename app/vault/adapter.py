@@ -10,6 +10,7 @@ on as hvac's own exception, for ``client`` to name.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ RETRY_AFTER: Final = 5
 """Seconds after which a caller may try again when Vault can't."""
 _PAUSES: Final = (0.1, 0.3)
 """Seconds between the three attempts, each made longer or shorter by up to a half, so that many don't come at once."""
+_PLAIN: Final = re.compile(r"[\w./%-]*", re.ASCII)
 _SAFE: Final = "/?%:@!$&'()*+,;=~-._"
 _jitter = SystemRandom()
 
@@ -97,14 +99,14 @@ class Line:
         port = parts.port or (443 if secured else 80)
         self._pool = Pool(parts.hostname, port, tls=_tls(server) if secured else None, name=parts.hostname)
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        self._headers = {
-            "Host": f"{host}:{port}",
-            "X-Vault-Request": "true",
-            "User-Agent": "strongroom",
-            "Content-Type": "application/json",
-        }
+        self._fields = [
+            ("Host", f"{host}:{port}"),
+            ("X-Vault-Request", "true"),
+            ("User-Agent", "strongroom"),
+            ("Content-Type", "application/json"),
+        ]
         if server.namespace:
-            self._headers["X-Vault-Namespace"] = server.namespace
+            self._fields.append(("X-Vault-Namespace", server.namespace))
 
     def close(self) -> None:
         """Close every idle connection."""
@@ -118,7 +120,7 @@ class Line:
         token: str | None = None,
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: dict[str, str] | None = None,
         repeat: bool,
     ) -> Answer:
         """Send a request to ``/v1/<path>`` and return the answer, whatever Vault thinks of the request itself.
@@ -163,7 +165,7 @@ class Line:
         token: str | None = None,
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: dict[str, str] | None = None,
     ) -> Answer:
         """Send a request a single time and return the answer, whatever its status.
 
@@ -188,21 +190,21 @@ class Line:
         token: str | None,
         body: Mapping[str, Any] | None,
         query: Mapping[str, Any] | None,
-        headers: Mapping[str, str] | None,
+        headers: dict[str, str] | None,
     ) -> Answer:
-        target = f"{self._prefix}/v1/{quote(path, safe=_SAFE)}"
+        target = f"{self._prefix}/v1/{path if _PLAIN.fullmatch(path) else quote(path, safe=_SAFE)}"
         if query:
             target += "?" + urlencode(query)
         content = None if body is None else orjson.dumps(body)
-        sent = self._headers | dict(headers or {})
+        sent = [*(dict(self._fields) | headers).items()] if headers else self._fields.copy()
         if token:
-            sent["X-Vault-Token"] = token
+            sent.append(("X-Vault-Token", token))
         if content is not None or method != "GET":
-            sent["Content-Length"] = str(len(content or b""))
+            sent.append(("Content-Length", str(len(content or b""))))
         problem: VaultUnavailable
         try:
             answer = self._pool.exchange(
-                request_head(method, target, sent.items()),
+                request_head(method, target, sent),
                 content,
                 connecting=self._connecting,
                 waiting=wire.lasting(self._waiting),

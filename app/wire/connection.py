@@ -81,13 +81,16 @@ class Connection:
         except OSError:
             self.whole = False
 
-    def _send(self, content: bytes, seconds: Seconds) -> None:
-        left = memoryview(content)
-        while left:
+    def _send(self, content: bytes | memoryview, seconds: Seconds) -> None:
+        while True:
             try:
-                left = left[self._sock.send(left) :]
+                sent = self._sock.send(content)
             except _WANTS as want:
                 _wait(self._sock, _asked_by(want, select.POLLOUT), seconds)
+                continue
+            if sent == len(content):
+                return
+            content = memoryview(content)[sent:]
 
     def receive(self, most: int, seconds: Seconds) -> bytes:
         """Give the next bytes, none where the other side has ended. Raises ``WireError``."""
