@@ -68,9 +68,25 @@ def _vault_sealed(world: World) -> Iterator[None]:
 
 @contextmanager
 def _database_locked(world: World) -> Iterator[None]:
-    with world.database() as connection, connection.transaction():
-        connection.execute("LOCK TABLE events, variables, blocks, tokens IN ACCESS EXCLUSIVE MODE")
-        yield
+    with world.database() as connection:
+        _take_all_tables(connection)
+        try:
+            yield
+        finally:
+            connection.execute("ROLLBACK")
+
+
+def _take_all_tables(connection: psycopg.Connection[object]) -> None:
+    """Take them all or none: whoever waited for one while holding another could wait for the service for ever."""
+    while True:
+        connection.execute("BEGIN")
+        try:
+            connection.execute("LOCK TABLE events, variables, blocks, tokens IN ACCESS EXCLUSIVE MODE NOWAIT")
+        except psycopg.errors.LockNotAvailable:
+            connection.execute("ROLLBACK")
+            time.sleep(0.01)
+        else:
+            return
 
 
 @contextmanager
