@@ -13,12 +13,13 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
+from soak.journal import Happened
 from soak.world import World
 from tests.support.topology import COPIES
 
 _VAULT: Final = frozenset({"vault_unavailable", "page_503"})
 _DATABASE: Final = frozenset({"record_unavailable", "page_503"})
-_COPY: Final = frozenset({"dropped", "proxy_502", "proxy_504"})
+_COPY: Final = frozenset({"dropped", "proxy_502", "proxy_504", "page_502", "page_504"})
 _UPSTREAM: Final = frozenset(
     {
         "upstream_unreachable",
@@ -153,7 +154,7 @@ def _upstream_misbehaves(world: World) -> Iterator[None]:
 def _copy_killed(world: World) -> Iterator[None]:
     world.topology.stop(COPIES[1], kill=True)
     yield
-    world.topology.launch(COPIES[1])
+    world.topology.serve(COPIES[1])
 
 
 FAULTS: Final[Sequence[Fault]] = (
@@ -170,9 +171,13 @@ FAULTS: Final[Sequence[Fault]] = (
 )
 
 
-def let_happen(fault: Fault, world: World, seconds: float) -> tuple[float, float]:
-    """Break something for a while and mend it; returns when that began and ended."""
+def let_happen(fault: Fault, world: World, seconds: float) -> Happened:
+    """Break something for a while and mend it.
+
+    It has ended when whoever mends it has done so: a copy says that it is ready, Vault is unsealed and active.
+    """
     began = time.monotonic()
     with fault.broken(world):
         time.sleep(max(seconds, fault.least))
-    return began, time.monotonic()
+        mending = time.monotonic()
+    return Happened(fault.name, fault.codes, began, mending, time.monotonic())

@@ -27,11 +27,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """A fault that happened, from when to when, and with which codes requests may be refused because of it."""
+    """A fault that happened: with which codes requests may be refused because of it, when it began, and its mending."""
 
     name: str
     codes: frozenset[str]
     began: float
+    mending: float
     ended: float
 
     def excuses(self, outcome: Outcome) -> bool:

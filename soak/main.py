@@ -20,7 +20,7 @@ from typing import Final
 
 from soak import checks, load, revoke
 from soak.faults import FAULTS, let_happen
-from soak.journal import BACK_WITHIN, STRAIGHT, Happened, recovery, unexcused
+from soak.journal import BACK_WITHIN, STRAIGHT, recovery, unexcused
 from soak.load import Slot, Visitor
 from soak.memory import Memory
 from soak.report import Fell, Report
@@ -130,10 +130,9 @@ def _break_things(running: World, scale: Scale, *, until: float) -> Iterator[Fel
     for number, fault in enumerate(itertools.cycle(FAULTS)):
         if number >= len(FAULTS) and time.monotonic() > until:
             return
-        began, ended = let_happen(fault, running, scale.fault)
-        took = _await_normal(running, ended)
-        happened = Happened(fault.name, fault.codes, began, ended)
-        refused = sum(bool(each.code) for each in running.journal.between(began, time.monotonic()))
+        happened = let_happen(fault, running, scale.fault)
+        took = _await_normal(running, happened.ended)
+        refused = sum(bool(each.code) for each in running.journal.between(happened.began, time.monotonic()))
         back = "not back to normal" if took is None else f"back to normal after {took:.1f} s"
         tell(f"{fault.name}: {refused} requests refused, {back}")
         yield Fell(happened, refused, took)

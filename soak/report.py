@@ -58,7 +58,8 @@ def _faults(fallen: Sequence[Fell]) -> Sequence[Mapping[str, object]]:
     return [
         {
             "fault": fell.happened.name,
-            "lasted s": fell.happened.ended - fell.happened.began,
+            "broken s": fell.happened.mending - fell.happened.began,
+            "mended in s": fell.happened.ended - fell.happened.mending,
             "requests refused": fell.refused,
             "back to normal after s": fell.recovery,
         }

@@ -26,11 +26,14 @@ RUNS_ONCE: Final = (
     "deployment/test_topology.py",
     "house/test_gallery.py",
     "house/test_settings_page.py",
+    "journeys/test_database_away.py",
+    "journeys/test_soak.py",
     "migrations",
     "outbound",
     "policies/test_apply.py",
     "policies/test_render.py",
     "policies/test_verify.py",
+    "soak",
     "vault",
 )
 

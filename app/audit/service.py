@@ -75,7 +75,11 @@ class Deed:
     closed: bool = False
 
     def done(self, session: Session, clock: Clock) -> None:
-        """Record the deed as done in the transaction that does it, so that neither exists without the other."""
+        """Record the deed as done in the transaction that does it, so that neither exists without the other.
+
+        What it changes is written first: rows before chains, in every transaction, or two would wait for each other.
+        """
+        session.flush()
         append(raw_of(session.connection()), [self.event("done", clock())])
         self.closed = True
         event_recorded(self.action, "done")

@@ -25,6 +25,7 @@ from app.audit.service import Deed, Target, append, recorded
 from app.db import Sessions, open_engine, raw_of
 from app.kernel.clock import system_clock
 from app.resources import Resources
+from app.workspaces.models import WorkspaceRow
 from tests.support import databases
 
 ADA = Access(Actor("user", "ada"), "acme", Role.OWNER)
@@ -229,6 +230,23 @@ def test_writers_of_the_same_two_chains_never_wait_for_each_other(record: Resour
     for sessions in apart:
         sessions.close()
     assert [judged(record, chain).end.seq for chain in ("acme", "zeta")] == [200, 200]
+
+
+def test_what_a_deed_changes_is_written_before_its_chain_is_taken(record: Resources) -> None:
+    """Written only at the commit, it could wait for a row of somebody who waits for the chain: a deadlock."""
+    now = system_clock()
+    facts = {"title": "Acme", "engine": "kv", "state": "active", "created_by": "ada", "updated_by": "ada"}
+    with record.sessions.begin() as session:
+        session.add(WorkspaceRow(name="acme", created_at=now, updated_at=now, **facts))
+    with record.sessions.begin() as session:
+        row = session.get_one(WorkspaceRow, "acme")
+        row.title = "Acme & Co"
+        session.add(WorkspaceRow(name="zeta", created_at=now, updated_at=now, **facts))
+        Deed(Access(Actor("user", "ada"), "acme", Role.OWNER), "workspace.update", Target("workspace")).done(
+            session, system_clock
+        )
+        assert not session.dirty
+        assert not session.new
 
 
 def test_two_processes_that_sign_at_once_sign_the_same(record: Resources) -> None:

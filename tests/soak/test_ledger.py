@@ -67,7 +67,7 @@ def test_what_was_deleted_may_not_be_used_and_what_is_there_may_not_be_missed() 
 
 
 def test_a_refusal_is_excused_by_a_fault_of_its_kind_and_time_alone() -> None:
-    fault = Happened("Vault killed", frozenset({"vault_unavailable"}), 100, 105)
+    fault = Happened("Vault killed", frozenset({"vault_unavailable"}), 100, 104, 105)
     outcomes = [
         Outcome("call", 101, 102, "vault_unavailable"),
         Outcome("call", 101, 102, "internal_error"),
@@ -104,7 +104,7 @@ def test_memory_is_compared_from_the_warm_up_on_for_each_life() -> None:
 
 
 def test_everything_that_does_not_hold_is_named_in_the_report() -> None:
-    fault = Happened("Vault killed", frozenset(), 0, 1)
+    fault = Happened("Vault killed", frozenset(), 0, 1, 1)
     report = Report(
         fallen=[Fell(fault, 3, None), Fell(fault, 3, 10.5), Fell(fault, 3, 9.5)],
         ended=[Ended("token revoked", 1, 5, 7, 2, 0.1), Ended("secret deleted", 1, 5, 7)],

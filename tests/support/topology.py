@@ -91,7 +91,7 @@ class Topology:
 
     def serve(self, copy: str) -> None:
         """Start one copy of the service, and wait until it is ready."""
-        self.launch(copy)
+        self.start(copy, self.command(copy), self.environment(copy))
         self.await_answer(copy, f"http://127.0.0.1:{self.ports[copy]}/readyz")
 
     def stop(self, name: str, *, kill: bool = False) -> None:
@@ -111,10 +111,6 @@ class Topology:
         command = compose()["services"]["redis"]["command"]
         port = str(self.ports["redis"])
         self.start("redis", [*command, "--port", port, "--bind", "127.0.0.1"], {"PATH": os.environ["PATH"]})
-
-    def launch(self, copy: str) -> None:
-        """Start one copy of the service."""
-        self.start(copy, self.command(copy), self.environment(copy))
 
     def await_answer(self, name: str, url: str, *, anything: bool = False) -> None:
         end = time.monotonic() + 60
