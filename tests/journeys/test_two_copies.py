@@ -80,6 +80,42 @@ def test_both_write_one_record(copies: Copies, token: str, workspace: str, upstr
     assert verified(copies[0], workspace)["events"] == len(events)
 
 
+def test_what_is_changed_through_one_counts_at_once_at_the_other(
+    copies: Copies, token: str, workspace: str, upstream: Upstream
+) -> None:
+    at, host = f"/workspaces/{workspace}", f"127.0.0.1:{upstream.port}"
+    changing, calling = copies
+    secret = {"name": "TOKEN", "value": "value-of-it", "visibility": "masked", "allowed_hosts": [host]}
+    assert ask(changing, token, "POST", f"{at}/secrets", secret).status_code == 201
+    header = {"name": "Authorization", "value": "Bearer {{secrets.TOKEN}}"}
+    block = {"name": "ping", "call": {"url": f"http://{host}/0", "headers": [header]}}
+    assert ask(changing, token, "POST", f"{at}/blocks", block).status_code == 201
+    made = ask(changing, token, "POST", f"{at}/tokens", {"role": "runtime", "label": "a copy's"}).json()
+
+    def run() -> requests.Response:
+        return calling.ask("POST", f"{at}/blocks/ping/run", {"variables": {}}, token=made["token"])
+
+    def changed(path: str, change: dict[str, Any]) -> None:
+        tag = ask(changing, token, "GET", path).headers["ETag"]
+        assert ask(changing, token, "PATCH", path, change, If_Match=tag).status_code == 200
+
+    for number in range(1, 6):
+        assert run().status_code == 200
+        changed(f"{at}/blocks/ping", {"call": block["call"] | {"url": f"http://{host}/{number}"}})  # type: ignore[operator]
+        assert run().status_code == 200
+        assert upstream.seen[-1].path == f"/{number}"
+        changed(f"{at}/secrets/TOKEN", {"allowed_hosts": ["example.com"]})
+        assert problem(run()) == (403, "destination_not_allowed")
+        changed(f"{at}/secrets/TOKEN", {"allowed_hosts": [host]})
+    ask(changing, token, "PUT", f"{at}/secrets/TOKEN/value", {"value": "another-value"})
+    assert run().status_code == 200
+    assert upstream.seen[-1].header("Authorization") == "Bearer another-value"
+    assert ask(changing, token, "DELETE", f"{at}/secrets/TOKEN?confirm=TOKEN&force=true").status_code == 204
+    assert problem(run()) == (422, "unknown_secret")
+    assert ask(changing, token, "DELETE", f"{at}/tokens/{made['id']}").status_code == 204
+    assert problem(run()) == (401, "unauthenticated")
+
+
 def test_eight_requests_with_one_key_make_one_call(
     copies: Copies, token: str, workspace: str, upstream: Upstream
 ) -> None:
