@@ -35,6 +35,7 @@ RUNS_ONCE: Final = (
     "policies/test_verify.py",
     "soak",
     "vault",
+    "wire",
 )
 
 
