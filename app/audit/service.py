@@ -7,7 +7,8 @@ either can't be stored it raises ``RecordUnavailable``, as Vault's own audit dev
 from __future__ import annotations
 
 import json
-import uuid
+import secrets
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -53,6 +54,11 @@ _MOVE_HEAD: Final = "UPDATE chain_heads SET seq = ?, hash = ? WHERE chain = ?"
 IN_DOUBT_AFTER: Final = timedelta(seconds=150)
 
 
+def _new_id() -> str:
+    # By time first, as UUIDs of version 7 are, so that an index on it grows at its end and few pages are written anew.
+    return f"{time.time_ns():016x}{secrets.token_hex(8)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What a deed is done to."""
@@ -69,7 +75,7 @@ class Deed:
     access: Access
     action: Action
     target: Target
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    id: str = field(default_factory=_new_id)
     detail: dict[str, object] = field(default_factory=dict)
     at: datetime | None = None
     closed: bool = False
@@ -88,7 +94,7 @@ class Deed:
         """Return this deed as an event that isn't yet in a chain."""
         actor = self.access.actor
         return Event(
-            id=uuid.uuid4().hex,
+            id=_new_id(),
             chain=self.access.workspace or SERVICE_CHAIN,
             seq=0,
             deed_id=self.id,
