@@ -47,6 +47,7 @@ FIRST_WORKSPACE: Final = "main"
 _PR_SET_PDEATHSIG: Final = 1
 _LAST_WORDS_SECONDS: Final = 10
 _RECORD_SECONDS: Final = 2.0
+_SETTLE_SECONDS: Final = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -144,6 +145,7 @@ def _caretaker(settings: Settings, resources: Resources) -> Iterator[None]:
     chores = (
         (settings.reconcile_seconds, "reconcile", lambda: _mend(resources, older_than=LEFT_BEHIND_AFTER)),
         (_RECORD_SECONDS, "record", lambda: _sign(resources, broken)),
+        (_SETTLE_SECONDS, "settle", resources.sessions.settle),
         (_RECORD_SECONDS, "usage", lambda: count_usage(sessions=resources.sessions, clock=resources.clock)),
     )
     threads = [

@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 LOCK_SECONDS: Final = 10
 """How long a write waits for another process's transaction."""
+_PAGES_BEFORE_ANEW: Final = 1_000
+_PAGES_AT_MOST: Final = 20_000
 # A server that vanished is noticed within seconds, not when the kernel gives up after a quarter of an hour; what the
 # URL says goes before. Source: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 _PATIENCE: Final = {
@@ -87,6 +89,21 @@ class Sessions:
         pool = self.engine.pool
         return (pool.checkedout(), pool.checkedin()) if isinstance(pool, QueuePool) else (0, 0)
 
+    def settle(self) -> None:
+        """Move what SQLite's log holds into the database file, so that no call's commit has to; for every second.
+
+        First without keeping anybody waiting; then, of a long log, the little that came meanwhile, so that the log can
+        begin anew. Source: https://www.sqlite.org/pragma.html#pragma_wal_checkpoint
+        """
+        if self.engine.dialect.name != "sqlite":
+            return
+        with raw_reading(self.engine) as raw:
+            _busy, pages, _moved = raw.first("PRAGMA wal_checkpoint(PASSIVE)")
+            if pages > _PAGES_BEFORE_ANEW:
+                raw.first("PRAGMA busy_timeout=50")  # writers wait meanwhile, so a long reader is not waited for
+                raw.first("PRAGMA wal_checkpoint(RESTART)")
+                raw.first(f"PRAGMA busy_timeout={LOCK_SECONDS}000")
+
     def problem(self) -> str | None:
         """Tell why the database doesn't answer, in words; None where it does."""
         try:
@@ -147,6 +164,8 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         "foreign_keys=ON",
         "secure_delete=ON",
         f"busy_timeout={LOCK_SECONDS}000",
+        # Far off, for where nobody calls ``Sessions.settle``: who commits then waits for the disk many times over.
+        f"wal_autocheckpoint={_PAGES_AT_MOST}",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
