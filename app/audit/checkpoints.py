@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.audit.chain import BEGINNING, Checkpoint, Event, Fault, Link, Verdict, secrets_of, statement, verify
 from app.audit.models import ChainHeadRow, CheckpointRow, EventRow
+from app.audit.service import COLUMNS
 from app.db import Sessions
 from app.kernel.clock import Clock
 from app.vault import Vault
@@ -27,7 +28,6 @@ WITHIN: Final = timedelta(seconds=45)
 """How old an unsigned event may get before it is signed: with a look every few seconds, that is within a minute."""
 _AT_ONCE: Final = 500
 _NOT_A_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_COLUMNS: Final = tuple(getattr(EventRow, name) for name in Event.__slots__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +219,7 @@ def _as_checkpoint(row: CheckpointRow) -> Checkpoint:
 def read_chain(chain: str, sessions: Sessions, *, after: int | None, through: int) -> Iterator[Event]:
     """Read a chain's events in order, some at a time, so that no transaction stays open and little is in memory."""
     while True:
-        query = select(*_COLUMNS, EventRow.secrets).where(EventRow.chain == chain, EventRow.seq <= through)
+        query = select(*COLUMNS, EventRow.secrets).where(EventRow.chain == chain, EventRow.seq <= through)
         if after is not None:
             query = query.where(EventRow.seq > after)
         events = _read(query.order_by(EventRow.seq).limit(_AT_ONCE), sessions)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -24,6 +24,11 @@ from app.variables.models import SecretUseRow, UpstreamDenialRow, UsageMarkRow, 
 DENIED_WITHIN: Final = timedelta(hours=24)
 _DENIED: Final = (401, 403)
 _AT_ONCE: Final = 500
+_COUNT: Final = (
+    update(VariableRow)
+    .where(VariableRow.id == bindparam("used"))
+    .values(calls=VariableRow.calls + bindparam("more"), last_used_at=bindparam("at"), last_used_by=bindparam("by"))
+)
 _ALL: Final = 1_000_000_000
 
 
@@ -63,18 +68,25 @@ def count_usage(*, sessions: Sessions, clock: Clock) -> None:
 
 
 def _counted(workspace: str, *, sessions: Sessions) -> bool:
-    """Count some events, with the mark that says so in the same transaction; tells whether there are more."""
+    """Count some events, with the mark that says so in the same transaction; tells whether there are more.
+
+    They are read before that transaction, since a call's record has to wait for as long as it lasts.
+    """
+    with sessions.read() as session:
+        before = session.get(UsageMarkRow, workspace)
+        since, end = before.seq if before else 0, end_of(session, workspace)
+        events = events_between(session, workspace, "call.run", after=since, through=end, limit=_AT_ONCE)
+    uses, more = list(_uses(events)), len(events) == _AT_ONCE
     with sessions.begin() as session:
         mark = session.get(UsageMarkRow, workspace, with_for_update=True)
         if mark is None:
             mark = UsageMarkRow(workspace=workspace, seq=0)
             session.add(mark)
             session.flush()
-        end = end_of(session, workspace)
-        events = events_between(session, workspace, "call.run", after=mark.seq, through=end, limit=_AT_ONCE)
-        _add(session, list(_uses(events)))
-        more = len(events) == _AT_ONCE
-        mark.seq = events[-1].seq if more else max(mark.seq, end)
+        if mark.seq != since:  # another process has counted these meanwhile
+            return True
+        _add(session, uses)
+        mark.seq = events[-1].seq if more else max(since, end)
     return more
 
 
@@ -95,14 +107,12 @@ def _went_out(event: Event) -> bool:
 
 def _add(session: Session, uses: Sequence[_Use]) -> None:
     calls, last = Counter(use.secret_id for use in uses), {use.secret_id: use for use in uses}
-    for secret_id in sorted(calls):
-        use = last[secret_id]
-        session.execute(
-            update(VariableRow)
-            .where(VariableRow.id == secret_id)
-            .values(calls=VariableRow.calls + calls[secret_id], last_used_at=use.at, last_used_by=use.block)
-            .execution_options(synchronize_session=False)
-        )
+    counted = [
+        {"used": secret_id, "more": calls[secret_id], "at": last[secret_id].at, "by": last[secret_id].block}
+        for secret_id in sorted(calls)
+    ]
+    if counted:
+        session.connection().execute(_COUNT, counted)
     session.add_all(UpstreamDenialRow(secret_id=use.secret_id, seq=use.seq, at=use.at) for use in uses if use.denied)
 
 
