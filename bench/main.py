@@ -38,7 +38,7 @@ class Scale:
     calls: tuple[int, int]
 
 
-FULL: Final = Scale(rounds=5, seconds=3, workspaces=1000, each=100, calls=(10_000, 100_000))
+FULL: Final = Scale(rounds=5, seconds=2, workspaces=1000, each=100, calls=(10_000, 100_000))
 QUICK: Final = Scale(rounds=2, seconds=2, workspaces=100, each=10, calls=(1_000, 4_000))
 
 
@@ -221,7 +221,7 @@ def _sizes(service: Strongroom, kv: Filled, scale: Scale, folder: Path) -> list[
         medians: dict[str, list[float]] = {"plain": [], "redacted": []}
         for _ in range(scale.rounds):
             for kind, found in medians.items():
-                seconds = 8 if size == "10m" else 2
+                seconds = 5 if size == "10m" else 1
                 run = press(kv.runs(service, [f"{kind}-{size}"]), connections=1, seconds=seconds, folder=folder)
                 found.append(run.p50)
         plain, redacted = median(medians["plain"]), median(medians["redacted"])
