@@ -229,7 +229,8 @@ def _parsed(call: str) -> CallTemplate:
     return parse_call(from_json(json.loads(call)))
 
 
-# By the text itself, which is read anew for each run: a call that was changed is another text.
+# By the text itself, since a call that was changed is another text: what is remembered of the database goes with any
+# change, and most are of something else.
 _parsed_before: Final = lru_cache(maxsize=1024)(_parsed)
 
 

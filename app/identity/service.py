@@ -34,7 +34,7 @@ _NOBODYS_HASH: Final = _PASSWORDS.hash(secrets.token_urlsafe(16))
 _UNUSED_HASH: Final = hashlib.sha256(secrets.token_bytes(32)).hexdigest()
 _PASSWORD_LEAST: Final = 12
 _USE_NOTED_EVERY: Final = timedelta(minutes=1)
-# Made once, and of plain columns: every request of the API asks it.
+# Made once, and of plain columns, which can be remembered: a row of the ORM belongs to its session.
 _TOKENS: Final = cast(Table, TokenRow.__table__)
 _TOKEN_BY_ID: Final = select(_TOKENS).where(_TOKENS.c.id == bindparam("token_id"))
 _NOTE_USE: Final = "UPDATE tokens SET last_used_at = ? WHERE id = ?"

@@ -36,7 +36,7 @@ WORKSPACE_NAME: Final = re.compile(r"[a-z][a-z0-9-]{1,62}")
 Purge = Callable[["Workspace"], None]
 # Longer than the making of a workspace can take, so that a row that is still pending then is one whose process died.
 _MADE_WITHIN: Final = timedelta(minutes=2)
-# Made once, and of plain columns: every request of the API asks them.
+# Made once, and of plain columns: whoever isn't remembered yet is asked for by them.
 _WORKSPACES: Final = cast(Table, WorkspaceRow.__table__)
 _MEMBERS: Final = cast(Table, MemberRow.__table__)
 _ACTIVE: Final = select(_WORKSPACES).where(
