@@ -15,7 +15,7 @@
     ├── PolicyError                party: policy — an owner or admin has to decide
     │   └── Forbidden, NeverShown, DestinationNotAllowed, PlaceNotAllowed, SecretExpired
     ├── VaultError                 party: vault — an operator has to look at Vault
-    │   └── VaultUnavailable, BindingMismatch, VaultRefused, WriteConflict (never leaves the domain)
+    │   └── VaultUnavailable, VaultRefused, Unanswered, BindingMismatch, WriteConflict (never leaves the domain)
     ├── UpstreamError              party: upstream — the called service is at fault
     │   └── UpstreamUnreachable, UpstreamTls, UpstreamProtocol, UpstreamTimeout, ResponseNotReadable, ResponseTooLarge
     └── ServiceError               party: service — an operator has to look at Strongroom
@@ -336,6 +336,10 @@ class VaultUnavailable(VaultError):
 
 class VaultRefused(VaultUnavailable):
     """Vault answered 403: a policy or role is missing or was changed."""
+
+
+class Unanswered(VaultUnavailable):
+    """The request may have reached Vault, and whether it was carried out, or will be, is not known."""
 
 
 class BindingMismatch(VaultError):

@@ -25,7 +25,7 @@ import hvac.exceptions
 import orjson
 
 from app import telemetry, wire
-from app.kernel.errors import ServiceError, VaultUnavailable
+from app.kernel.errors import ServiceError, Unanswered, VaultUnavailable
 from app.vault.options import Server
 from app.wire.connection import tls_context
 from app.wire.pool import Pool, request_head
@@ -46,10 +46,6 @@ _REASONS: Final[Mapping[int, str]] = {
     501: "Vault isn't initialised.",
     503: "Vault is sealed or has no leader.",
 }
-
-
-class Unanswered(VaultUnavailable):
-    """The request may have reached Vault, and whether it was carried out is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +151,8 @@ class Line:
             if pause is None or not again:
                 break
             time.sleep(pause * _jitter.uniform(0.5, 1.5))
+        if repeat and isinstance(problem, Unanswered):
+            problem = unavailable(problem.detail)  # what may be done twice leaves nothing in doubt
         raise problem.with_traceback(None) from None
 
     def once(

@@ -21,6 +21,7 @@ from app.kernel.errors import (
     BindingMismatch,
     NotFound,
     StrongroomError,
+    Unanswered,
     VaultRefused,
     VaultUnavailable,
     WriteConflict,
@@ -37,7 +38,7 @@ from app.vault import (
     Visibility,
     Written,
 )
-from app.vault.adapter import RETRY_AFTER, HvacAdapter, Line, Unanswered, unavailable, why
+from app.vault.adapter import RETRY_AFTER, HvacAdapter, Line, unavailable, why
 from app.vault.keys import signing_key
 from app.vault.options import VaultOptions
 from app.vault.paths import RECORD_KEY, VISIBILITIES, checked_workspace, entry, folder, key_name
