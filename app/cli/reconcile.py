@@ -12,10 +12,8 @@ from app.factory import purges
 from app.idempotency.service import forget_old_answers
 from app.resources import Resources
 from app.variables.reconcile import reconcile_secrets
+from app.variables.rows import SURELY_OVER_AFTER
 from app.workspaces.service import finish_deletions
-
-# Longer than the slowest living change can take, so that only what a crash left is touched.
-LEFT_BEHIND_AFTER = timedelta(minutes=2)
 
 
 @click.command()
@@ -24,7 +22,7 @@ LEFT_BEHIND_AFTER = timedelta(minutes=2)
 def reconcile(now: bool, as_json: bool) -> None:
     """Finish or undo what a crash left between database and Vault."""
     with open_service(read_settings()) as resources:
-        rows = mend(resources, older_than=timedelta() if now else LEFT_BEHIND_AFTER)
+        rows = mend(resources, older_than=timedelta() if now else SURELY_OVER_AFTER)
     print_rows(rows, as_json=as_json, empty="Nothing is unfinished.")
     if any(row["remedy"] == "postponed" for row in rows):
         raise click.exceptions.Exit(2)

@@ -25,7 +25,7 @@ from granian.server.mp import MPServer
 from app.access import OPERATOR, Access, Principal, Role
 from app.audit.checkpoints import sign_due
 from app.cli.logs import log_as_json, server_log
-from app.cli.reconcile import LEFT_BEHIND_AFTER, mend
+from app.cli.reconcile import mend
 from app.cli.runtime import open_database, read_settings, vault_setup
 from app.db import Sessions
 from app.factory import create_app
@@ -36,6 +36,7 @@ from app.policies.service import apply_embedded
 from app.resources import Resources
 from app.settings import Settings
 from app.telemetry import MULTIPROC
+from app.variables.rows import SURELY_OVER_AFTER
 from app.variables.usage import count_usage
 from app.vault import embedded
 from app.vault.keys import read_or_make, store
@@ -61,7 +62,7 @@ def serve() -> None:
     with open_database(settings) as sessions, _vault(settings), open_resources(settings) as resources:
         if settings.embedded:
             _set_up(settings, sessions, resources)
-        _mend(resources, older_than=timedelta() if settings.embedded else LEFT_BEHIND_AFTER)
+        _mend(resources, older_than=timedelta() if settings.embedded else SURELY_OVER_AFTER)
         with _caretaker(settings, resources), _metrics():
             _server(settings).serve()
 
@@ -143,7 +144,7 @@ def _caretaker(settings: Settings, resources: Resources) -> Iterator[None]:
     """Look for unfinished changes and for unsigned events now and then, each in a thread beside the server."""
     stop, broken = threading.Event(), set[str]()
     chores = (
-        (settings.reconcile_seconds, "reconcile", lambda: _mend(resources, older_than=LEFT_BEHIND_AFTER)),
+        (settings.reconcile_seconds, "reconcile", lambda: _mend(resources, older_than=SURELY_OVER_AFTER)),
         (_RECORD_SECONDS, "record", lambda: _sign(resources, broken)),
         (_SETTLE_SECONDS, "settle", resources.sessions.settle),
         (_RECORD_SECONDS, "usage", lambda: count_usage(sessions=resources.sessions, clock=resources.clock)),

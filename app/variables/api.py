@@ -131,6 +131,7 @@ class OneSecret(MethodView):
         needs=Permission.SECRET_WRITE,
         codes=(
             "not_found",
+            "conflict",
             "in_use",
             "confirmation_required",
             "precondition_failed",

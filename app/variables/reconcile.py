@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Literal, cast
+from datetime import timedelta
+from typing import Literal
 
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.db import Sessions
 from app.kernel.clock import Clock
-from app.kernel.errors import NotFound, StrongroomError, ValidationFailed
+from app.kernel.errors import NotFound, StrongroomError, Unanswered, ValidationFailed
 from app.variables.keys import VISIBILITIES
 from app.variables.models import SecretVersionRow, VariableRow
-from app.variables.rows import address_of, digest, note_version
+from app.variables.rows import address_of, digest, drop_deleted, note_version, touch
 from app.variables.service import drop_pending, take_over_rules
 from app.vault import SecretAddress, StoredMetadata, Vault, Visibility
 from app.workspaces.service import settings_of
@@ -53,31 +53,18 @@ def _mend_alone(row: VariableRow, *, sessions: Sessions, vault: Vault, clock: Cl
     take away the value of the next secret that has it.
     """
     last_touched = row.touched_at
-    if not _touched(row, clock(), sessions=sessions):
+    if not touch(row, clock(), sessions=sessions):
         return None
-    remedy = _mend_if_possible(row, sessions=sessions, vault=vault)
-    if remedy == "postponed":
-        _touched(row, last_touched, sessions=sessions)
-    return remedy
-
-
-def _touched(row: VariableRow, at: datetime, *, sessions: Sessions) -> bool:
-    """Put another moment into the row, which keeps others away while it is new; False where it isn't as it was seen."""
-    same = (VariableRow.id == row.id, VariableRow.unfinished, VariableRow.touched_at == row.touched_at)
-    with sessions.begin() as session:
-        done = session.execute(
-            update(VariableRow).where(*same).values(touched_at=at).execution_options(synchronize_session=False)
-        )
-    row.touched_at = at
-    return cast(CursorResult[Any], done).rowcount == 1
-
-
-def _mend_if_possible(row: VariableRow, *, sessions: Sessions, vault: Vault) -> Remedy:
     try:
-        return _mend(row, sessions=sessions, vault=vault)
+        remedy = _mend(row, sessions=sessions, vault=vault)
+    except Unanswered:
+        return "postponed"  # and stays touched, since a deletion may still be carried out
     except StrongroomError:
         # Vault is away, the workspace is being deleted as a whole, or the row holds what no address can be made of.
-        return "postponed"
+        remedy = "postponed"
+    if remedy == "postponed":
+        touch(row, last_touched, sessions=sessions)
+    return remedy
 
 
 def _mend(row: VariableRow, *, sessions: Sessions, vault: Vault) -> Remedy:
@@ -98,7 +85,7 @@ def _address(row: VariableRow, *, sessions: Sessions) -> SecretAddress:
 def _finish_deletion(row: VariableRow, address: SecretAddress, *, sessions: Sessions, vault: Vault) -> Remedy:
     vault.delete(address, role="owner")
     with sessions.begin() as session:
-        session.execute(delete(VariableRow).where(VariableRow.id == row.id))
+        drop_deleted(session, row)
     return "deleted"
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
-from sqlalchemy import Row, Select, delete, select
+from sqlalchemy import CursorResult, Row, Select, delete, select, update
 from sqlalchemy.orm import Session
 
 from app.access import Access
@@ -25,6 +25,9 @@ from app.vault import Engine, PersonRole, SecretAddress, StoredMetadata, Vault, 
 from app.workspaces.service import check_revision, settings_of
 
 VERSIONS_KEPT: Final = 10
+# Longer than the slowest living change can take, and than Vault works on a request by itself (90 seconds). Source:
+# https://developer.hashicorp.com/vault/docs/configuration#default_max_request_duration
+SURELY_OVER_AFTER: Final = timedelta(minutes=2)
 
 
 def recorded_change(
@@ -95,6 +98,20 @@ def require_active(row: VariableRow) -> None:
     if row.state != "active":
         raise Conflict(
             f"{row.name} is {row.state}; it can't be used or changed until that is finished.", retry_after=60
+        )
+
+
+def require_nobody_at_work(row: VariableRow, now: datetime) -> None:
+    """Raise ``Conflict`` where the secret may be being made or deleted by somebody else at this moment.
+
+    Vault deletes by name: a second deletion could reach it when the first has given the name back, and would take the
+    next secret's value; and one of a secret that isn't there yet would leave behind what its maker writes afterwards.
+    """
+    if row.state != "active" and row.touched_at > now - SURELY_OVER_AFTER:
+        under_way = "created" if row.state == "pending" else "deleted"
+        raise Conflict(
+            f"{row.name} is being {under_way} at this moment; what was cut off is mended within three minutes.",
+            retry_after=5,
         )
 
 
@@ -173,6 +190,20 @@ def mark(session: Session, row: VariableRow, *, by: str, at: datetime) -> None:
     row.unfinished, row.touched_at, row.touched_by = True, at, by
 
 
+def touch(row: VariableRow, at: datetime, *, sessions: Sessions) -> bool:
+    """Put another moment into an unfinished row, which keeps others away while it is new.
+
+    Tells whether the row still was as it was seen; nothing happens where it wasn't.
+    """
+    same = (VariableRow.id == row.id, VariableRow.unfinished, VariableRow.touched_at == row.touched_at)
+    with sessions.begin() as session:
+        done = session.execute(
+            update(VariableRow).where(*same).values(touched_at=at).execution_options(synchronize_session=False)
+        )
+    row.touched_at = at
+    return cast(CursorResult[Any], done).rowcount == 1
+
+
 # --- after it
 
 
@@ -216,3 +247,12 @@ def take_back_rules(row: VariableRow, *, sessions: Sessions) -> None:
         current = session.get(VariableRow, row.id, with_for_update=True)
         if current is not None and current.touched_at == row.touched_at:
             current.next_hosts = current.next_places = None
+
+
+def drop_deleted(session: Session, row: VariableRow) -> None:
+    """Give a name back whose secret Vault holds no more; unless somebody else has taken the deletion over meanwhile."""
+    session.execute(
+        delete(VariableRow).where(
+            VariableRow.id == row.id, VariableRow.state == "deleting", VariableRow.touched_at == row.touched_at
+        )
+    )

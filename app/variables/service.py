@@ -27,6 +27,7 @@ from app.kernel.errors import (
     InUse,
     NameTaken,
     PreconditionFailed,
+    Unanswered,
     ValueRequired,
     VaultError,
     WriteConflict,
@@ -37,20 +38,24 @@ from app.resources import Limits
 from app.variables.models import SecretUseRow, VariableRow
 from app.variables.reading import Secret, as_secret
 from app.variables.rows import (
+    SURELY_OVER_AFTER,
     VERSIONS_KEPT,
     address_of,
     bound,
     digest,
+    drop_deleted,
     held,
     lock_bound,
     mark,
     note_version,
     person,
     recorded_change,
+    require_nobody_at_work,
     secret_row,
     settle,
     stored_version,
     take_back_rules,
+    touch,
     vault_facts,
 )
 from app.variables.rules import check_value, hosts_of, places_of, widens
@@ -346,6 +351,7 @@ def delete_secret(
 
     Raises:
         InUse: blocks use it and ``force`` isn't set; ``extra["blocks"]`` names them.
+        Conflict: it is being made or deleted at this moment, as far as can be known.
         Forbidden, NotFound, ConfirmationRequired, PreconditionFailed, VaultUnavailable
     """
     with recorded_change(access, "secret.delete", name, sessions=sessions, clock=clock) as deed:
@@ -355,14 +361,21 @@ def delete_secret(
             deed.target = Target("secret", row.id, row.name)
             require_confirmation(confirm, row.name)
             check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
+            require_nobody_at_work(row, clock())
             _require_unused(row, force, session)
             row.state = "deleting"
             mark(session, row, by=access.actor.name, at=clock())
             row.revision += 1
             address = address_of(row, settings_of(row.workspace, session).engine)
-        vault.delete(address, role=person(access))
+        try:
+            vault.delete(address, role=person(access))
+        except Unanswered:
+            raise  # it may still be carried out, so that the name isn't given back, nor asked for again, for a while
+        except VaultError:
+            touch(row, clock() - SURELY_OVER_AFTER, sessions=sessions)  # nothing was done: anybody may go on at once
+            raise
         with sessions.begin() as session:
-            session.execute(delete(VariableRow).where(VariableRow.id == row.id))
+            drop_deleted(session, row)
             deed.done(session, clock)
 
 

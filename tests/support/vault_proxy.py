@@ -94,6 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(fault.status, json.dumps({"errors": ["canary of Vault's own words"]}).encode(), {})
             return
         if fault is not None and fault.kind == "delay":
+            fault.then()
             time.sleep(fault.seconds)
         status, headers, content = self._forward(body)
         if fault is not None and fault.kind == "cut after":

@@ -7,7 +7,7 @@ import os
 import secrets
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,12 +19,13 @@ from sqlalchemy import text
 from app.access import Access, Actor, Principal, Role
 from app.db import Sessions, open_engine
 from app.kernel.clock import Clock, system_clock
-from app.kernel.errors import NameTaken, NotFound, VaultUnavailable
+from app.kernel.errors import NameTaken, NotFound, StrongroomError, Unanswered, VaultUnavailable
 from app.kernel.secret import SecretValue
 from app.migrations import upgrade
 from app.policies.service import Setup, apply_embedded, read_files
 from app.resources import Limits
 from app.variables import reading, service, versions
+from app.variables.keys import VISIBILITIES
 from app.variables.reconcile import Mended, mismatched_bindings, reconcile_secrets, unfinished_secrets
 from app.variables.service import NewSecret, SecretChanges
 from app.vault import SecretAddress, Vault, embedded
@@ -123,6 +124,19 @@ class Stage:
             service.set_value("TOKEN", SecretValue(OLD), revision=None, limits=Limits(), **doors)  # type: ignore[arg-type]
         return name
 
+    def inside(self, workspace: str, vault: Vault, clock: Clock = system_clock) -> dict[str, Any]:
+        """What a change in this process is given."""
+        return {"access": access_to(workspace), "sessions": self.sessions, "vault": vault, "clock": clock}
+
+    def held_by_vault(self, workspace: str) -> list[str]:
+        return [name for each in VISIBILITIES for name in self.vault.names(workspace, each, role="owner")]
+
+    @contextmanager
+    def broken(self, fault: Fault) -> Iterator[Vault]:
+        """Give a way to Vault with a fault."""
+        with closing(self.through.vault()) as vault, self.proxy.broken(fault):
+            yield vault
+
     def kill(self, change: Callable[[Mapping[str, Any]], None], workspace: str, fault: Fault) -> None:
         """Make a change in another process, and kill it where the fault is."""
         process = multiprocessing.get_context("spawn").Process(target=run, args=(change, self.through, workspace))
@@ -196,28 +210,102 @@ def test_a_killed_reconcile_is_run_again(stage: Stage) -> None:
         reading.get_secret("TOKEN", access=access_to(workspace), sessions=stage.sessions, clock=system_clock)
 
 
+def after(minutes: int) -> Clock:
+    """A clock of somebody who comes so much later."""
+    return lambda: system_clock() + timedelta(minutes=minutes)
+
+
+def tried(change: Callable[[dict[str, Any]], None], doors: dict[str, Any]) -> str:
+    """Try a change, and tell how it ended."""
+    try:
+        change(doors)
+    except StrongroomError as error:
+        return error.code
+    return "done"
+
+
 def test_what_one_process_mends_another_leaves_alone(stage: Stage) -> None:
     workspace = stage.workspace(with_secret=True)
     stage.kill(delete, workspace, Fault("cut before", "DELETE", "/metadata/", times=1))
     mended: list[tuple[str, Sequence[Mended]]] = []
 
-    def _mend(name: str, vault: Vault) -> None:
-        later = system_clock() + timedelta(minutes=10)
+    def _mend(name: str, vault: Vault, minutes: int) -> None:
         done = reconcile_secrets(
-            sessions=stage.sessions, vault=vault, clock=lambda: later, older_than=timedelta(minutes=2)
+            sessions=stage.sessions, vault=vault, clock=after(minutes), older_than=timedelta(minutes=2)
         )
         mended.append((name, [each for each in done if each.workspace == workspace]))
 
     # The other one comes while the first is at Vault, whose connection then breaks.
-    fault = Fault("cut before", "DELETE", "/metadata/", times=1, then=lambda: _mend("other", stage.vault))
-    with closing(stage.through.vault()) as vault, stage.proxy.broken(fault):
-        _mend("first", vault)
-    _mend("other", stage.vault)
+    fault = Fault("cut before", "DELETE", "/metadata/", times=1, then=lambda: _mend("other", stage.vault, 10))
+    with stage.broken(fault) as vault:
+        _mend("first", vault, 10)
+    _mend("other", stage.vault, 11)  # what got no answer may still be carried out
+    _mend("other", stage.vault, 13)
     assert mended == [
         ("other", []),
         ("first", [Mended(workspace, "TOKEN", "postponed")]),
+        ("other", []),
         ("other", [Mended(workspace, "TOKEN", "deleted")]),
     ]
+
+
+@pytest.mark.parametrize("taken_over", [False, True])
+def test_a_deletion_under_way_keeps_its_name_and_other_deletions_away(stage: Stage, taken_over: bool) -> None:
+    workspace, told = stage.workspace(with_secret=True), list[str]()
+
+    def _come_between() -> None:
+        told.extend(tried(change, stage.inside(workspace, stage.vault)) for change in (delete, create))
+        if taken_over:  # by somebody who gets no answer, and to whom the first one seems dead
+            with stage.broken(Fault("cut before", "DELETE", "/metadata/")) as vault:
+                told.append(tried(delete, stage.inside(workspace, vault, after(3))))
+
+    with stage.broken(Fault("delay", "DELETE", "/metadata/", times=1, then=_come_between)) as vault:
+        delete(stage.inside(workspace, vault))
+    told.append(tried(create, stage.inside(workspace, stage.vault)))
+    if taken_over:
+        assert told == ["conflict", "name_taken", "vault_unavailable", "name_taken"]
+        delete(stage.inside(workspace, stage.vault, after(6)))
+    else:
+        assert told == ["conflict", "name_taken", "done"]
+    _assert_whole(stage, workspace)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault("answer", "DELETE", "/metadata/", status=503), Fault("cut before", path="/login")],
+    ids=["sealed", "no login"],
+)
+def test_a_deletion_that_surely_was_not_carried_out_is_repeated_at_once(stage: Stage, fault: Fault) -> None:
+    workspace = stage.workspace(with_secret=True)
+    with stage.broken(fault) as vault, pytest.raises(VaultUnavailable):
+        delete(stage.inside(workspace, vault))
+    delete(stage.inside(workspace, stage.vault))
+    create(stage.inside(workspace, stage.vault))
+    _assert_whole(stage, workspace)
+
+
+def test_a_deletion_without_an_answer_keeps_its_name_until_it_is_surely_over(stage: Stage) -> None:
+    workspace = stage.workspace(with_secret=True)
+    with stage.broken(Fault("cut before", "DELETE", "/metadata/")) as vault, pytest.raises(Unanswered):
+        delete(stage.inside(workspace, vault))
+    for change, code in ((delete, "conflict"), (create, "name_taken")):
+        assert tried(change, stage.inside(workspace, stage.vault)) == code
+    delete(stage.inside(workspace, stage.vault, after(3)))
+    create(stage.inside(workspace, stage.vault))
+    _assert_whole(stage, workspace)
+
+
+def test_a_secret_that_is_being_made_is_not_deleted(stage: Stage) -> None:
+    workspace, told = stage.workspace(with_secret=False), list[str]()
+    fault = Fault(
+        "delay", "POST", "/data/", times=1,
+        then=lambda: told.append(tried(delete, stage.inside(workspace, stage.vault))),
+    )  # fmt: skip
+    with stage.broken(fault) as vault:
+        create(stage.inside(workspace, vault))
+    assert told == ["conflict"]
+    delete(stage.inside(workspace, stage.vault))
+    assert stage.held_by_vault(workspace) == []
 
 
 def test_a_name_that_is_being_given_is_taken_until_its_maker_is_surely_dead(stage: Stage) -> None:
@@ -236,7 +324,7 @@ def test_a_name_that_is_being_given_is_taken_until_its_maker_is_surely_dead(stag
 
     # The first one is held up at Vault for minutes, as it seems to the others, and goes on in the end.
     fault = Fault("cut before", "POST", "/keys/", times=1, then=_interrupt)
-    with closing(stage.through.vault()) as vault, stage.proxy.broken(fault), pytest.raises(NameTaken):
+    with stage.broken(fault) as vault, pytest.raises(NameTaken):
         _make("ada", vault)
     with pytest.raises(NameTaken):
         _make("ada", stage.vault)
@@ -252,7 +340,7 @@ def test_a_name_is_free_again_where_vault_was_away(stage: Stage) -> None:
         "sessions": stage.sessions, "clock": system_clock,
     }  # fmt: skip
     fault = Fault("cut before", "POST", "/keys/")
-    with closing(stage.through.vault()) as vault, stage.proxy.broken(fault), pytest.raises(VaultUnavailable):
+    with stage.broken(fault) as vault, pytest.raises(VaultUnavailable):
         create_workspace(new, vault=vault, **given)
     assert create_workspace(new, vault=stage.vault, **given).name == new.name
 
