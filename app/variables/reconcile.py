@@ -18,7 +18,7 @@ from app.variables.models import SecretVersionRow, VariableRow
 from app.variables.rows import address_of, digest, drop_deleted, note_version, touch
 from app.variables.service import drop_pending, take_over_rules
 from app.vault import SecretAddress, StoredMetadata, Vault, Visibility
-from app.workspaces.service import settings_of
+from app.workspaces.service import find_workspace, hold_workspace, settings_of
 
 Remedy = Literal["finished", "undone", "deleted", "postponed"]
 
@@ -60,7 +60,7 @@ def _mend_alone(row: VariableRow, *, sessions: Sessions, vault: Vault, clock: Cl
     except Unanswered:
         return "postponed"  # and stays touched, since a deletion may still be carried out
     except StrongroomError:
-        # Vault is away, the workspace is being deleted as a whole, or the row holds what no address can be made of.
+        # Vault is away, or the row holds what no address can be made of.
         remedy = "postponed"
     if remedy == "postponed":
         touch(row, last_touched, sessions=sessions)
@@ -68,7 +68,12 @@ def _mend_alone(row: VariableRow, *, sessions: Sessions, vault: Vault, clock: Cl
 
 
 def _mend(row: VariableRow, *, sessions: Sessions, vault: Vault) -> Remedy:
-    address = _address(row, sessions=sessions)
+    with sessions.read() as session:
+        workspace = find_workspace(row.workspace, session)
+    address = address_of(row, workspace.engine)
+    if workspace.state != "active":  # its purge takes the others along, but not what may have come after it
+        pending = row.state == "pending"
+        return _take_back(row, address, sessions=sessions, vault=vault) if pending else "postponed"
     if row.state == "deleting":
         return _finish_deletion(row, address, sessions=sessions, vault=vault)
     stored = vault.metadata(address, role="owner")
@@ -77,9 +82,10 @@ def _mend(row: VariableRow, *, sessions: Sessions, vault: Vault) -> Remedy:
     return _finish_change(row, stored, sessions=sessions)
 
 
-def _address(row: VariableRow, *, sessions: Sessions) -> SecretAddress:
-    with sessions.read() as session:
-        return address_of(row, settings_of(row.workspace, session).engine)
+def _take_back(row: VariableRow, address: SecretAddress, *, sessions: Sessions, vault: Vault) -> Remedy:
+    vault.delete(address, role="owner")
+    drop_pending(row, sessions=sessions)
+    return "undone"
 
 
 def _finish_deletion(row: VariableRow, address: SecretAddress, *, sessions: Sessions, vault: Vault) -> Remedy:
@@ -95,9 +101,9 @@ def _finish_creation(
     ours = stored is not None and stored.binding == digest(row, row.allowed_hosts, row.allowed_places)
     if stored is not None and ours and stored.current_version:
         return _settle(row, stored, sessions=sessions, remedy="finished")
-    if stored is not None and (ours or not stored.versions):  # a stranger's value stays where it is
-        vault.delete(address, role="owner")
-    drop_pending(row, sessions=sessions)
+    if stored is not None and (ours or not stored.versions):
+        return _take_back(row, address, sessions=sessions, vault=vault)
+    drop_pending(row, sessions=sessions)  # a stranger's value stays where it is
     return "undone"
 
 
@@ -122,6 +128,7 @@ def _settle(
     row: VariableRow, stored: StoredMetadata, *, sessions: Sessions, remedy: Remedy, rules_taken_over: bool = False
 ) -> Remedy:
     with sessions.begin() as session:
+        hold_workspace(row.workspace, session)
         current = session.get(VariableRow, row.id, with_for_update=True)
         if current is None or current.revision != row.revision or current.touched_at != row.touched_at:
             return "postponed"  # somebody changed it meanwhile
@@ -182,7 +189,9 @@ def mismatched_bindings(*, sessions: Sessions, vault: Vault) -> Sequence[tuple[s
 
 def _told(row: VariableRow, *, sessions: Sessions, vault: Vault) -> bool:
     try:
-        stored = vault.metadata(_address(row, sessions=sessions), role="owner")
+        with sessions.read() as session:
+            address = address_of(row, settings_of(row.workspace, session).engine)
+        stored = vault.metadata(address, role="owner")
     except (NotFound, ValidationFailed):  # no address can be made of what the row says
         return False
     said = [digest(row, row.allowed_hosts, row.allowed_places)]

@@ -26,6 +26,7 @@ from app.kernel.errors import (
     Conflict,
     InUse,
     NameTaken,
+    NotFound,
     PreconditionFailed,
     Unanswered,
     ValueRequired,
@@ -61,7 +62,13 @@ from app.variables.rows import (
 from app.variables.rules import check_value, hosts_of, places_of, widens
 from app.variables.usable import blocks_using
 from app.vault import Engine, SecretAddress, Vault, Visibility, Written
-from app.workspaces.service import check_revision, require_confirmation, settings_of
+from app.workspaces.service import (
+    check_revision,
+    hold_workspace,
+    require_confirmation,
+    require_workspace,
+    settings_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +108,7 @@ def create_secret(
     Raises:
         Forbidden, NameTaken, TooShort, TooLong, TooGuessable, AllowedHostsRequired, AllowedHostsTooWide,
         ValidationFailed: nothing was changed.
+        NotFound: the workspace was deleted at the same moment; the value is taken back.
         VaultUnavailable: the value isn't stored, as far as can be known; what is left is undone by ``reconcile``.
     """
     target = Target("secret", uuid.uuid4().hex, new.name)
@@ -113,15 +121,18 @@ def create_secret(
         try:
             vault.write_binding(address, digest(row, hosts, places), role=person(access))
             written = vault.write_value(address, new.value, cas=0, role=person(access))
-        except VaultError as error:
+            deed.detail |= vault_facts(written.version, written.request_id)
+            with sessions.begin() as session:
+                # The purge of a workspace that is deleted may have come before the value.
+                hold_workspace(row.workspace, session)
+                row = held(session, row.id, state="pending")
+                row.state, row.version, row.unfinished = "active", written.version, False
+                note_version(session, row, written.version, by=access.actor.name)
+                deed.done(session, clock)
+        except (VaultError, NotFound) as error:
             _undo_creation(row, address, access=access, sessions=sessions, vault=vault)
+            require_workspace(row.workspace, sessions=sessions)  # what Vault says of one that is gone would mislead
             raise _as_conflict(error, new.name) from None
-        deed.detail |= vault_facts(written.version, written.request_id)
-        with sessions.begin() as session:
-            row = held(session, row.id, state="pending")
-            row.state, row.version, row.unfinished = "active", written.version, False
-            note_version(session, row, written.version, by=access.actor.name)
-            deed.done(session, clock)
     return as_secret(row, access=access, now=clock())
 
 
@@ -196,7 +207,7 @@ def drop_pending(row: VariableRow, *, sessions: Sessions) -> None:
         session.execute(delete(VariableRow).where(VariableRow.id == row.id, VariableRow.state == "pending"))
 
 
-def _as_conflict(error: VaultError, name: str) -> VaultError | Conflict:
+def _as_conflict(error: VaultError | NotFound, name: str) -> VaultError | NotFound | Conflict:
     if isinstance(error, WriteConflict):
         return Conflict(
             f"Vault holds a value under the name {name} of which the database knows nothing; an operator has to look."
@@ -392,8 +403,12 @@ def _require_unused(row: VariableRow, force: bool, session: Session) -> None:
 
 
 def purge_variables(workspace: str, engine: Engine, *, sessions: Sessions, vault: Vault) -> None:
-    """Delete every variable and secret of a workspace that is being deleted; Vault first."""
+    """Delete every variable and secret of a workspace that is being deleted; Vault first.
+
+    The row of a secret that is being made stays until its value, which may come after this, is taken back: by its
+    maker, or by ``reconcile``, which would know nothing of it without the row.
+    """
     vault.purge_workspace(workspace, engine)
     with sessions.begin() as session:
         session.execute(delete(SecretUseRow).where(SecretUseRow.workspace == workspace))
-        session.execute(delete(VariableRow).where(VariableRow.workspace == workspace))
+        session.execute(delete(VariableRow).where(VariableRow.workspace == workspace, VariableRow.state != "pending"))

@@ -285,6 +285,21 @@ def settings_of(workspace: str, session: Session) -> Workspace:
     return _as_workspace(row)
 
 
+def find_workspace(workspace: str, session: Session) -> Workspace:
+    """Return a workspace whatever became of it, for what has to be mended. Raises ``NotFound``."""
+    row = session.get(WorkspaceRow, workspace)
+    if row is None:
+        raise NotFound("There is no such workspace.")
+    return _as_workspace(row)
+
+
+def hold_workspace(workspace: str, session: Session) -> None:
+    """Have a workspace's deletion begin before this transaction, or after it. Raises ``NotFound``."""
+    query = select(WorkspaceRow.state).where(WorkspaceRow.name == workspace)
+    if session.scalar(query.with_for_update(read=True)) != "active":
+        raise NotFound("There is no such workspace.")
+
+
 def list_names(*, sessions: Sessions) -> Sequence[str]:
     """List the names that were ever given, for the service's own use."""
     with sessions.read() as session:

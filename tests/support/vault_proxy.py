@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 from urllib.parse import urlsplit
 
-Kind = Literal["answer", "cut before", "cut after", "delay"]
+Kind = Literal["answer", "cut before", "cut after", "delay", "answer late"]
 _HOP = {"connection", "content-length", "transfer-encoding", "keep-alive", "date", "server"}
 
 
@@ -101,6 +101,8 @@ class _Handler(BaseHTTPRequestHandler):
             fault.then()
             self._hang_up()
             return
+        if fault is not None and fault.kind == "answer late":
+            fault.then()
         self._answer(status, content, headers)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_LIST = do_PATCH = handle_any  # noqa: N815

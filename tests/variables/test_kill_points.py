@@ -27,12 +27,12 @@ from app.resources import Limits
 from app.variables import reading, service, versions
 from app.variables.keys import VISIBILITIES
 from app.variables.reconcile import Mended, mismatched_bindings, reconcile_secrets, unfinished_secrets
-from app.variables.service import NewSecret, SecretChanges
-from app.vault import SecretAddress, Vault, embedded
+from app.variables.service import NewSecret, SecretChanges, purge_variables
+from app.vault import Engine, SecretAddress, Vault, embedded
 from app.vault.client import VaultClient
 from app.vault.keys import new_signing_key, public_key
 from app.vault.options import Mounts, Server, VaultOptions
-from app.workspaces.service import NewWorkspace, Workspace, create_workspace
+from app.workspaces.service import NewWorkspace, Purge, Workspace, create_workspace, delete_workspace
 from tests.support import databases
 from tests.support.vault_proxy import Fault, VaultProxy, vault_proxy
 
@@ -113,10 +113,10 @@ class Stage:
     sessions: Sessions
     vault: VaultClient
 
-    def workspace(self, *, with_secret: bool) -> str:
+    def workspace(self, *, with_secret: bool, engine: Engine = "kv") -> str:
         name, more = f"w{secrets.token_hex(6)}", {"sessions": self.sessions, "vault": self.vault, "clock": system_clock}
         principal = Principal(Actor("operator", "operator"))
-        create_workspace(NewWorkspace(name, owner="ada"), principal=principal, request_id=None, **more)  # type: ignore[arg-type]
+        create_workspace(NewWorkspace(name, engine=engine, owner="ada"), principal=principal, request_id=None, **more)  # type: ignore[arg-type]
         if with_secret:
             doors = {"access": access_to(name), **more}
             new = NewSecret("TOKEN", SecretValue(OLDER), "restricted", allowed_hosts=HERE)
@@ -127,6 +127,13 @@ class Stage:
     def inside(self, workspace: str, vault: Vault, clock: Clock = system_clock) -> dict[str, Any]:
         """What a change in this process is given."""
         return {"access": access_to(workspace), "sessions": self.sessions, "vault": vault, "clock": clock}
+
+    def delete_workspace(self, name: str, *, purges: Sequence[Purge]) -> None:
+        access = Access(Actor("user", "ada"), name, Role.OWNER)
+        delete_workspace(confirm=name, access=access, sessions=self.sessions, clock=system_clock, purges=purges)
+
+    def purge(self, workspace: Workspace) -> None:
+        purge_variables(workspace.name, workspace.engine, sessions=self.sessions, vault=self.vault)
 
     def held_by_vault(self, workspace: str) -> list[str]:
         return [name for each in VISIBILITIES for name in self.vault.names(workspace, each, role="owner")]
@@ -306,6 +313,52 @@ def test_a_secret_that_is_being_made_is_not_deleted(stage: Stage) -> None:
     assert told == ["conflict"]
     delete(stage.inside(workspace, stage.vault))
     assert stage.held_by_vault(workspace) == []
+
+
+@pytest.mark.parametrize("path", ["/metadata/", "/data/"])
+@pytest.mark.parametrize("engine", ["kv", "transit"])
+def test_a_secret_made_while_its_workspace_is_deleted_leaves_nothing(stage: Stage, engine: Engine, path: str) -> None:
+    workspace = stage.workspace(with_secret=False, engine=engine)
+    fault = Fault(
+        "delay", "POST", path, times=1,
+        then=lambda: stage.delete_workspace(workspace, purges=[stage.purge]),
+    )  # fmt: skip
+    with stage.broken(fault) as vault, pytest.raises(NotFound):
+        create(stage.inside(workspace, vault))
+    assert stage.held_by_vault(workspace) == []
+    assert rows_of(stage, workspace) == []
+
+
+def test_a_secret_that_is_mended_while_its_workspace_is_deleted_leaves_nothing(stage: Stage) -> None:
+    workspace = stage.workspace(with_secret=False)
+    stage.kill(create, workspace, Fault("cut after", "POST", "/data/", times=1))
+    fault = Fault(
+        "answer late", "GET", f"/metadata/{workspace}/", times=1,
+        then=lambda: stage.delete_workspace(workspace, purges=[stage.purge]),
+    )  # fmt: skip
+    with stage.broken(fault) as vault:
+        _reconcile(stage.sessions, vault)
+    _reconcile(stage.sessions, stage.vault)
+    assert stage.held_by_vault(workspace) == []
+    assert rows_of(stage, workspace) == []
+
+
+def test_what_a_killed_maker_leaves_in_a_workspace_that_is_gone_is_taken_back(stage: Stage) -> None:
+    workspace = stage.workspace(with_secret=False)
+    stage.kill(create, workspace, Fault("cut before", "POST", "/data/", times=1))
+    stage.delete_workspace(workspace, purges=[stage.purge])
+    # What it had sent is carried out late.
+    address = SecretAddress(workspace, "kv", "restricted", "TOKEN")
+    stage.vault.write_value(address, SecretValue(NEW), cas=0, role="admin")
+    _reconcile(stage.sessions, stage.vault)
+    assert stage.held_by_vault(workspace) == []
+    assert rows_of(stage, workspace) == []
+
+
+def rows_of(stage: Stage, workspace: str) -> Sequence[str]:
+    with stage.sessions.read() as session:
+        query = text("SELECT state FROM variables WHERE workspace = :workspace")
+        return session.scalars(query, {"workspace": workspace}).all()
 
 
 def test_a_name_that_is_being_given_is_taken_until_its_maker_is_surely_dead(stage: Stage) -> None:

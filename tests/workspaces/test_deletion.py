@@ -5,17 +5,19 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import text
 
 from app.access import Access, Actor, Role
 from app.factory import purges
+from app.kernel.errors import NotFound
 from app.resources import Resources
 from app.settings import Settings
 from app.vault import SecretAddress
 from app.wiring import open_resources
-from app.workspaces.service import Purge, Workspace, delete_workspace, finish_deletions
+from app.workspaces.service import Purge, Workspace, delete_workspace, finish_deletions, hold_workspace
 from tests.support import databases
 from tests.support.service import Service, problem
 
@@ -95,6 +97,23 @@ def test_whatever_is_left_of_a_broken_off_deletion_is_finished(
         assert resources.vault.metadata(address, role="owner") is None
         assert problem(service.ask("POST", "/workspaces", {"name": name})) == (409, "name_taken")
         assert name not in finish_deletions(sessions=resources.sessions, purges=steps)
+
+
+def test_a_deletion_waits_for_whoever_holds_the_workspace(service: Service, resources: Resources) -> None:
+    name, sessions = furnished(service, "kv"), resources.sessions
+    access = Access(Actor("user", "ada"), name, Role.OWNER)
+    with ThreadPoolExecutor(1) as pool:
+        with sessions.begin() as session:
+            hold_workspace(name, session)
+            deletion = pool.submit(
+                delete_workspace,
+                confirm=name, access=access, sessions=sessions, clock=resources.clock, purges=purges(resources),
+            )  # fmt: skip
+            with pytest.raises(TimeoutError):
+                deletion.result(0.5)
+        deletion.result()
+    with pytest.raises(NotFound), sessions.begin() as session:
+        hold_workspace(name, session)
 
 
 def test_a_deletion_asks_for_the_name_and_ends_every_token(service: Service) -> None:
