@@ -119,14 +119,16 @@ def purges(resources: Resources) -> Sequence[Purge]:
 
 def _gate(app: Flask, resources: Resources) -> Gate:
     def _authenticate(bearer: str | None, act_as: str | None) -> Principal:
-        return authenticate(bearer, act_as, sessions=resources.sessions, clock=resources.clock)
+        return authenticate(
+            bearer, act_as, known=context.known(), sessions=resources.sessions, clock=resources.clock
+        )
 
     def _failed(bearer: str | None) -> None:
         if (token_id := token_id_of(bearer)) is not None:
             count_failed_proof(app, token_id)
 
     def _enter(principal: Principal, workspace: str, request_id: str) -> Access:
-        return enter(principal, workspace, request_id=request_id, sessions=resources.sessions)
+        return enter(principal, workspace, request_id=request_id, known=context.known())
 
     return Gate(_authenticate, _failed, _enter, public=frozenset({"openapi_json"}))
 

@@ -18,7 +18,6 @@ class EventRow(Base):
     __table_args__ = (
         UniqueConstraint("chain", "seq"),
         Index("ix_events_chain_action", "chain", "action", "seq"),
-        Index("ix_events_target", "chain", "target_type", "target_id", "seq"),
         Index("ix_events_deed", "deed_id"),
     )
 

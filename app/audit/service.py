@@ -10,11 +10,11 @@ import json
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+import orjson
 from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, aliased
@@ -45,7 +45,6 @@ _COLUMNS: Final = (*Event.__slots__, "secrets")
 _ADD_EVENT: Final = (
     "INSERT INTO events (id, chain, seq, deed_id, at, workspace, actor_type, actor_id, acting_for, action, target_type,"
     " target_id, target_name, outcome, detail, request_id, hash, secrets)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _BEGIN_CHAIN: Final = "INSERT INTO chain_heads (chain, seq, hash) VALUES (?, 0, ?) ON CONFLICT DO NOTHING"
 _HEAD_OF: Final = "SELECT seq, hash FROM chain_heads WHERE chain = ?"
@@ -116,10 +115,7 @@ class Deed:
         )
 
 
-@contextmanager
-def recorded(
-    *, sessions: Sessions, clock: Clock, access: Access, action: Action, target: Target, intent: bool = True
-) -> Iterator[Deed]:
+class recorded:  # noqa: N801 - it reads as a verb where it is used
     """Record a deed around the block that does it: the intent before, the outcome after, success and failure alike.
 
     A deed that happens wholly in one local transaction needs no intent (``intent=False``) where it closes itself
@@ -128,41 +124,52 @@ def recorded(
     Raises:
         RecordUnavailable: the record can't be written; before the block, nothing was done.
     """
-    deed = Deed(access=access, action=action, target=target)
-    if intent:
-        _commit(sessions, deed.event("intended", clock()))
-    try:
-        yield deed
-    except StrongroomError as error:
-        deed.detail |= {"code": error.code} | _told(error)
-        _commit(sessions, deed.event("refused" if isinstance(error, CallerError | PolicyError) else "failed", clock()))
-        raise
-    except SQLAlchemyError:
-        raise RecordUnavailable(
-            "The database can't be written at the moment; nothing was done.", retry_after=5
-        ) from None
-    except Exception:
-        deed.detail |= {"code": StrongroomError.code}
-        _commit(sessions, deed.event("failed", clock()))
-        raise
-    if not deed.closed:
-        _commit(sessions, deed.event("done", clock()))
+
+    __slots__ = ("_clock", "_deed", "_intent", "_sessions")
+
+    def __init__(
+        self, *, sessions: Sessions, clock: Clock, access: Access, action: Action, target: Target, intent: bool = True
+    ) -> None:
+        self._sessions = sessions
+        self._clock = clock
+        self._intent = intent
+        self._deed = Deed(access, action, target)
+
+    def __enter__(self) -> Deed:
+        if self._intent:
+            self._commit("intended")
+        return self._deed
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        deed = self._deed
+        if error is None:
+            if not deed.closed:
+                self._commit("done")
+        elif isinstance(error, StrongroomError):
+            deed.detail |= {"code": error.code} | _told(error)
+            self._commit("refused" if isinstance(error, CallerError | PolicyError) else "failed")
+        elif isinstance(error, SQLAlchemyError):
+            raise RecordUnavailable(
+                "The database can't be written at the moment; nothing was done.", retry_after=5
+            ) from None
+        elif isinstance(error, Exception):
+            deed.detail |= {"code": StrongroomError.code}
+            self._commit("failed")
+
+    def _commit(self, outcome: Outcome) -> None:
+        conclude(self._deed, outcome, sessions=self._sessions, clock=self._clock)
 
 
 def conclude(deed: Deed, outcome: Outcome, *, sessions: Sessions, clock: Clock) -> None:
     """Record how a deed ended that goes on after its ``recorded`` block, which it left ``closed``."""
-    _commit(sessions, deed.event(outcome, clock()))
+    with step("record"):
+        _stored(sessions, deed.event(outcome, clock()))
+    event_recorded(deed.action, outcome)
 
 
 def _told(error: StrongroomError) -> dict[str, object]:
     """What an error adds to the record: the missing action or the reason, which never hold a value."""
     return {key: error.extra[key] for key in ("action", "reason") if key in error.extra}
-
-
-def _commit(sessions: Sessions, event: Event) -> None:
-    with step("record"):
-        _stored(sessions, event)
-    event_recorded(event.action, event.outcome)
 
 
 def _stored(sessions: Sessions, event: Event) -> None:
@@ -187,12 +194,19 @@ def append(raw: Raw, events: Sequence[Event]) -> None:
             "seq": placed.seq,
             "hash": placed.hash,
             "at": raw.moment(event.at),
-            "detail": json.dumps(dict(event.detail)),
+            "detail": _as_text(event.detail),
             "secrets": secrets_of(event),
         }
         rows.append([stored[name] if name in stored else getattr(event, name) for name in _COLUMNS])
-    raw.run(_ADD_EVENT, rows)
+    raw.insert(_ADD_EVENT, rows)
     raw.run(_MOVE_HEAD, [(head.seq, head.hash, chain) for chain, head in heads.items()])
+
+
+def _as_text(detail: Mapping[str, object]) -> str:
+    try:
+        return orjson.dumps(detail).decode()
+    except TypeError:  # half of a surrogate pair, which JSON may hold
+        return json.dumps(detail)
 
 
 def _take_head(raw: Raw, chain: str) -> Link:

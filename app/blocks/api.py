@@ -136,6 +136,7 @@ class BlockRun(MethodView):
             block,
             body["variables"],
             access=context.access(),
+            known=context.known(),
             sessions=resources.sessions,
             vault=resources.vault,
             outbound=resources.outbound,

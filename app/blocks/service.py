@@ -15,7 +15,7 @@ from app.blocks.answer import captured
 from app.blocks.call import CallTemplate, resolve
 from app.blocks.needs import needed_secrets, secrets_named
 from app.blocks.saved import runnable
-from app.db import Sessions
+from app.db import Remembered, Sessions
 from app.kernel.clock import Clock
 from app.kernel.errors import DestinationNotAllowed, SecretExpired, StrongroomError, UpstreamUnreachable
 from app.kernel.secret import SecretValue
@@ -82,7 +82,8 @@ class _Resolved:
 
 def run_block(
     name: str, variables: Mapping[str, str],
-    *, access: Access, sessions: Sessions, vault: Vault, outbound: Outbound, clock: Clock, in_flight: InFlight,
+    *, access: Access, known: Remembered, sessions: Sessions, vault: Vault, outbound: Outbound, clock: Clock,
+    in_flight: InFlight,
 ) -> Ran:  # fmt: skip
     """Run a saved block; ``variables`` go before its own, and those before the workspace's.
 
@@ -95,7 +96,6 @@ def run_block(
         with step("authorise"):
             require(access, Permission.BLOCK_RUN)
         with step("resolve"):
-            known = sessions.remembered()
             block = known.get(("block", access.workspace, name), lambda session: runnable(session, access, name))
             deed.target = Target("block", block.id, name)
             template = block.template

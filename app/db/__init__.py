@@ -14,10 +14,10 @@ from sqlalchemy.pool import QueuePool
 
 from app.db.base import Base, UtcDateTime
 from app.db.group import TURN_SECONDS, GroupCommit
-from app.db.raw import Raw, raw_of, raw_reading
+from app.db.raw import Kept, Raw, raw_of
 from app.db.remembered import LOOK, Remembered
 
-__all__ = ["Base", "Raw", "Sessions", "UtcDateTime", "open_engine", "raw_of"]
+__all__ = ["Base", "Raw", "Remembered", "Sessions", "UtcDateTime", "open_engine", "raw_of"]
 
 T = TypeVar("T")
 
@@ -43,6 +43,7 @@ class Sessions:
         self.engine = engine
         self._writing = engine.execution_options(begins_immediate=True)
         self._group = GroupCommit(engine)
+        self._looks = Kept(engine)
         self._remembered = Remembered(-1, self.read)
 
     @contextmanager
@@ -66,8 +67,7 @@ class Sessions:
 
     def remembered(self) -> Remembered:
         """What was looked up before and still holds at this moment; empty after any change of what calls go by."""
-        with raw_reading(self.engine) as raw:
-            (number,) = raw.first(LOOK)
+        (number,) = self._looks.read(_look)
         kept = self._remembered
         if kept.number != number:
             # Of threads that are here at once one may put an older number back; then the next look finds that out.
@@ -97,12 +97,7 @@ class Sessions:
         """
         if self.engine.dialect.name != "sqlite":
             return
-        with raw_reading(self.engine) as raw:
-            _busy, pages, _moved = raw.first("PRAGMA wal_checkpoint(PASSIVE)")
-            if pages > _PAGES_BEFORE_ANEW:
-                raw.first("PRAGMA busy_timeout=50")  # writers wait meanwhile, so a long reader is not waited for
-                raw.first("PRAGMA wal_checkpoint(RESTART)")
-                raw.first(f"PRAGMA busy_timeout={LOCK_SECONDS}000")
+        self._looks.read(_settle)
 
     def problem(self) -> str | None:
         """Tell why the database doesn't answer, in words; None where it does."""
@@ -116,7 +111,20 @@ class Sessions:
     def close(self) -> None:
         """Close every connection."""
         self._group.close()
+        self._looks.close()
         self.engine.dispose()
+
+
+def _look(raw: Raw) -> Any:
+    return raw.first(LOOK)
+
+
+def _settle(raw: Raw) -> None:
+    _busy, pages, _moved = raw.first("PRAGMA wal_checkpoint(PASSIVE)")
+    if pages > _PAGES_BEFORE_ANEW:
+        raw.first("PRAGMA busy_timeout=50")  # writers wait meanwhile, so a long reader is not waited for
+        raw.first("PRAGMA wal_checkpoint(RESTART)")
+        raw.first(f"PRAGMA busy_timeout={LOCK_SECONDS}000")
 
 
 def open_engine(url: str) -> Engine:

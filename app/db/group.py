@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
-from app.db.raw import Raw, raw_writing
+from app.db.raw import Kept, Raw
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class GroupCommit:
     """
 
     def __init__(self, engine: Engine, *, turn_seconds: float = TURN_SECONDS) -> None:
-        self._engine = engine
+        self._kept = Kept(engine)
         self._waiting: list[_Write] = []
         self._led = False
         self._lock = Lock()
@@ -68,7 +68,8 @@ class GroupCommit:
             raise mine.error
 
     def close(self) -> None:
-        """Let go of what turns are taken with."""
+        """Close the connection, and let go of what turns are taken with."""
+        self._kept.close()
         self._turns.close()
 
     def _lead(self, mine: _Write) -> None:
@@ -91,11 +92,14 @@ class GroupCommit:
         kinds: dict[Callable[[Raw, Sequence[Any]], object], list[Any]] = {}
         for each in batch:
             kinds.setdefault(each.write, []).append(each.item)
+
+        def _all(raw: Raw) -> None:
+            # In one order everywhere, so that no two processes ever wait for each other.
+            for write, items in sorted(kinds.items(), key=lambda kind: kind[0].__qualname__):
+                write(raw, items)
+
         try:
-            with raw_writing(self._engine) as raw:
-                # In one order everywhere, so that no two processes ever wait for each other.
-                for write, items in sorted(kinds.items(), key=lambda kind: kind[0].__qualname__):
-                    write(raw, items)
+            self._kept.write(_all)
         except Exception as error:
             if len(batch) > 1 and not isinstance(error, OperationalError):
                 for each in batch:

@@ -1,98 +1,167 @@
 """The driver's own cursor, for the few statements that every call makes.
 
-SQLAlchemy's sessions, statements and events cost several times what such a statement itself does. What is written here
-are constants of the code: values only ever go in as parameters.
+SQLAlchemy's sessions, statements, events and pool cost several times what such a statement itself does. What is written
+here are constants of the code: values only ever go in as parameters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
+
+T = TypeVar("T")
+
+_ROWS_AT_ONCE: Final = 32
+"""Rows that one INSERT writes at most: each statement of its own lets other threads in, and is sent by itself."""
 
 
 class Raw:
     """A cursor; statements have ``?`` where a value goes, and errors are SQLAlchemy's."""
 
-    def __init__(self, cursor: Any, engine: Engine) -> None:
-        self._cursor = cursor
+    def __init__(self, connection: Any, engine: Engine) -> None:
+        self._connection = connection
+        self._cursor = connection.cursor()
+        self._dialect = engine.dialect
         self._sqlite = engine.dialect.name == "sqlite"
         self._fault = engine.dialect.loaded_dbapi.Error
         self.for_update = "" if self._sqlite else " FOR UPDATE"
         """What a SELECT that takes its rows ends with; SQLite's writer has the whole file."""
+        self.ending = False
+        """Whether it was asked to commit, so that nobody can know what became of it if that fails."""
 
     def first(self, statement: str, *values: object) -> Any:
         """Return the first row, or None. Raises ``DBAPIError``."""
-        with self._named(statement):
-            self._cursor.execute(self._written(statement), values)
+        try:
+            self._cursor.execute(statement if self._sqlite else _for_psycopg(statement), values)
             return self._cursor.fetchone()
+        except self._fault as error:
+            raise self._named(statement, error) from None
 
     def run(self, statement: str, rows: Sequence[Sequence[object]]) -> None:
         """Run a statement once for each row of values. Raises ``DBAPIError``."""
-        with self._named(statement):
+        try:
             if len(rows) == 1:
-                self._cursor.execute(self._written(statement), rows[0])
+                self._cursor.execute(statement if self._sqlite else _for_psycopg(statement), rows[0])
             else:
-                self._cursor.executemany(self._written(statement), rows)
+                self._cursor.executemany(statement if self._sqlite else _for_psycopg(statement), rows)
+        except self._fault as error:
+            raise self._named(statement, error) from None
+
+    def insert(self, into: str, rows: Sequence[Sequence[object]]) -> None:
+        """Add rows, many with one statement; ``into`` is an INSERT up to its VALUES. Raises ``DBAPIError``."""
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            some = rows[start : start + _ROWS_AT_ONCE]
+            self.run(_inserting(into, len(some[0]), len(some)), [[value for row in some for value in row]])
 
     def moment(self, at: datetime) -> object:
         """Return a moment as ``UtcDateTime`` stores it."""
-        return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f") if self._sqlite else at
+        return at.astimezone(UTC).isoformat(" ", "microseconds")[:26] if self._sqlite else at
 
-    def _written(self, statement: str) -> str:
-        return statement if self._sqlite else _for_psycopg(statement)
-
-    @contextmanager
-    def _named(self, statement: str) -> Iterator[None]:
+    def begin(self) -> None:
+        """Begin a transaction that writes. Raises ``DBAPIError``."""
+        statement = "BEGIN IMMEDIATE" if self._sqlite else "BEGIN"
         try:
-            yield
+            self._cursor.execute(statement)
         except self._fault as error:
-            raise _named(statement, error, self._fault) from None
+            raise self._named(statement, error) from None
+
+    def commit(self) -> None:
+        """Commit. Raises ``DBAPIError``."""
+        self.ending = True
+        try:
+            self._connection.commit()
+        except self._fault as error:
+            raise self._named("COMMIT", error) from None
+        self.ending = False
+
+    def close(self) -> None:
+        """Close the connection; what wasn't committed is as if it had never been."""
+        self._connection.close()
+
+    def _named(self, statement: str, error: Exception) -> BaseException:
+        gone = self._dialect.is_disconnect(error, self._connection, self._cursor)  # type: ignore[arg-type]
+        return DBAPIError.instance(
+            statement, None, error, self._fault, hide_parameters=True, connection_invalidated=gone, dialect=self._dialect
+        )
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _for_psycopg(statement: str) -> str:
     return statement.replace("?", "%s")
 
 
+@lru_cache(maxsize=256)
+def _inserting(into: str, columns: int, rows: int) -> str:
+    row = f"({', '.join('?' * columns)})"
+    return f"{into} VALUES {', '.join([row] * rows)}"
+
+
 def raw_of(connection: Connection) -> Raw:
     """Return the cursor of a connection that is in a transaction already, to write in the same."""
-    return Raw(connection.connection.cursor(), connection.engine)
+    return Raw(connection.connection.dbapi_connection, connection.engine)
 
 
-@contextmanager
-def raw_reading(engine: Engine) -> Iterator[Raw]:
-    """Open a cursor to read with, for a statement or two."""
-    with _faults_named(engine), closing(engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
-        yield Raw(cursor, engine)
+class Kept:
+    """Connections that stay open beside SQLAlchemy's pool, as many as are used at once. Safe to share among threads.
 
+    The one that was used last is used first, since SQLite keeps what it has read of the file with it. One on which
+    anything failed is closed.
+    """
 
-@contextmanager
-def raw_writing(engine: Engine) -> Iterator[Raw]:
-    """Open a transaction that writes; committed at the end of the block, rolled back if it raises."""
-    with _faults_named(engine), closing(engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
-        if engine.dialect.name == "sqlite":
-            cursor.execute("BEGIN IMMEDIATE")
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._idle: list[Raw] = []
+
+    def read(self, work: Callable[[Raw], T]) -> T:
+        """Return what ``work`` does; each of its statements sees what is committed by then. Raises ``DBAPIError``."""
         try:
-            yield Raw(cursor, engine)
-            connection.commit()
+            raw = self._idle.pop()
+        except IndexError:
+            return self._on(self._opened(), work)
+        try:
+            return self._on(raw, work)
+        except DBAPIError as error:
+            if raw.ending or not error.connection_invalidated:
+                raise
+        self.close()  # the server was away, and those that wait here are no better
+        return self._on(self._opened(), work)
+
+    def write(self, work: Callable[[Raw], object]) -> None:
+        """Do ``work`` in a transaction, which is committed at its end. Raises what ``work`` does, and ``DBAPIError``.
+
+        Where a connection turns out to be gone, all of it is done once more on a new one, unless the commit was sent.
+        """
+
+        def _transaction(raw: Raw) -> None:
+            raw.begin()
+            work(raw)
+            raw.commit()
+
+        self.read(_transaction)
+
+    def close(self) -> None:
+        """Close what waits here."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _on(self, raw: Raw, work: Callable[[Raw], T]) -> T:
+        try:
+            result = work(raw)
         except BaseException:
-            connection.rollback()
+            raw.close()
             raise
+        self._idle.append(raw)
+        return result
 
-
-@contextmanager
-def _faults_named(engine: Engine) -> Iterator[None]:
-    try:
-        yield
-    except engine.dialect.loaded_dbapi.Error as error:
-        raise _named(None, error, engine.dialect.loaded_dbapi.Error) from None
-
-
-def _named(statement: str | None, error: Exception, fault: type[Exception]) -> BaseException:
-    return DBAPIError.instance(statement, None, error, fault, hide_parameters=True)
+    def _opened(self) -> Raw:
+        pooled = self._engine.raw_connection()
+        connection: Any = pooled.dbapi_connection
+        pooled.detach()
+        if self._engine.dialect.name != "sqlite":
+            connection.autocommit = True  # no transaction but those that are begun here
+        return Raw(connection, self._engine)

@@ -229,7 +229,7 @@ def _tried(form: CallForm, found: Block | None) -> object:
         return outgoing(service.preview_ad_hoc(template, **doors), uses)
     doors |= {"vault": context.resources().vault, "in_flight": context.resources().in_flight}
     if found is not None and _same(found.call, written):  # so the record names the block
-        return shown(service.run_block(found.name, tests, **doors), uses)
+        return shown(service.run_block(found.name, tests, known=context.known(), **doors), uses)
     return shown(service.run_ad_hoc(template, **doors), uses)
 
 

@@ -93,8 +93,7 @@ def _pass_gate() -> ResponseReturnValue | None:
 
 
 def _enter(principal: Principal, workspace: str) -> Access:
-    sessions = context.resources().sessions
-    return enter(principal, workspace, request_id=context.request_id(), sessions=sessions)
+    return enter(principal, workspace, request_id=context.request_id(), known=context.known())
 
 
 @pages.after_app_request

@@ -9,6 +9,7 @@ from typing import Final, cast
 from flask import Flask, current_app, g, request
 
 from app.access import Access, Principal
+from app.db import Remembered
 from app.resources import Resources
 
 _EXTENSION: Final = "strongroom_resources"
@@ -23,6 +24,13 @@ def provide_resources(app: Flask, resources: Resources) -> None:
 def resources() -> Resources:
     """Return the resources that this application was made with."""
     return cast(Resources, current_app.extensions[_EXTENSION])
+
+
+def known() -> Remembered:
+    """Return what held of what was looked up before, at the one moment at which this request looked."""
+    if "known" not in g:
+        g.known = resources().sessions.remembered()
+    return cast(Remembered, g.known)
 
 
 def request_id() -> str:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.access import MEMBER_ROLES, OPERATOR, Access, Permission, Principal, Role, require
 from app.audit.service import Action, Deed, Target, recorded
-from app.db import Sessions
+from app.db import Remembered, Sessions
 from app.identity.service import check_user_id, know_user, revoke_tokens_of
 from app.kernel.clock import Clock
 from app.kernel.errors import (
@@ -96,14 +96,14 @@ class Member:
     added_by: str
 
 
-def enter(principal: Principal, workspace: str, *, request_id: str | None, sessions: Sessions) -> Access:
+def enter(principal: Principal, workspace: str, *, request_id: str | None, known: Remembered) -> Access:
     """Find an actor's standing in a workspace.
 
     Raises:
         NotFound: there is no such workspace, or it is none of this actor's; both are told alike.
     """
     key = ("role", principal.user, principal.role, principal.workspace, workspace)
-    role = sessions.remembered().get(key, lambda session: _role_in(session, principal, workspace))
+    role = known.get(key, lambda session: _role_in(session, principal, workspace))
     if role is None:
         raise NotFound("There is no such workspace.")
     return Access(principal.actor, workspace, role, principal.ad_hoc, request_id)
@@ -124,7 +124,7 @@ def standings(principal: Principal, *, request_id: str | None, sessions: Session
         if principal.workspace is None:
             return []
         try:
-            return [enter(principal, principal.workspace, request_id=request_id, sessions=sessions)]
+            return [enter(principal, principal.workspace, request_id=request_id, known=sessions.remembered())]
         except NotFound:
             return []
     query = (
