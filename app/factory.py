@@ -119,9 +119,7 @@ def purges(resources: Resources) -> Sequence[Purge]:
 
 def _gate(app: Flask, resources: Resources) -> Gate:
     def _authenticate(bearer: str | None, act_as: str | None) -> Principal:
-        return authenticate(
-            bearer, act_as, known=context.known(), sessions=resources.sessions, clock=resources.clock
-        )
+        return authenticate(bearer, act_as, known=context.known(), sessions=resources.sessions, clock=resources.clock)
 
     def _failed(bearer: str | None) -> None:
         if (token_id := token_id_of(bearer)) is not None:

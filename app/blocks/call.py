@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, cast
 
 from app.blocks.answer import Capture, compile_capture
@@ -34,9 +35,9 @@ _NOT_IN_HEADERS: Final = re.compile(r"[\x00\r\n]")
 _DEPTH: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CallTemplate:
-    """A call whose fields are parsed."""
+    """A call whose fields are parsed; what is asked of them for each run is found out once."""
 
     written: WrittenCall
     origin: Origin
@@ -48,7 +49,7 @@ class CallTemplate:
     body: object
     captures: tuple[Capture, ...]
 
-    @property
+    @cached_property
     def fields(self) -> tuple[Template, ...]:
         """Every field, in the order in which a person reads a call."""
         return (
@@ -59,6 +60,16 @@ class CallTemplate:
             *(self.basic or ()),
             *_leaves(self.body),
         )
+
+    @cached_property
+    def secrets(self) -> tuple[str, ...]:
+        """The names of the secrets that it carries, sorted."""
+        return tuple(sorted({field.secret for field in self.fields if field.secret}))
+
+    @cached_property
+    def variables(self) -> frozenset[str]:
+        """The names of the variables that it refers to."""
+        return frozenset(name for field in self.fields for name in field.variables)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +216,7 @@ def resolve(call: CallTemplate, variables: Mapping[str, str]) -> Call:
         MissingVariable: naming every variable without a value.
         ValueNotAllowedHere: a variable would carry a line break or NUL into a header.
     """
-    require_variables(call.fields, variables)
+    require_variables(call.variables, variables)
     headers = tuple((name, _safe(fill(value, variables))) for name, value in call.headers)
     basic = (
         None if call.basic is None else (_safe(fill(call.basic[0], variables)), _safe(fill(call.basic[1], variables)))

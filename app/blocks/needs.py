@@ -25,11 +25,6 @@ class BlockProblem:
     sentence: str
 
 
-def secrets_named(template: CallTemplate) -> list[str]:
-    """Return the names of the secrets that a call carries, sorted."""
-    return sorted({field.secret for field in template.fields if field.secret})
-
-
 def needed_secrets(
     template: CallTemplate, *, workspace: Workspace, session: Session, hold: bool = False
 ) -> Mapping[str, UsableSecret]:
@@ -39,8 +34,8 @@ def needed_secrets(
         UnknownSecret: naming all that aren't usable, also in ``extra["secrets"]``.
         PlaceNotAllowed: one may not be put where the call puts it.
     """
-    secrets = usable_secrets(secrets_named(template), workspace=workspace, session=session, hold=hold)
-    missing = [name for name in secrets_named(template) if name not in secrets]
+    secrets = usable_secrets(template.secrets, workspace=workspace, session=session, hold=hold)
+    missing = [name for name in template.secrets if name not in secrets]
     if missing:
         raise UnknownSecret(
             f"There is no usable secret {', '.join(missing)}.",

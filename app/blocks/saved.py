@@ -21,7 +21,7 @@ from app.access import Access, Permission, allows, require
 from app.audit.service import Action, Deed, Target, recorded
 from app.blocks.call import CallTemplate, parse_call
 from app.blocks.models import BlockRow
-from app.blocks.needs import BlockProblem, needed_secrets, problems_of, secrets_named, unreadable
+from app.blocks.needs import BlockProblem, needed_secrets, problems_of, unreadable
 from app.blocks.written import WrittenCall, as_json, from_json
 from app.db import Sessions
 from app.kernel.clock import Clock
@@ -117,7 +117,7 @@ def _new_row(new: NewBlock, target: Target, *, access: Access, now: datetime) ->
 
 def _take_call(row: BlockRow, template: CallTemplate, deed: Deed, *, session: Session) -> Mapping[str, UsableSecret]:
     """Check a call that is about to be saved, and note what it uses."""
-    deed.detail |= {"host": template.origin.host, "port": template.origin.port, "secrets": secrets_named(template)}
+    deed.detail |= {"host": template.origin.host, "port": template.origin.port, "secrets": list(template.secrets)}
     workspace = settings_of(row.workspace, session)
     secrets = needed_secrets(template, workspace=workspace, session=session, hold=True)
     row.call = as_json(template.written)
@@ -251,7 +251,7 @@ def _recorded(
 def _as_blocks(rows: Iterable[BlockRow], *, access: Access, session: Session) -> Sequence[Block]:
     """Return rows as somebody with this standing sees them, their secrets looked up in one query."""
     read = [(row, _read(row)) for row in rows]
-    names = {name for _, template in read if isinstance(template, CallTemplate) for name in secrets_named(template)}
+    names = {name for _, template in read if isinstance(template, CallTemplate) for name in template.secrets}
     workspace = settings_of(str(access.workspace), session)
     secrets = usable_secrets(names, workspace=workspace, session=session)
     return [_as_block(row, template, secrets, access=access) for row, template in read]
@@ -274,7 +274,7 @@ def _as_block(
         title=row.title,
         call=from_json(row.call),
         answer=cast(AnswerKind, row.answer),
-        uses=() if isinstance(read, StrongroomError) else tuple(secrets_named(read)),
+        uses=() if isinstance(read, StrongroomError) else read.secrets,
         problems=unreadable(read) if isinstance(read, StrongroomError) else problems_of(read, secrets),
         created_at=row.created_at,
         created_by=row.created_by,

@@ -13,11 +13,11 @@ from app.access import Access, Permission, Role, require
 from app.audit.service import Deed, Target, recorded
 from app.blocks.answer import captured
 from app.blocks.call import CallTemplate, resolve
-from app.blocks.needs import needed_secrets, secrets_named
+from app.blocks.needs import needed_secrets
 from app.blocks.saved import runnable
 from app.db import Remembered, Sessions
 from app.kernel.clock import Clock
-from app.kernel.errors import DestinationNotAllowed, SecretExpired, StrongroomError, UpstreamUnreachable
+from app.kernel.errors import CallerError, DestinationNotAllowed, SecretExpired, StrongroomError, UpstreamUnreachable
 from app.kernel.secret import SecretValue
 from app.outbound import Call, Destination, Outbound, Reply, UsedSecret
 from app.outbound.inject import authority
@@ -67,7 +67,9 @@ class _Needs:
 
     refuse_expired: bool
     secrets: Mapping[str, UsableSecret]
-    defaults: Mapping[str, str]
+    given: Mapping[str, str]
+    whole: Call | None
+    """The call as it goes out where the request brings no variables, if it needs none of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +95,7 @@ def run_block(
     target = Target("block", name=name[:64])
     with recorded(sessions=sessions, clock=clock, access=access, action="call.run", target=target) as deed, \
             in_flight.enter(str(access.workspace)):  # fmt: skip
-        with step("authorise"):
-            require(access, Permission.BLOCK_RUN)
+        require(access, Permission.BLOCK_RUN)
         with step("resolve"):
             block = known.get(("block", access.workspace, name), lambda session: runnable(session, access, name))
             deed.target = Target("block", block.id, name)
@@ -122,8 +123,7 @@ def run_ad_hoc(
     target = Target("call", name=f"{template.written.method} {template.origin.host}"[:128])
     with recorded(sessions=sessions, clock=clock, access=access, action="call.run", target=target) as deed, \
             in_flight.enter(str(access.workspace)):  # fmt: skip
-        with step("authorise"):
-            require(access, Permission.CALL_AD_HOC)
+        require(access, Permission.CALL_AD_HOC)
         deed.detail |= _facts(template)
         with step("resolve"):
             with sessions.read() as session:
@@ -139,7 +139,7 @@ def _facts(template: CallTemplate) -> dict[str, object]:
         "method": template.written.method,
         "host": template.origin.host,
         "port": template.origin.port,
-        "secrets": secrets_named(template),
+        "secrets": list(template.secrets),
     }
 
 
@@ -147,17 +147,24 @@ def _needs(template: CallTemplate, *, access: Access, session: Session) -> _Need
     """Look up what a call needs of its workspace: settings, secrets (names and state), and variables."""
     workspace = settings_of(str(access.workspace), session)
     secrets = needed_secrets(template, workspace=workspace, session=session)
-    wanted = {name for field in template.fields for name in field.variables}
-    defaults = plain_values(wanted - dict(template.written.variables).keys(), access=access, session=session)
-    return _Needs(workspace.refuse_expired, secrets, defaults)
+    own = dict(template.written.variables)
+    given = {**plain_values(template.variables - own.keys(), access=access, session=session), **own}
+    return _Needs(workspace.refuse_expired, secrets, given, _whole(template, given))
+
+
+def _whole(template: CallTemplate, given: Mapping[str, str]) -> Call | None:
+    try:
+        return resolve(template, given)
+    except CallerError:  # a request may bring what is missing, or what may stand there
+        return None
 
 
 def _resolve(template: CallTemplate, needs: _Needs, variables: Mapping[str, str], *, clock: Clock) -> _Resolved:
     """Check expiry, and fill the variables in: what will be sent, but for the values."""
     if needs.refuse_expired:
         _refuse_expired(needs.secrets, clock())
-    given = {**needs.defaults, **dict(template.written.variables), **variables}
-    return _Resolved(template, resolve(template, given), needs.secrets)
+    call = resolve(template, {**needs.given, **variables}) if variables or needs.whole is None else needs.whole
+    return _Resolved(template, call, needs.secrets)
 
 
 def _refuse_expired(secrets: Mapping[str, UsableSecret], now: datetime) -> None:

@@ -7,7 +7,7 @@ two literal braces; ``}}`` needs no such care. Anything else that begins with ``
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -114,13 +114,13 @@ def _filled(piece: Text | Variable | Slot, variables: Mapping[str, str]) -> Piec
     return Filled(variables[piece.name]) if isinstance(piece, Variable) else piece
 
 
-def require_variables(templates: Iterable[Template], variables: Mapping[str, str]) -> None:
-    """Do nothing where every variable that the templates refer to has a value.
+def require_variables(wanted: Set[str], variables: Mapping[str, str]) -> None:
+    """Do nothing where every variable that is referred to has a value.
 
     Raises:
         MissingVariable: naming all that have none, also in ``extra["variables"]``.
     """
-    missing = sorted({name for template in templates for name in template.variables} - variables.keys())
+    missing = sorted(wanted - variables.keys())
     if missing:
         sentence = f"No value for {', '.join(missing)}."
         raise MissingVariable(

@@ -81,12 +81,19 @@ class Raw:
 
     def close(self) -> None:
         """Close the connection; what wasn't committed is as if it had never been."""
+        self._cursor.close()  # or SQLite would wait for its statement, with the transaction open
         self._connection.close()
 
     def _named(self, statement: str, error: Exception) -> BaseException:
         gone = self._dialect.is_disconnect(error, self._connection, self._cursor)  # type: ignore[arg-type]
         return DBAPIError.instance(
-            statement, None, error, self._fault, hide_parameters=True, connection_invalidated=gone, dialect=self._dialect
+            statement,
+            None,
+            error,
+            self._fault,
+            hide_parameters=True,
+            connection_invalidated=gone,
+            dialect=self._dialect,
         )
 
 

@@ -53,6 +53,14 @@ def test_json_that_would_not_survive_comes_as_text(text: str) -> None:
     assert answer_body(reply(text.encode())) == {"type": "text", "content": text}
 
 
+@pytest.mark.parametrize("charset", [None, "utf-8", "ISO-8859-1", "windows-1252"])
+@pytest.mark.parametrize("text", ['{"a":"ü","b":[1,2.5,null]}', '{ "a": "ü" }'])
+def test_json_is_read_in_its_charset(text: str, charset: str | None) -> None:
+    raw = text.encode()
+    read = json.loads(raw.decode(charset or "utf-8"))
+    assert answer_body(reply(raw, charset=charset)) == {"type": "json", "content": read}
+
+
 @pytest.mark.parametrize(
     ("body", "charset", "text"),
     [

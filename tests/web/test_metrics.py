@@ -66,7 +66,7 @@ def test_every_expression_of_the_dashboard_asks_for_a_metric_that_there_is(
 
 def test_each_step_of_the_pipeline_is_measured_and_what_came_of_it(service: Service, busy: tuple[str, ...]) -> None:
     told = metrics(service)
-    steps = ("authenticate", "membership", "record", "authorise", "resolve", "check", "read", "send", "answer")
+    steps = ("authenticate", "membership", "record", "resolve", "check", "read", "send", "answer")
     for step in steps:
         assert f'strongroom_call_step_seconds_count{{step="{step}"}}' in told
     for line in (
