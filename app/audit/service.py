@@ -285,11 +285,11 @@ def end_of(session: Session, chain: str) -> int:
     return session.scalar(select(ChainHeadRow.seq).where(ChainHeadRow.chain == chain)) or 0
 
 
-def events_between(
+def outcomes_between(
     session: Session, chain: str, action: Action, *, after: int, through: int, limit: int
 ) -> Sequence[Event]:
-    """Read a chain's events of one kind in order, as they were recorded."""
-    query = select(*COLUMNS).where(EventRow.chain == chain, EventRow.action == action)
+    """Read how a chain's deeds of one kind ended, in order, as it was recorded."""
+    query = select(*COLUMNS).where(EventRow.chain == chain, EventRow.action == action, EventRow.outcome != "intended")
     query = query.where(EventRow.seq > after, EventRow.seq <= through).order_by(EventRow.seq).limit(limit)
     return [Event(*row) for row in session.execute(query)]
 

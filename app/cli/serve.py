@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
 import secrets
-import signal
 import socket
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 import click
 import structlog
@@ -28,7 +25,6 @@ from app.cli.logs import log_as_json, server_log
 from app.cli.reconcile import mend
 from app.cli.runtime import open_database, read_settings, vault_setup
 from app.db import Sessions
-from app.factory import create_app
 from app.identity.service import NewToken, create_user, issue_token, list_all_tokens, one_time_password
 from app.kernel.clock import system_clock
 from app.kernel.errors import ServiceError
@@ -45,7 +41,6 @@ from app.workspaces.service import NewWorkspace, create_workspace, list_names
 
 FIRST_OWNER: Final = "owner"
 FIRST_WORKSPACE: Final = "main"
-_PR_SET_PDEATHSIG: Final = 1
 _LAST_WORDS_SECONDS: Final = 10
 _RECORD_SECONDS: Final = 2.0
 _SETTLE_SECONDS: Final = 1.0
@@ -191,7 +186,7 @@ def _server(settings: Settings) -> MPServer:
     # Started anew rather than forked: a fork would copy the caretaker's locks, held or not.
     multiprocessing.set_start_method("spawn", force=True)
     return MPServer(
-        "app.cli.serve:application",
+        "app.cli.worker:application",
         factory=True,
         address=settings.host,
         port=settings.port,
@@ -206,40 +201,3 @@ def _server(settings: Settings) -> MPServer:
         workers_kill_timeout=settings.stop_seconds + _LAST_WORDS_SECONDS,
         log_dictconfig=server_log(),
     )
-
-
-def application() -> Callable[..., Any]:
-    """Make the WSGI application of one worker process, with resources of its own."""
-    _end_with_parent()
-    log_as_json()
-    settings = Settings.from_env(os.environ)
-    opened = open_resources(settings)
-    resources = opened.__enter__()
-    _stop_calls_in_time(settings, resources)
-    app = create_app(settings, resources)
-    app.extensions["strongroom_opened"] = opened  # held for as long as the process lives, or it would close by itself
-    return app
-
-
-def _stop_calls_in_time(settings: Settings, resources: Resources) -> None:
-    """Once this worker is told to stop, give calls under way their time, then have them broken off and answered.
-
-    The server has handlers of its own for signals, so that this one only listens in. Source: Python's docs,
-    signal.set_wakeup_fd.
-    """
-    told, heard = socket.socketpair()
-    told.setblocking(False)
-    signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
-
-    def _listen(_told: socket.socket, heard: socket.socket) -> None:
-        while heard.recv(1)[0] not in (signal.SIGTERM, signal.SIGINT):
-            pass
-        resources.outbound.stop_at(time.monotonic() + settings.stop_seconds)
-
-    # The thread holds both ends, so that neither is ever closed and its number given to something else.
-    threading.Thread(target=_listen, args=(told, heard), name="stop", daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """Have the kernel stop this worker when its parent is gone, however that went. Source: prctl(2)."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

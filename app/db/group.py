@@ -9,12 +9,11 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
@@ -76,11 +75,12 @@ class GroupCommit:
         """Commit for all who wait, and hand over to the first who came meanwhile."""
         batch: list[_Write] = []
         try:
-            with self._turns.taken():
-                with self._lock:
-                    batch, self._waiting = self._waiting, []
-                self._commit(batch)
+            self._turns.take()
+            with self._lock:
+                batch, self._waiting = self._waiting, []
+            self._commit(batch)
         finally:
+            self._turns.give()
             with self._lock:
                 successor = self._waiting[0] if self._waiting else None
                 self._led = successor is not None
@@ -124,16 +124,17 @@ class _Turns:
         self._path = Path(f"{path}-turn") if path and path != ":memory:" else None
         self._seconds = seconds
         self._file: int | None = None
+        self._taken = False
 
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Have the turn for as long as the block runs; for one thread at a time."""
-        file = self._wait()
-        try:
-            yield
-        finally:
-            if file is not None:
-                fcntl.flock(file, fcntl.LOCK_UN)
+    def take(self) -> None:
+        """Wait for the turn, for a while; for one thread at a time."""
+        self._taken = self._wait()
+
+    def give(self) -> None:
+        """Let others have it, where it was taken."""
+        if self._taken:
+            self._taken = False
+            fcntl.flock(cast("int", self._file), fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Close the file, if it was ever opened."""
@@ -141,9 +142,9 @@ class _Turns:
             os.close(self._file)
             self._file = None
 
-    def _wait(self) -> int | None:
+    def _wait(self) -> bool:
         if self._path is None:
-            return None
+            return False
         end = time.monotonic() + self._seconds
         try:
             if self._file is None:
@@ -153,9 +154,9 @@ class _Turns:
                     fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     if time.monotonic() > end:
-                        return None
+                        return False
                     time.sleep(_LOOKS_EVERY)
                 else:
-                    return self._file
+                    return True
         except OSError:
-            return None
+            return False

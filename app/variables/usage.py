@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.access import Access, Permission, require
 from app.audit.chain import Event
-from app.audit.service import end_of, ends, events_between
+from app.audit.service import end_of, ends, outcomes_between
 from app.db import Sessions
 from app.kernel.clock import Clock
 from app.kernel.errors import NotFound
@@ -75,7 +75,7 @@ def _counted(workspace: str, *, sessions: Sessions) -> bool:
     with sessions.read() as session:
         before = session.get(UsageMarkRow, workspace)
         since, end = before.seq if before else 0, end_of(session, workspace)
-        events = events_between(session, workspace, "call.run", after=since, through=end, limit=_AT_ONCE)
+        events = outcomes_between(session, workspace, "call.run", after=since, through=end, limit=_AT_ONCE)
     uses, more = list(_uses(events)), len(events) == _AT_ONCE
     with sessions.begin() as session:
         mark = session.get(UsageMarkRow, workspace, with_for_update=True)
@@ -133,7 +133,9 @@ def usage_of(name: str, *, access: Access, sessions: Sessions, clock: Clock) -> 
         if row is None:
             raise NotFound(f"There is no secret {name[:64]}.")
         mark = session.get(UsageMarkRow, workspace)
-        events = events_between(session, workspace, "call.run", after=mark.seq if mark else 0, through=_ALL, limit=_ALL)
+        events = outcomes_between(
+            session, workspace, "call.run", after=mark.seq if mark else 0, through=_ALL, limit=_ALL
+        )
         used_in = session.scalars(blocks.order_by(SecretUseRow.block)).all()
         denied = denials([row.id], session=session, since=since).get(row.id, 0)
     new = [use for use in _uses(events) if use.secret_id == row.id]

@@ -219,8 +219,9 @@ def _launch(binary: str, folder: Path, lock: IO[bytes], port: int | None) -> Emb
             stdout=output,
             stderr=output,
             cwd=folder,
-            # Nothing of ours is its business: VAULT_* and BAO_* would even change its configuration.
-            env={"PATH": os.defpath},
+            # Nothing of ours is its business: VAULT_* and BAO_* would even change its configuration. With a heap this
+            # small, collecting garbage a third as often takes 24 MiB more and a seventh less CPU.
+            env={"PATH": os.defpath, "GOGC": "300"},
             umask=0o077,
             pass_fds=[lock.fileno()],
             start_new_session=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import structlog
 from flask import Flask, Response, g, request
@@ -15,6 +16,8 @@ log = structlog.get_logger(__name__)
 
 def log_requests(app: Flask) -> None:
     """Log every request when it is answered, and send its id back as ``X-Request-ID``."""
+
+    is_due = _each_second()
 
     @app.before_request
     def _begin() -> None:
@@ -29,6 +32,22 @@ def log_requests(app: Flask) -> None:
         route, status = request.url_rule.rule if request.url_rule else None, response.status_code
         log.info("request", method=request.method, route=route, status=status, elapsed_ms=round(seconds * 1000, 2))
         request_answered(request.method, route, status, seconds)
-        in_use, idle = context.resources().sessions.connections
-        database_connections(in_use=in_use, idle=idle)
+        if is_due():
+            in_use, idle = context.resources().sessions.connections
+            database_connections(in_use=in_use, idle=idle)
         return response
+
+
+def _each_second() -> Callable[[], bool]:
+    """Make a function that tells whether a second has gone since it last said so."""
+    due = 0.0
+
+    def _is_due() -> bool:
+        nonlocal due
+        now = time.monotonic()
+        if now < due:
+            return False
+        due = now + 1
+        return True
+
+    return _is_due

@@ -1,0 +1,84 @@
+"""One of the processes that serve: its resources, its end, and the core that it stays on."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from app.cli.logs import log_as_json
+from app.factory import create_app
+from app.resources import Resources
+from app.settings import Settings
+from app.telemetry import MULTIPROC
+from app.wiring import open_resources
+
+_PR_SET_PDEATHSIG: Final = 1
+
+
+def application() -> Callable[..., Any]:
+    """Make the WSGI application of one worker process, with resources of its own."""
+    _end_with_parent()
+    log_as_json()
+    settings = Settings.from_env(os.environ)
+    _stay_on_one_core(settings.workers, Path(os.environ[MULTIPROC]))
+    opened = open_resources(settings)
+    resources = opened.__enter__()
+    _stop_calls_in_time(settings, resources)
+    app = create_app(settings, resources)
+    app.extensions["strongroom_opened"] = opened  # held for as long as the process lives, or it would close by itself
+    return app
+
+
+def _stop_calls_in_time(settings: Settings, resources: Resources) -> None:
+    """Once this worker is told to stop, give calls under way their time, then have them broken off and answered.
+
+    The server has handlers of its own for signals, so that this one only listens in. Source: Python's docs,
+    signal.set_wakeup_fd.
+    """
+    told, heard = socket.socketpair()
+    told.setblocking(False)
+    signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+
+    def _listen(_told: socket.socket, heard: socket.socket) -> None:
+        while heard.recv(1)[0] not in (signal.SIGTERM, signal.SIGINT):
+            pass
+        resources.outbound.stop_at(time.monotonic() + settings.stop_seconds)
+
+    # The thread holds both ends, so that neither is ever closed and its number given to something else.
+    threading.Thread(target=_listen, args=(told, heard), name="stop", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Have the kernel stop this worker when its parent is gone, however that went. Source: prctl(2)."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _stay_on_one_core(workers: int, folder: Path) -> None:
+    """Keep all threads of this worker on one core, where no core would be without a worker.
+
+    Only one of them runs Python at a time, and on each other core that it wakes up on it has to fetch everything anew.
+    Which core is told by a file in ``folder`` that is locked for as long as the process lives, so that who comes in the
+    place of a worker that ended takes its core.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    if workers < len(cores):
+        return
+    for number in range(workers):
+        file = os.open(folder / f"worker-{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            continue
+        with suppress(OSError):  # a container may forbid it
+            os.sched_setaffinity(0, {cores[number % len(cores)]})
+        return
