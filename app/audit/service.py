@@ -42,10 +42,7 @@ Action = Literal[
 
 SERVICE_CHAIN: Final = ""
 _COLUMNS: Final = (*Event.__slots__, "secrets")
-_ADD_EVENT: Final = (
-    "INSERT INTO events (id, chain, seq, deed_id, at, workspace, actor_type, actor_id, acting_for, action, target_type,"
-    " target_id, target_name, outcome, detail, request_id, hash, secrets)"
-)
+_ADD_EVENTS: Final = f"INSERT INTO events ({', '.join(_COLUMNS)})"
 _BEGIN_CHAIN: Final = "INSERT INTO chain_heads (chain, seq, hash) VALUES (?, 0, ?) ON CONFLICT DO NOTHING"
 _HEAD_OF: Final = "SELECT seq, hash FROM chain_heads WHERE chain = ?"
 _MOVE_HEAD: Final = "UPDATE chain_heads SET seq = ?, hash = ? WHERE chain = ?"
@@ -198,7 +195,7 @@ def append(raw: Raw, events: Sequence[Event]) -> None:
             "secrets": secrets_of(event),
         }
         rows.append([stored[name] if name in stored else getattr(event, name) for name in _COLUMNS])
-    raw.insert(_ADD_EVENT, rows)
+    raw.insert(_ADD_EVENTS, rows)
     raw.run(_MOVE_HEAD, [(head.seq, head.hash, chain) for chain, head in heads.items()])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import uuid
+import secrets
 from typing import Final, cast
 
 from flask import Flask, current_app, g, request
@@ -28,17 +28,19 @@ def resources() -> Resources:
 
 def known() -> Remembered:
     """Return what held of what was looked up before, at the one moment at which this request looked."""
-    if "known" not in g:
-        g.known = resources().sessions.remembered()
-    return cast(Remembered, g.known)
+    found: Remembered | None = g.get("known")
+    if found is None:
+        found = g.known = resources().sessions.remembered()
+    return found
 
 
 def request_id() -> str:
     """Return this request's id: the client's ``X-Request-ID`` where it is well formed, else a fresh one."""
-    if "request_id" not in g:
+    found: str | None = g.get("request_id")
+    if found is None:
         sent = request.headers.get("X-Request-ID", "")
-        g.request_id = sent if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
-    return cast(str, g.request_id)
+        found = g.request_id = sent if _REQUEST_ID.fullmatch(sent) else secrets.token_hex(16)
+    return found
 
 
 def principal() -> Principal:

@@ -29,7 +29,8 @@ def log_requests(app: Flask) -> None:
     def _end(response: Response) -> Response:
         response.headers["X-Request-ID"] = context.request_id()
         seconds = time.perf_counter() - g.get("began", time.perf_counter())
-        route, status = request.url_rule.rule if request.url_rule else None, response.status_code
+        rule, status = request.url_rule, response.status_code
+        route = rule.rule if rule else None
         log.info("request", method=request.method, route=route, status=status, elapsed_ms=round(seconds * 1000, 2))
         request_answered(request.method, route, status, seconds)
         if is_due():

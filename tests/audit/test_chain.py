@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.audit.chain import GENESIS, Checkpoint, Event, Link, Verdict, facts_of, link, statement, verify
+from app.audit.chain import GENESIS, Checkpoint, Event, Link, Verdict, canonical, facts_of, link, statement, verify
 from app.audit.checkpoints import genuine_by
 
 KEY = Ed25519PrivateKey.generate()
@@ -25,6 +26,16 @@ details = st.dictionaries(
     st.sampled_from(["host", "status", "elapsed_ms", "secrets", "code"]),
     st.one_of(st.text("aü\u2028𝄞\"\\", max_size=8), st.integers(), st.floats(allow_nan=False), st.lists(st.text("ab"))),
     max_size=3,
+)  # fmt: skip
+
+
+anything = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.text(st.characters(categories=["Cs"])),
+        st.sampled_from([1e16, 1e-4, 9.9e-5, -0.0, 2**63, -(2**63) - 1, 2**64]),
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=3), inner, max_size=3)),
+    max_leaves=8,
 )  # fmt: skip
 
 
@@ -192,3 +203,11 @@ def test_what_is_no_signature_of_vaults_is_not_genuine(signature: str) -> None:
     assert not GENUINE(replace(sign(only), signature=signature))
     assert not GENUINE(replace(sign(only), chain="other"))
     assert not GENUINE(replace(sign(only), at=BEGAN))
+
+
+@settings(deadline=None, max_examples=500)
+@given(detail=st.dictionaries(st.text(max_size=3), anything, max_size=4))
+def test_facts_are_written_in_one_way_only(detail: dict[str, Any]) -> None:
+    facts = {"seq": 1, "detail": detail, "at": "2026"}
+    written = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert canonical(facts) == written.encode(errors="surrogatepass")
