@@ -89,6 +89,12 @@ def _children(pid: int) -> list[int]:
     return [one for child in found for one in (child, *_children(child))]
 
 
+def workers_of(service: Service) -> list[int]:
+    """Return the processes that serve."""
+    children = _children(service.process.pid)
+    return sorted(pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes())
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

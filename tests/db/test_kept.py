@@ -1,0 +1,147 @@
+"""Connections that stay open beside the pool: one that was cut is opened anew, and nothing is done twice or by half."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
+
+from app.db import Raw, Sessions, open_engine
+from app.db.raw import Kept
+from app.migrations import upgrade
+from tests.support import databases
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    (tmp_path / "var").mkdir()
+    return databases.url_for(tmp_path, postgresql=request.param == "postgresql")
+
+
+@pytest.fixture
+def sessions(url: str) -> Iterator[Sessions]:
+    engine = open_engine(url)
+    upgrade(engine)
+    opened = Sessions(engine)
+    with opened.begin() as session:
+        session.execute(text("CREATE TABLE notes (words VARCHAR PRIMARY KEY, length INTEGER)"))
+    yield opened
+    opened.close()
+
+
+def note(raw: Raw, notes: Sequence[str]) -> None:
+    raw.insert("INSERT INTO notes", [(words, len(words)) for words in notes])
+
+
+def noted(sessions: Sessions) -> list[str]:
+    with sessions.read() as session:
+        return list(session.scalars(text("SELECT words FROM notes ORDER BY words")))
+
+
+def cut(url: str) -> int:
+    """End every other connection to a PostgreSQL database, as a restart does; returns how many there were."""
+    with databases.connected(url) as connection:
+        others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        return len(connection.execute(text(f"SELECT pg_terminate_backend(pid) {others}")).all())
+
+
+def test_one_connection_is_used_again_and_again(sessions: Sessions) -> None:
+    for number in range(3):
+        sessions.together(f"note {number}", note)
+        sessions.remembered()
+    assert noted(sessions) == ["note 0", "note 1", "note 2"]
+    if sessions.engine.dialect.name == "postgresql":
+        # One for looks, one for what is written together, one in the pool.
+        assert cut(sessions.engine.url.render_as_string(hide_password=False)) == 3
+
+
+def test_a_connection_that_was_cut_is_opened_anew(sessions: Sessions, url: str) -> None:
+    sessions.together("before", note)
+    number = sessions.remembered().number
+    if sessions.engine.dialect.name == "postgresql":
+        assert cut(url) > 0
+    assert sessions.remembered().number == number
+    sessions.together("after", note)
+    assert noted(sessions) == ["after", "before"]
+
+
+def test_what_was_cut_in_the_middle_is_done_once_more_and_whole(sessions: Sessions, url: str) -> None:
+    kept, tries = Kept(sessions.engine), 0
+
+    def _work(raw: Raw) -> None:
+        nonlocal tries
+        tries += 1
+        raw.insert("INSERT INTO notes", [("first", 1)])
+        if tries == 2 and sessions.engine.dialect.name == "postgresql":
+            cut(url)
+        raw.insert("INSERT INTO notes", [(f"second {tries}", 2)])
+
+    def _nothing(_raw: Raw) -> None:
+        nonlocal tries
+        tries += 1
+
+    kept.write(_nothing)
+    kept.write(_work)
+    kept.close()
+    again = sessions.engine.dialect.name == "postgresql"
+    assert tries == (3 if again else 2)
+    assert noted(sessions) == ["first", "second 3" if again else "second 2"]
+
+
+def test_a_commit_that_may_have_been_carried_out_is_not_done_again(url: str, sessions: Sessions) -> None:
+    if sessions.engine.dialect.name == "sqlite":  # a file's commit has no other side that could vanish
+        return
+    kept, tries = Kept(sessions.engine), 0
+
+    def _work(raw: Raw) -> None:
+        nonlocal tries
+        tries += 1
+        raw.insert("INSERT INTO notes", [("ours", 1)])
+        if tries == 2:
+            cut(url)
+
+    kept.write(lambda raw: raw.first("SELECT 1"))
+    tries = 1
+    with pytest.raises(OperationalError):
+        kept.write(_work)
+    assert tries == 2
+    kept.close()
+    assert noted(sessions) == []
+
+
+def test_what_fails_leaves_nothing_and_the_next_goes_on(sessions: Sessions) -> None:
+    kept = Kept(sessions.engine)
+
+    def _half(raw: Raw) -> None:
+        raw.insert("INSERT INTO notes", [("half", 1)])
+        raise ValueError("ours")
+
+    kept.write(lambda raw: note(raw, ["whole"]))
+    with pytest.raises(ValueError, match="ours"):
+        kept.write(_half)
+    with pytest.raises(IntegrityError):
+        kept.write(lambda raw: note(raw, ["other", "whole"]))
+    kept.write(lambda raw: note(raw, ["last"]))
+    kept.close()
+    assert noted(sessions) == ["last", "whole"]
+
+
+@pytest.mark.parametrize("many", [1, 2, 31, 32, 33, 65])
+def test_rows_of_one_statement_are_all_there(sessions: Sessions, many: int) -> None:
+    words = sorted(f"note {number:02d} ü" for number in range(many))
+    kept = Kept(sessions.engine)
+    kept.write(lambda raw: note(raw, words))
+    kept.close()
+    assert noted(sessions) == words
+
+
+def test_an_error_names_the_statement_and_no_value(sessions: Sessions) -> None:
+    kept = Kept(sessions.engine)
+    with pytest.raises((OperationalError, ProgrammingError)) as caught:
+        kept.read(lambda raw: raw.first("SELECT words FROM nowhere WHERE words = ?", "canary-5d1f"))
+    kept.close()
+    assert "nowhere" in str(caught.value)
+    assert "canary-5d1f" not in str(caught.value)

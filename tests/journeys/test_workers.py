@@ -1,0 +1,50 @@
+"""Where there are as many workers as cores, each stays on one; with fewer, the machine decides."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import requests
+
+from tests.support.service import Service, running, workers_of
+
+
+def cores_of(service: Service) -> list[list[int]]:
+    """For each worker the cores that any of its threads may run on; sorted."""
+    return sorted(sorted(_cores_of_threads(pid)) for pid in workers_of(service))
+
+
+def _cores_of_threads(pid: int) -> set[int]:
+    return {core for thread in Path(f"/proc/{pid}/task").iterdir() for core in os.sched_getaffinity(int(thread.name))}
+
+
+def test_as_many_workers_as_cores_have_one_each_also_after_one_was_killed(tmp_path: Path) -> None:
+    mine = os.sched_getaffinity(0)
+    two = set(sorted(mine)[:2])
+    os.sched_setaffinity(0, two)  # what is started from here has these two, whatever the machine has
+    try:
+        with running(tmp_path, STRONGROOM_WORKERS="2") as service:
+            apart = sorted([core] for core in two) if len(two) == 2 else [sorted(two)] * 2
+            assert cores_of(service) == apart
+            killed = workers_of(service)[0]
+            os.kill(killed, signal.SIGKILL)
+            end = time.monotonic() + 60
+            while time.monotonic() < end:
+                with suppress(FileNotFoundError, ProcessLookupError):  # it goes while it is looked at
+                    if killed not in workers_of(service) and cores_of(service) == apart:
+                        break
+                time.sleep(0.1)
+            assert cores_of(service) == apart
+            assert requests.get(f"{service.url}/healthz", timeout=10).ok
+    finally:
+        os.sched_setaffinity(0, mine)
+
+
+def test_fewer_workers_than_cores_run_where_there_is_room(tmp_path: Path) -> None:
+    mine = os.sched_getaffinity(0)
+    with running(tmp_path, STRONGROOM_WORKERS="1") as service:
+        assert cores_of(service) == [sorted(mine)]
