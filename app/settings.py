@@ -197,7 +197,9 @@ class Settings:
     stop_seconds: int = _setting(
         "STRONGROOM_STOP_SECONDS", "how long a stop waits for calls in flight", 30, _count(0, 3600)
     )
-    workers: int = _setting("STRONGROOM_WORKERS", "service processes", 1, _count(1, 256))
+    workers: int = _setting(
+        "STRONGROOM_WORKERS", "service processes; with as many as cores, each stays on one", 1, _count(1, 256)
+    )
     threads: int = _setting("STRONGROOM_THREADS", "requests at the same time, for each process", 64, _count(1, 1024))
     signing_key_file: Path | None = _setting(
         "STRONGROOM_SIGNING_KEY_FILE",

@@ -107,6 +107,7 @@ def environment(folder: Path, port: int, **more: str) -> dict[str, str]:
     kept.pop("REDIS_URL", None)
     return kept | {
         "STRONGROOM_DATA_DIR": str(folder / "var"),
+        "TMPDIR": str(folder),  # so that what a killed service leaves goes with the test
         "DATABASE_URL": more.get("DATABASE_URL") or databases.url_for(folder),
         "PORT": str(port),
         "STRONGROOM_OUTBOUND_NETWORKS": "127.0.0.0/8",

@@ -67,7 +67,11 @@ class Topology:
         if service in COPIES:
             given |= {"STRONGROOM_OUTBOUND_NETWORKS": "127.0.0.0/8", "STRONGROOM_OUTBOUND_HTTP": "allow"}
         own = {"VAULT_AUDIT_LOG": str(self.folder / "vault-logs" / "audit.log"), "PYTHONPATH": str(ROOT)}
-        return {"PATH": f"{BIN}:{os.environ['PATH']}:/usr/sbin", "HOME": str(self.folder)} | own | given
+        return (
+            {"PATH": f"{BIN}:{os.environ['PATH']}:/usr/sbin", "HOME": str(self.folder), "TMPDIR": str(self.folder)}
+            | own
+            | given
+        )
 
     def command(self, service: str) -> list[str]:
         """Return the command that the compose file gives a service, as it is here."""
