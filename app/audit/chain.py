@@ -17,6 +17,7 @@ import orjson
 
 GENESIS: Final = "0" * 64
 _CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+_SIMPLE: Final = frozenset({str, int, bool, type(None)})
 Outcome = Literal["intended", "done", "refused", "failed", "unknown"]
 
 
@@ -68,8 +69,7 @@ def facts_of(event: Event) -> dict[str, object]:
 
 def canonical(facts: Mapping[str, object]) -> bytes:
     """Write facts as JSON in one way only: sorted keys, no white space, UTF-8 (also of what a forger made up)."""
-    detail = facts.get("detail")
-    if detail is None or _has_plain_numbers(detail):
+    if is_plain(facts):
         try:
             return orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
         except TypeError:  # half of a surrogate pair, or a number of more than 64 bits
@@ -77,16 +77,18 @@ def canonical(facts: Mapping[str, object]) -> bytes:
     return _CANONICAL(facts).encode(errors="surrogatepass")
 
 
-def _has_plain_numbers(value: object) -> bool:
-    """Tell whether every float in here is written without an exponent, which the two writers write differently."""
+def is_plain(value: object) -> bool:
+    """Tell whether JSON's fast writer writes this as the thorough one does: no float with an exponent, no subclass."""
     kind = type(value)
     if kind is float:
         return value == 0 or 1e-4 <= abs(value) < 1e16  # type: ignore[arg-type]
-    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    for each in inside:
-        if type(each) is not str and type(each) is not int and not _has_plain_numbers(each):
-            return False
-    return True
+    if kind is dict:
+        inside: Iterable[object] = value.values()  # type: ignore[attr-defined]
+    elif kind is list or kind is tuple:
+        inside = value  # type: ignore[assignment]
+    else:
+        return kind in _SIMPLE
+    return all(type(each) in _SIMPLE or is_plain(each) for each in inside)
 
 
 def rfc3339(moment: datetime) -> str:

@@ -29,7 +29,7 @@ def application() -> Callable[..., Any]:
     _end_with_parent()
     log_as_json()
     settings = Settings.from_env(os.environ)
-    _stay_on_one_core(settings.workers, Path(os.environ[MULTIPROC]))
+    _stay_on_one_core(settings.workers, os.environ.get(MULTIPROC))
     opened = open_resources(settings)
     resources = opened.__enter__()
     _stop_calls_in_time(settings, resources)
@@ -62,23 +62,23 @@ def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _stay_on_one_core(workers: int, folder: Path) -> None:
-    """Keep all threads of this worker on one core, where no core would be without a worker.
+def _stay_on_one_core(workers: int, folder: str | None) -> None:
+    """Keep all threads of this worker on one core, where every core has as many workers as the others.
 
     Only one of them runs Python at a time, and on each other core that it wakes up on it has to fetch everything anew.
     Which core is told by a file in ``folder`` that is locked for as long as the process lives, so that who comes in the
-    place of a worker that ended takes its core.
+    place of a worker that ended takes its core. Who finds none free, or may not choose, runs where there is room.
     """
     cores = sorted(os.sched_getaffinity(0))
-    if workers < len(cores):
+    if folder is None or workers % len(cores):
         return
-    for number in range(workers):
-        file = os.open(folder / f"worker-{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(file)
-            continue
-        with suppress(OSError):  # a container may forbid it
+    with suppress(OSError):
+        for number in range(workers):
+            file = os.open(Path(folder, f"worker-{number}"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(file)
+                continue
             os.sched_setaffinity(0, {cores[number % len(cores)]})
-        return
+            return

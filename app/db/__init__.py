@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 LOCK_SECONDS: Final = 10
 """How long a write waits for another process's transaction."""
+_LOOKS_AT_ONCE: Final = 16
 _PAGES_BEFORE_ANEW: Final = 1_000
 _PAGES_AT_MOST: Final = 20_000
 # A server that vanished is noticed within seconds, not when the kernel gives up after a quarter of an hour; what the
@@ -43,7 +44,7 @@ class Sessions:
         self.engine = engine
         self._writing = engine.execution_options(begins_immediate=True)
         self._group = GroupCommit(engine)
-        self._looks = Kept(engine)
+        self._looks = Kept(engine, most=_LOOKS_AT_ONCE)
         self._remembered = Remembered(-1, self.read)
 
     @contextmanager
@@ -87,7 +88,10 @@ class Sessions:
     def connections(self) -> tuple[int, int]:
         """How many connections are at work, and how many wait for work."""
         pool = self.engine.pool
-        return (pool.checkedout(), pool.checkedin()) if isinstance(pool, QueuePool) else (0, 0)
+        if not isinstance(pool, QueuePool):
+            return 0, 0
+        kept = self._looks.idle + self._group.idle
+        return pool.checkedout() - kept, pool.checkedin() + kept
 
     def settle(self) -> None:
         """Move what SQLite's log holds into the database file, so that no call's commit has to; for every second.
@@ -138,7 +142,7 @@ def open_engine(url: str) -> Engine:
             parsed.set(drivername="postgresql+psycopg"),
             pool_pre_ping=True,
             pool_size=16,
-            max_overflow=16,
+            max_overflow=17,
             connect_args={name: value for name, value in _PATIENCE.items() if name not in parsed.query},
         )
         event.listen(engine, "connect", _prepare_postgresql)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
@@ -45,7 +45,7 @@ class GroupCommit:
     """
 
     def __init__(self, engine: Engine, *, turn_seconds: float = TURN_SECONDS) -> None:
-        self._kept = Kept(engine)
+        self._kept = Kept(engine, most=1)
         self._waiting: list[_Write] = []
         self._led = False
         self._lock = Lock()
@@ -65,22 +65,31 @@ class GroupCommit:
             self._lead(mine)
         if mine.error is not None:
             raise mine.error
+        if not mine.settled:
+            raise RuntimeError("whoever was to commit this was broken off")
 
     def close(self) -> None:
         """Close the connection, and let go of what turns are taken with."""
         self._kept.close()
         self._turns.close()
 
+    @property
+    def idle(self) -> int:
+        """How many connections wait here for the next write."""
+        return self._kept.idle
+
     def _lead(self, mine: _Write) -> None:
         """Commit for all who wait, and hand over to the first who came meanwhile."""
         batch: list[_Write] = []
         try:
             self._turns.take()
-            with self._lock:
-                batch, self._waiting = self._waiting, []
-            self._commit(batch)
+            try:
+                with self._lock:
+                    batch, self._waiting = self._waiting, []
+                self._commit(batch)
+            finally:
+                self._turns.give()
         finally:
-            self._turns.give()
             with self._lock:
                 successor = self._waiting[0] if self._waiting else None
                 self._led = successor is not None
@@ -132,9 +141,9 @@ class _Turns:
 
     def give(self) -> None:
         """Let others have it, where it was taken."""
-        if self._taken:
-            self._taken = False
-            fcntl.flock(cast("int", self._file), fcntl.LOCK_UN)
+        if self._taken and self._file is not None:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+        self._taken = False
 
     def close(self) -> None:
         """Close the file, if it was ever opened."""

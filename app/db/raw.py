@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final, TypeVar
+from threading import BoundedSemaphore
+from typing import Any, Final, TypeVar, cast
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError
 
 T = TypeVar("T")
@@ -23,10 +24,11 @@ _ROWS_AT_ONCE: Final = 32
 class Raw:
     """A cursor; statements have ``?`` where a value goes, and errors are SQLAlchemy's."""
 
-    def __init__(self, connection: Any, engine: Engine) -> None:
-        self._connection = connection
-        self._cursor = connection.cursor()
-        self._dialect = engine.dialect
+    def __init__(self, taken: PoolProxiedConnection, engine: Engine) -> None:
+        self._taken = taken
+        self._connection = cast("Any", taken.dbapi_connection)
+        self._cursor = self._connection.cursor()
+        self._engine = engine
         self._sqlite = engine.dialect.name == "sqlite"
         self._fault = engine.dialect.loaded_dbapi.Error
         self.for_update = "" if self._sqlite else " FOR UPDATE"
@@ -82,19 +84,18 @@ class Raw:
     def close(self) -> None:
         """Close the connection; what wasn't committed is as if it had never been."""
         self._cursor.close()  # or SQLite would wait for its statement, with the transaction open
-        self._connection.close()
+        self._taken.invalidate()  # closes it, and gives its place in the pool back
 
     def _named(self, statement: str, error: Exception) -> BaseException:
-        gone = self._dialect.is_disconnect(error, self._connection, self._cursor)  # type: ignore[arg-type]
-        return DBAPIError.instance(
-            statement,
-            None,
-            error,
-            self._fault,
-            hide_parameters=True,
-            connection_invalidated=gone,
-            dialect=self._dialect,
-        )
+        gone = self._engine.dialect.is_disconnect(cast("Any", error), self._connection, self._cursor)
+        return _named(statement, error, self._engine, gone=gone)
+
+
+def _named(statement: str | None, error: Exception, engine: Engine, *, gone: bool = False) -> BaseException:
+    fault = engine.dialect.loaded_dbapi.Error
+    return DBAPIError.instance(
+        statement, None, error, fault, hide_parameters=True, connection_invalidated=gone, dialect=engine.dialect
+    )
 
 
 @lru_cache(maxsize=256)
@@ -110,33 +111,40 @@ def _inserting(into: str, columns: int, rows: int) -> str:
 
 def raw_of(connection: Connection) -> Raw:
     """Return the cursor of a connection that is in a transaction already, to write in the same."""
-    return Raw(connection.connection.dbapi_connection, connection.engine)
+    return Raw(connection.connection, connection.engine)
 
 
 class Kept:
-    """Connections that stay open beside SQLAlchemy's pool, as many as are used at once. Safe to share among threads.
+    """Connections taken out of SQLAlchemy's pool and kept, as many as are used at once. Safe to share among threads.
 
     The one that was used last is used first, since SQLite keeps what it has read of the file with it. One on which
     anything failed is closed.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, most: int) -> None:
         self._engine = engine
         self._idle: list[Raw] = []
+        self._free = BoundedSemaphore(most)
+
+    @property
+    def idle(self) -> int:
+        """How many wait here for work."""
+        return len(self._idle)
 
     def read(self, work: Callable[[Raw], T]) -> T:
         """Return what ``work`` does; each of its statements sees what is committed by then. Raises ``DBAPIError``."""
-        try:
-            raw = self._idle.pop()
-        except IndexError:
+        with self._free:
+            try:
+                raw = self._idle.pop()
+            except IndexError:
+                return self._on(self._opened(), work)
+            try:
+                return self._on(raw, work)
+            except DBAPIError as error:
+                if raw.ending or not error.connection_invalidated:
+                    raise
+            self.close()  # the server was away, and those that wait here are no better
             return self._on(self._opened(), work)
-        try:
-            return self._on(raw, work)
-        except DBAPIError as error:
-            if raw.ending or not error.connection_invalidated:
-                raise
-        self.close()  # the server was away, and those that wait here are no better
-        return self._on(self._opened(), work)
 
     def write(self, work: Callable[[Raw], object]) -> None:
         """Do ``work`` in a transaction, which is committed at its end. Raises what ``work`` does, and ``DBAPIError``.
@@ -153,8 +161,9 @@ class Kept:
 
     def close(self) -> None:
         """Close what waits here."""
-        while self._idle:
-            self._idle.pop().close()
+        idle, self._idle = self._idle, []
+        for raw in idle:
+            raw.close()
 
     def _on(self, raw: Raw, work: Callable[[Raw], T]) -> T:
         try:
@@ -166,9 +175,11 @@ class Kept:
         return result
 
     def _opened(self) -> Raw:
-        pooled = self._engine.raw_connection()
-        connection: Any = pooled.dbapi_connection
-        pooled.detach()
-        if self._engine.dialect.name != "sqlite":
-            connection.autocommit = True  # no transaction but those that are begun here
-        return Raw(connection, self._engine)
+        fault = self._engine.dialect.loaded_dbapi.Error
+        try:
+            taken = self._engine.raw_connection()
+            if self._engine.dialect.name != "sqlite":
+                cast("Any", taken.dbapi_connection).autocommit = True  # no transaction but those that are begun here
+            return Raw(taken, self._engine)
+        except fault as error:
+            raise _named(None, error, self._engine) from None

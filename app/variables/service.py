@@ -130,7 +130,7 @@ def create_secret(
                 note_version(session, row, written.version, by=access.actor.name)
                 deed.done(session, clock)
         except (VaultError, NotFound) as error:
-            _undo_creation(row, address, access=access, sessions=sessions, vault=vault)
+            _undo_creation(row, address, access=access, sessions=sessions, vault=vault, clock=clock)
             require_workspace(row.workspace, sessions=sessions)  # what Vault says of one that is gone would mislead
             raise _as_conflict(error, new.name) from None
     return as_secret(row, access=access, now=clock())
@@ -193,8 +193,10 @@ def _require_nothing_there(
 
 
 def _undo_creation(
-    row: VariableRow, address: SecretAddress, *, access: Access, sessions: Sessions, vault: Vault
+    row: VariableRow, address: SecretAddress, *, access: Access, sessions: Sessions, vault: Vault, clock: Clock
 ) -> None:
+    if not touch(row, clock(), sessions=sessions):  # as for a deletion: Vault may carry it out much later
+        return
     # Where Vault can't be asked now, the row stays pending, which nobody can use, and reconcile takes it back.
     with suppress(VaultError):
         vault.delete(address, role=person(access))

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.access import Role
 from app.audit.chain import GENESIS, Checkpoint, Event, Link, Verdict, canonical, facts_of, link, statement, verify
 from app.audit.checkpoints import genuine_by
 
@@ -32,7 +34,7 @@ details = st.dictionaries(
 anything = st.recursive(
     st.one_of(
         st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.text(st.characters(categories=["Cs"])),
-        st.sampled_from([1e16, 1e-4, 9.9e-5, -0.0, 2**63, -(2**63) - 1, 2**64]),
+        st.sampled_from([1e16, 1e-4, 9.9e-5, -0.0, 2**63, -(2**63) - 1, 2**64, Role.OWNER, HTTPStatus.OK, (1e-7,)]),
     ),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=3), inner, max_size=3)),
     max_leaves=8,

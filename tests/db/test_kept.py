@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event, Lock
 
+import psycopg
 import pytest
+from psycopg import sql
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
 from app.db import Raw, Sessions, open_engine
@@ -69,7 +74,7 @@ def test_a_connection_that_was_cut_is_opened_anew(sessions: Sessions, url: str) 
 
 
 def test_what_was_cut_in_the_middle_is_done_once_more_and_whole(sessions: Sessions, url: str) -> None:
-    kept, tries = Kept(sessions.engine), 0
+    kept, tries = Kept(sessions.engine, most=2), 0
 
     def _work(raw: Raw) -> None:
         nonlocal tries
@@ -94,7 +99,7 @@ def test_what_was_cut_in_the_middle_is_done_once_more_and_whole(sessions: Sessio
 def test_a_commit_that_may_have_been_carried_out_is_not_done_again(url: str, sessions: Sessions) -> None:
     if sessions.engine.dialect.name == "sqlite":  # a file's commit has no other side that could vanish
         return
-    kept, tries = Kept(sessions.engine), 0
+    kept, tries = Kept(sessions.engine, most=2), 0
 
     def _work(raw: Raw) -> None:
         nonlocal tries
@@ -113,7 +118,7 @@ def test_a_commit_that_may_have_been_carried_out_is_not_done_again(url: str, ses
 
 
 def test_what_fails_leaves_nothing_and_the_next_goes_on(sessions: Sessions) -> None:
-    kept = Kept(sessions.engine)
+    kept = Kept(sessions.engine, most=2)
 
     def _half(raw: Raw) -> None:
         raw.insert("INSERT INTO notes", [("half", 1)])
@@ -132,14 +137,67 @@ def test_what_fails_leaves_nothing_and_the_next_goes_on(sessions: Sessions) -> N
 @pytest.mark.parametrize("many", [1, 2, 31, 32, 33, 65])
 def test_rows_of_one_statement_are_all_there(sessions: Sessions, many: int) -> None:
     words = sorted(f"note {number:02d} ü" for number in range(many))
-    kept = Kept(sessions.engine)
+    kept = Kept(sessions.engine, most=2)
     kept.write(lambda raw: note(raw, words))
     kept.close()
     assert noted(sessions) == words
 
 
+def refused(url: str) -> Sessions:
+    """A database that lets nobody in: its folder is away, or its server says so."""
+    if url.startswith("sqlite"):
+        return Sessions(open_engine("sqlite:////nowhere/at/all.db"))
+    address = make_url(url)
+    with psycopg.connect(address.set(database="postgres").render_as_string(hide_password=False), autocommit=True) as on:
+        on.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(str(address.database))))
+    return Sessions(open_engine(url))
+
+
+def test_a_database_that_lets_nobody_in_is_one_that_isnt_there(url: str) -> None:
+    opened = refused(url)
+    with pytest.raises(OperationalError):
+        opened.remembered()
+    with pytest.raises(OperationalError):
+        opened.together("note", note)
+    opened.close()
+
+
+def test_so_many_look_at_once_and_no_more(sessions: Sessions) -> None:
+    kept, inside, most = Kept(sessions.engine, most=3), 0, 0
+    lock, go_on = Lock(), Event()
+
+    def _look(raw: Raw) -> None:
+        nonlocal inside, most
+        with lock:
+            inside += 1
+            most = max(most, inside)
+            if inside == 3:
+                go_on.set()
+        go_on.wait(30)
+        raw.first("SELECT 1")
+        with lock:
+            inside -= 1
+
+    with ThreadPoolExecutor(12) as threads:
+        list(threads.map(lambda _: kept.read(_look), range(48)))
+    assert most == 3
+    assert kept.idle == 3
+    kept.close()
+
+
+def test_what_is_kept_counts_as_open_and_at_rest(sessions: Sessions) -> None:
+    sessions.remembered()
+    sessions.together("note", note)
+    assert noted(sessions) == ["note"]
+    in_use, idle = sessions.connections
+    assert in_use == 0
+    with sessions.read() as session:
+        session.execute(text("SELECT 1"))
+        assert sessions.connections == (1, idle - 1)
+
+
 def test_an_error_names_the_statement_and_no_value(sessions: Sessions) -> None:
-    kept = Kept(sessions.engine)
+    kept = Kept(sessions.engine, most=2)
     with pytest.raises((OperationalError, ProgrammingError)) as caught:
         kept.read(lambda raw: raw.first("SELECT words FROM nowhere WHERE words = ?", "canary-5d1f"))
     kept.close()

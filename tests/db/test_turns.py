@@ -99,3 +99,22 @@ def test_what_one_writes_wrong_is_its_own_fault_alone(sessions: Sessions, tmp_pa
         fcntl.flock(theirs, fcntl.LOCK_UN)
         assert [type(each.exception(20)) for each in writes] == [type(None), ValueError, type(None)]
     assert sorted(noted(sessions)) == ["better", "good"]
+
+
+def test_who_leads_hands_over_whatever_becomes_of_it(sessions: Sessions, tmp_path: Path) -> None:
+    group, begun, go_on = GroupCommit(sessions.engine), Event(), Event()
+
+    def _broken_off(_raw: Raw, _notes: Sequence[str]) -> None:
+        begun.set()
+        go_on.wait(20)
+        raise SystemExit
+
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(group.write, "first", _broken_off)
+        assert begun.wait(20)
+        second = threads.submit(group.write, "second", note)
+        go_on.set()
+        assert isinstance(first.exception(20), SystemExit)
+        second.result(20)
+    group.close()
+    assert noted(sessions) == ["second"]
