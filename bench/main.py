@@ -39,7 +39,7 @@ class Scale:
 
 
 FULL: Final = Scale(rounds=5, seconds=2, workspaces=1000, each=100, calls=(10_000, 100_000))
-QUICK: Final = Scale(rounds=2, seconds=2, workspaces=100, each=10, calls=(1_000, 4_000))
+QUICK: Final = Scale(rounds=2, seconds=1, workspaces=100, each=10, calls=(1_000, 4_000))
 
 
 @dataclass(frozen=True, slots=True)
