@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -78,9 +78,14 @@ class connection:  # noqa: N801
         self._series.dec()
 
 
-def calls_in_flight(more: int) -> None:
-    """Count calls that begin, or (below zero) end."""
-    _in_flight.inc(more)
+@contextmanager
+def call_in_flight() -> Iterator[None]:
+    """Count a call as under way."""
+    _in_flight.inc()
+    try:
+        yield
+    finally:
+        _in_flight.dec()
 
 
 def vault_answered(outcome: str, seconds: float) -> None:

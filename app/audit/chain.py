@@ -69,15 +69,20 @@ def facts_of(event: Event) -> dict[str, object]:
 
 def canonical(facts: Mapping[str, object]) -> bytes:
     """Write facts as JSON in one way only: sorted keys, no white space, UTF-8 (also of what a forger made up)."""
-    if is_plain(facts):
-        try:
-            return orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
-        except TypeError:  # half of a surrogate pair, or a number of more than 64 bits
-            pass
-    return _CANONICAL(facts).encode(errors="surrogatepass")
+    return fast_json(facts, option=orjson.OPT_SORT_KEYS) or _CANONICAL(facts).encode(errors="surrogatepass")
 
 
-def is_plain(value: object) -> bool:
+def fast_json(value: object, *, option: int = 0) -> bytes | None:
+    """Write JSON by the fast writer, or give None where the thorough one would write another text."""
+    if not _is_plain(value):
+        return None
+    try:
+        return orjson.dumps(value, option=option)
+    except TypeError:  # half of a surrogate pair, or a number of more than 64 bits
+        return None
+
+
+def _is_plain(value: object) -> bool:
     """Tell whether JSON's fast writer writes this as the thorough one does: no float with an exponent, no subclass."""
     kind = type(value)
     if kind is float:
@@ -88,7 +93,7 @@ def is_plain(value: object) -> bool:
         inside = value  # type: ignore[assignment]
     else:
         return kind in _SIMPLE
-    return all(type(each) in _SIMPLE or is_plain(each) for each in inside)
+    return all(type(each) in _SIMPLE or _is_plain(each) for each in inside)
 
 
 def rfc3339(moment: datetime) -> str:

@@ -10,18 +10,16 @@ import json
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-import orjson
 from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, aliased
 
 from app.access import Access, Permission, require
-from app.audit.chain import GENESIS, Event, Link, Outcome, follow, is_plain, secrets_of
+from app.audit.chain import GENESIS, Event, Link, Outcome, fast_json, follow, secrets_of
 from app.audit.models import ChainHeadRow, EventRow
 from app.db import Raw, Sessions, raw_of
 from app.kernel.clock import Clock
@@ -201,10 +199,8 @@ def append(raw: Raw, events: Sequence[Event]) -> None:
 
 
 def _as_text(detail: Mapping[str, object]) -> str:
-    if is_plain(detail):
-        with suppress(TypeError):  # half of a surrogate pair, or a number of more than 64 bits
-            return orjson.dumps(detail).decode()
-    return json.dumps(detail)
+    written = fast_json(detail)
+    return json.dumps(detail) if written is None else written.decode()
 
 
 def _take_head(raw: Raw, chain: str) -> Link:

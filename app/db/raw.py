@@ -39,7 +39,7 @@ class Raw:
     def first(self, statement: str, *values: object) -> Any:
         """Return the first row, or None. Raises ``DBAPIError``."""
         try:
-            self._cursor.execute(statement if self._sqlite else _for_psycopg(statement), values)
+            self._cursor.execute(self._written(statement), values)
             return self._cursor.fetchone()
         except self._fault as error:
             raise self._named(statement, error) from None
@@ -48,9 +48,9 @@ class Raw:
         """Run a statement once for each row of values. Raises ``DBAPIError``."""
         try:
             if len(rows) == 1:
-                self._cursor.execute(statement if self._sqlite else _for_psycopg(statement), rows[0])
+                self._cursor.execute(self._written(statement), rows[0])
             else:
-                self._cursor.executemany(statement if self._sqlite else _for_psycopg(statement), rows)
+                self._cursor.executemany(self._written(statement), rows)
         except self._fault as error:
             raise self._named(statement, error) from None
 
@@ -66,11 +66,7 @@ class Raw:
 
     def begin(self) -> None:
         """Begin a transaction that writes. Raises ``DBAPIError``."""
-        statement = "BEGIN IMMEDIATE" if self._sqlite else "BEGIN"
-        try:
-            self._cursor.execute(statement)
-        except self._fault as error:
-            raise self._named(statement, error) from None
+        self.run("BEGIN IMMEDIATE" if self._sqlite else "BEGIN", [()])
 
     def commit(self) -> None:
         """Commit. Raises ``DBAPIError``."""
@@ -85,6 +81,9 @@ class Raw:
         """Close the connection; what wasn't committed is as if it had never been."""
         self._cursor.close()  # or SQLite would wait for its statement, with the transaction open
         self._taken.invalidate()  # closes it, and gives its place in the pool back
+
+    def _written(self, statement: str) -> str:
+        return statement if self._sqlite else _for_psycopg(statement)
 
     def _named(self, statement: str, error: Exception) -> BaseException:
         gone = self._engine.dialect.is_disconnect(cast("Any", error), self._connection, self._cursor)

@@ -20,7 +20,7 @@ def workspaces() -> Response:
     """List the workspaces that the user is a member of, with their role in each."""
     sessions, principal = context.resources().sessions, context.principal()
     after = position(request.args.get("cursor") or None, _LIST, str)
-    standings = service.standings(principal, request_id=context.request_id(), sessions=sessions)
+    standings = service.standings(principal, request_id=context.request_id(), known=context.known(), sessions=sessions)
     found = service.list_workspaces(principal=principal, sessions=sessions, limit=ROWS + 1, after=after)
     roles = {standing.workspace: standing.role for standing in standings}
     return show(

@@ -38,7 +38,10 @@ class Me(MethodView):
     @blueprint.response(200, MeSchema)
     def get(self) -> object:
         principal = context.principal()
-        standings = service.standings(principal, request_id=context.request_id(), sessions=context.resources().sessions)
+        sessions = context.resources().sessions
+        standings = service.standings(
+            principal, request_id=context.request_id(), known=context.known(), sessions=sessions
+        )
         return {"actor": principal.actor, "workspaces": standings}
 
 

@@ -118,13 +118,15 @@ def _role_in(session: Session, principal: Principal, workspace: str) -> Role | N
     return Role(role) if role else None
 
 
-def standings(principal: Principal, *, request_id: str | None, sessions: Sessions) -> Sequence[Access]:
+def standings(
+    principal: Principal, *, request_id: str | None, known: Remembered, sessions: Sessions
+) -> Sequence[Access]:
     """List every workspace that an actor is something in, by name; nothing for a platform token of its own."""
     if principal.user is None:
         if principal.workspace is None:
             return []
         try:
-            return [enter(principal, principal.workspace, request_id=request_id, known=sessions.remembered())]
+            return [enter(principal, principal.workspace, request_id=request_id, known=known)]
         except NotFound:
             return []
     query = (
