@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal, cast
 
@@ -26,7 +26,7 @@ from app.variables.rows import (
     vault_facts,
 )
 from app.variables.usable import check_binding, unless_changed, usable
-from app.vault import Vault, Visibility
+from app.vault import Vault, Visibility, Written
 from app.workspaces.service import settings_of
 
 Expiry = Literal["none", "ok", "expiring", "expired"]
@@ -140,6 +140,18 @@ def as_secret(row: VariableRow, *, access: Access, now: datetime) -> Secret:
             "delete": writes,
         },
     )
+
+
+def as_stored(row: VariableRow, written: Written, *, access: Access, now: datetime) -> Secret:
+    """Return a secret with the version that a change has stored.
+
+    Where a newer one overtook it, the revision isn't the secret's any more, so that whoever builds on this answer
+    doesn't replace a value that they never knew of.
+    """
+    secret = as_secret(row, access=access, now=now)
+    if written.version == row.version:
+        return secret
+    return replace(secret, version=written.version, revision=row.revision - 1)
 
 
 def _expiry(expires_at: datetime | None, now: datetime) -> Expiry:

@@ -221,11 +221,15 @@ def stored_version(
 
 
 def settle(row: VariableRow, *, began: datetime, version: int, access: Access, clock: Clock) -> None:
-    """Say that a change ended, which began at that moment; one that began later is still under way."""
-    row.version = max(row.version, version)
+    """Say that a change ended, which began at that moment; one that began later is still under way.
+
+    Where a newer version overtook the change's own, who stored that one stays named as who changed the secret last.
+    """
     row.unfinished = row.touched_at != began
     row.revision += 1
-    row.updated_at, row.updated_by = clock(), access.actor.name
+    if not 0 < version < row.version:
+        row.updated_at, row.updated_by = clock(), access.actor.name
+    row.version = max(row.version, version)
 
 
 def note_version(session: Session, row: VariableRow, version: int, *, by: str) -> None:

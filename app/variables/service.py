@@ -37,7 +37,7 @@ from app.kernel.secret import SecretValue
 from app.kernel.unset import UNSET, Unset
 from app.resources import Limits
 from app.variables.models import SecretUseRow, VariableRow
-from app.variables.reading import Secret, as_secret
+from app.variables.reading import Secret, as_secret, as_stored
 from app.variables.rows import (
     SURELY_OVER_AFTER,
     VERSIONS_KEPT,
@@ -226,7 +226,8 @@ def set_value(
 ) -> Secret:  # fmt: skip
     """Store a new value as a new version.
 
-    Where two do so at once, both values become versions; with ``revision`` the later one is refused instead.
+    Where two do so at once, both values become versions, and each is told its own number; with ``revision`` the later
+    one is refused instead.
 
     Raises:
         Forbidden, NotFound, TooShort, TooLong, TooGuessable, PreconditionFailed, Conflict, BindingMismatch,
@@ -242,7 +243,7 @@ def set_value(
         began = row.touched_at
         written = _write_newest(seen.address, value, row, revision, access=access, vault=vault)
         row = stored_version(row, written, began=began, deed=deed, access=access, sessions=sessions, clock=clock)
-        return as_secret(row, access=access, now=clock())
+        return as_stored(row, written, access=access, now=clock())
 
 
 def _write_newest(
@@ -302,6 +303,8 @@ def update_secret(
                 note_version(session, row, written.version, by=access.actor.name)
                 deed.detail |= vault_facts(written.version, written.request_id)
             deed.done(session, clock)
+        if written is not None:
+            return as_stored(row, written, access=access, now=clock())
         return as_secret(row, access=access, now=clock())
 
 

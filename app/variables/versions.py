@@ -14,7 +14,7 @@ from app.db import Sessions
 from app.kernel.clock import Clock
 from app.kernel.errors import Conflict, NotFound, PreconditionFailed, WriteConflict
 from app.variables.models import SecretVersionRow, VariableRow
-from app.variables.reading import Secret, as_secret
+from app.variables.reading import Secret, as_stored
 from app.variables.rows import (
     bound,
     found,
@@ -122,7 +122,7 @@ def roll_back(
                 "Somebody else stored a new value at the same moment; read the secret again."
             ) from None
         row = stored_version(row, written, began=began, deed=deed, access=access, sessions=sessions, clock=clock)
-        return as_secret(row, access=access, now=clock())
+        return as_stored(row, written, access=access, now=clock())
 
 
 def _require_version(stored: StoredMetadata | None, number: int) -> None:

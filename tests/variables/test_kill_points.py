@@ -19,13 +19,14 @@ from sqlalchemy import text
 from app.access import Access, Actor, Principal, Role
 from app.db import Sessions, open_engine
 from app.kernel.clock import Clock, system_clock
-from app.kernel.errors import NameTaken, NotFound, StrongroomError, Unanswered, VaultUnavailable
+from app.kernel.errors import NameTaken, NotFound, PreconditionFailed, StrongroomError, Unanswered, VaultUnavailable
 from app.kernel.secret import SecretValue
 from app.migrations import upgrade
 from app.policies.service import Setup, apply_embedded, read_files
 from app.resources import Limits
 from app.variables import reading, service, versions
 from app.variables.keys import VISIBILITIES
+from app.variables.reading import Secret
 from app.variables.reconcile import Mended, mismatched_bindings, reconcile_secrets, unfinished_secrets
 from app.variables.service import NewSecret, SecretChanges, purge_variables
 from app.vault import Engine, SecretAddress, Vault, embedded
@@ -65,22 +66,27 @@ def create(doors: Mapping[str, Any]) -> None:
     service.create_secret(new, limits=Limits(), **doors)
 
 
-def widen(doors: Mapping[str, Any]) -> None:
+def widen(doors: Mapping[str, Any]) -> Secret:
     changes = SecretChanges(allowed_hosts=FURTHER, value=SecretValue(NEW))
-    service.update_secret("TOKEN", changes, revision=None, limits=Limits(), **doors)
+    return service.update_secret("TOKEN", changes, revision=None, limits=Limits(), **doors)
 
 
-def narrow(doors: Mapping[str, Any]) -> None:
+def narrow(doors: Mapping[str, Any]) -> Secret:
     changes = SecretChanges(allowed_places=("header:Authorization",))
-    service.update_secret("TOKEN", changes, revision=None, limits=Limits(), **doors)
+    return service.update_secret("TOKEN", changes, revision=None, limits=Limits(), **doors)
 
 
-def set_value(doors: Mapping[str, Any]) -> None:
-    service.set_value("TOKEN", SecretValue(NEW), revision=None, limits=Limits(), **doors)
+def renew(doors: Mapping[str, Any]) -> Secret:
+    changes = SecretChanges(description="New.", value=SecretValue(NEW))
+    return service.update_secret("TOKEN", changes, revision=None, limits=Limits(), **doors)
 
 
-def roll_back(doors: Mapping[str, Any]) -> None:
-    versions.roll_back("TOKEN", 1, revision=None, **doors)
+def set_value(doors: Mapping[str, Any]) -> Secret:
+    return service.set_value("TOKEN", SecretValue(NEW), revision=None, limits=Limits(), **doors)
+
+
+def roll_back(doors: Mapping[str, Any]) -> Secret:
+    return versions.roll_back("TOKEN", 1, revision=None, **doors)
 
 
 def destroy(doors: Mapping[str, Any]) -> None:
@@ -300,6 +306,25 @@ def test_a_deletion_without_an_answer_keeps_its_name_until_it_is_surely_over(sta
     delete(stage.inside(workspace, stage.vault, after(3)))
     create(stage.inside(workspace, stage.vault))
     _assert_whole(stage, workspace)
+
+
+@pytest.mark.parametrize("change", [set_value, renew, roll_back])
+def test_who_is_overtaken_is_told_their_own_version_and_builds_on_nothing_newer(
+    stage: Stage, change: Callable[[Mapping[str, Any]], Secret]
+) -> None:
+    workspace, overtaker = stage.workspace(with_secret=True), list[Secret]()
+    doors = stage.inside(workspace, stage.vault)
+    bob = doors | {"access": access_to(workspace, "bob")}
+    fault = Fault("answer late", "POST", "/data/", times=1, then=lambda: overtaker.append(set_value(bob)))
+    with stage.broken(fault) as vault:
+        overtaken = change(stage.inside(workspace, vault))
+    assert [overtaken.version, *(each.version for each in overtaker)] == [3, 4]
+    again = SecretChanges(description="Looked at.")
+    with pytest.raises(PreconditionFailed):
+        service.update_secret("TOKEN", again, revision=overtaken.revision, limits=Limits(), **doors)
+    stands = reading.get_secret("TOKEN", access=doors["access"], sessions=stage.sessions, clock=system_clock)
+    assert (stands.version, stands.updated_by) == (4, "bob")
+    assert service.update_secret("TOKEN", again, revision=stands.revision, limits=Limits(), **doors).version == 4
 
 
 def test_a_secret_that_is_being_made_is_not_deleted(stage: Stage) -> None:
