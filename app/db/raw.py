@@ -7,7 +7,7 @@ here are constants of the code: values only ever go in as parameters.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from threading import BoundedSemaphore
 from typing import Any, Final, TypeVar, cast
@@ -15,10 +15,13 @@ from typing import Any, Final, TypeVar, cast
 from sqlalchemy import Connection, Engine, PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError
 
+from app.db.base import UtcDateTime
+
 T = TypeVar("T")
 
 _ROWS_AT_ONCE: Final = 32
 """Rows that one INSERT writes at most: each statement of its own lets other threads in, and is sent by itself."""
+_MOMENT: Final = UtcDateTime()
 
 
 class Raw:
@@ -33,6 +36,10 @@ class Raw:
         self._fault = engine.dialect.loaded_dbapi.Error
         self.for_update = "" if self._sqlite else " FOR UPDATE"
         """What a SELECT that takes its rows ends with; SQLite's writer has the whole file."""
+        self.moment = cast(
+            "Callable[[datetime], object]", _MOMENT.dialect_impl(engine.dialect).bind_processor(engine.dialect)
+        )
+        """Makes of a moment what the driver stores of it."""
         self.ending = False
         """Whether it was asked to commit, so that nobody can know what became of it if that fails."""
 
@@ -59,10 +66,6 @@ class Raw:
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             some = rows[start : start + _ROWS_AT_ONCE]
             self.run(_inserting(into, len(some[0]), len(some)), [[value for row in some for value in row]])
-
-    def moment(self, at: datetime) -> object:
-        """Return a moment as ``UtcDateTime`` stores it."""
-        return at.astimezone(UTC).isoformat(" ", "microseconds")[:26] if self._sqlite else at
 
     def begin(self) -> None:
         """Begin a transaction that writes. Raises ``DBAPIError``."""
