@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from flask import Response, request, url_for
 
@@ -10,10 +10,9 @@ from app.kernel.errors import NotFound, StrongroomError
 from app.pages.forms import Typed
 from app.pages.frame import done, pages, show
 from app.variables import reading, versions
+from app.vault import VERSIONS_KEPT
 from app.web import context
 from app.web.errors import STATUS
-
-_MOST: Final = 10
 
 
 @pages.get("/workspaces/<ws>/variables/<name>/versions")
@@ -52,7 +51,7 @@ def _show(ws: str, name: str, form: Typed, status: int = 200) -> Response:
     doors: dict[str, Any] = {"access": context.access(), "sessions": resources.sessions}
     secret = reading.get_secret(name, clock=resources.clock, **doors)
     try:
-        listed = versions.list_versions(name, vault=resources.vault, limit=_MOST, **doors)
+        listed = versions.list_versions(name, vault=resources.vault, limit=VERSIONS_KEPT, **doors)
     except NotFound:
         raise
     except StrongroomError as error:  # Vault is away: the page says so

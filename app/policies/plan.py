@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from app.policies.render import ROLES
+from app.vault import VERSIONS_KEPT
 from app.vault.options import Mounts
 from app.vault.paths import RECORD_KEY
 from app.vault.roles import ALGORITHM, AUDIENCE, SERVICE, SERVICE_ROLES
@@ -38,7 +39,6 @@ PREFIX: Final = "strongroom-"
 """A policy whose name begins so is ours, and so is every role of the login mount. No engine is ever deleted."""
 
 TOKEN_SECONDS: Final = 300
-VERSIONS_KEPT: Final = 10
 RECORD_KEY_FACTS: Final[Mapping[str, object]] = {
     "type": "ed25519",
     "exportable": False,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from app.kernel.errors import ServiceError
+from app.vault import VISIBILITIES
 from app.vault.options import Mounts
 
 ROLES: Final = ("admin", "editor", "health", "mover", "operator", "owner", "record", "runtime")
@@ -47,7 +48,7 @@ def _caps(words: str) -> frozenset[str]:
 
 
 def _both(pattern: str, words: str) -> dict[str, frozenset[str]]:
-    return {pattern.format(ws=WORKSPACE, v=visibility): _caps(words) for visibility in ("masked", "restricted")}
+    return {pattern.format(ws=WORKSPACE, v=visibility): _caps(words) for visibility in VISIBILITIES}
 
 
 def _one(pattern: str, words: str) -> dict[str, frozenset[str]]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from app.policies.render import TABLE, WORKSPACE
+from app.vault import KEY_TYPE, VISIBILITIES
 from app.vault.options import Mounts
-from app.vault.paths import VISIBILITIES
 
 Method = Literal["GET", "LIST", "POST", "PATCH", "DELETE"]
 
@@ -24,7 +24,6 @@ DOORS: Final = tuple(dict.fromkeys(door for role in reversed(LOGIN_ROLES) for do
 
 VALUE: Final = {"value": "scratch"}
 PLAINTEXT: Final = "c2NyYXRjaA=="
-KEY_TYPE: Final = "aes256-gcm96"
 
 _METHODS: Final[Mapping[str, Method]] = {
     "create": "POST",

@@ -14,7 +14,6 @@ from app.kernel.errors import VaultRefused
 from app.policies.plan import PREFIX, TOKEN_SECONDS
 from app.policies.render import TABLE
 from app.policies.tries import (
-    KEY_TYPE,
     LOGIN_ROLES,
     OTHER,
     OURS,
@@ -28,11 +27,11 @@ from app.policies.tries import (
     readable,
     side_doors,
 )
+from app.vault import KEY_TYPE, VISIBILITIES
 from app.vault.adapter import Answer
 from app.vault.keys import load_signing_key, new_signing_key
 from app.vault.operator import LoggedIn, VaultOperator
 from app.vault.options import Mounts
-from app.vault.paths import VISIBILITIES
 from app.vault.roles import SERVICE, SERVICE_ROLES
 from app.vault.tokens import JWT_SECONDS, sign_login
 

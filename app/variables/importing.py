@@ -6,7 +6,6 @@ No message here quotes the file: what is wrong is told by its line.
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -22,11 +21,11 @@ from app.kernel.secret import SecretValue
 from app.resources import Limits
 from app.variables.models import VariableRow
 from app.variables.reading import Secret
+from app.variables.rules import VARIABLE_NAME
 from app.variables.service import NewSecret, create_secret, rules_of
 from app.vault import Vault, Visibility
 
 GREATEST_FILE: Final = 1024 * 1024
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _FAULTS_TOLD: Final = 20
 
 
@@ -106,7 +105,7 @@ def _faults(bindings: Sequence[Binding]) -> Iterator[tuple[int, str]]:
             yield line, "Can't be read: a quotation mark is missing, or something follows the closing one."
         elif each.key is None:
             continue
-        elif not _NAME.fullmatch(each.key):
+        elif not VARIABLE_NAME.fullmatch(each.key):
             yield line, "Has no name of the form [A-Za-z_][A-Za-z0-9_]{0,63}."
         elif each.value is None:
             yield line, "Has no =."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 from sqlalchemy import select
 
@@ -24,10 +24,8 @@ from app.variables.rows import (
     secret_row,
     settle,
 )
-from app.vault import Vault, Visibility
+from app.vault import VISIBILITIES, Vault, Visibility
 from app.workspaces.service import settings_of
-
-VISIBILITIES: Final[tuple[Visibility, ...]] = ("masked", "restricted")
 
 Outcome = Literal["rewrapped", "unchanged", "failed"]
 

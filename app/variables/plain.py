@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -17,12 +16,11 @@ from app.access import Access, Permission, allows, require
 from app.audit.service import Action, Deed, Target, recorded
 from app.db import Sessions
 from app.kernel.clock import Clock
-from app.kernel.errors import NameTaken, NotFound, TooLong
+from app.kernel.errors import NotFound
 from app.kernel.unset import UNSET, Unset
 from app.variables.models import VariableRow
+from app.variables.rules import check_size, name_taken
 from app.workspaces.service import check_revision, settings_of
-
-GREATEST_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ def create_variable(new: NewVariable, *, access: Access, sessions: Sessions, clo
     variable_id = uuid.uuid4().hex
     with _recorded(access, "variable.create", Target("variable", variable_id, new.name), sessions, clock) as deed:
         require(access, Permission.VARIABLE_WRITE)
-        _check_value(new.value)
+        check_size(len(new.value.encode()))
         now, by = clock(), access.actor.name
         row = VariableRow(
             id=variable_id,
@@ -86,10 +84,7 @@ def create_variable(new: NewVariable, *, access: Access, sessions: Sessions, clo
                 session.flush()
                 deed.done(session, clock)
         except IntegrityError:
-            raise NameTaken(
-                f"The name {new.name} is taken, by a variable or secret (upper and lower case count as one).",
-                errors={"name": ["Is taken."]},
-            ) from None
+            raise name_taken(new.name) from None
     return as_variable(row, access=access)
 
 
@@ -107,7 +102,7 @@ def update_variable(
     with _recorded(access, "variable.update", Target("variable", None, name[:64]), sessions, clock) as deed:
         require(access, Permission.VARIABLE_WRITE)
         if changes.value is not UNSET:
-            _check_value(changes.value)
+            check_size(len(changes.value.encode()))
         with sessions.begin() as session:
             row = _plain_row(session, access, name, for_update=True)
             deed.target = Target("variable", row.id, row.name)
@@ -139,12 +134,6 @@ def _recorded(
     access: Access, action: Action, target: Target, sessions: Sessions, clock: Clock
 ) -> AbstractContextManager[Deed]:
     return recorded(sessions=sessions, clock=clock, access=access, action=action, target=target, intent=False)
-
-
-def _check_value(value: str) -> None:
-    if len(value.encode()) > GREATEST_BYTES:
-        told = "A value has at most 64 KiB."
-        raise TooLong(told, errors={"value": [told]})
 
 
 def _plain_row(session: Session, access: Access, name: str, *, for_update: bool = False) -> VariableRow:

@@ -13,11 +13,10 @@ from sqlalchemy.orm import Session
 from app.db import Sessions
 from app.kernel.clock import Clock
 from app.kernel.errors import NotFound, StrongroomError, Unanswered, ValidationFailed
-from app.variables.keys import VISIBILITIES
 from app.variables.models import SecretVersionRow, VariableRow
 from app.variables.rows import address_of, digest, drop_deleted, note_version, touch
 from app.variables.service import drop_pending, take_over_rules
-from app.vault import SecretAddress, StoredMetadata, Vault, Visibility
+from app.vault import VISIBILITIES, SecretAddress, StoredMetadata, Vault, Visibility
 from app.workspaces.service import find_workspace, hold_workspace, settings_of
 
 Remedy = Literal["finished", "undone", "deleted", "postponed"]

@@ -21,10 +21,9 @@ from app.kernel.clock import Clock
 from app.kernel.errors import BindingMismatch, Conflict, NotFound
 from app.variables.binding import binding
 from app.variables.models import SecretVersionRow, VariableRow
-from app.vault import Engine, PersonRole, SecretAddress, StoredMetadata, Vault, Visibility, Written
+from app.vault import VERSIONS_KEPT, Engine, PersonRole, SecretAddress, StoredMetadata, Vault, Visibility, Written
 from app.workspaces.service import check_revision, settings_of
 
-VERSIONS_KEPT: Final = 10
 # Longer than the slowest living change can take, and than Vault works on a request by itself (90 seconds). Source:
 # https://developer.hashicorp.com/vault/docs/configuration#default_max_request_duration
 SURELY_OVER_AFTER: Final = timedelta(minutes=2)

@@ -1,11 +1,12 @@
-"""What a secret's value, hosts and places may be: checks that ask nobody."""
+"""What names and values may be, and a secret's hosts and places: checks that ask nobody."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from app.kernel.errors import AllowedHostsRequired, TooGuessable, TooLong, TooShort
+from app.kernel.errors import AllowedHostsRequired, NameTaken, TooGuessable, TooLong, TooShort
 from app.kernel.secret import SecretValue
 from app.outbound.hosts import normalise_patterns
 from app.outbound.places import normalise_places
@@ -13,8 +14,10 @@ from app.resources import Limits
 from app.variables.models import VariableRow
 from app.vault import Visibility
 
+VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 LEAST_CHARACTERS: Final[Mapping[Visibility, int]] = {"masked": 4, "restricted": 8}
 GREATEST_BYTES: Final = 64 * 1024
+"""Of a value in UTF-8, a plain variable's too."""
 DEFAULT_PLACES: Final[Mapping[Visibility, tuple[str, ...]]] = {
     "masked": ("header", "basic", "query", "path", "body"),
     "restricted": ("header:Authorization", "basic"),
@@ -27,9 +30,7 @@ def check_value(value: SecretValue, visibility: Visibility, limits: Limits) -> N
     if value.characters < least:
         told = f"A {visibility} value has at least {least} characters."
         raise TooShort(told, errors={"value": [told]})
-    if value.size > GREATEST_BYTES:
-        told = "A value has at most 64 KiB."
-        raise TooLong(told, errors={"value": [told]})
+    check_size(value.size)
     if (
         visibility == "restricted"
         and limits.restricted_min_guesses > 0
@@ -37,6 +38,21 @@ def check_value(value: SecretValue, visibility: Visibility, limits: Limits) -> N
     ):
         told = "A restricted value must be hard to guess; this one is not. Use the random token that you were given."
         raise TooGuessable(told, errors={"value": [told]})
+
+
+def check_size(size: int) -> None:
+    """Raise ``TooLong`` where a value of so many bytes, a secret's or a plain one, is too large."""
+    if size > GREATEST_BYTES:
+        told = f"A value has at most {GREATEST_BYTES // 1024} KiB."
+        raise TooLong(told, errors={"value": [told]})
+
+
+def name_taken(name: str) -> NameTaken:
+    """Say that a variable or secret has the name already."""
+    return NameTaken(
+        f"The name {name} is taken, by a variable or secret (upper and lower case count as one).",
+        errors={"name": ["Is taken."]},
+    )
 
 
 def hosts_of(texts: Sequence[str] | None, visibility: Visibility) -> tuple[str, ...]:

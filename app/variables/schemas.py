@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, Final
+from typing import Any
 
 from marshmallow import Schema, fields, validate
 
 from app.kernel.secret import SecretValue
 from app.variables.listing import Entry
 from app.variables.plain import NewVariable, VariableChanges
+from app.variables.rules import VARIABLE_NAME
 from app.variables.service import NewSecret, SecretChanges
 from app.web.body import Fixed, Input, PlainText, SecretText, Whole
 from app.web.paging import PageQuery
 from app.workspaces.schemas import refuse_fixed
 
-VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 NAME = validate.Regexp(rf"^(?:{VARIABLE_NAME.pattern})\Z", error="Must match [A-Za-z_][A-Za-z0-9_]{{0,63}}.")
 _DESCRIPTION = validate.Length(max=2000)
 _FEW = validate.Length(max=100)

@@ -25,7 +25,6 @@ from app.kernel.clock import Clock
 from app.kernel.errors import (
     Conflict,
     InUse,
-    NameTaken,
     NotFound,
     PreconditionFailed,
     Unanswered,
@@ -40,7 +39,6 @@ from app.variables.models import SecretUseRow, VariableRow
 from app.variables.reading import Secret, as_secret, as_stored
 from app.variables.rows import (
     SURELY_OVER_AFTER,
-    VERSIONS_KEPT,
     address_of,
     bound,
     digest,
@@ -59,9 +57,9 @@ from app.variables.rows import (
     touch,
     vault_facts,
 )
-from app.variables.rules import check_value, hosts_of, places_of, widens
+from app.variables.rules import check_value, hosts_of, name_taken, places_of, widens
 from app.variables.usable import blocks_using
-from app.vault import Engine, SecretAddress, Vault, Visibility, Written
+from app.vault import VERSIONS_KEPT, Engine, SecretAddress, Vault, Visibility, Written
 from app.workspaces.service import (
     check_revision,
     hold_workspace,
@@ -175,10 +173,7 @@ def _insert_pending(
             engine = settings_of(str(access.workspace), session).engine
             session.add(row)
     except IntegrityError:
-        raise NameTaken(
-            f"The name {new.name} is taken, by a variable or secret (upper and lower case count as one).",
-            errors={"name": ["Is taken."]},
-        ) from None
+        raise name_taken(new.name) from None
     return row, address_of(row, engine)
 
 

@@ -25,7 +25,7 @@ from app.variables.rows import (
     require_active,
     stored_version,
 )
-from app.vault import StoredMetadata, Vault
+from app.vault import VERSIONS_KEPT, StoredMetadata, Vault
 from app.workspaces.service import check_revision, require_confirmation
 
 
@@ -42,7 +42,7 @@ class Version:
 def list_versions(
     name: str, *, access: Access, sessions: Sessions, vault: Vault, limit: int, below: int | None = None
 ) -> Sequence[Version]:
-    """List the versions that Vault keeps, at most ten, newest first.
+    """List the versions that Vault keeps, newest first.
 
     Vault is asked in the admin's role whoever asks us: an editor may know of versions, and their Vault policy
     reaches values only. What is read here holds none.
@@ -127,7 +127,7 @@ def roll_back(
 
 def _require_version(stored: StoredMetadata | None, number: int) -> None:
     if number not in {each.version for each in (stored.versions if stored else ())}:
-        raise NotFound(f"There is no version {number}; Vault keeps the last ten.")
+        raise NotFound(f"There is no version {number}; Vault keeps the last {VERSIONS_KEPT}.")
 
 
 def _require_not_in_force(row: VariableRow, number: int) -> None:

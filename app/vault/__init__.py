@@ -10,13 +10,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from app.kernel.secret import SecretValue
 
 Engine = Literal["kv", "transit"]
 Visibility = Literal["masked", "restricted"]
 PersonRole = Literal["owner", "admin", "editor"]
+
+VISIBILITIES: Final[tuple[Visibility, ...]] = ("masked", "restricted")
+VERSIONS_KEPT: Final = 10
+"""Versions of a value that Vault keeps; an older one goes when a new one comes."""
+KEY_TYPE: Final = "aes256-gcm96"
+"""The type of a workspace's transit keys."""
 
 
 @dataclass(frozen=True, slots=True)

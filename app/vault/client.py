@@ -28,6 +28,9 @@ from app.kernel.errors import (
 )
 from app.kernel.secret import SecretValue
 from app.vault import (
+    KEY_TYPE,
+    VERSIONS_KEPT,
+    VISIBILITIES,
     Engine,
     Health,
     PersonRole,
@@ -41,13 +44,11 @@ from app.vault import (
 from app.vault.adapter import RETRY_AFTER, HvacAdapter, Line, unavailable, why
 from app.vault.keys import signing_key
 from app.vault.options import VaultOptions
-from app.vault.paths import RECORD_KEY, VISIBILITIES, checked_workspace, entry, folder, key_name
+from app.vault.paths import RECORD_KEY, checked_workspace, entry, folder, key_name
 from app.vault.roles import SERVICE, SERVICE_ROLES
 from app.vault.shared import SharedReads
 from app.vault.tokens import Tokens
 
-VERSIONS_KEPT: Final = 10
-KEY_TYPE: Final = "aes256-gcm96"
 _WRITES: Final = 2
 """How often a write is sent at most, where a connection broke in the middle of it."""
 

@@ -19,11 +19,10 @@ import re
 from typing import Final
 
 from app.kernel.errors import ValidationFailed
-from app.vault import SecretAddress, Visibility
+from app.vault import VISIBILITIES, SecretAddress, Visibility
 
 WORKSPACE: Final = re.compile(r"[a-z][a-z0-9-]{1,62}")
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-VISIBILITIES: Final[tuple[Visibility, ...]] = ("masked", "restricted")
 RECORD_KEY: Final = "_record"
 
 

@@ -25,11 +25,10 @@ from app.migrations import upgrade
 from app.policies.service import Setup, apply_embedded, read_files
 from app.resources import Limits
 from app.variables import reading, service, versions
-from app.variables.keys import VISIBILITIES
 from app.variables.reading import Secret
 from app.variables.reconcile import Mended, mismatched_bindings, reconcile_secrets, unfinished_secrets
 from app.variables.service import NewSecret, SecretChanges, purge_variables
-from app.vault import Engine, SecretAddress, Vault, embedded
+from app.vault import VISIBILITIES, Engine, SecretAddress, Vault, embedded
 from app.vault.client import VaultClient
 from app.vault.keys import new_signing_key, public_key
 from app.vault.options import Mounts, Server, VaultOptions
