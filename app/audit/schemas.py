@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from marshmallow import Schema, fields, pre_dump, validate
 
-from app.audit.chain import Event
+from app.audit.chain import Event, Outcome
 from app.audit.lines import as_document
 from app.audit.service import Action
 from app.web.body import PlainText
@@ -20,9 +20,7 @@ class AuditQuery(PageQuery):
     action = fields.String(load_default=None, validate=validate.OneOf(get_args(Action)))
     secret = PlainText(load_default=None, validate=validate.Length(max=64))
     block = PlainText(load_default=None, validate=validate.Length(max=64))
-    outcome = fields.String(
-        load_default=None, validate=validate.OneOf(["intended", "done", "refused", "failed", "unknown"])
-    )
+    outcome = fields.String(load_default=None, validate=validate.OneOf(get_args(Outcome)))
     since = fields.AwareDateTime(load_default=None, data_key="from")
     until = fields.AwareDateTime(load_default=None, data_key="to")
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from marshmallow import Schema, ValidationError, fields, post_load, pre_load, validate
 
 from app.blocks.answer import answer_body
-from app.blocks.saved import BLOCK_NAME, BlockChanges, NewBlock
+from app.blocks.saved import BLOCK_NAME, AnswerKind, BlockChanges, NewBlock
 from app.blocks.service import Preview, Ran
-from app.blocks.written import Pair, WrittenCall, WrittenPart, as_json
+from app.blocks.written import BodyType, Pair, WrittenCall, WrittenPart, as_json
+from app.outbound import Method
 from app.telemetry import step
-from app.web.body import Fixed, Input, Number, PlainText, Truth
+from app.web.body import Fixed, Input, Number, Patch, PlainText, Truth
 from app.web.paging import PageQuery
-from app.workspaces.schemas import refuse_fixed
 
-METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+METHODS: Final = get_args(Method)
 _NAME = validate.Length(1, 256)
 _MANY = validate.Length(max=200)
 
@@ -52,7 +52,7 @@ class AuthBody(Input):
 class BodyBody(Input):
     """What the call sends."""
 
-    type = fields.String(required=True, validate=validate.OneOf(["none", "json", "form", "text", "multipart"]))
+    type = fields.String(required=True, validate=validate.OneOf(get_args(BodyType)))
     content = fields.Raw(load_default=None, allow_none=True)
 
     @post_load
@@ -131,7 +131,7 @@ class RunBody(Input):
 
 _BLOCK_NAME = validate.Regexp(rf"^(?:{BLOCK_NAME.pattern})\Z", error="Must match [a-z][a-z0-9-]{{0,62}}.")
 _TITLE = validate.Length(max=128)
-_ANSWER = validate.OneOf(["full", "captures"])
+_ANSWER = validate.OneOf(get_args(AnswerKind))
 
 
 class BlockBody(Input):
@@ -145,7 +145,7 @@ class BlockBody(Input):
     answer = fields.String(load_default="full", validate=_ANSWER)
 
 
-class BlockPatch(Input):
+class BlockPatch(Patch):
     """Changes of an API block; a call as a whole."""
 
     into = BlockChanges
@@ -154,12 +154,6 @@ class BlockPatch(Input):
     call = fields.Nested(CallBody)
     answer = fields.String(validate=_ANSWER)
     name = Fixed()
-
-    def load(self, data: Any, **kwargs: Any) -> Any:
-        """Refuse what is fixed before anything else is looked at."""
-        if isinstance(data, dict):
-            refuse_fixed(data, ("name",))
-        return super().load(data, **kwargs)
 
 
 class BlockQuery(PageQuery):

@@ -11,12 +11,12 @@ from flask.views import MethodView
 from app.access import Access, Permission
 from app.audit.chain import rfc3339
 from app.identity import service
-from app.identity.schemas import IssuedTokenSchema, TokenBody, TokenPage, TokenQuery, TokenSchema
+from app.identity.schemas import IssuedTokenSchema, TokenBody, TokenPage, TokenSchema
 from app.identity.service import NewToken
 from app.web import context
 from app.web.body import ApiBlueprint
 from app.web.describe import BODY, described
-from app.web.paging import page, position
+from app.web.paging import PageQuery, page, position
 
 blueprint = ApiBlueprint("tokens", __name__, url_prefix="/api/v1", description="Service tokens")
 
@@ -51,7 +51,7 @@ class WorkspaceTokens(MethodView):
     """The tokens of a workspace."""
 
     @described("List the workspace's tokens", needs=_MANAGE, codes=("not_found", "validation_failed"))
-    @blueprint.arguments(TokenQuery, location="query")
+    @blueprint.arguments(PageQuery, location="query")
     @blueprint.response(200, TokenPage)
     def get(self, query: dict[str, Any], ws: str) -> object:
         return _list(query, context.access())
@@ -83,7 +83,7 @@ class PlatformTokens(MethodView):
     """The platform's own tokens."""
 
     @described("List the platform's tokens", needs=Permission.PLATFORM_TOKEN_MANAGE, codes=("validation_failed",))
-    @blueprint.arguments(TokenQuery, location="query")
+    @blueprint.arguments(PageQuery, location="query")
     @blueprint.response(200, TokenPage)
     def get(self, query: dict[str, Any]) -> object:
         return _list(query, context.service_access())

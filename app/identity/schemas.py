@@ -7,7 +7,6 @@ from marshmallow import Schema, fields, validate
 from app.access import Role
 from app.identity.service import NewToken
 from app.web.body import Input, PlainText, Truth
-from app.web.paging import PageQuery
 
 
 class TokenBody(Input):
@@ -48,7 +47,3 @@ class TokenPage(Schema):
 
     items = fields.List(fields.Nested(TokenSchema), required=True)
     next_cursor = fields.String(required=True, allow_none=True)
-
-
-class TokenQuery(PageQuery):
-    """How to list tokens."""

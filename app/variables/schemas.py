@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from marshmallow import Schema, fields, validate
 
 from app.kernel.secret import SecretValue
-from app.variables.listing import Entry
+from app.variables.listing import Entry, Kind
 from app.variables.plain import NewVariable, VariableChanges
+from app.variables.reading import Expiry
 from app.variables.rules import VARIABLE_NAME
 from app.variables.service import NewSecret, SecretChanges
-from app.web.body import Fixed, Input, PlainText, SecretText, Whole
+from app.vault import VISIBILITIES
+from app.web.body import Fixed, Input, Patch, PlainText, SecretText, Whole
 from app.web.paging import PageQuery
-from app.workspaces.schemas import refuse_fixed
 
 NAME = validate.Regexp(rf"^(?:{VARIABLE_NAME.pattern})\Z", error="Must match [A-Za-z_][A-Za-z0-9_]{{0,63}}.")
 _DESCRIPTION = validate.Length(max=2000)
@@ -31,14 +32,14 @@ class SecretBody(Input):
 
     name = fields.String(required=True, validate=NAME, metadata={"example": "ZENDESK_TOKEN"})
     value = SecretText(required=True, metadata={"example": "zd-9f3b2c7e1a5d4860"})
-    visibility = fields.String(required=True, validate=validate.OneOf(["masked", "restricted"]))
+    visibility = fields.String(required=True, validate=validate.OneOf(VISIBILITIES))
     description = PlainText(load_default="", validate=_DESCRIPTION)
     allowed_hosts = _texts(load_default=None, allow_none=True, metadata={"example": ["api.example.com"]})
     allowed_places = _texts(load_default=None, allow_none=True, metadata={"example": ["header:Authorization"]})
     expires_at = fields.AwareDateTime(load_default=None, allow_none=True)
 
 
-class SecretPatch(Input):
+class SecretPatch(Patch):
     """Changes of a secret."""
 
     into = SecretChanges
@@ -50,12 +51,6 @@ class SecretPatch(Input):
     value = SecretText(metadata={"description": "Needed where a restricted secret is given further hosts or places."})
     name = Fixed()
     visibility = Fixed()
-
-    def load(self, data: Any, **kwargs: Any) -> Any:
-        """Refuse what is fixed before anything else is looked at."""
-        if isinstance(data, dict):
-            refuse_fixed(data, ("name", "visibility"))
-        return super().load(data, **kwargs)
 
 
 class ValueBody(Input):
@@ -78,7 +73,7 @@ class SecretSchema(Schema):
 
     id = fields.String(required=True)
     name = fields.String(required=True)
-    visibility = fields.String(required=True, validate=validate.OneOf(["masked", "restricted"]))
+    visibility = fields.String(required=True, validate=validate.OneOf(VISIBILITIES))
     value = fields.Constant(None, required=True, allow_none=True, metadata={"description": "Always null."})
     value_hidden = fields.Constant(True, required=True, metadata={"description": "Always true."})
     description = fields.String(required=True)
@@ -86,7 +81,7 @@ class SecretSchema(Schema):
     allowed_places = fields.List(fields.String(), required=True)
     version = fields.Integer(required=True)
     state = fields.String(required=True, validate=validate.OneOf(["pending", "active", "deleting"]))
-    expiry = fields.String(required=True, validate=validate.OneOf(["none", "ok", "expiring", "expired"]))
+    expiry = fields.String(required=True, validate=validate.OneOf(get_args(Expiry)))
     expires_at = fields.AwareDateTime(required=True, allow_none=True)
     created_at = fields.AwareDateTime(required=True)
     created_by = fields.String(required=True)
@@ -103,8 +98,8 @@ class SecretPage(Schema):
     next_cursor = fields.String(required=True, allow_none=True)
 
 
-class SecretQuery(PageQuery):
-    """How to list secrets."""
+class SearchQuery(PageQuery):
+    """How to search a list."""
 
     q = PlainText(
         load_default=None,
@@ -113,8 +108,8 @@ class SecretQuery(PageQuery):
     )
 
 
-class SecretsQuery(SecretQuery):
-    """How to list secrets alone."""
+class SecretsQuery(SearchQuery):
+    """How to list secrets."""
 
     unused = fields.Boolean(
         load_default=None, metadata={"description": "Only those that no call ever carried, or only the others."}
@@ -194,7 +189,7 @@ class VariableBody(Input):
     description = PlainText(load_default="", validate=_DESCRIPTION)
 
 
-class VariablePatch(Input):
+class VariablePatch(Patch):
     """Changes of a plain variable."""
 
     into = VariableChanges
@@ -202,12 +197,6 @@ class VariablePatch(Input):
     value = PlainText()
     description = PlainText(validate=_DESCRIPTION)
     name = Fixed()
-
-    def load(self, data: Any, **kwargs: Any) -> Any:
-        """Refuse what is fixed before anything else is looked at."""
-        if isinstance(data, dict):
-            refuse_fixed(data, ("name",))
-        return super().load(data, **kwargs)
 
 
 class VariablePermissionsSchema(Schema):
@@ -258,7 +247,7 @@ class VariablePage(Schema):
     next_cursor = fields.String(required=True, allow_none=True)
 
 
-class VariableQuery(SecretQuery):
+class VariableQuery(SearchQuery):
     """How to list variables and secrets."""
 
-    kind = fields.String(load_default=None, validate=validate.OneOf(["plain", "secret"]))
+    kind = fields.String(load_default=None, validate=validate.OneOf(get_args(Kind)))

@@ -14,7 +14,7 @@ from flask_smorest import Blueprint
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load
 from webargs.flaskparser import FlaskParser
 
-from app.kernel.errors import MalformedJson, PayloadTooLarge, PreconditionRequired, UnsupportedMediaType
+from app.kernel.errors import Immutable, MalformedJson, PayloadTooLarge, PreconditionRequired, UnsupportedMediaType
 from app.kernel.secret import SecretValue
 from app.web.errors import validation_failed
 
@@ -86,6 +86,20 @@ class Fixed(fields.Raw):
 
     def __init__(self) -> None:
         super().__init__(load_only=True, metadata={"description": "Fixed at creation: `immutable`.", "x-fixed": True})
+
+
+class Patch(Input):
+    """A body that changes something; what is ``Fixed`` in it is refused before anything else is looked at."""
+
+    def load(self, data: Any, **kwargs: Any) -> Any:
+        """Read the body. Raises ``Immutable`` where it names what is fixed."""
+        named = data if isinstance(data, dict) else {}
+        if fixed := [name for name, field in self.fields.items() if isinstance(field, Fixed) and name in named]:
+            raise Immutable(
+                f"{' and '.join(fixed)} can't be changed after creation.",
+                errors={name: ["Can't be changed after creation."] for name in fixed},
+            )
+        return super().load(data, **kwargs)
 
 
 class SecretText(PlainText):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 from flask import Request, current_app
 from marshmallow import INCLUDE, Schema, fields, validate
 
 from app.access import GRANTS, Permission, Role
+from app.kernel.errors import Party
 from app.web.errors import STATUS
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -33,7 +34,7 @@ class Problem(Schema):
     status = fields.Integer(required=True)
     detail = fields.String(required=True)
     code = fields.String(required=True)
-    party = fields.String(required=True, validate=validate.OneOf(["caller", "policy", "vault", "upstream", "service"]))
+    party = fields.String(required=True, validate=validate.OneOf(get_args(Party)))
     request_id = fields.String(required=True)
     errors = fields.Dict(keys=fields.String(), values=fields.List(fields.String()))
 

@@ -11,18 +11,16 @@ from app.access import Permission, Role
 from app.web import context
 from app.web.body import ApiBlueprint, confirm_sent, etag, revision_sent
 from app.web.describe import BODY, described
-from app.web.paging import page, position
+from app.web.paging import PageQuery, page, position
 from app.workspaces import service
 from app.workspaces.schemas import (
     MemberBody,
     MemberPage,
-    MemberQuery,
     MemberSchema,
     MeSchema,
     WorkspaceBody,
     WorkspacePage,
     WorkspacePatch,
-    WorkspaceQuery,
     WorkspaceSchema,
 )
 from app.workspaces.service import NewWorkspace, WorkspaceChanges
@@ -50,7 +48,7 @@ class Workspaces(MethodView):
     """All workspaces that the caller is something in."""
 
     @described("List the caller's workspaces", needs=Permission.WORKSPACE_READ, codes=("validation_failed",))
-    @blueprint.arguments(WorkspaceQuery, location="query")
+    @blueprint.arguments(PageQuery, location="query")
     @blueprint.response(200, WorkspacePage)
     def get(self, query: dict[str, Any]) -> object:
         rows = service.list_workspaces(
@@ -132,7 +130,7 @@ class Members(MethodView):
     """A workspace's members."""
 
     @described("List members", needs=Permission.MEMBER_READ, codes=("not_found", "validation_failed"))
-    @blueprint.arguments(MemberQuery, location="query")
+    @blueprint.arguments(PageQuery, location="query")
     @blueprint.response(200, MemberPage)
     def get(self, query: dict[str, Any], ws: str) -> object:
         rows = service.list_members(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from marshmallow import Schema, fields, post_dump, validate
 
 from app.access import Role
-from app.kernel.errors import Immutable
-from app.web.body import Fixed, Input, PlainText, Truth
-from app.web.paging import PageQuery
+from app.vault import Engine
+from app.web.body import Fixed, Input, Patch, PlainText, Truth
 from app.workspaces.service import WORKSPACE_NAME, NewWorkspace, WorkspaceChanges
 
 _NAME = validate.Regexp(rf"^(?:{WORKSPACE_NAME.pattern})\Z", error="Must match [a-z][a-z0-9-]{{1,62}}.")
@@ -24,12 +23,12 @@ class WorkspaceBody(Input):
     title = PlainText(
         load_default=None, allow_none=True, validate=validate.Length(1, 128), metadata={"example": "Acme"}
     )
-    engine = fields.String(load_default="kv", validate=validate.OneOf(["kv", "transit"]))
+    engine = fields.String(load_default="kv", validate=validate.OneOf(get_args(Engine)))
     refuse_expired = Truth(load_default=False)
     owner = PlainText(load_default=None, allow_none=True, metadata={"example": "ada@example.com"})
 
 
-class WorkspacePatch(Input):
+class WorkspacePatch(Patch):
     """Changes of a workspace."""
 
     into = WorkspaceChanges
@@ -38,21 +37,6 @@ class WorkspacePatch(Input):
     refuse_expired = Truth()
     name = Fixed()
     engine = Fixed()
-
-    def load(self, data: Any, **kwargs: Any) -> Any:
-        """Refuse what is fixed before anything else is looked at."""
-        if isinstance(data, dict):
-            refuse_fixed(data, ("name", "engine"))
-        return super().load(data, **kwargs)
-
-
-def refuse_fixed(data: dict[str, Any], names: tuple[str, ...]) -> None:
-    """Raise ``Immutable`` where a change names one of these fields."""
-    if fixed := [name for name in names if name in data]:
-        raise Immutable(
-            f"{' and '.join(fixed)} can't be changed after creation.",
-            errors={name: ["Can't be changed after creation."] for name in fixed},
-        )
 
 
 class WorkspaceSchema(Schema):
@@ -75,10 +59,6 @@ class WorkspacePage(Schema):
     next_cursor = fields.String(required=True, allow_none=True)
 
 
-class WorkspaceQuery(PageQuery):
-    """How to list workspaces."""
-
-
 class MemberBody(Input):
     """A member's role."""
 
@@ -99,10 +79,6 @@ class MemberPage(Schema):
 
     items = fields.List(fields.Nested(MemberSchema), required=True)
     next_cursor = fields.String(required=True, allow_none=True)
-
-
-class MemberQuery(PageQuery):
-    """How to list members."""
 
 
 class ActorSchema(Schema):
