@@ -33,7 +33,7 @@ _TEXTS: Final = ("actor", "action", "secret", "block", "outcome")
 @pages.get("/workspaces/<ws>/audit")
 def audit(ws: str) -> Response:
     """List the record, newest first; a filter that can't be read is shown again with what is wrong with it."""
-    asked = {name: request.args.get(name, "").strip()[:128] for name in (*_TEXTS, "from", "to")}
+    asked = _asked()
     try:
         filters = _filters(asked)
     except ValidationFailed as error:
@@ -62,6 +62,10 @@ def audit(ws: str) -> Response:
     )
 
 
+def _asked() -> Mapping[str, str]:
+    return {name: request.args.get(name, "").strip()[:128] for name in (*_TEXTS, "from", "to")}
+
+
 def _chain(ws: str) -> Verdict | None:
     """Follow the newest of the chain, from a checkpoint on; None while Vault can't say which signatures are its own."""
     resources = context.resources()
@@ -75,11 +79,10 @@ def _chain(ws: str) -> Verdict | None:
 @pages.get("/workspaces/<ws>/audit/export")
 def audit_export(ws: str) -> Response:
     """Hand the record out as a file, narrowed as the page was."""
-    asked = {name: request.args.get(name, "").strip()[:128] for name in (*_TEXTS, "from", "to")}
     form: Format = "csv" if request.args.get("format") == "csv" else "ndjson"
     resources = context.resources()
     pieces = export_events(
-        replace(_filters(asked), folded=False),
+        replace(_filters(_asked()), folded=False),
         form,
         access=context.access(),
         sessions=resources.sessions,

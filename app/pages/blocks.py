@@ -19,7 +19,7 @@ from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError, Unk
 from app.outbound.places import may_hold_secret, place_allowed
 from app.pages.answers import outgoing, refused, shown
 from app.pages.call_form import CallForm, as_call, control_of, empty_form, faulty, form_of, form_sent
-from app.pages.forms import Typed, read, typed
+from app.pages.forms import Typed, number, read, typed
 from app.pages.frame import done, go, may, pages, show
 from app.variables import listing
 from app.variables.listing import Wanted
@@ -134,11 +134,11 @@ def _same(one: WrittenCall, other: WrittenCall) -> bool:
 
 
 def _update(found: Block, changes: Mapping[str, Any], form: CallForm) -> None:
-    text, resources = form["revision"], context.resources()
+    resources = context.resources()
     saved.update_block(
         found.name,
         BlockChanges(**changes),
-        revision=int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1,
+        revision=number(form["revision"]),
         access=context.access(),
         sessions=resources.sessions,
         clock=resources.clock,

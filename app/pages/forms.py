@@ -57,6 +57,11 @@ def read(schema: Schema, fields: Mapping[str, object]) -> Any:
         raise validation_failed(error) from None
 
 
+def number(text: str) -> int:
+    """Return the version or revision that a form was filled from, -1 where it isn't one."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
+
+
 def lines(text: str) -> list[str]:
     """Return the parts of a list that was typed with commas, spaces or line breaks between."""
     return [part for part in re.split(r"[\s,]+", text) if part]

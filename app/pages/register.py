@@ -7,6 +7,7 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from app.pages import audit, blocks, docs, door, errors, filters, members, settings, variables, versions, workspaces
 from app.pages.frame import csrf, pages
+from app.web.auth import API_PREFIX
 from app.web.limits import limit_sign_ins
 
 # The modules that are only there for their routes.
@@ -18,7 +19,7 @@ class _PagesOnly(SecureCookieSessionInterface):
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """Read the session, where it is a page that is asked for."""
-        return None if request.path.startswith("/api/v1/") else super().open_session(app, request)
+        return None if request.path.startswith(f"{API_PREFIX}/") else super().open_session(app, request)
 
 
 def register_pages(app: Flask, *, https: bool, idle_seconds: int, sign_in_limit: str) -> None:

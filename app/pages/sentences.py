@@ -90,7 +90,6 @@ def _details(event: Event) -> list[str]:
         ("method", "{}"),
         ("host", "to {}"),
         ("status", "answered {}"),
-        ("upstream_status", "answered {}"),
         ("engine", "engine {}"),
     ):
         if isinstance(value := detail.get(key), str | int) and not isinstance(value, bool):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from flask import Response, current_app, flash, request, url_for
@@ -11,7 +10,7 @@ from app.access import Permission, Role, require
 from app.identity import service as identity
 from app.identity.schemas import TokenBody
 from app.kernel.errors import StrongroomError
-from app.pages.forms import Typed, moment, place, read, typed
+from app.pages.forms import Typed, moment, number, place, read, typed
 from app.pages.frame import done, go, may, pages, show, workspace
 from app.web import context
 from app.web.errors import STATUS
@@ -70,7 +69,7 @@ def change_settings(ws: str) -> Response:
             read(
                 WorkspacePatch(), {"title": sent.get("title", "").strip(), "refuse_expired": "refuse_expired" in sent}
             ),
-            revision=_revision(sent),
+            revision=number(sent.get("revision", "")),
             access=context.access(),
             sessions=resources.sessions,
             clock=resources.clock,
@@ -79,11 +78,6 @@ def change_settings(ws: str) -> Response:
         kept = sent | {"revision": str(workspace().revision)}
         return _show(ws, Typed.after(error, kept), STATUS[error.code])
     return done("The settings were saved.", url_for("pages.settings", ws=ws))
-
-
-def _revision(sent: Mapping[str, str]) -> int:
-    text = sent.get("revision", "")
-    return int(text) if text.isdigit() and len(text) < 10 else -1
 
 
 @pages.get("/workspaces/<ws>/settings/tokens/new")

@@ -9,7 +9,7 @@ from flask import Response, jsonify, make_response, request, url_for
 
 from app.access import Permission, require
 from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError
-from app.pages.forms import Typed, lines, local, moment, place, read, typed
+from app.pages.forms import Typed, lines, local, moment, number, place, read, typed
 from app.pages.frame import done, may, pages, show
 from app.variables import listing, plain, reading, service
 from app.variables.listing import ORDERS, Entry, Kind, Order, Place, Wanted
@@ -162,11 +162,6 @@ def _texts(entry: Entry) -> dict[str, str]:
     }
 
 
-def _revision(sent: Mapping[str, str]) -> int:
-    text = sent.get("revision", "")
-    return int(text) if text.isdigit() and len(text) < 10 else -1
-
-
 def _changed(entry: Entry, sent: Mapping[str, str]) -> list[str]:
     """Return which fields differ from what the form was filled with; lists are compared as lists."""
     before = _texts(entry)
@@ -182,7 +177,7 @@ def _change_plain(entry: Entry) -> bool:
         plain.update_variable(
             entry.item.name,
             read(VariablePatch(), changes),
-            revision=_revision(sent),
+            revision=number(sent.get("revision", "")),
             access=context.access(),
             sessions=resources.sessions,
             clock=resources.clock,
@@ -193,7 +188,7 @@ def _change_plain(entry: Entry) -> bool:
 def _change_secret(entry: Entry) -> bool:
     sent, resources = typed(), context.resources()
     doors: dict[str, Any] = {
-        "revision": _revision(sent),
+        "revision": number(sent.get("revision", "")),
         "access": context.access(),
         "sessions": resources.sessions,
         "vault": resources.vault,

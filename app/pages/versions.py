@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, request, url_for
+from flask import Response, url_for
 
 from app.kernel.errors import NotFound, StrongroomError
-from app.pages.forms import Typed
+from app.pages.forms import Typed, number, typed
 from app.pages.frame import done, pages, show
 from app.variables import reading, versions
 from app.vault import VERSIONS_KEPT
@@ -24,12 +24,13 @@ def version_history(ws: str, name: str) -> Response:
 @pages.post("/workspaces/<ws>/variables/<name>/versions")
 def roll_back_version(ws: str, name: str) -> Response:
     """Make an older version's value the newest version."""
-    resources = context.resources()
+    sent, resources = typed(), context.resources()
+    version = number(sent.get("version", ""))
     try:
         secret = versions.roll_back(
             name,
-            _number("version"),
-            revision=_number("revision"),
+            version,
+            revision=number(sent.get("revision", "")),
             access=context.access(),
             sessions=resources.sessions,
             vault=resources.vault,
@@ -37,13 +38,8 @@ def roll_back_version(ws: str, name: str) -> Response:
         )
     except StrongroomError as error:
         return _show(ws, name, Typed.after(error), STATUS[error.code])
-    told = f"{name} is back at the value of version {_number('version')}, as version {secret.version}."
+    told = f"{name} is back at the value of version {version}, as version {secret.version}."
     return done(told, url_for("pages.version_history", ws=ws, name=name), name=name)
-
-
-def _number(field: str) -> int:
-    text = request.form.get(field, "")
-    return int(text) if text.isdigit() and len(text) < 10 else -1
 
 
 def _show(ws: str, name: str, form: Typed, status: int = 200) -> Response:
