@@ -22,10 +22,9 @@ from app.cli import (
     vault_keys,
     workspaces,
 )
+from app.cli.runtime import DONE, FAILED
 from app.kernel.errors import StrongroomError
 from app.settings import SettingsError
-
-DONE, FAILED = 0, 1
 
 
 @click.group()

@@ -17,7 +17,7 @@ from app.audit.chain import Verdict, rfc3339
 from app.audit.checkpoints import chains, verify_stored
 from app.audit.export import Format, export_events, verify_export
 from app.audit.service import SERVICE_CHAIN, Filters
-from app.cli.runtime import counted, open_service, print_rows, read_settings
+from app.cli.runtime import FAILED, as_json_option, counted, open_service, print_rows, read_settings
 from app.kernel.errors import NotFound, ValidationFailed
 from app.resources import Resources
 
@@ -34,13 +34,13 @@ def audit() -> None:
 @click.option("--public-key", "key_file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="What `audit public-key` printed; with it an export is verified offline.")  # fmt: skip
 @click.option("--workspace", metavar="WS", help="This workspace's chain only.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json_option
 def verify(file: Path | None, key_file: Path | None, workspace: str | None, as_json: bool) -> None:
     """Verify every chain of the record, or those of an NDJSON export in FILE; exit 1 where one was tampered with."""
     verdicts = _verdicts(file, key_file, workspace)
     print_rows([_row(verdict) for verdict in verdicts], as_json=as_json)
     if any(verdict.fault for verdict in verdicts):
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(FAILED)
 
 
 def _verdicts(file: Path | None, key_file: Path | None, workspace: str | None) -> Sequence[Verdict]:
@@ -126,7 +126,7 @@ def _exported(chain: str, form: Format, resources: Resources) -> Iterator[bytes]
 
 
 @audit.command("public-key")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json_option
 def public_key(as_json: bool) -> None:
     """Print the public keys with which anybody verifies checkpoints: key version, then ed25519 in base64."""
     with open_service(read_settings()) as resources:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from app.cli.runtime import print_rows, read_settings
+from app.cli.runtime import as_json_option, print_rows, read_settings
 from app.settings import describe
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json_option
 def config(as_json: bool) -> None:
     """List every setting with its meaning, its default and what it is now."""
     rows = [

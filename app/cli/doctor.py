@@ -12,11 +12,12 @@ import click
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.audit.checkpoints import chains, verify_stored
-from app.cli.runtime import counted, print_rows, read_settings, running_vault, vault_setup
+from app.cli.runtime import FAILED, as_json_option, counted, print_rows, read_settings, running_vault, vault_setup
 from app.cli.vault import operator
 from app.kernel.errors import StrongroomError
 from app.migrations import pending
 from app.policies.service import see_changes
+from app.policies.tries import LOGIN_ROLES
 from app.resources import Resources
 from app.settings import Settings
 from app.variables.reconcile import mismatched_bindings, unfinished_secrets, unknown_values
@@ -24,7 +25,6 @@ from app.wiring import open_resources
 from app.workspaces.service import list_names
 
 Colour = Literal["green", "amber", "red"]
-_VAULT_ROLES = ("owner", "admin", "editor", "runtime", "mover", "record", "health")
 _PROBE = "strongroom-doctor"
 # A login lives for a minute, so that clocks further apart than half of one begin to refuse each other.
 _CLOCKS_AMBER, _CLOCKS_RED = 5.0, 30.0
@@ -43,7 +43,7 @@ class Finding:
 
 @click.command()
 @click.option("--operator", "as_operator", is_flag=True, help="Look at Vault's own setup too, with VAULT_TOKEN.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json_option
 def doctor(as_operator: bool, as_json: bool) -> None:
     """Check everything that the service stands on, and say what to do; exit 1 on anything red.
 
@@ -55,7 +55,7 @@ def doctor(as_operator: bool, as_json: bool) -> None:
         findings = examine(settings, resources, as_operator=as_operator or settings.embedded)
     print_rows([asdict(finding) for finding in findings], as_json=as_json)
     if any(finding.state == "red" for finding in findings):
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(FAILED)
 
 
 def examine(settings: Settings, resources: Resources, *, as_operator: bool) -> Sequence[Finding]:
@@ -101,7 +101,7 @@ def _vault(settings: Settings, resources: Resources) -> Iterator[Finding]:
 
 
 def _roles(settings: Settings, resources: Resources) -> Iterator[Finding]:
-    for role in _VAULT_ROLES:
+    for role in reversed(LOGIN_ROLES):
         try:
             resources.vault.probe_role(role, _PROBE)
         except StrongroomError as error:

@@ -9,7 +9,7 @@ from typing import IO
 import click
 
 from app.access import OPERATOR, Access, Role
-from app.cli.runtime import counted, open_service, print_rows, read_settings
+from app.cli.runtime import FAILED, TO_DO, as_json_option, counted, open_service, print_rows, read_settings
 from app.kernel.errors import StrongroomError, VaultError
 from app.resources import Resources
 from app.variables.importing import GREATEST_FILE, Planned, Rules, import_secret, plan_import, read_dotenv
@@ -27,7 +27,7 @@ _FATES = {"create": "would be created", "exists": "is there already, and stays a
 @click.option("--place", "places", multiple=True, help="A place where they may be put; can be said again.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done; exit 2 if there is something to do.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json_option
 def import_(
     file: IO[bytes],
     workspace: str,
@@ -51,9 +51,9 @@ def import_(
         wanted = [each for each in plan if each.fate == "create"]
         if any(each.fate == "wrong" for each in plan):
             click.echo("Nothing was done.", err=True)
-            raise click.exceptions.Exit(1)
+            raise click.exceptions.Exit(FAILED)
         if wanted and not _agreed(len(wanted), yes=yes, dry_run=dry_run):
-            raise click.exceptions.Exit(2)
+            raise click.exceptions.Exit(TO_DO)
         _make(wanted, access, resources)
 
 
@@ -88,7 +88,7 @@ def _make(wanted: Sequence[Planned], access: Access, resources: Resources) -> No
         click.echo(line, err=True)
     if failed:
         click.echo("What was created before stays; run the import again for the rest.", err=True)
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(FAILED)
     click.echo(f"{len(wanted)} created.", err=True)
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import click
 
-from app.cli.runtime import open_service, print_rows, read_settings
+from app.cli.runtime import TO_DO, as_json_option, open_service, print_rows, read_settings
 from app.factory import purges
 from app.idempotency.service import forget_old_answers
 from app.resources import Resources
@@ -18,14 +18,14 @@ from app.workspaces.service import finish_deletions
 
 @click.command()
 @click.option("--now", is_flag=True, help="Also what was begun in the last two minutes; only where no service runs.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json_option
 def reconcile(now: bool, as_json: bool) -> None:
     """Finish or undo what a crash left between database and Vault."""
     with open_service(read_settings()) as resources:
         rows = mend(resources, older_than=timedelta() if now else SURELY_OVER_AFTER)
     print_rows(rows, as_json=as_json, empty="Nothing is unfinished.")
     if any(row["remedy"] == "postponed" for row in rows):
-        raise click.exceptions.Exit(2)
+        raise click.exceptions.Exit(TO_DO)
 
 
 def mend(resources: Resources, *, older_than: timedelta) -> Sequence[dict[str, object]]:

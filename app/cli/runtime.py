@@ -20,10 +20,15 @@ from app.vault import embedded
 from app.vault.keys import public_key, read_or_make
 from app.wiring import mounts, open_resources
 
+DONE, FAILED, TO_DO = 0, 1, 2
+"""Exit codes; click's own for a wrong call is 2, too."""
 
-def read_settings() -> Settings:
-    """Read the settings from this process's environment."""
-    return Settings.from_env(os.environ)
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def read_settings(*, serving: bool = True) -> Settings:
+    """Read the settings from this process's environment; ``serving`` False does without the keys of a service."""
+    return Settings.from_env(os.environ, serving=serving)
 
 
 def prepare_folder(settings: Settings) -> None:

@@ -11,7 +11,7 @@ import click
 
 from app.access import OPERATOR, Access, Role
 from app.audit.chain import rfc3339
-from app.cli.runtime import open_database, print_rows, read_settings
+from app.cli.runtime import as_json_option, open_database, print_rows, read_settings
 from app.identity.service import NewToken, Token, issue_token, list_all_tokens, revoke_any_token
 from app.kernel.clock import system_clock
 from app.workspaces.service import require_workspace
@@ -41,7 +41,7 @@ def _span(_context: click.Context, _option: click.Parameter, text: str | None) -
 @click.option("--ad-hoc", is_flag=True, help="A runtime token that may also run ad-hoc calls.")
 @click.option("--label", default="", help="What it is for.")
 @click.option("--expires", callback=_span, metavar="SPAN", help="When it ends, such as 30d or 12h (never).")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json_option
 def create(
     platform: bool,
     workspace: str | None,
@@ -69,7 +69,7 @@ def create(
 
 
 @token.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json_option
 def list_(as_json: bool) -> None:
     """List every token, without what proves it."""
     with open_database(read_settings()) as sessions:

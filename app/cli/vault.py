@@ -12,7 +12,18 @@ from pathlib import Path
 
 import click
 
-from app.cli.runtime import print_rows, running_vault, vault_files, vault_setup
+from app.cli.runtime import (
+    DONE,
+    FAILED,
+    TO_DO,
+    as_json_option,
+    counted,
+    print_rows,
+    read_settings,
+    running_vault,
+    vault_files,
+    vault_setup,
+)
 from app.kernel.errors import ServiceError
 from app.policies import service, verify
 from app.policies.plan import Change, Plan
@@ -23,9 +34,6 @@ from app.vault.operator import VaultOperator
 from app.vault.recovery import operator_token
 from app.wiring import mounts, vault_server
 
-DONE, FAILED, TO_DO = 0, 1, 2
-
-as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 prune_option = click.option("--prune", is_flag=True, help="Also delete what is ours and no longer wanted.")
 
 
@@ -43,7 +51,7 @@ def vault() -> None:
 @as_json_option
 def plan(prune: bool, as_json: bool) -> None:
     """Show what differs between the files and Vault; exit 0 for nothing, 2 for something to do."""
-    settings = read_settings()
+    settings = read_settings(serving=False)
     setup = vault_setup(settings)
     with operator(settings) as live:
         seen = service.see_changes(live, setup, prune=prune)
@@ -51,7 +59,7 @@ def plan(prune: bool, as_json: bool) -> None:
         click.echo(json.dumps(_document(seen)))
     else:
         _show(seen)
-        click.echo("Nothing to do." if seen.in_order else _count(len(seen.changes), "to make"))
+        click.echo("Nothing to do." if seen.in_order else f"{counted(len(seen.changes), 'change')} to make.")
     raise click.exceptions.Exit(DONE if seen.in_order else TO_DO)
 
 
@@ -65,7 +73,7 @@ def plan(prune: bool, as_json: bool) -> None:
 @as_json_option
 def apply(yes: bool, prune: bool, prune_at_most: int, as_json: bool) -> None:
     """Make mounts, roles and policies as the files say; doing it twice does nothing."""
-    settings = read_settings()
+    settings = read_settings(serving=False)
     setup = vault_setup(settings)
     with operator(settings) as live:
         seen = service.see_changes(live, setup, prune=prune)
@@ -77,7 +85,8 @@ def apply(yes: bool, prune: bool, prune_at_most: int, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"changes": [asdict(change) for change in done]}))
     else:
-        click.echo(_count(len(done), "made") if done else "Nothing to do." if seen.in_order else "Nothing changed.")
+        nothing = "Nothing to do." if seen.in_order else "Nothing changed."
+        click.echo(f"{counted(len(done), 'change')} made." if done else nothing)
     left = [change for change in seen.by_hand if change.kind != "audit"]
     if left:
         raise ServiceError(f"Left to be done by hand: {', '.join(f'{change.kind} {change.name}' for change in left)}.")
@@ -88,7 +97,7 @@ def apply(yes: bool, prune: bool, prune_at_most: int, as_json: bool) -> None:
 @as_json_option
 def verify_table(wait: bool, as_json: bool) -> None:
     """Log in as every role and try everything, in two scratch workspaces; exit 1 on a single surprise."""
-    settings = read_settings()
+    settings = read_settings(serving=False)
     pem = read_signing_key(settings)
     with operator(settings) as live:
         cells = verify.verify(live, mounts(settings), pem, clock=time.time, wait=time.sleep if wait else None)
@@ -112,7 +121,7 @@ def verify_table(wait: bool, as_json: bool) -> None:
 @as_json_option
 def export(roles: Sequence[str], accessor: str | None, out: Path | None, as_json: bool) -> None:
     """Print the policies filled in, all or those of ROLES, for teams that manage Vault with other tools."""
-    settings = read_settings()
+    settings = read_settings(serving=False)
     files = vault_files(settings)
     setup = Setup(mounts(settings), {role: files[role] for role in roles or sorted(files)}, [])
     if accessor is None and service.asks_accessor(setup):
@@ -144,7 +153,7 @@ def rotate_signing_key(overlap: int, out: Path | None) -> None:
     The file in use is replaced, and every process that reads it goes on with the new key. Where processes have copies
     of it, take --out, bring the new key to all of them, and let `apply` end the old one.
     """
-    settings = read_settings()
+    settings = read_settings(serving=False)
     read_signing_key(settings)
     with operator(settings) as live:
         if out is not None:
@@ -156,11 +165,6 @@ def rotate_signing_key(overlap: int, out: Path | None) -> None:
 
 
 # --- what the commands about Vault share
-
-
-def read_settings() -> Settings:
-    """Read the settings as far as an operator's commands need them: not the keys of a service."""
-    return Settings.from_env(os.environ, serving=False)
 
 
 def read_signing_key(settings: Settings) -> bytes:
@@ -231,10 +235,6 @@ def _document(seen: Plan) -> dict[str, object]:
         "by_hand": [asdict(change) for change in seen.by_hand],
         "leftovers": [{"kind": kind, "name": name} for kind, name in seen.leftovers],
     }
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} change{'' if number == 1 else 's'} {what}."
 
 
 def _matrix(cells: Sequence[verify.Cell]) -> Sequence[dict[str, object]]:

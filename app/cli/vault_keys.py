@@ -12,14 +12,14 @@ from collections import Counter
 import click
 
 from app.access import OPERATOR, Access, Role
-from app.cli.runtime import open_service, read_settings
+from app.cli.runtime import TO_DO, as_json_option, open_service, read_settings
 from app.resources import Resources
 from app.variables.keys import Rewrapped, rewrap_all, rotate_keys, secrets_to_rewrap
 
 
 @click.command("rotate-key")
 @click.argument("workspace")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json_option
 def rotate_key(workspace: str, as_json: bool) -> None:
     """Give WORKSPACE's two keys a new version.
 
@@ -39,7 +39,7 @@ def rotate_key(workspace: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("workspace")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json_option
 def rewrap(workspace: str, as_json: bool) -> None:
     """Move WORKSPACE's values to the newest version of their keys.
 
@@ -62,7 +62,7 @@ def rewrap(workspace: str, as_json: bool) -> None:
         for each in failed:
             click.echo(f"  {each.name}: {each.problem}")
     if failed:
-        raise click.exceptions.Exit(2)
+        raise click.exceptions.Exit(TO_DO)
 
 
 def _rewrap(workspace: str, resources: Resources) -> list[Rewrapped]:
