@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, jsonify
@@ -50,7 +49,7 @@ class _App(Flask):
 
 def create_app(settings: Settings, resources: Resources) -> Flask:
     """Make the WSGI application on resources that are open already."""
-    secret_key = read_secret_key(settings.secret_key_path)
+    secret_key = settings.secret_key_path.read_bytes()
     app = _App("app", static_folder=None, template_folder=None)
     if settings.proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
@@ -69,8 +68,7 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
         },
     )
     app.json = FastJson(app)
-    context.provide_resources(app, resources)
-    app.extensions["strongroom_purges"] = purges(resources)
+    context.provide(app, resources, purges(resources))
     log_requests(app)
     register_errors(app)
     guard_api(app, _gate(app, resources))
@@ -81,7 +79,7 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
     for module in (workspaces_api, variables_api, blocks_api, identity_api, audit_api):
         api.register_blueprint(module.blueprint)
     complete(api, app)
-    app.add_url_rule("/api/v1/openapi.json", "openapi_json", lambda: jsonify(document(app)))
+    app.add_url_rule("/api/v1/openapi.json", "openapi_json", lambda: jsonify(document()))
     register_errors(app)  # flask-smorest puts its own handler over ours
     register_pages(
         app,
@@ -92,11 +90,6 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
     _register_health(app, resources)
     serve_metrics(app, lambda: unsigned_events(resources.sessions))
     return app
-
-
-def read_secret_key(path: Path) -> bytes:
-    """Return the key that signs sessions."""
-    return path.read_bytes()
 
 
 def purges(resources: Resources) -> Sequence[Purge]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Response, current_app
+from flask import Response
 
 from app.pages.frame import pages, public, show
 from app.web.errors import STATUS
@@ -65,7 +65,7 @@ class Code:
 @public
 def docs() -> Response:
     """Show every operation, and every problem code under the address that problems refer to."""
-    written = document(current_app)
+    written = document()
     return show("docs.html", version=written["info"]["version"], groups=_groups(written), codes=_codes())
 
 

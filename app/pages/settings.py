@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from flask import Response, current_app, flash, request, url_for
+from flask import Response, flash, request, url_for
 
 from app.access import Permission, Role, require
 from app.identity import service as identity
@@ -138,7 +138,7 @@ def delete_workspace(ws: str) -> Response:
             access=context.access(),
             sessions=resources.sessions,
             clock=resources.clock,
-            purges=current_app.extensions["strongroom_purges"],
+            purges=context.purges(),
         )
     except StrongroomError as error:
         if not may(Permission.WORKSPACE_DELETE) or error.party == "vault":

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
-from typing import Final, cast
+from collections.abc import Callable, Sequence
+from typing import Any, Final, cast
 
 from flask import Flask, current_app, g, request
 
@@ -12,18 +13,25 @@ from app.access import Access, Principal
 from app.db import Remembered
 from app.resources import Resources
 
-_EXTENSION: Final = "strongroom_resources"
+_RESOURCES: Final = "strongroom_resources"
+_PURGES: Final = "strongroom_purges"
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
-def provide_resources(app: Flask, resources: Resources) -> None:
-    """Hand the open resources to the application."""
-    app.extensions[_EXTENSION] = resources
+def provide(app: Flask, resources: Resources, purges: Sequence[Callable[[Any], None]]) -> None:
+    """Hand the application its open resources, and what makes a workspace disappear (this room knows none)."""
+    app.extensions[_RESOURCES] = resources
+    app.extensions[_PURGES] = purges
 
 
 def resources() -> Resources:
     """Return the resources that this application was made with."""
-    return cast(Resources, current_app.extensions[_EXTENSION])
+    return cast(Resources, current_app.extensions[_RESOURCES])
+
+
+def purges() -> Sequence[Callable[[Any], None]]:
+    """Return what makes a workspace disappear, domain by domain."""
+    return cast("Sequence[Callable[[Any], None]]", current_app.extensions[_PURGES])
 
 
 def known() -> Remembered:

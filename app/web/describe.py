@@ -90,6 +90,9 @@ def described(
 
 def declared_for(request: Request) -> Declared | None:
     """Return what the view that answers this request says of itself."""
-    view = current_app.view_functions.get(request.endpoint or "")
-    method = getattr(getattr(view, "view_class", None), request.method.lower(), None)
-    return getattr(method, "_declared", None)
+    return declared_by(current_app.view_functions.get(request.endpoint or ""), request.method)
+
+
+def declared_by(view: Callable[..., Any] | None, method: str) -> Declared | None:
+    """Return what a view says of itself for this HTTP method, None where it says nothing."""
+    return getattr(getattr(getattr(view, "view_class", None), method.lower(), None), "_declared", None)

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any, Final
 
-from flask import Flask
+from flask import Flask, current_app
 from flask_smorest import Api
 
 from app.kernel.errors import StrongroomError
-from app.web.describe import Declared, Problem
+from app.web.describe import Declared, Problem, declared_by
 from app.web.errors import STATUS
 from app.web.samples import sample
 
@@ -60,18 +60,17 @@ def complete(api: Api, app: Flask) -> None:
     app.extensions[_DOCUMENT] = written
 
 
-def document(app: Flask) -> dict[str, Any]:
-    """Return the document."""
-    written: dict[str, Any] = app.extensions[_DOCUMENT]
+def document() -> dict[str, Any]:
+    """Return the document of the application that answers this request."""
+    written: dict[str, Any] = current_app.extensions[_DOCUMENT]
     return written
 
 
 def _operations(app: Flask, written: dict[str, Any]) -> Iterator[tuple[Declared, dict[str, Any]]]:
     for rule in app.url_map.iter_rules():
-        view_class = getattr(app.view_functions[rule.endpoint], "view_class", None)
         operations = written["paths"].get(_CONVERTER.sub(r"{\1}", rule.rule), {})
         for method, operation in operations.items():
-            declared = getattr(getattr(view_class, method, None), "_declared", None)
+            declared = declared_by(app.view_functions[rule.endpoint], method)
             if declared is not None:
                 operation["operationId"] = f"{rule.endpoint.partition('.')[2]}.{method}"
                 yield declared, operation

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import current_app
 from flask.views import MethodView
 
 from app.access import Permission, Role
@@ -121,7 +120,7 @@ class OneWorkspace(MethodView):
             access=context.access(),
             sessions=resources.sessions,
             clock=resources.clock,
-            purges=current_app.extensions["strongroom_purges"],
+            purges=context.purges(),
         )
 
 
