@@ -18,7 +18,7 @@ from app.vault import Vault
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The operator's bounds that services apply; sizes in bytes."""
+    """The operator's bounds that services apply: how many guesses a restricted value must take at least (0: any)."""
 
     restricted_min_guesses: float = 1e10
 

@@ -314,11 +314,11 @@ def _described(each: Any, settings: Settings | None) -> Described:
     if settings is not None:
         current = getattr(settings, each.name)
         changed = current != each.default
-        value = "set" if changed and each.metadata["secret"] else _shown(current, each, default) if changed else default
+        value = "set" if changed and each.metadata["secret"] else _shown(current) if changed else default
     return Described(each.metadata["variable"], each.metadata["meaning"], default, value)
 
 
-def _shown(current: object, each: Any, default: str) -> str:
+def _shown(current: object) -> str:
     if isinstance(current, tuple):
         return ",".join(current)
     if isinstance(current, bool):

@@ -34,7 +34,7 @@ class Line:
 
 
 class NotALine(ValueError):
-    """A line that is no event of an export; ``number`` counts from 1, ``last`` tells that it is cut off."""
+    """A line that is no event of an export; ``number`` counts from 1, ``cut_off`` tells that it breaks off."""
 
     def __init__(self, number: int, *, cut_off: bool = False) -> None:
         super().__init__(f"Line {number} is no event of an export.")

@@ -13,9 +13,7 @@ from app.outbound import Destination, Origin, OutboundRules, UsedSecret
 from app.outbound.addresses import METADATA, IPAddress, embedded, why_not_public
 from app.outbound.hosts import is_address, is_canonical, matches
 from app.outbound.resolver import LOOPBACK, ask_system, asking, is_localhost
-from app.outbound.urls import Reason, parse_url, refused
-
-__all__ = ["Guard", "Reason", "parse_url"]
+from app.outbound.urls import Reason, refused
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,8 @@ from app.outbound import (
     Text,
     TextBody,
 )
+from app.outbound.hosts import DEFAULT_PORTS
 
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _PATH_SAFE: Final = "/?%:@!$&'()*+,;=~-._"
 # RFC 9110, section 5.5: visible characters, spaces and tabs; what is beyond ASCII goes as latin-1.
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -89,7 +89,7 @@ def base_url(origin: Origin) -> str:
 def authority(origin: Origin) -> str:
     """Write host and port as a Host header has them."""
     host = f"[{origin.host}]" if ":" in origin.host else origin.host
-    return host if origin.port == _DEFAULT_PORTS[origin.scheme] else f"{host}:{origin.port}"
+    return host if origin.port == DEFAULT_PORTS[origin.scheme] else f"{host}:{origin.port}"
 
 
 def _target(call: Call, open_slot: Open) -> str:

@@ -11,7 +11,7 @@ from app.db import Base, UtcDateTime
 
 
 class WorkspaceRow(Base):
-    """A workspace; ``state`` is ``active``, ``deleting`` or ``deleted``."""
+    """A workspace; ``state`` is ``pending``, ``active``, ``deleting`` or ``deleted``."""
 
     __tablename__ = "workspaces"
 

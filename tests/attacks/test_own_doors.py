@@ -10,7 +10,8 @@ import pytest
 
 from app.kernel.errors import DestinationNotAllowed
 from app.outbound import OutboundRules
-from app.outbound.guard import Guard, parse_url
+from app.outbound.guard import Guard
+from app.outbound.urls import parse_url
 from tests.attacks.conftest import Stage
 from tests.support.service import problem
 

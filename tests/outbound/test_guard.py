@@ -7,7 +7,8 @@ import pytest
 
 from app.kernel.errors import DestinationNotAllowed, UpstreamUnreachable
 from app.outbound import Origin, OutboundRules, UsedSecret
-from app.outbound.guard import Guard, Reason, parse_url
+from app.outbound.guard import Guard
+from app.outbound.urls import Reason, parse_url
 from tests.support.dns import DnsServer
 
 PUBLIC = "93.184.215.14"

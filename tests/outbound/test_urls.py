@@ -4,7 +4,7 @@ import pytest
 
 from app.kernel.errors import DestinationNotAllowed, TemplateNotAllowed, ValidationFailed
 from app.outbound import Origin
-from app.outbound.guard import Reason, parse_url
+from app.outbound.urls import Reason, parse_url
 
 
 @pytest.mark.parametrize(
