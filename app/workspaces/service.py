@@ -424,7 +424,6 @@ def put_member(
         _require_over(access, existing.role if existing else None, role)
         check_user_id(user)
         deed.detail["role"] = role.value
-        now = clock()
         with sessions.begin() as session:
             _hold_members(session, access)
             row = session.get(MemberRow, (access.workspace, user))
@@ -433,24 +432,32 @@ def put_member(
             if row is None:
                 if revision is not None:
                     raise PreconditionFailed("This member isn't there any more.")
-                know_user(session, user, now=now)
-                row = MemberRow(
-                    workspace=access.workspace, user_id=user, role=role.value, revision=1,
-                    added_at=now, added_by=access.actor.name,
-                )  # fmt: skip
-                session.add(row)
+                row = _add_member(session, user, role, access=access, now=clock())
             else:
                 _check_member(revision, row)
-                _require_over(access, row.role, role)
-                if row.role == Role.OWNER.value and role is not Role.OWNER:
-                    _require_another_owner(session, access, user)
-                if role is Role.EDITOR and row.role != role.value:
-                    revoke_tokens_of(session, user, str(access.workspace), now=now)
-                row.role = role.value
-                row.revision += 1
-                row.changed_at, row.changed_by = now, access.actor.name
+                _change_role(session, row, role, access=access, now=clock())
             deed.done(session, clock)
         return _as_member(row), added
+
+
+def _add_member(session: Session, user: str, role: Role, *, access: Access, now: datetime) -> MemberRow:
+    know_user(session, user, now=now)
+    row = MemberRow(
+        workspace=access.workspace, user_id=user, role=role.value, revision=1, added_at=now, added_by=access.actor.name
+    )
+    session.add(row)
+    return row
+
+
+def _change_role(session: Session, row: MemberRow, role: Role, *, access: Access, now: datetime) -> None:
+    _require_over(access, row.role, role)
+    if row.role == Role.OWNER.value and role is not Role.OWNER:
+        _require_another_owner(session, access, row.user_id)
+    if role is Role.EDITOR and row.role != role.value:
+        revoke_tokens_of(session, row.user_id, str(access.workspace), now=now)
+    row.role = role.value
+    row.revision += 1
+    row.changed_at, row.changed_by = now, access.actor.name
 
 
 def remove_member(
