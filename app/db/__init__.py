@@ -24,6 +24,7 @@ T = TypeVar("T")
 LOCK_SECONDS: Final = 10
 """How long a write waits for another process's transaction."""
 _LOOKS_AT_ONCE: Final = 16
+# Pages of SQLite's log, 4 KiB each: how many it may have before it is begun anew, and before a commit moves it itself.
 _PAGES_BEFORE_ANEW: Final = 1_000
 _PAGES_AT_MOST: Final = 20_000
 # A server that vanished is noticed within seconds, not when the kernel gives up after a quarter of an hour; what the
@@ -142,7 +143,7 @@ def open_engine(url: str) -> Engine:
             parsed.set(drivername="postgresql+psycopg"),
             pool_pre_ping=True,
             pool_size=16,
-            max_overflow=17,
+            max_overflow=_LOOKS_AT_ONCE + 1,  # those that are kept: for looks, and for the group commit
             connect_args={name: value for name, value in _PATIENCE.items() if name not in parsed.query},
         )
         event.listen(engine, "connect", _prepare_postgresql)

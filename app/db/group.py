@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 TURN_SECONDS: Final = 5
 """How long a process that stands still in the middle of a write keeps others waiting."""
-_LOOKS_EVERY: Final = 0.0005
+_LOOKS_EVERY: Final = 0.0005  # seconds
 
 
 @dataclass(slots=True)

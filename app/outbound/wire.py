@@ -39,7 +39,7 @@ from app.wire.connection import tls_context
 from app.wire.pool import Pool, request_head
 
 _POOLS_KEPT: Final = 512
-_LOOKS_UP_EVERY: Final = 0.5
+_LOOKS_UP_EVERY: Final = 0.5  # seconds, to see whether the service is to stop
 _WORTH_READING: Final = 64 * 1024  # of an answer that nobody wants, so that its connection can be kept
 _OURS: Final = {"Accept-Encoding": "gzip, deflate, br, zstd", "User-Agent": "strongroom"}
 

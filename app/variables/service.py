@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, cast
+from typing import Final, Literal, cast
 
 from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
@@ -67,6 +67,9 @@ from app.workspaces.service import (
     require_workspace,
     settings_of,
 )
+
+_OVERTAKEN_AT_MOST: Final = 8
+"""How often a writer who doesn't mind to come later tries again when another was faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +249,7 @@ def _write_newest(
     *, access: Access, vault: Vault,
 ) -> Written:  # fmt: skip
     cas = row.version
-    for _attempt in range(8):
+    for _attempt in range(_OVERTAKEN_AT_MOST):
         try:
             return vault.write_value(address, value, cas=cas, role=person(access))
         except WriteConflict:
