@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any
 
 from flask.views import MethodView
@@ -16,7 +15,7 @@ from app.identity.service import NewToken
 from app.web import context
 from app.web.body import ApiBlueprint
 from app.web.describe import BODY, described
-from app.web.paging import PageQuery, page, position
+from app.web.paging import PageQuery, moment_and_name, page
 
 blueprint = ApiBlueprint("tokens", __name__, url_prefix="/api/v1", description="Service tokens")
 
@@ -31,12 +30,11 @@ def _create(new: NewToken, access: Access, location: str) -> tuple[dict[str, Any
 
 
 def _list(query: dict[str, Any], access: Access) -> dict[str, Any]:
-    after = position(query["cursor"], "tokens", list)
     rows = service.list_tokens(
         access=access,
         sessions=context.resources().sessions,
         limit=query["limit"] + 1,
-        after=(datetime.fromisoformat(after[0]), after[1]) if after else None,
+        after=moment_and_name(query["cursor"], "tokens"),
     )
     return page(rows, query["limit"], "tokens", lambda token: [rfc3339(token.created_at), token.id])
 

@@ -11,9 +11,8 @@ from typing import Any
 from flask import request
 from marshmallow import Schema, ValidationError
 
-from app.kernel.errors import StrongroomError, ValidationFailed
+from app.kernel.errors import StrongroomError
 from app.web.errors import validation_failed
-from app.web.paging import position
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +74,3 @@ def moment(text: str) -> str | None:
 def local(when: datetime | None) -> str:
     """Return a moment as a ``datetime-local`` field holds it, in UTC."""
     return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M") if when else ""
-
-
-def place(text: str | None, list_name: str) -> tuple[datetime, str] | None:
-    """Read a cursor that holds a moment and a name. Raises ``ValidationFailed`` where it isn't one of this list."""
-    where = position(text or None, list_name, list)
-    if where is None:
-        return None
-    try:
-        told, name = where
-        return datetime.fromisoformat(told), str(name)
-    except (ValueError, TypeError):
-        raise ValidationFailed("The cursor doesn't belong to this list.") from None

@@ -10,11 +10,11 @@ from app.access import Permission, Role, require
 from app.identity import service as identity
 from app.identity.schemas import TokenBody
 from app.kernel.errors import StrongroomError
-from app.pages.forms import Typed, moment, number, place, read, typed
+from app.pages.forms import Typed, moment, number, read, typed
 from app.pages.frame import done, go, may, pages, show, workspace
 from app.web import context
 from app.web.errors import STATUS
-from app.web.paging import cursor
+from app.web.paging import cursor, moment_and_name
 from app.workspaces import service
 from app.workspaces.schemas import WorkspacePatch
 from app.workspaces.service import Workspace
@@ -38,7 +38,7 @@ def _form_of(shown: Workspace) -> Typed:
 
 
 def _show(ws: str, form: Typed, status: int = 200) -> Response:
-    after = place(request.args.get("cursor"), _LIST)
+    after = moment_and_name(request.args.get("cursor") or None, _LIST)
     resources = context.resources()
     tokens = identity.list_tokens(
         access=context.access(),

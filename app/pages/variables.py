@@ -9,7 +9,7 @@ from flask import Response, jsonify, make_response, request, url_for
 
 from app.access import Permission, require
 from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError
-from app.pages.forms import Typed, lines, local, moment, number, place, read, typed
+from app.pages.forms import Typed, lines, local, moment, number, read, typed
 from app.pages.frame import done, may, pages, show
 from app.variables import listing, plain, reading, service
 from app.variables.listing import ORDERS, Entry, Kind, Order, Place, Wanted
@@ -19,7 +19,7 @@ from app.variables.rules import DEFAULT_PLACES
 from app.variables.schemas import RevealSchema, SecretBody, SecretPatch, ValueBody, VariableBody, VariablePatch
 from app.web import context
 from app.web.errors import STATUS
-from app.web.paging import cursor
+from app.web.paging import cursor, moment_and_name
 
 ROWS: Final = 25
 _LIST: Final = "variables-page"
@@ -32,7 +32,7 @@ _AFTER_CHANGE: Final = (
 def variables(ws: str) -> Response:
     """List variables and secrets; for a search as it is typed, only the table."""
     wanted, resources = _wanted(), context.resources()
-    after = place(request.args.get("cursor"), _LIST)
+    after = moment_and_name(request.args.get("cursor") or None, _LIST)
     listed = listing.list_variables(
         wanted,
         access=context.access(),

@@ -47,7 +47,7 @@ class PlainText(fields.String):
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
-        if not _is_text(text):
+        if not is_text(text):
             raise ValidationError("Must be Unicode text without NUL.")
         return text
 
@@ -114,7 +114,8 @@ class SecretText(PlainText):
         return SecretValue(super()._deserialize(value, attr, data, **kwargs))
 
 
-def _is_text(text: str) -> bool:
+def is_text(text: str) -> bool:
+    """Tell whether a database and a header line can hold it: no NUL, no half of a surrogate pair."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -6,16 +6,18 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from marshmallow import fields, validate
 
 from app.kernel.errors import ValidationFailed
-from app.web.body import Input
+from app.web.body import Input, is_text
 
 T = TypeVar("T")
 LIMIT_DEFAULT: Final = 50
 LIMIT_GREATEST: Final = 200
+_NUMBER_GREATEST: Final = 2**63 - 1
 
 
 class PageQuery(Input):
@@ -53,8 +55,33 @@ def position(text: str | None, list_name: str, kind: type[T]) -> T | None:
         name, where = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (ValueError, binascii.Error, TypeError, RecursionError):
         name, where = None, None
-    if name != list_name or not isinstance(where, kind):
-        raise ValidationFailed(
-            "The cursor doesn't belong to this list.", errors={"cursor": ["Is no cursor of this list."]}
-        )
+    if name != list_name or not isinstance(where, kind) or not _can_be_looked_for(where):
+        raise _foreign()
     return where
+
+
+def moment_and_name(text: str | None, list_name: str) -> tuple[datetime, str] | None:
+    """Read a cursor that holds a moment and a name. Raises ``ValidationFailed`` where it isn't one of this list."""
+    where = position(text, list_name, list)
+    if where is None:
+        return None
+    try:
+        moment, name = where
+        return datetime.fromisoformat(moment).astimezone(UTC), name
+    except (ValueError, OverflowError):
+        raise _foreign() from None
+
+
+def _can_be_looked_for(where: object) -> bool:
+    # Anybody can write a cursor, and a database can't even be asked for some texts and numbers.
+    if isinstance(where, list):
+        return all(isinstance(each, str) and is_text(each) for each in where)
+    if isinstance(where, str):
+        return is_text(where)
+    return type(where) is int and 0 <= where <= _NUMBER_GREATEST
+
+
+def _foreign() -> ValidationFailed:
+    return ValidationFailed(
+        "The cursor doesn't belong to this list.", errors={"cursor": ["Is no cursor of this list."]}
+    )
