@@ -20,6 +20,7 @@ RUNS_ONCE: Final = (
     "bench",
     "blocks/test_answer.py",
     "contracts/test_vault_contract.py",
+    "db/test_moments.py",
     "db/test_turns.py",
     "deployment/test_compose_file.py",
     "deployment/test_guide.py",

@@ -9,7 +9,7 @@ from marshmallow import Schema, fields, pre_dump, validate
 from app.audit.chain import Event, Outcome
 from app.audit.lines import as_document
 from app.audit.service import Action
-from app.web.body import PlainText
+from app.web.body import Moment, PlainText
 from app.web.paging import PageQuery
 
 
@@ -21,8 +21,8 @@ class AuditQuery(PageQuery):
     secret = PlainText(load_default=None, validate=validate.Length(max=64))
     block = PlainText(load_default=None, validate=validate.Length(max=64))
     outcome = fields.String(load_default=None, validate=validate.OneOf(get_args(Outcome)))
-    since = fields.AwareDateTime(load_default=None, data_key="from")
-    until = fields.AwareDateTime(load_default=None, data_key="to")
+    since = Moment(load_default=None, data_key="from")
+    until = Moment(load_default=None, data_key="to")
 
 
 class EventActor(Schema):

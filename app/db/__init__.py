@@ -159,11 +159,14 @@ def open_engine(url: str) -> Engine:
 def _prepare_postgresql(connection: Any, _record: object) -> None:
     """Bound how long a process waits for another, and have one that froze in a transaction lose it before that.
 
+    Moments come in UTC: in the server's own zone one of the year 9999 can lie in a year that Python doesn't have.
+
     Source: https://www.postgresql.org/docs/current/runtime-config-client.html
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SET lock_timeout = '{LOCK_SECONDS}s'; SET idle_in_transaction_session_timeout = '{TURN_SECONDS}s'"
+            f"SET lock_timeout = '{LOCK_SECONDS}s'; SET idle_in_transaction_session_timeout = '{TURN_SECONDS}s'; "
+            "SET TIME ZONE 'UTC'"
         )
     connection.commit()
 

@@ -13,7 +13,7 @@ from app.variables.reading import Expiry
 from app.variables.rules import VARIABLE_NAME
 from app.variables.service import NewSecret, SecretChanges
 from app.vault import VISIBILITIES
-from app.web.body import Fixed, Input, Patch, PlainText, SecretText, Whole
+from app.web.body import Fixed, Input, Moment, Patch, PlainText, SecretText, Whole
 from app.web.paging import PageQuery
 
 NAME = validate.Regexp(rf"^(?:{VARIABLE_NAME.pattern})\Z", error="Must match [A-Za-z_][A-Za-z0-9_]{{0,63}}.")
@@ -36,7 +36,7 @@ class SecretBody(Input):
     description = PlainText(load_default="", validate=_DESCRIPTION)
     allowed_hosts = _texts(load_default=None, allow_none=True, metadata={"example": ["api.example.com"]})
     allowed_places = _texts(load_default=None, allow_none=True, metadata={"example": ["header:Authorization"]})
-    expires_at = fields.AwareDateTime(load_default=None, allow_none=True)
+    expires_at = Moment(load_default=None, allow_none=True)
 
 
 class SecretPatch(Patch):
@@ -47,7 +47,7 @@ class SecretPatch(Patch):
     description = PlainText(validate=_DESCRIPTION)
     allowed_hosts = _texts()
     allowed_places = _texts()
-    expires_at = fields.AwareDateTime(allow_none=True)
+    expires_at = Moment(allow_none=True)
     value = SecretText(metadata={"description": "Needed where a restricted secret is given further hosts or places."})
     name = Fixed()
     visibility = Fixed()

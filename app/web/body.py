@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Final, NoReturn
 
 import orjson
@@ -79,6 +80,17 @@ class Number(fields.Float):
             raise self.make_error("invalid", input=value)
         number: float = super()._deserialize(value, attr, data, **kwargs)
         return number
+
+
+class Moment(fields.AwareDateTime):
+    """A moment on its way in, in UTC from here on; one that UTC would put out of the years 1 to 9999 is none."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
+        moment: datetime = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            return moment.astimezone(UTC)
+        except OverflowError:
+            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE) from None
 
 
 class Fixed(fields.Raw):

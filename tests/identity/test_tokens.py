@@ -47,6 +47,12 @@ def test_a_token_is_shown_once_and_listed_with_its_last_use(service: Service, wo
     assert (shown["label"], shown["created_by"], shown["revoked_at"]) == ("flow-runner", "ada", None)
 
 
+def test_its_end_is_told_in_utc(service: Service, workspace: str) -> None:
+    made = issue(service, workspace, expires_at="2090-01-01T02:00:00+02:00")
+    shown = service.ask("GET", f"/workspaces/{workspace}/tokens/{made['id']}").json()
+    assert made["expires_at"] == shown["expires_at"] == "2090-01-01T00:00:00+00:00"
+
+
 def test_a_revoked_token_is_refused_at_once_and_a_new_one_may_overlap(service: Service, workspace: str) -> None:
     old, new = issue(service, workspace), issue(service, workspace)
     assert works(service, old["token"])

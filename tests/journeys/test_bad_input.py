@@ -52,7 +52,10 @@ RESTRICTED = {"visibility": "restricted", "allowed_hosts": ["api.example.com"]}
         (body(visibility="restricted", allowed_hosts=["*.github.io"]), "allowed_hosts_too_wide"),
         (body(allowed_hosts=["https://x"]), "validation_failed"),
         (body(allowed_places=["cookie"]), "validation_failed"),
-        (body(expires_at="tomorrow"), "validation_failed"),
+        *(
+            (body(expires_at=moment), "validation_failed")
+            for moment in ("tomorrow", "9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00+01:00")
+        ),
     ],
 )
 def test_a_bad_secret_is_refused_and_nothing_changed(service: Service, path: str, sent: Any, code: str) -> None:
