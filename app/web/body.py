@@ -169,6 +169,9 @@ def read_json(req: Request) -> Any:
     if limit is not None and req.content_length is not None and req.content_length > limit:
         raise PayloadTooLarge(f"The body has more than {limit} bytes.")
     raw = req.get_data(cache=True)
+    if limit is not None and req.content_length is None and len(raw) >= limit:
+        # Of a body that comes in chunks Werkzeug gives as much as the limit lets in, and is silent about the rest.
+        raise PayloadTooLarge(f"The body has {limit} bytes or more.")
     if not raw:
         return {}
     if not req.is_json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -90,6 +91,16 @@ def test_a_bad_body_is_refused(
 ) -> None:
     answer = service.ask("POST", path, data=data, headers={"Content-Type": content_type})
     assert problem(answer) == (status, code)
+
+
+def test_a_body_that_comes_in_chunks_has_the_same_limit(service: Service, path: str) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b'{"name": "OK", "visibility": "masked", "value": "'
+        yield from [b"x" * 65_536] * 40
+        yield b'"}'
+
+    headers = {"Content-Type": "application/json"}
+    assert problem(service.ask("POST", path, data=chunks(), headers=headers)) == (413, "payload_too_large")
 
 
 @pytest.mark.parametrize("token", ["", "x", "srm_aaaaaaaaaaaaaaaa_" + "A" * 43, "srm_" + "é" * 10])
