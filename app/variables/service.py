@@ -254,7 +254,7 @@ def _write_newest(
             return vault.write_value(address, value, cas=cas, role=person(access))
         except WriteConflict:
             # Another writer was faster, or one died before it could say how far it came; Vault knows the newest.
-            if revision is not None:
+            if revision:
                 break
             stored = vault.metadata(address, role=person(access))
             if stored is None or stored.current_version == cas:

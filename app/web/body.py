@@ -19,7 +19,8 @@ from app.kernel.errors import Immutable, MalformedJson, PayloadTooLarge, Precond
 from app.kernel.secret import SecretValue
 from app.web.errors import validation_failed
 
-_ETAG: Final = re.compile(r'"([0-9]{1,9})"')
+_ETAG: Final = re.compile(r'"([1-9][0-9]{0,8})"')
+_ANY_REVISION: Final = 0
 _NEVER_A_REVISION: Final = -1
 # Numbers that the fast reader would change or refuse; what it refuses besides, half of a surrogate pair for one, the
 # thorough one reads, so that each field can say what is wrong with it.
@@ -200,7 +201,8 @@ class ApiBlueprint(Blueprint):
 
 
 def revision_sent(*, required: bool = False) -> int | None:
-    """Return the revision in ``If-Match``: None for ``*`` or none sent, one that never was for a foreign tag.
+    """Return the revision in ``If-Match``: None where none was sent, 0 for ``*``, which is any that is there, and one
+    that never was for a foreign tag.
 
     Raises:
         PreconditionRequired: none was sent where one is needed.
@@ -211,7 +213,7 @@ def revision_sent(*, required: bool = False) -> int | None:
             raise PreconditionRequired("Send the ETag that you read as If-Match, so that nobody's change is lost.")
         return None
     if sent.strip() == "*":
-        return None
+        return _ANY_REVISION
     match = _ETAG.fullmatch(sent.strip())
     return int(match[1]) if match else _NEVER_A_REVISION
 

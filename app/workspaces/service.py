@@ -516,8 +516,11 @@ def _check_member(revision: int | None, row: MemberRow) -> None:
 
 
 def check_revision(wanted: int | None, current: int, *, by: str | None = None, at: datetime | None = None) -> None:
-    """Raise ``PreconditionFailed`` where the caller saw another revision; it tells who changed it and when."""
-    if wanted is not None and wanted != current:
+    """Raise ``PreconditionFailed`` where the caller saw another revision; it tells who changed it and when.
+
+    None asks for no revision, and 0 for any.
+    """
+    if wanted and wanted != current:
         changed = {"changed_by": by, "changed_at": at.isoformat().replace("+00:00", "Z")} if by and at else {}
         told = f" by {by} at {changed['changed_at']}" if changed else ""
         raise PreconditionFailed(f"It was changed{told} since you read it; read it again.", extra=changed)
