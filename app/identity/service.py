@@ -142,7 +142,7 @@ def _write_uses(raw: Raw, uses: Sequence[tuple[str, datetime]]) -> None:
 
 
 def _know_acting(user_id: str, *, sessions: Sessions, now: datetime) -> None:
-    check_user_id(user_id)
+    check_user_id(user_id, field="Strongroom-Act-As")
     with sessions.read() as session:
         user = session.get(UserRow, user_id)
     if user is not None and user.disabled:
@@ -152,12 +152,12 @@ def _know_acting(user_id: str, *, sessions: Sessions, now: datetime) -> None:
             know_user(session, user_id, now=now)
 
 
-def check_user_id(user_id: str) -> None:
-    """Raise ``ValidationFailed`` where the text can't be a user's id."""
+def check_user_id(user_id: str, *, field: str = "user") -> None:
+    """Raise ``ValidationFailed``, naming the field, where the text can't be a user's id."""
     if not USER_ID.fullmatch(user_id):
         raise ValidationFailed(
             "A user id is 1 to 128 letters, digits and @ . _ : + -",
-            errors={"user": ["Must match [A-Za-z0-9@._:+-]{1,128}."]},
+            errors={field: ["Must match [A-Za-z0-9@._:+-]{1,128}."]},
         )
 
 

@@ -191,7 +191,7 @@ def _first_owner(new: NewWorkspace, principal: Principal) -> str:
             "A workspace needs an owner: name one, or act for one.",
             errors={"owner": ["Missing data for required field."]},
         )
-    check_user_id(owner)
+    check_user_id(owner, field="owner")
     return owner
 
 

@@ -141,6 +141,12 @@ def test_what_is_not_there_is_not_found(service: Service) -> None:
     assert problem(service.ask("DELETE", "/me")) == (405, "method_not_allowed")
 
 
+def test_who_is_no_user_is_named_by_the_field_that_says_so(service: Service) -> None:
+    wanted = {"name": f"w{uuid.uuid4().hex[:12]}", "owner": "no body"}
+    assert list(service.ask("POST", "/workspaces", wanted, user=None).json()["errors"]) == ["owner"]
+    assert list(service.ask("GET", "/me", user="no body").json()["errors"]) == ["Strongroom-Act-As"]
+
+
 def test_act_as_is_for_the_platform_alone(service: Service) -> None:
     name = f"w{uuid.uuid4().hex[:12]}"
     service.ask("POST", "/workspaces", {"name": name})
