@@ -67,6 +67,7 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
             "security": [{"bearer": []}],
         },
     )
+    app.url_map.merge_slashes = False  # a path with a name left out leads nowhere, and not to another thing
     app.json = FastJson(app)
     context.provide(app, resources, purges(resources))
     log_requests(app)

@@ -18,6 +18,7 @@ from tests.support.service import Service, problem
         ("DELETE", "/blocks/%ED%A0%80?confirm=x"),
         ("POST", f"/blocks/{'x' * 5000}/run"),
         ("GET", "/blocks/..%2F..%2Fsecrets"),
+        ("GET", "//blocks"),
     ],
 )
 def test_a_name_that_nothing_can_have_is_not_found(service: Service, method: str, path: str) -> None:
