@@ -50,7 +50,7 @@ class Audit(MethodView):
             vault=resources.vault,
             clock=resources.clock,
         )
-        return Response(pieces, content_type=f"{wanted}; charset=utf-8", headers={"Cache-Control": "no-store"})
+        return Response(pieces, content_type=f"{wanted}; charset=utf-8")
 
     def _page(self, query: dict[str, Any]) -> object:
         resources = context.resources()

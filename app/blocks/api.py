@@ -44,7 +44,6 @@ _CALL_CODES = (
     *_RESOLVE_CODES, "too_many_calls", "binding_mismatch", "vault_unavailable", "upstream_unreachable", "upstream_tls",
     "upstream_protocol", "upstream_timeout", "response_not_readable", "response_too_large",
 )  # fmt: skip
-_NO_STORE = {"Cache-Control": "no-store"}
 
 
 @blueprint.route("/workspaces/<ws>/blocks")
@@ -143,7 +142,7 @@ class BlockRun(MethodView):
             clock=resources.clock,
             in_flight=resources.in_flight,
         )
-        return jsonify(answer(ran)), 200, _NO_STORE
+        return jsonify(answer(ran))
 
 
 @blueprint.route("/workspaces/<ws>/blocks/<block>/preview")
@@ -164,7 +163,7 @@ class BlockPreview(MethodView):
             outbound=resources.outbound,
             clock=resources.clock,
         )
-        return shown(preview), 200, _NO_STORE
+        return shown(preview)
 
 
 @blueprint.route("/workspaces/<ws>/calls")
@@ -186,7 +185,7 @@ class Calls(MethodView):
             clock=resources.clock,
             in_flight=resources.in_flight,
         )
-        return jsonify(answer(ran)), 200, _NO_STORE
+        return jsonify(answer(ran))
 
 
 @blueprint.route("/workspaces/<ws>/calls/preview")
@@ -206,4 +205,4 @@ class CallPreview(MethodView):
             outbound=resources.outbound,
             clock=resources.clock,
         )
-        return shown(preview), 200, _NO_STORE
+        return shown(preview)

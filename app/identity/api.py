@@ -25,8 +25,7 @@ _MANAGE = Permission.TOKEN_MANAGE
 def _create(new: NewToken, access: Access, location: str) -> tuple[dict[str, Any], int, dict[str, str]]:
     resources = context.resources()
     issued = service.issue_token(new, access=access, sessions=resources.sessions, clock=resources.clock)
-    headers = {"Location": f"{location}/{issued.token.id}", "Cache-Control": "no-store"}
-    return asdict(issued.token) | {"token": issued.bearer}, 201, headers
+    return asdict(issued.token) | {"token": issued.bearer}, 201, {"Location": f"{location}/{issued.token.id}"}
 
 
 def _list(query: dict[str, Any], access: Access) -> dict[str, Any]:

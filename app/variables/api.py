@@ -39,13 +39,12 @@ from app.web.paging import PageQuery, cursor, page, position
 
 blueprint = ApiBlueprint("variables", __name__, url_prefix="/api/v1", description="Variables and secrets")
 
-_NO_STORE = {"Cache-Control": "no-store"}
 _VALUE_CODES = ("too_short", "too_long", "too_guessable", "conflict", "vault_unavailable", *BODY)
 _RULE_CODES = ("allowed_hosts_required", "allowed_hosts_too_wide")
 
 
 def _answer(secret: reading.Secret, status: int = 200) -> object:
-    return secret, status, etag(secret.revision) | _NO_STORE
+    return secret, status, etag(secret.revision)
 
 
 @blueprint.route("/workspaces/<ws>/secrets")
@@ -66,7 +65,7 @@ class Secrets(MethodView):
             q=query["q"],
             unused=query["unused"],
         )
-        return page(rows, query["limit"], "secrets", lambda secret: secret.name), 200, _NO_STORE
+        return page(rows, query["limit"], "secrets", lambda secret: secret.name)
 
     @described(
         "Create a secret",
@@ -85,7 +84,7 @@ class Secrets(MethodView):
             clock=resources.clock,
             limits=resources.limits,
         )
-        headers = {"Location": f"{request.path}/{secret.name}"} | etag(secret.revision) | _NO_STORE
+        headers = {"Location": f"{request.path}/{secret.name}"} | etag(secret.revision)
         return secret, 201, headers
 
 
@@ -197,7 +196,7 @@ class Reveal(MethodView):
         value = reading.reveal_secret(
             name, access=context.access(), sessions=resources.sessions, vault=resources.vault, clock=resources.clock
         )
-        return {"value": value, "hide_after_seconds": HIDE_AFTER_SECONDS}, 200, _NO_STORE
+        return {"value": value, "hide_after_seconds": HIDE_AFTER_SECONDS}
 
 
 @blueprint.route("/workspaces/<ws>/secrets/<name>/usage")
@@ -232,7 +231,7 @@ class Versions(MethodView):
             limit=query["limit"] + 1,
             below=position(query["cursor"], "versions", int),
         )
-        return page(rows, query["limit"], "versions", lambda version: version.version), 200, _NO_STORE
+        return page(rows, query["limit"], "versions", lambda version: version.version)
 
 
 @blueprint.route("/workspaces/<ws>/secrets/<name>/versions/<int:number>")
@@ -293,7 +292,7 @@ class Rollback(MethodView):
 
 
 def _answer_plain(variable: Variable, status: int = 200) -> object:
-    return variable, status, etag(variable.revision) | _NO_STORE
+    return variable, status, etag(variable.revision)
 
 
 @blueprint.route("/workspaces/<ws>/variables")
@@ -316,7 +315,7 @@ class Variables(MethodView):
             counted=False,
         )
         further = cursor("variables", listed.after.folded_name) if listed.after else None
-        return {"items": listed.entries, "next_cursor": further}, 200, _NO_STORE
+        return {"items": listed.entries, "next_cursor": further}
 
     @described(
         "Create a plain variable", needs=Permission.VARIABLE_WRITE, codes=("not_found", "name_taken", "too_long", *BODY)
@@ -328,7 +327,7 @@ class Variables(MethodView):
         variable = plain.create_variable(
             new, access=context.access(), sessions=resources.sessions, clock=resources.clock
         )
-        return variable, 201, {"Location": f"{request.path}/{variable.name}"} | etag(variable.revision) | _NO_STORE
+        return variable, 201, {"Location": f"{request.path}/{variable.name}"} | etag(variable.revision)
 
 
 @blueprint.route("/workspaces/<ws>/variables/<name>")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from flask import Flask, request
+from flask import Flask, Response, request
 
 from app.access import Access, Principal
 from app.kernel.errors import NotFound, Unauthenticated
@@ -31,7 +31,7 @@ class Gate:
 
 
 def guard_api(app: Flask, gate: Gate) -> None:
-    """Put the gate before every endpoint under ``/api/v1``."""
+    """Put the gate before every endpoint under ``/api/v1``; what comes out of it is for nobody else to keep."""
 
     @app.before_request
     def _pass_gate() -> None:
@@ -49,6 +49,12 @@ def guard_api(app: Flask, gate: Gate) -> None:
         with step("membership"):
             access = gate.enter(principal, workspace, context.request_id()) if workspace is not None else None
         context.enter_as(principal, access)
+
+    @app.after_request
+    def _keep_from_stores(response: Response) -> Response:
+        if request.path.startswith(API_PREFIX + "/") and request.endpoint not in gate.public:
+            response.headers["Cache-Control"] = "no-store"
+        return response
 
 
 def _bearer() -> str | None:

@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 C = TypeVar("C")
 HEADER: Final = "Idempotency-Key"
 _KEY: Final = re.compile(r"[!-~]{1,255}")
-_KEPT_HEADERS: Final = ("Content-Type", "Location", "ETag", "Cache-Control")
+_KEPT_HEADERS: Final = ("Content-Type", "Location", "ETag")
 # The call had gone out when these came up.
 _KEPT_CODES: Final = ("upstream_timeout", "upstream_protocol", "response_not_readable", "response_too_large")
 _IN_DOUBT_CODES: Final = ("internal_error", "record_unavailable", "stopping")

@@ -86,6 +86,7 @@ class Ground:
         headers |= more.pop("headers", {})
         body = more.pop("body", endpoint.example)
         answer = self.service.ask(endpoint.method.upper(), path, body, headers=headers, keep=False, **more)
+        assert answer.headers["Cache-Control"] == "no-store", endpoint.name
         code = json.loads(answer.text).get("code") if answer.status_code >= 400 else None
         return answer.status_code, code
 
