@@ -162,7 +162,7 @@ def test_a_secret_is_one_thing_in_its_field(opened: Callable[..., Window], servi
     page.keyboard.press("ArrowRight")
     assert field.evaluate(caret) == [22, 22]
     field.evaluate("e => e.setSelectionRange(12, 12)")  # as a click into the middle would
-    page.wait_for_function("document.activeElement.selectionStart === 7")
+    expect(field).to_have_js_property("selectionStart", 7)
     page.keyboard.press("Shift+ArrowRight")
     assert field.evaluate(caret) == [7, 22]
     expect(page.locator(".chip.selected")).to_have_count(1)
@@ -248,6 +248,28 @@ def test_the_combobox_does_as_the_authoring_practices_say(
     list_.get_by_role("option", name="GAMMA").click()
     expect(page.get_by_label("URL", exact=True)).to_have_value("/{{secrets.GAMMA}}")
     window.assert_clean()
+
+
+def test_keys_that_are_faster_than_the_list_choose_what_was_typed(
+    opened: Callable[..., Window], service: Service, acme: str
+) -> None:
+    for name in ("ALPHA", "BETA", "BETA_TWO", "GAMMA"):
+        make_secret(service, acme, name, f"value-of-{name}")
+    page = opened("owner").go(f"/workspaces/{acme}/blocks/-/new")
+    page.get_by_label("URL", exact=True).fill("https://a.example/")
+    for typed, keys, name in [
+        ("gamma", ["Enter"], "GAMMA"),
+        ("gam", ["ArrowDown", "Enter"], "GAMMA"),
+        ("beta", ["ArrowDown", "Enter"], "BETA"),
+        ("beta", ["ArrowDown", "ArrowDown", "Enter"], "BETA_TWO"),
+        ("", ["ArrowDown", "Enter"], "ALPHA"),
+    ]:
+        page.get_by_role("button", name="Add secret to URL").click()
+        for key in [*typed, *keys]:
+            page.keyboard.press(key)
+        expect(page.locator("#picker")).to_have_count(0)
+        expect(page.get_by_label("URL", exact=True)).to_have_value(f"https://a.example/{{{{secrets.{name}}}}}")
+        assert page.locator("dialog[open]").count() == 0
 
 
 def test_each_part_of_a_url_and_each_string_of_json_holds_its_own(
@@ -481,6 +503,7 @@ def test_blocks_by_keyboard_alone(
     tab_to(page, "Send")
     page.keyboard.press("Enter")
     expect(answer(page)).to_contain_text("1 place (TOKEN)")
+    expect(page.get_by_role("button", name="Send", exact=True)).to_be_focused()
     page.get_by_label("Title").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#message")).to_contain_text("by-keys was created")

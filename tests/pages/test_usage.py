@@ -18,8 +18,9 @@ def test_a_secret_that_its_upstream_refuses_is_marked_and_the_unused_ones_can_be
     opened: Callable[..., Window], service: Service, acme: str, upstream: Upstream
 ) -> None:
     host = f"127.0.0.1:{upstream.port}"
-    for name in ("REFUSED", "WORKS", "IDLE"):
-        make_secret(service, acme, name, f"canary-{name.lower()}", allowed_hosts=[host])
+    for name, visibility in (("REFUSED", "masked"), ("WORKS", "restricted"), ("IDLE", "masked")):
+        value = f"canary-{name.lower()}-9f3b2c7e1a5d4860"
+        make_secret(service, acme, name, value, visibility=visibility, allowed_hosts=[host])
     upstream.scripts["/401"] = lambda handler: handler.answer(b"{}", 401)
     for name, path, status in (("REFUSED", "/401", 401), ("WORKS", "/", 200)):
         call = {
@@ -29,11 +30,12 @@ def test_a_secret_that_its_upstream_refuses_is_marked_and_the_unused_ones_can_be
         answer = service.ask("POST", f"/workspaces/{acme}/calls", call, user="olga@example.com")
         assert answer.json()["status"] == status, answer.text
     _await_count(service, acme)
-    window = opened("editor")
+    window = opened("editor", viewport={"width": 1217, "height": 800})
     page = window.go(f"/workspaces/{acme}/variables")
     row = page.get_by_role("row", name=re.compile("REFUSED"))
     expect(row.get_by_text("probably expired or revoked")).to_be_visible()
     expect(page.get_by_text("probably expired or revoked")).to_have_count(1)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "the mark makes room for itself"
     page.get_by_label("Kind").select_option(label="Secrets never used")
     expect(page.locator("tbody .name")).to_have_text(["IDLE"])
     window.assert_clean()

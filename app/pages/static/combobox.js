@@ -51,8 +51,8 @@ function open(button) {
   box.append(input, list, count);
   holder.append(box);
   set(button, { "aria-expanded": "true" });
-  picker = { button, holder, field, label, box, input, list, count, active: -1, asked: 0, selection: selection(field) };
-  input.addEventListener("input", () => later(ask));
+  picker = { button, holder, field, label, box, input, list, count, active: -1, asked: 0, keys: null, selection: selection(field) };
+  input.addEventListener("input", expect);
   input.addEventListener("keydown", steer);
   box.addEventListener("focusout", (event) => {
     if (picker?.box === box && event.relatedTarget && !box.contains(event.relatedTarget)) close();
@@ -63,7 +63,14 @@ function open(button) {
     if (option) choose(option);
   });
   input.focus();
+  picker.keys = [];
   void ask();
+}
+
+/** The list is of an earlier text until the server has answered: keys wait for it, so that none picks another secret. */
+function expect() {
+  picker.keys ??= [];
+  later(ask);
 }
 
 function selection(field) {
@@ -91,12 +98,15 @@ async function ask() {
   const { answer, told } = await fetchSecrets(mine.holder, mine.selection, mine.input.value.trim());
   if (picker !== mine || mine.asked !== number) return; // closed, or typed on, meanwhile
   if (answer?.status === 401) return location.reload();
+  const keys = mine.keys ?? [];
+  mine.keys = null;
   if (!answer?.ok) {
     mine.list.replaceChildren();
     mine.count.textContent = told.detail ?? "The service doesn't answer.";
     return;
   }
   fill(told);
+  for (const key of keys) if (picker === mine) press(key);
 }
 
 /** Ask for the secrets that fit a text; each says whether it may be put in the field, and else why not. */
@@ -135,6 +145,7 @@ function fill(told) {
   count.textContent = counted(told, typed);
   picker.box.scrollIntoView({ block: "nearest" });
   activate(typed && told.secrets.length ? Math.max(exact, 0) : -1);
+  picker.meant = picker.active >= 0 && (exact >= 0 || told.secrets.length === 1);
 }
 
 function counted(told, typed) {
@@ -171,6 +182,7 @@ const options = () => [...picker.list.children];
 function activate(number) {
   const all = options();
   picker.active = number;
+  picker.meant = false;
   all.forEach((each, at) => set(each, { "aria-selected": String(at === number) }));
   const active = all[number];
   if (active) {
@@ -187,7 +199,6 @@ const KEYS = {
 };
 
 function steer(event) {
-  const all = options();
   if (event.key === "Escape") {
     event.preventDefault();
     const { button } = picker;
@@ -195,16 +206,23 @@ function steer(event) {
     button.focus();
   } else if (event.key === "Tab") {
     close();
-  } else if (event.key === "Enter") {
+  } else if (event.key === "Enter" || event.key in KEYS) {
     event.preventDefault(); // and never sends the form
-    if (all[picker.active]) choose(all[picker.active]);
+    if (picker.keys) picker.keys.push(event.key);
+    else press(event.key);
   } else if ((event.key === "Home" || event.key === "End") && picker.active >= 0 && !event.shiftKey) {
     event.preventDefault(); // in the list; without an active option the caret moves, as in any field
-    activate(event.key === "Home" ? 0 : all.length - 1);
-  } else if (event.key in KEYS && all.length) {
-    event.preventDefault();
-    activate(KEYS[event.key](picker.active, all.length));
+    activate(event.key === "Home" ? 0 : options().length - 1);
   } else if (event.key === "ArrowLeft" || event.key === "ArrowRight") activate(-1);
+}
+
+function press(key) {
+  const all = options();
+  if (key === "Enter") {
+    if (all[picker.active]) choose(all[picker.active]);
+  } else if (key === "ArrowDown" && picker.meant) {
+    activate(picker.active); // an arrow out of the text goes to the one secret that was meant, not past it
+  } else if (all.length) activate(KEYS[key](picker.active, all.length));
 }
 
 function choose(item) {

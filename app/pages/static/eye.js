@@ -74,6 +74,9 @@ function reveal(button, told) {
   box.append(value, line);
   dots.hidden = true;
   holder.prepend(box);
+  if (value.scrollHeight > value.clientHeight) {
+    Object.assign(value, { tabIndex: 0, role: "group", ariaLabel: `Value of ${button.dataset.name}` }); // scrolls by keyboard too
+  }
   name(button, "Hide");
 
   Object.assign(showing, { box, dots, clock, left: told.hide_after_seconds, extended: 0 });
