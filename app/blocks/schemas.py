@@ -129,7 +129,9 @@ class RunBody(Input):
     variables = _variables()
 
 
-_BLOCK_NAME = validate.Regexp(rf"^(?:{BLOCK_NAME.pattern})\Z", error="Must match [a-z][a-z0-9-]{{0,62}}.")
+_BLOCK_NAME = validate.Regexp(
+    rf"^(?:{BLOCK_NAME.pattern})\Z", error="Must be 1 to 63 of a to z, 0 to 9 and -, and begin with a letter."
+)
 _TITLE = validate.Length(max=128)
 _ANSWER = validate.OneOf(get_args(AnswerKind))
 

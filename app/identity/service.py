@@ -156,8 +156,8 @@ def check_user_id(user_id: str, *, field: str = "user") -> None:
     """Raise ``ValidationFailed``, naming the field, where the text can't be a user's id."""
     if not USER_ID.fullmatch(user_id):
         raise ValidationFailed(
-            "A user id is 1 to 128 letters, digits and @ . _ : + -",
-            errors={field: ["Must match [A-Za-z0-9@._:+-]{1,128}."]},
+            "A user id is 1 to 128 ASCII letters, digits and @ . _ : + -",
+            errors={field: ["Must be 1 to 128 ASCII letters, digits or @ . _ : + -"]},
         )
 
 

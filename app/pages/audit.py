@@ -99,12 +99,10 @@ def _show(ws: str, form: Typed, status: int = 200, **names: object) -> Response:
 
 
 def _filters(asked: Mapping[str, str]) -> Filters:
-    return Filters(
-        **{name: asked[name] or None for name in _TEXTS},
-        since=_day("from", asked["from"]),
-        until=_day("to", asked["to"], through=True),
-        folded=True,
-    )
+    since, until = _day("from", asked["from"]), _day("to", asked["to"], through=True)
+    if since and until and since >= until:
+        raise ValidationFailed("The last day is before the first.", errors={"to": ["Is before the first day."]})
+    return Filters(**{name: asked[name] or None for name in _TEXTS}, since=since, until=until, folded=True)
 
 
 def _day(name: str, text: str, *, through: bool = False) -> datetime | None:

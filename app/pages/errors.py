@@ -7,6 +7,7 @@ from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
+from app.access import GRANTS, Role
 from app.kernel.errors import RateLimited, RecordUnavailable, StrongroomError, Unauthenticated
 from app.pages.forms import Typed
 from app.pages.frame import pages, show, show_to_nobody, to_sign_in
@@ -29,12 +30,17 @@ def error_page(error: StrongroomError) -> Response:
     if request.headers.get("Accept") == "application/json":
         return problem(error)
     try:
-        response = show("error.html", status, error=error)
+        response = show("error.html", status, error=error, who=_who_may(error))
     except SQLAlchemyError:  # the frame around a page says who looks at it, and in which workspace
         response = show_to_nobody("error.html", status, error=error)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     return response
+
+
+def _who_may(error: StrongroomError) -> str:
+    admins = {str(right) for right in GRANTS[Role.ADMIN]}
+    return "An owner or admin" if error.extra.get("action") in admins else "An owner"
 
 
 @pages.errorhandler(StrongroomError)

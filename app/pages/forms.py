@@ -6,13 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from flask import request
 from marshmallow import Schema, ValidationError
 
-from app.kernel.errors import StrongroomError
+from app.kernel.errors import ConfirmationRequired, StrongroomError
 from app.web.errors import validation_failed
+
+_TO_BE_TYPED: Final = "This can't be brought back. Type the name to go on."  # the API's sentence speaks of ?confirm=
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,8 @@ class Typed:
         errors: dict[str, list[str]] = {}
         for name, told in (error.errors or {}).items():
             errors.setdefault(name.partition(".")[0], []).extend(told)
-        return cls(values or {}, {name: list(dict.fromkeys(told)) for name, told in errors.items()}, error.detail)
+        problem = _TO_BE_TYPED if isinstance(error, ConfirmationRequired) else error.detail
+        return cls(values or {}, {name: list(dict.fromkeys(told)) for name, told in errors.items()}, problem)
 
     def __getitem__(self, name: str) -> str:
         return self.values.get(name, "")

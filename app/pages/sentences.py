@@ -43,6 +43,10 @@ ACTIONS: Final = {
 }
 OUTCOMES: Final = ("done", "refused", "failed", "unknown", "intended")
 _WITHOUT_TARGET: Final = frozenset({"workspace.update", "workspace.delete", "audit.export"})
+# Refused for the role or a rule, and not for what was sent.
+_NOT_ALLOWED: Final = frozenset(
+    {"forbidden", "never_shown", "destination_not_allowed", "place_not_allowed", "secret_expired"}
+)
 _BEGINNINGS: Final = {
     "refused": "wasn't allowed",
     "failed": "tried, without success,",
@@ -65,7 +69,9 @@ class Sentence:
 def sentence(event: Event) -> Sentence:
     """Tell of an event."""
     past, wish = _DEEDS.get(event.action, (event.action, event.action))
-    deed = past if event.outcome == "done" else f"{_BEGINNINGS[event.outcome]} {wish}"
+    mistaken = event.outcome == "refused" and event.detail.get("code", "forbidden") not in _NOT_ALLOWED
+    beginning = "tried" if mistaken else _BEGINNINGS.get(event.outcome)
+    deed = past if event.outcome == "done" else f"{beginning} {wish}"
     what = None if event.action in _WITHOUT_TARGET else event.target_name or event.target_id
     if event.action == "call.run" and event.target_type == "call":
         what = "a call that wasn't saved"

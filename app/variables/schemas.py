@@ -16,7 +16,9 @@ from app.vault import VISIBILITIES
 from app.web.body import Fixed, Input, Moment, Patch, PlainText, SecretText, Whole
 from app.web.paging import PageQuery
 
-NAME = validate.Regexp(rf"^(?:{VARIABLE_NAME.pattern})\Z", error="Must match [A-Za-z_][A-Za-z0-9_]{{0,63}}.")
+NAME = validate.Regexp(
+    rf"^(?:{VARIABLE_NAME.pattern})\Z", error="Must be 1 to 64 ASCII letters, digits or _, and not begin with a digit."
+)
 _DESCRIPTION = validate.Length(max=2000)
 _FEW = validate.Length(max=100)
 

@@ -170,7 +170,7 @@ class BadRequest(MalformedJson):
 
 def validation_failed(error: ValidationError) -> ValidationFailed:
     """Turn marshmallow's complaints into ours, naming every field; what was sent is never quoted."""
-    return ValidationFailed("Some fields are wrong; see errors.", errors=dict(_flat(error.messages)))
+    return ValidationFailed("Some fields are wrong.", errors=dict(_flat(error.messages)))
 
 
 def _flat(messages: object, path: str = "") -> list[tuple[str, list[str]]]:

@@ -11,7 +11,9 @@ from app.vault import Engine
 from app.web.body import Fixed, Input, Patch, PlainText, Truth
 from app.workspaces.service import WORKSPACE_NAME, NewWorkspace, WorkspaceChanges
 
-_NAME = validate.Regexp(rf"^(?:{WORKSPACE_NAME.pattern})\Z", error="Must match [a-z][a-z0-9-]{{1,62}}.")
+_NAME = validate.Regexp(
+    rf"^(?:{WORKSPACE_NAME.pattern})\Z", error="Must be 2 to 63 of a to z, 0 to 9 and -, and begin with a letter."
+)
 
 
 class WorkspaceBody(Input):

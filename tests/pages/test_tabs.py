@@ -133,6 +133,16 @@ def test_the_audit_trail_tells_each_deed_once_as_a_sentence_and_can_be_narrowed(
     window.assert_clean()
 
 
+def test_a_call_that_was_mistaken_is_not_told_as_one_that_was_not_allowed(
+    opened: Callable[..., Window], service: Service, acme: str
+) -> None:
+    call = {"method": "GET", "url": "https://api.example.com/{{nobody_gave_it}}"}
+    assert service.ask("POST", f"/workspaces/{acme}/calls", call, user="edda@example.com").status_code == 422
+    page = opened("owner").go(f"/workspaces/{acme}/audit?outcome=refused")
+    expect(page.locator(".events li")).to_contain_text(["tried to run a call that wasn't saved"])
+    expect(page.locator(".events li")).to_contain_text(["missing variable"])
+
+
 def test_a_long_audit_trail_is_paged(opened: Callable[..., Window], service: Service, acme: str) -> None:
     for number in range(51):
         body = {"name": f"V{number}", "value": "x"}
@@ -152,6 +162,21 @@ def test_a_day_that_is_none_is_told_beside_its_field(opened: Callable[..., Windo
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(page.locator(f"#{field.get_attribute('aria-describedby')}")).to_contain_text("Is no day")
     expect(page.get_by_label("Who")).to_have_value("olga")
+
+
+def test_days_the_wrong_way_round_are_told_beside_their_field(opened: Callable[..., Window], acme: str) -> None:
+    page = opened("owner").go(f"/workspaces/{acme}/audit?actor=olga&from=2026-11-27&to=2026-11-26")
+    field = page.get_by_label("Through")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(page.locator(f"#{field.get_attribute('aria-describedby')}")).to_have_text("Is before the first day.")
+    expect(page.get_by_label("Who")).to_have_value("olga")
+
+
+def test_a_refusal_names_who_may_do_it(opened: Callable[..., Window], acme: str) -> None:
+    page = opened("admin").go(f"/workspaces/{acme}/settings/delete")
+    expect(page.locator("main")).to_contain_text("An owner can do it")
+    page = opened("editor").go(f"/workspaces/{acme}/audit")
+    expect(page.locator("main")).to_contain_text("An owner or admin can do it")
 
 
 def test_an_owner_changes_settings_makes_a_token_once_shown_and_revokes_it(
