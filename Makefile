@@ -143,4 +143,4 @@ lock:
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
-	find app tests bench demo soak -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	find app tests bench demo deploy soak -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -41,7 +41,7 @@ class Story:
         self.http = requests.Session()
         self.http.trust_env = False
 
-    def ask(self, method: str, path: str, token: str, body: object = None, act_as: str | None = None) -> Any:
+    def ask(self, method: str, path: str, token: str, body: Any = None, act_as: str | None = None) -> Any:
         headers = {"Authorization": f"Bearer {token}"} | ({"Strongroom-Act-As": act_as} if act_as else {})
         answer = self.http.request(method, f"{self.url}/api/v1{path}", json=body, headers=headers, timeout=30)
         self.answers.append((f"{method} {path}", answer.text + str(answer.headers)))

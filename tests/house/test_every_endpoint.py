@@ -139,6 +139,7 @@ def no_token(ground: Ground) -> Iterator[Tried]:
     for endpoint in ground.endpoints:
         path = endpoint.at(ground.workspace)
         yield endpoint, ground.ask(endpoint, path, user=None, headers={"Authorization": ""}), UNAUTHENTICATED
+        yield endpoint, ground.ask(endpoint, path, token="srm_nobody"), UNAUTHENTICATED
 
 
 def wrong_role(ground: Ground) -> Iterator[Tried]:

@@ -15,7 +15,7 @@ from app.kernel import errors
 from app.kernel.secret import SecretValue
 from app.settings import Settings, SettingsError, describe
 from app.web.errors import STATUS
-from tests.support.service import Service, problem
+from tests.support.service import Service
 
 APP = Path(__file__).parents[2] / "app"
 # The Vault adapter writes it, inject sends it, redact looks for it, and the reveal view shows it.
@@ -79,21 +79,8 @@ def openapi(service: Service) -> dict[str, Any]:
     return document
 
 
-def test_every_operation_wants_a_token(service: Service, openapi: dict[str, Any]) -> None:
-    assert openapi["openapi"].startswith("3.1")
-    tried = 0
-    for path, operations in openapi["paths"].items():
-        for method in operations.keys() & {"get", "post", "put", "patch", "delete"}:
-            concrete = path.removeprefix("/api/v1")
-            for name in ("ws", "name", "user", "block", "token_id"):
-                concrete = concrete.replace("{" + name + "}", "x")
-            answer = service.ask(method.upper(), concrete, token="srm_nobody", user=None)
-            assert problem(answer) == (401, "unauthenticated"), path
-            tried += 1
-    assert tried > 20
-
-
 def test_every_operation_says_what_it_does(openapi: dict[str, Any]) -> None:
+    assert openapi["openapi"].startswith("3.1")
     for path, operations in openapi["paths"].items():
         for method in operations.keys() & {"get", "post", "put", "patch", "delete"}:
             assert operations[method]["summary"], path
