@@ -57,25 +57,26 @@ def inject(call: Call, values: Mapping[str, SecretValue]) -> Prepared:
         ValueNotAllowedHere: a value can't stand in its place; nothing was sent.
     """
     texts = {name: value.expose() for name, value in values.items()}
-    url, headers, body = _written(call, lambda name, encode: encode(texts[name]))
+    url, headers, body = _written(call, lambda name, encode: encode(texts[name]), _basic)
     return Prepared(call.method, url, headers, body)
 
 
 def preview(call: Call) -> Preview:
     """Write a call out, with ``[secret:NAME]`` in each value's place."""
-    url, headers, body = _written(call, lambda name, _encode: f"[secret:{name}]")
+    url, headers, body = _written(call, lambda name, _encode: f"[secret:{name}]", _readable_basic)
     shown = None if body is None else body.decode("utf-8", "replace")
     return Preview(call.method, url, headers, shown)
 
 
 Open = Callable[[str, Encode], str]
+Basic = Callable[[tuple[Field, Field], Open], str]
 
 
-def _written(call: Call, open_slot: Open) -> tuple[str, tuple[tuple[str, str], ...], bytes | None]:
+def _written(call: Call, open_slot: Open, basic: Basic) -> tuple[str, tuple[tuple[str, str], ...], bytes | None]:
     body, content_type = _body(call, open_slot)
     headers = [(name, _header(value, open_slot)) for name, value in call.headers]
     if call.basic is not None:
-        headers.append(("Authorization", _basic(call.basic, open_slot)))
+        headers.append(("Authorization", basic(call.basic, open_slot)))
     if content_type and not any(name.lower() == "content-type" for name, _ in headers):
         headers.append(("Content-Type", content_type))
     return base_url(call.origin) + _target(call, open_slot), tuple(headers), body
@@ -129,14 +130,22 @@ def _header(value: Field, open_slot: Open) -> str:
 
 
 def _basic(pair: tuple[Field, Field], open_slot: Open) -> str:
+    return "Basic " + base64.b64encode(_credentials(pair, open_slot).encode()).decode()
+
+
+def _readable_basic(pair: tuple[Field, Field], open_slot: Open) -> str:
+    """Leave the markers of a preview as they are: encoded, nobody could read them."""
+    marked = any(each.secret for each in pair)
+    return f"Basic {_credentials(pair, open_slot)}" if marked else _basic(pair, open_slot)
+
+
+def _credentials(pair: tuple[Field, Field], open_slot: Open) -> str:
     user, password = (_filled(each, open_slot, lambda text: text) for each in pair)
     if ":" in user:
         raise _not_here(pair[0], "can't be a basic-auth user: it has a colon")
     if re.search(r"[\x00-\x1f\x7f]", user + password):
         raise _not_here(pair[1], "can't stand in basic auth: it has a control character")
-    if any(f"[secret:{each.secret}]" in text for each, text in zip(pair, (user, password), strict=True) if each.secret):
-        return f"Basic {user}:{password}"  # a preview: encoded, the markers couldn't be read
-    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+    return f"{user}:{password}"
 
 
 def _body(call: Call, open_slot: Open) -> tuple[bytes | None, str | None]:
