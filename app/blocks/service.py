@@ -89,6 +89,8 @@ def run_block(
 ) -> Ran:  # fmt: skip
     """Run a saved block; ``variables`` go before its own, and those before the workspace's.
 
+    ``known`` is what was looked up for earlier runs and still holds.
+
     Raises:
         NotFound, and whatever ``run_ad_hoc`` does.
     """

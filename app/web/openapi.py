@@ -17,6 +17,7 @@ from flask_smorest import Api
 from app.kernel.errors import StrongroomError
 from app.web.describe import Declared, Problem, declared_by
 from app.web.errors import STATUS
+from app.web.repeats import HEADER, KEY
 from app.web.samples import sample
 
 JSON: Final = "application/json"
@@ -34,9 +35,9 @@ _ACT_AS: Final = {
 }
 _KEY: Final = {
     "in": "header",
-    "name": "Idempotency-Key",
+    "name": HEADER,
     "required": False,
-    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    "schema": {"type": "string", "pattern": f"^{KEY.pattern}$"},
     "description": "The same key and request get the same answer again for 24 hours, without a second deed.",
     "example": "7a8f2c1e-5b1d-4a53-9a43-0b8f5c7d9e21",
 }

@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 C = TypeVar("C")
 HEADER: Final = "Idempotency-Key"
-_KEY: Final = re.compile(r"[!-~]{1,255}")
+KEY: Final = re.compile(r"[!-~]{1,255}")
 _KEPT_HEADERS: Final = ("Content-Type", "Location", "ETag")
 # The call had gone out when these came up.
 _KEPT_CODES: Final = ("upstream_timeout", "upstream_protocol", "response_not_readable", "response_too_large")
@@ -85,7 +85,7 @@ def _actor() -> str:
 
 def _key() -> str:
     key = request.headers[HEADER]
-    if not _KEY.fullmatch(key):
+    if not KEY.fullmatch(key):
         raise ValidationFailed(
             "An Idempotency-Key is 1 to 255 visible ASCII characters; a UUID will do.",
             errors={HEADER: ["Must be 1 to 255 visible ASCII characters."]},
