@@ -61,7 +61,7 @@ def read(schema: Schema, fields: Mapping[str, object]) -> Any:
 
 def number(text: str) -> int:
     """Return the version or revision that a form was filled from, -1 where it isn't one."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
+    return int(text) if re.fullmatch(r"[1-9][0-9]{0,8}", text) else -1
 
 
 def lines(text: str) -> list[str]:

@@ -107,7 +107,7 @@ def test_one_workspaces_things_are_not_reached_through_another_of_ones_own(
     assert "masked-value-1" not in shown.text
 
 
-@pytest.mark.parametrize("revision", ["", "one", "-1", "²", "1" * 5000])
+@pytest.mark.parametrize("revision", ["", "one", "-1", "0", "²", "1" * 5000])
 def test_a_revision_that_is_none_counts_as_one_that_is_gone(
     caller: Callable[[], Caller], service: Service, acme: str, revision: str
 ) -> None:
