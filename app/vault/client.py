@@ -220,12 +220,21 @@ class VaultClient:
             )
 
     def _delete_key(self, workspace: str, key: str) -> None:
+        if not self._has_key(workspace, key):
+            return
+        try:
+            self._transit(workspace, "owner", Transit.update_key_configuration, key, deletion_allowed=True)
+            self._transit(workspace, "owner", Transit.delete_key, key, repeat=False)
+        except VaultUnavailable:
+            if self._has_key(workspace, key):  # else somebody who purges the same workspace was faster
+                raise
+
+    def _has_key(self, workspace: str, key: str) -> bool:
         try:
             self._transit(workspace, "owner", Transit.read_key, key)
         except NotFound:
-            return
-        self._transit(workspace, "owner", Transit.update_key_configuration, key, deletion_allowed=True)
-        self._transit(workspace, "owner", Transit.delete_key, key, repeat=False)
+            return False
+        return True
 
     def _read_value(self, address: SecretAddress, role: str) -> StoredValue:
         try:

@@ -160,7 +160,7 @@ def test_a_write_in_trouble_is_stored_once_or_told(stage: Stage, at: SecretAddre
 
 
 def test_a_slow_vault_is_not_asked_again(stage: Stage, at: SecretAddress) -> None:
-    with stage.proxy.broken(Fault("delay", "GET", "/data/", seconds=3.5)) as fault:
+    with stage.proxy.broken(Fault("delay", "GET", "/data/", seconds=8)) as fault:
         with pytest.raises(VaultUnavailable, match="in time"):
             stage.through.read_for_call(at)
         assert fault.seen == 1
@@ -193,6 +193,22 @@ def test_tokens_that_all_became_worthless_are_replaced(stage: Stage, at: SecretA
         apply(operator, stage.setup)
     assert stage.through.read_for_call(at).value == SecretValue("canary-1")
     assert stage.through.write_value(at, SecretValue("canary-2"), cas=1, role="owner").version == 2
+
+
+@pytest.mark.parametrize(("method", "step"), [("POST", "/config"), ("DELETE", "")])
+def test_of_two_who_purge_one_workspace_at_once_neither_fails(stage: Stage, method: str, step: str) -> None:
+    workspace = f"w{uuid.uuid4().hex[:8]}"
+    stage.direct.prepare_workspace(workspace, "transit", role="owner")
+    fault = Fault(
+        "delay", method, f"/keys/{workspace}.masked{step}", times=1,
+        then=lambda: stage.direct.purge_workspace(workspace, "transit"),
+    )  # fmt: skip
+    with stage.proxy.broken(fault):
+        stage.through.purge_workspace(workspace, "transit")
+    assert fault.seen == 1
+    with stage.as_root() as ask:
+        left = [ask("GET", f"strongroom-transit/keys/{workspace}.{each}").status for each in ("masked", "restricted")]
+    assert left == [404, 404]
 
 
 # --- reads that are shared
