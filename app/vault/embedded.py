@@ -29,7 +29,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -110,7 +110,8 @@ def start(folder: Path, *, port: int | None = None) -> Embedded:
             if embedded is not None:
                 break
         else:
-            raise ServiceError("The embedded Vault doesn't start. See server.log in its folder.")
+            taken = f" Is port {port} taken?" if port is not None else ""
+            raise ServiceError(f"The embedded Vault doesn't start.{taken} See server.log in its folder.")
     try:
         _initialise(folder, embedded.address)
         _await(embedded)
@@ -205,8 +206,11 @@ def _last_port(folder: Path) -> int | None:
 
 
 def _launch(binary: str, folder: Path, lock: IO[bytes], port: int | None) -> Embedded | None:
-    """Start the server and wait until it listens; None where it ended, as it does when its port is taken."""
-    port, cluster = _free_ports(port)
+    """Start the server and wait until it listens; None where its port is taken, or it ended."""
+    ports = _free_ports(port)
+    if ports is None:
+        return None
+    port, cluster = ports
     address = f"http://127.0.0.1:{port}"
     store(folder / "server.json", json.dumps(_configuration(folder, port, cluster), indent=2).encode())
     log = folder / "server.log"
@@ -238,14 +242,19 @@ def _launch(binary: str, folder: Path, lock: IO[bytes], port: int | None) -> Emb
     return None
 
 
-def _free_ports(port: int | None) -> tuple[int, int]:
-    """Return a port for the API (this one if it is free or has to be) and one for raft, both on loopback."""
+def _free_ports(port: int | None) -> tuple[int, int] | None:
+    """Return a port for the API (this one, where one is wanted) and one for raft, both on loopback.
+
+    None where it is taken: whoever listens there would be asked in our server's place, and may well answer.
+    """
     with socket.socket() as api, socket.socket() as cluster:
         api.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with suppress(OSError):  # taken: the server will say so itself
+        try:
             api.bind(("127.0.0.1", port or 0))
+        except OSError:
+            return None
         cluster.bind(("127.0.0.1", 0))
-        return port or api.getsockname()[1], cluster.getsockname()[1]
+        return api.getsockname()[1], cluster.getsockname()[1]
 
 
 def _configuration(folder: Path, port: int, cluster: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -41,6 +42,12 @@ class Upstream:
     seen: list[Seen] = field(default_factory=list)
     scripts: dict[str, Script] = field(default_factory=dict)
     released: threading.Event = field(default_factory=threading.Event)
+
+    def wait(self) -> None:
+        """Wait for the first request: whoever sent it may have given it up before it is looked at here."""
+        end = time.monotonic() + 10
+        while not self.seen and time.monotonic() < end:
+            time.sleep(0.01)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -115,9 +122,9 @@ def echo(handler: Handler) -> None:
 
 
 @contextmanager
-def upstream(tls: ssl.SSLContext | None = None) -> Iterator[Upstream]:
+def upstream(tls: ssl.SSLContext | None = None, *, port: int = 0) -> Iterator[Upstream]:
     told = Upstream()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"upstream": told}))
+    server = ThreadingHTTPServer(("127.0.0.1", port), type("Bound", (Handler,), {"upstream": told}))
     server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that hangs up is no news
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
