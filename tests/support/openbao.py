@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ import trustme
 
 from app.vault.operator import VaultOperator
 from app.vault.options import Server
+from tests.support.service import free_port
 
 BAO = Path(sys.executable).with_name("bao")
 
@@ -87,7 +87,7 @@ def openbao(folder: Path, *, audited: bool = True) -> Iterator[OpenBao]:
     certificate.private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
     (folder / "seal.key").write_bytes(secrets.token_bytes(32))
     (folder / "raft").mkdir(exist_ok=True)
-    api, cluster = _free_ports()
+    api, cluster = free_port(), free_port()
     configuration = folder / "server.json"
     configuration.write_text(json.dumps(_configuration(folder, api, cluster, audited=audited)))
     running = OpenBao(folder, f"https://127.0.0.1:{api}", folder / "ca.pem")
@@ -104,7 +104,7 @@ def openbao(folder: Path, *, audited: bool = True) -> Iterator[OpenBao]:
 
 
 def _await(running: OpenBao, process: subprocess.Popen[bytes], statuses: set[int]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while time.monotonic() < end and process.poll() is None:
         try:
             if running.ask("GET", "sys/health", token="none").status_code in statuses:
@@ -113,13 +113,6 @@ def _await(running: OpenBao, process: subprocess.Popen[bytes], statuses: set[int
             pass
         time.sleep(0.02)
     raise AssertionError((running.folder / "server.log").read_text()[-2000:])
-
-
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as api, socket.socket() as cluster:
-        for each in (api, cluster):
-            each.bind(("127.0.0.1", 0))
-        return api.getsockname()[1], cluster.getsockname()[1]
 
 
 def _configuration(folder: Path, api: int, cluster: int, *, audited: bool) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,19 +73,21 @@ class Service:
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-            self.process.wait(30)
+            self.process.wait(60)
 
     def kill(self) -> None:
         """End it and everything that it started at once, as a machine does that loses its power."""
         for pid in [self.process.pid, *_children(self.process.pid)]:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # the kernel ends some with their parent, and may be faster
+                os.kill(pid, signal.SIGKILL)
         self.process.wait(10)
 
 
 def _children(pid: int) -> list[int]:
-    found = [
-        int(each) for task in Path(f"/proc/{pid}/task").iterdir() for each in (task / "children").read_text().split()
-    ]
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread that ended while it was looked at
+            found += [int(each) for each in (task / "children").read_text().split()]
     return [one for child in found for one in (child, *_children(child))]
 
 
@@ -96,9 +98,17 @@ def workers_of(service: Service) -> list[int]:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that the system gives to nobody else while this process lives.
+
+    It stays bound, and is listened on by whoever names it: the kernel lets a second socket have it where both allow
+    that, as servers do, and never hands it out by itself. Source: socket(7), SO_REUSEADDR.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    port = int(held.getsockname()[1])
+    held.detach()  # stays open
+    return port
 
 
 def environment(folder: Path, port: int, **more: str) -> dict[str, str]:
@@ -133,7 +143,7 @@ def launch(folder: Path, port: int | None = None, **more: str) -> Service:
 
 
 def await_ready(service: Service) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 150
     while time.monotonic() < end and service.process.poll() is None:
         try:
             if requests.get(f"{service.url}/readyz", timeout=2).ok:

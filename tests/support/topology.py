@@ -117,7 +117,7 @@ class Topology:
         self.start("redis", [*command, "--port", port, "--bind", "127.0.0.1"], {"PATH": os.environ["PATH"]})
 
     def await_answer(self, name: str, url: str, *, anything: bool = False) -> None:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 120
         while time.monotonic() < end:
             with suppress(requests.RequestException):
                 answer = requests.get(url, timeout=2, verify=self.authority if url.startswith("https") else True)
