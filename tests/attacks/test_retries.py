@@ -35,5 +35,6 @@ def test_a_request_goes_out_once(stage: Stage, how: str, method: str) -> None:
 def test_nor_does_one_that_timed_out(stage: Stage) -> None:
     stage.upstream.scripts["/stall"] = lambda h: h.stall()
     assert problem(stage.call("/stall", timeout_seconds=0.5)) == (504, "upstream_timeout")
+    stage.upstream.wait()
     assert len(stage.upstream.seen) == 1
     stage.upstream.released.set()

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, text
 
 from app.access import Access, Actor, Role
 from app.audit.chain import GENESIS, Verdict, facts_of, link
-from app.audit.checkpoints import chains, checkpoints_of, read_chain, sign_due, verify_stored
+from app.audit.checkpoints import chains, checkpoints_of, head_of, read_chain, sign_due, verify_stored
 from app.audit.service import Deed, Target, append, recorded
 from app.db import Sessions, open_engine, raw_of
 from app.kernel.clock import system_clock
@@ -264,7 +264,9 @@ def test_a_kill_at_any_point_leaves_a_chain_that_verifies(record: Resources, dat
     end = 0
     for pause in (0.0, 0.011, 0.023, 0.05):
         writer = start_writer(database, "doomed", 100_000)
-        time.sleep(pause)
+        if pause:  # some are killed in the midst of their writing, however long the first of it takes
+            _await_event(record, after=end)
+            time.sleep(pause)
         os.kill(writer.pid, signal.SIGKILL)
         writer.wait(10)
         verdict = judged(record)
@@ -274,6 +276,13 @@ def test_a_kill_at_any_point_leaves_a_chain_that_verifies(record: Resources, dat
     write(record, 1)
     assert judged(record).fault is None
     assert end > 0
+
+
+def _await_event(record: Resources, *, after: int) -> None:
+    give_up = time.monotonic() + 60
+    while head_of("acme", record.sessions).seq <= after:
+        assert time.monotonic() < give_up
+        time.sleep(0.005)
 
 
 def test_a_deleted_workspace_keeps_its_chain_and_the_service_has_its_own(record: Resources) -> None:

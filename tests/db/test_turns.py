@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event, Thread
 
@@ -31,6 +32,14 @@ def note(raw: Raw, notes: Sequence[str]) -> None:
 def noted(sessions: Sessions) -> list[str]:
     with sessions.read() as session:
         return list(session.scalars(text("SELECT words FROM notes")))
+
+
+def await_waiting(sessions: Sessions, many: int) -> None:
+    """Wait until so many writes wait, the one that is to commit them among them."""
+    end = time.monotonic() + 20
+    while len(sessions._group._waiting) < many:
+        assert time.monotonic() < end
+        time.sleep(0.005)
 
 
 def test_a_write_waits_for_the_process_whose_turn_it_is(sessions: Sessions, tmp_path: Path) -> None:
@@ -77,7 +86,7 @@ def test_what_waits_at_the_same_moment_is_committed_together(sessions: Sessions,
     with (tmp_path / "notes.db-turn").open("ab") as theirs, ThreadPoolExecutor(len(words)) as threads:
         fcntl.flock(theirs, fcntl.LOCK_EX)
         writes = [threads.submit(sessions.together, each, _write) for each in words]
-        wait(writes, timeout=0.5)
+        await_waiting(sessions, len(words))
         fcntl.flock(theirs, fcntl.LOCK_UN)
         for each in writes:
             each.result(20)
@@ -95,7 +104,7 @@ def test_what_one_writes_wrong_is_its_own_fault_alone(sessions: Sessions, tmp_pa
     with (tmp_path / "notes.db-turn").open("ab") as theirs, ThreadPoolExecutor(len(words)) as threads:
         fcntl.flock(theirs, fcntl.LOCK_EX)
         writes = [threads.submit(sessions.together, each, _write) for each in words]
-        wait(writes, timeout=0.5)
+        await_waiting(sessions, len(words))
         fcntl.flock(theirs, fcntl.LOCK_UN)
         assert [type(each.exception(20)) for each in writes] == [type(None), ValueError, type(None)]
     assert sorted(noted(sessions)) == ["better", "good"]

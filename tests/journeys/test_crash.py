@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import threading
+import time
 from pathlib import Path
 
 import requests
@@ -32,6 +33,7 @@ def test_a_kill_loses_no_answered_secret(tmp_path: Path) -> None:
             writer.start()
         while len(answered) < 60:
             assert any(writer.is_alive() for writer in writers)
+            time.sleep(0.01)
         service.kill()
         for writer in writers:
             writer.join()

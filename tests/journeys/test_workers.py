@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import requests
@@ -22,6 +21,20 @@ def _cores_of_threads(pid: int) -> set[int]:
     return {core for thread in Path(f"/proc/{pid}/task").iterdir() for core in os.sched_getaffinity(int(thread.name))}
 
 
+def await_cores(service: Service, wanted: list[list[int]], *, gone: int | None = None) -> None:
+    """Wait until the workers have these cores, as each has soon after its start, and ``gone`` is none of them."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            found, pids = cores_of(service), workers_of(service)
+        except (FileNotFoundError, ProcessLookupError):  # one of them, or a thread, went while it was looked at
+            found, pids = [], []
+        if found == wanted and gone not in pids:
+            return
+        assert time.monotonic() < end, found
+        time.sleep(0.1)
+
+
 def test_as_many_workers_as_cores_have_one_each_also_after_one_was_killed(tmp_path: Path) -> None:
     mine = os.sched_getaffinity(0)
     two = set(sorted(mine)[:2])
@@ -29,16 +42,10 @@ def test_as_many_workers_as_cores_have_one_each_also_after_one_was_killed(tmp_pa
     try:
         with running(tmp_path, STRONGROOM_WORKERS="2") as service:
             apart = sorted([core] for core in two) if len(two) == 2 else [sorted(two)] * 2
-            assert cores_of(service) == apart
+            await_cores(service, apart)
             killed = workers_of(service)[0]
             os.kill(killed, signal.SIGKILL)
-            end = time.monotonic() + 60
-            while time.monotonic() < end:
-                with suppress(FileNotFoundError, ProcessLookupError):  # it goes while it is looked at
-                    if killed not in workers_of(service) and cores_of(service) == apart:
-                        break
-                time.sleep(0.1)
-            assert cores_of(service) == apart
+            await_cores(service, apart, gone=killed)
             assert requests.get(f"{service.url}/healthz", timeout=10).ok
     finally:
         os.sched_setaffinity(0, mine)
@@ -47,4 +54,4 @@ def test_as_many_workers_as_cores_have_one_each_also_after_one_was_killed(tmp_pa
 def test_fewer_workers_than_cores_run_where_there_is_room(tmp_path: Path) -> None:
     mine = os.sched_getaffinity(0)
     with running(tmp_path, STRONGROOM_WORKERS="1") as service:
-        assert cores_of(service) == [sorted(mine)]
+        await_cores(service, [sorted(mine)])

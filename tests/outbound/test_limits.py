@@ -60,6 +60,7 @@ def test_a_call_ends_when_its_whole_time_is_over(
     upstream.scripts["/"] = script
     with pytest.raises(UpstreamTimeout):
         send(client, upstream.port)
+    upstream.wait()
     assert len(upstream.seen) == 1
 
 
@@ -112,10 +113,10 @@ def test_a_handshake_that_never_ends_does(client: OutboundClient) -> None:
 
 def test_a_connection_that_was_kept_has_the_next_calls_time(client: OutboundClient, upstream: Upstream) -> None:
     upstream.scripts["/"] = lambda h: h.answer(b"{}")
-    assert send(client, upstream.port, timeout=0.5).status == 200
+    assert send(client, upstream.port, timeout=2).status == 200
 
     def late(handler: Handler) -> None:
-        upstream.released.wait(0.8)
+        upstream.released.wait(2.5)
         handler.answer(b"{}")
 
     upstream.scripts["/"] = late

@@ -6,10 +6,11 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -62,12 +63,25 @@ def test_nobody_gets_a_read_that_had_started_before_they_asked(
     assert shared._next == {}
 
 
+class Watched(SharedReads[object]):
+    """Tells of everybody who has come in: for them it is settled which read they get."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside = threading.Semaphore(0)
+
+    def _join(self, what: Hashable) -> Any:
+        joined = super()._join(what)
+        self.inside.release()
+        return joined
+
+
 @dataclass
 class Gate:
     """A read that waits until a test lets it go on, and counts."""
 
     gives: Callable[[int], object]
-    shared: SharedReads[object] = field(default_factory=SharedReads)
+    shared: Watched = field(default_factory=Watched)
     begun: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     free: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     reads: int = 0
@@ -84,16 +98,13 @@ def ask_together(gate: Gate, threads: ThreadPoolExecutor, waiters: int) -> list[
     """Begin one read, and let so many others ask while it is under way."""
     asked = [threads.submit(gate.shared.read, "a", gate.read)]
     assert gate.begun.acquire(timeout=20)
-    inside = threading.Barrier(waiters + 1)
-
-    def ask() -> object:
-        inside.wait(20)
-        return gate.shared.read("a", gate.read)
-
-    asked += [threads.submit(ask) for _ in range(waiters)]
-    inside.wait(20)
-    time.sleep(0.1)
+    asked += [threads.submit(gate.shared.read, "a", gate.read) for _ in range(waiters)]
+    await_inside(gate, waiters + 1)
     return asked
+
+
+def await_inside(gate: Gate, many: int) -> None:
+    assert all(gate.shared.inside.acquire(timeout=20) for _ in range(many))
 
 
 @pytest.fixture
@@ -171,7 +182,7 @@ def test_where_the_one_whose_turn_comes_is_interrupted_the_others_ask_anew(threa
     asked = ask_together(gate, threads, 0)
     next_one = _interrupted_round(gate)
     others = [threads.submit(gate.shared.read, "a", gate.read) for _ in range(3)]
-    time.sleep(0.1)
+    await_inside(gate, 4)  # the interrupted one too
     with pytest.raises(KeyboardInterrupt):
         gate.shared._in_turn("a", next_one, gate.read)
     gate.free.release(10)

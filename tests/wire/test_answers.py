@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -53,22 +54,28 @@ def bodies() -> dict[str, tuple[str, bytes, int, bytes, bool]]:
 @pytest.mark.parametrize("special", bodies())
 def test_an_answer_is_read_as_it_is_meant(special: str, slowly: bool) -> None:
     method, raw, status, body, kept = bodies()[special]
-    with peer(_dripping(raw) if slowly else raw, NEXT, NEXT) as there, closing(Pool("127.0.0.1", there.port)) as pool:
+    sent = threading.Event()
+    play = _sending(raw, sent, slowly=slowly)
+    with peer(play, NEXT, NEXT) as there, closing(Pool("127.0.0.1", there.port)) as pool:
         answer = ask(pool, method)
         assert (answer.status, whole(answer)) == (status, body)
         assert answer.read() == b""
         assert answer.field("x-late") is None
         assert "X-Late" not in dict(answer.fields)
+        assert sent.wait(20)
         time.sleep(0.05)  # so that what nobody asked for is there
         assert whole(ask(pool)) == b"next"
         assert (there.connections == [1, 1]) is kept
 
 
-def _dripping(raw: bytes) -> Callable[[socket.socket], None]:
+def _sending(raw: bytes, sent: threading.Event, *, slowly: bool) -> Callable[[socket.socket], None]:
     def play(connection: socket.socket) -> None:
-        for byte in raw:
-            connection.sendall(bytes([byte]))
-            time.sleep(0.0005)
+        try:
+            for piece in [bytes([byte]) for byte in raw] if slowly else [raw]:
+                connection.sendall(piece)
+                time.sleep(0.0005)
+        finally:
+            sent.set()
 
     return play
 

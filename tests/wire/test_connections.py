@@ -97,23 +97,35 @@ def test_an_answer_to_half_a_request_is_read_and_its_connection_is_not_used_agai
 
 
 def test_one_that_was_closed_meanwhile_is_not_used() -> None:
-    with peer(lambda c: (c.sendall(MINE), c.shutdown(socket.SHUT_WR)), MINE) as there:  # type: ignore[arg-type, func-returns-value]
-        with closing(Pool("127.0.0.1", there.port)) as pool:
-            whole(ask(pool))
-            time.sleep(0.05)
-            assert whole(ask(pool)) == b"mine"
+    closed = threading.Event()
+
+    def play(connection: socket.socket) -> None:
+        connection.sendall(MINE)
+        connection.shutdown(socket.SHUT_WR)
+        closed.set()
+
+    with peer(play, MINE) as there, closing(Pool("127.0.0.1", there.port)) as pool:
+        whole(ask(pool))
+        assert closed.wait(20)
+        time.sleep(0.05)
+        assert whole(ask(pool)) == b"mine"
         assert there.connections == [1, 2]
 
 
 def test_one_that_says_something_unasked_is_not_used() -> None:
+    read, said = threading.Event(), threading.Event()
+
     def play(connection: socket.socket) -> None:
         connection.sendall(MINE)
-        time.sleep(0.05)
+        read.wait(20)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nqueued")
+        said.set()
 
     with peer(play, MINE) as there, closing(Pool("127.0.0.1", there.port)) as pool:
         whole(ask(pool))
-        time.sleep(0.2)
+        read.set()
+        assert said.wait(20)
+        time.sleep(0.05)
         assert whole(ask(pool)) == b"mine"
         assert there.connections == [1, 2]
 
@@ -204,17 +216,21 @@ def test_connections_are_kept_under_tls_too(authority: Authority, version: ssl.T
 
 
 def test_one_that_tls_ended_meanwhile_is_not_used(authority: Authority) -> None:
+    ended = threading.Event()
+
     def end(connection: socket.socket) -> None:
         connection.sendall(MINE)
         if isinstance(connection, ssl.SSLSocket):
             connection.settimeout(0.05)  # the other side doesn't say that it has ended, too
             with suppress(OSError):
                 connection.unwrap()
+        ended.set()
         there.over.wait(10)
 
     with peer(end, MINE, tls=authority.tls("peer.test")) as there, closing(secured(authority, there.port)) as pool:
         whole(ask(pool))
-        time.sleep(0.1)
+        assert ended.wait(20)
+        time.sleep(0.05)
         assert whole(ask(pool)) == b"mine"
         assert there.connections == [1, 2]
 
