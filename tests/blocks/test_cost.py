@@ -84,6 +84,7 @@ def prepare(service: Service, workspace: str, upstream: Upstream) -> tuple[str, 
         "url": f"http://127.0.0.1:{upstream.port}/{{{{a}}}}/{{{{b}}}}",
         "headers": [{"name": f"X-{n}", "value": f"{{{{secrets.{n}}}}}"} for n in ("ONE", "TWO")],
         "query": [{"name": "again", "value": "{{secrets.ONE}}"}],
+        "timeout_seconds": 60,
     }
     assert service.ask("POST", f"{workspace}/blocks", {"name": "block", "call": call}).status_code == 201
     made = service.ask("POST", f"{workspace}/tokens", {"role": "runtime"}, keep=False)

@@ -52,14 +52,14 @@ def test_eight_at_once_make_one_call(service: Service, workspace: str, upstream:
     held = threading.Event()
 
     def slow(handler: Handler) -> None:
-        held.wait(5)
+        held.wait(20)
         handler.answer(b'{"id": 7}')
 
     upstream.scripts["/slow"] = slow
-    headers = keyed()
+    headers, body = keyed(), call(upstream, "/slow") | {"timeout_seconds": 60}
 
     def ask(_number: int) -> requests.Response:
-        answer = service.ask("POST", f"/workspaces/{workspace}/calls", call(upstream, "/slow"), headers=headers)
+        answer = service.ask("POST", f"/workspaces/{workspace}/calls", body, headers=headers)
         if answer.status_code == 409:
             held.set()
         return answer
@@ -72,7 +72,7 @@ def test_eight_at_once_make_one_call(service: Service, workspace: str, upstream:
     assert {problem(answer) for answer in waiting} == {(409, "conflict")}
     assert all(int(answer.headers["Retry-After"]) >= 1 for answer in waiting)
     assert len(upstream.seen) == 1
-    again = service.ask("POST", f"/workspaces/{workspace}/calls", call(upstream, "/slow"), headers=headers)
+    again = service.ask("POST", f"/workspaces/{workspace}/calls", body, headers=headers)
     assert again.content == done[0].content
 
 

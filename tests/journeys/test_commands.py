@@ -59,6 +59,7 @@ def test_a_workspace_is_made_for_its_owner(service: Service) -> None:
 
 def test_reconcile_and_upgrade_do_nothing_twice(service: Service) -> None:
     assert service.command("db", "upgrade").returncode == 0
+    assert service.command("reconcile").returncode == 0  # whatever another test left
     done = service.command("reconcile", "--json")
     assert (done.returncode, json.loads(done.stdout)) == (0, [])
 
