@@ -42,6 +42,8 @@ QUICK = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much, HealthCheck.too_slow],
 )
+# What answers have in their heads by themselves: Hypothesis takes texts from the code too, names of headers among them.
+HEAD = "content-type: text/plain content-encoding: content-length: transfer-encoding: chunked x-echo: server: date:"
 PLACES = ["path", "query", "header", "basic", "json", "form", "text", "multipart"]
 BODIES: dict[str, Body] = {
     "json": JsonBody({"a": [SLOT]}),
@@ -176,6 +178,7 @@ def test_what_holds_no_value_comes_back_byte_for_byte(
     near = ECHOES[echo](value[:-1]) + b"\0\0\0\0" + ECHOES[echo](value[1:])
     whole = body + b"\0\0\0\0" + near + b"\0\0\0\0" + body
     assume("\r" not in value and not any(form in whole for form in forms(value)))
+    assume(value.lower() not in HEAD)
     reply = exchange(client, there, value, place, whole, packing, b"nothing here")
     assert (reply.body, reply.redactions) == (whole, 0)
     assert ("X-Echo", "nothing here") in reply.headers or not packing.in_header

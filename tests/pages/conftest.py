@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from app.db import Sessions, open_engine
 from app.factory import create_app
@@ -24,6 +25,7 @@ from tests.support.service import Service
 PASSWORD = "a sentence to sign in with"
 PEOPLE = {"olga@example.com": "owner", "adam@example.com": "admin", "edda@example.com": "editor"}
 _numbers = itertools.count(1)
+expect.set_options(timeout=20_000)  # of a busy machine; the usual five seconds may be too few there
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +63,11 @@ def make_secret(service: Service, workspace: str, name: str, value: str, **more:
     body = {"name": name, "value": value, "visibility": "masked"} | more
     answer = service.ask("POST", f"/workspaces/{workspace}/secrets", body, user="olga@example.com", keep=False)
     assert answer.status_code == 201, answer.text
+
+
+def in_three_days() -> str:
+    """When a secret ends that is about to."""
+    return (system_clock() + timedelta(days=3)).isoformat()
 
 
 def make_variable(service: Service, workspace: str, name: str, value: str, **more: Any) -> None:

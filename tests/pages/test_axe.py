@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.pages.conftest import make_secret, make_user, make_variable
+from tests.pages.conftest import in_three_days, make_secret, make_user, make_variable
 from tests.support.browser import Window, axe
 from tests.support.service import Service
 
@@ -50,7 +50,7 @@ def looking(opened: Callable[..., Window]) -> Iterator[Callable[..., Looking]]:
 @pytest.fixture
 def furnished(service: Service, acme: str) -> str:
     make_variable(service, acme, "REGION", "eu-1", description="Where")
-    make_secret(service, acme, "TOKEN", "masked-value-1", expires_at="2026-11-29T00:00:00Z")
+    make_secret(service, acme, "TOKEN", "masked-value-1", expires_at=in_three_days())
     make_secret(
         service, acme, "KEY", KEY, visibility="restricted", allowed_hosts=["a.example", "b.example", "c.example"]
     )

@@ -398,7 +398,8 @@ def test_the_page_asks_before_what_was_typed_is_lost(
 
     page.on("dialog", stay)
     page.get_by_label("Title").fill("Half typed")
-    page.get_by_role("link", name="Members").click()
+    with page.expect_event("dialog"):
+        page.get_by_role("link", name="Members").click()
     expect(page.get_by_label("Title")).to_have_value("Half typed")
     assert asked == ["beforeunload"]
     page.get_by_label("Name", exact=True).fill("typed")
@@ -633,7 +634,7 @@ def test_axe_finds_nothing_on_any_state_of_the_blocks(
 def test_hostile_text_in_a_block_is_only_ever_text(
     opened: Callable[..., Window], service: Service, acme: str, upstream: Upstream
 ) -> None:
-    hostile = HOSTILE.replace("{{7*7}}", "7*7")
+    hostile = HOSTILE.replace("{{", "").replace("}}", "")
     call = {
         "url": f"http://127.0.0.1:{upstream.port}/x?{{{{id}}}}=1",
         "headers": [{"name": "X-A", "value": hostile}],

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 
 import requests
+from playwright.sync_api import expect
 
 from app.web.errors import STATUS
 from tests.support.browser import Window
@@ -37,6 +38,6 @@ def test_the_page_has_no_script_and_asks_nobody_else(opened: Callable[..., Windo
     assert page.locator("script").count() == 0
     assert page.locator("article").count() > 30
     page.locator("a[href='#secret_expired']").first.click()
-    assert page.url.endswith("#secret_expired")
+    expect(page).to_have_url(re.compile("#secret_expired$"))
     assert {request.url.split("/")[2] for request in window.requests} == {window.url.split("/")[2]}
     assert "script-src 'self'" in (window.responses[0].headers["content-security-policy"])

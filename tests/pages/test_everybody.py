@@ -11,7 +11,9 @@ from tests.pages.conftest import PASSWORD, make_secret, make_user, make_variable
 from tests.support.browser import Window
 from tests.support.service import Service
 
-HOSTILE = '"><img src=x onerror="window.__hit=1"><script>window.__hit=1</script>{{7*7}}\'`'
+HOSTILE = '"><img src=x onerror="window.__hit=1"><script>window.__hit=1</script>{{1327*1381}}\'`'
+# What a template would make of it: a number that stands in no name, id or moment by chance.
+EVALUATED = str(1327 * 1381)
 
 
 def tab_to(page: Page, name: str, presses: int = 60) -> None:
@@ -149,7 +151,7 @@ def test_hostile_text_is_only_ever_text(opened: Callable[..., Window], service: 
         page = window.go(path)
         assert page.evaluate("window.__hit") is None, path
         assert page.locator("img").count() == 0, path
-        assert "49" not in page.locator("main").inner_text().replace(HOSTILE, "") or "/audit" in path, path
+        assert EVALUATED not in page.locator("main").inner_text(), path
     page = window.go(f"{base}/variables")
     expect(page.get_by_role("row", name="PLAIN")).to_contain_text(HOSTILE[:40])
     page.get_by_role("button", name="Show value of TOKEN").click()

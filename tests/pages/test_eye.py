@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from app.kernel.clock import system_clock
 from tests.pages.conftest import make_secret
 from tests.support.browser import Window
 from tests.support.service import Service
@@ -47,6 +49,7 @@ def test_it_shows_the_value_and_hides_it_on_a_second_press(page: Page) -> None:
 
 
 def test_it_counts_down_and_hides_by_itself_unless_that_is_put_off(page: Page) -> None:
+    page.clock.pause_at(system_clock() + timedelta(hours=1))  # from here on a second lasts as long as the test wants
     show(page)
     expect(page.get_by_text("Hides in 30 s")).to_be_visible()
     page.clock.run_for(20_000)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pages.conftest import PASSWORD, make_block, make_secret, make_variable, make_workspace
+from tests.pages.conftest import PASSWORD, in_three_days, make_block, make_secret, make_variable, make_workspace
 from tests.support.browser import Window
 from tests.support.service import Service
 
@@ -39,7 +39,7 @@ def furnished(service: Service, people: dict[str, str]) -> str:
         service, name, "STRIPE_SECRET_KEY", "sk_live_9f3b2c7e1a5d4860XyQ", visibility="restricted",
         allowed_hosts=["api.stripe.com"], description="Payments; ask finance before a change",
     )  # fmt: skip
-    make_secret(service, name, "SLACK_WEBHOOK", "T0001/B0001/x8Fq2Lw9", expires_at="2026-11-29T00:00:00Z")
+    make_secret(service, name, "SLACK_WEBHOOK", "T0001/B0001/x8Fq2Lw9", expires_at=in_three_days())
     make_secret(service, name, "GITHUB_TOKEN", "ghp_4f8a1c7d9e2b6035", allowed_hosts=["api.github.com"])
     make_block(service, name, "open-ticket", "ZENDESK_TOKEN")
     call = {

@@ -87,7 +87,7 @@ class Window:
 def window(browser: Browser, url: str, **options: Any) -> Iterator[Window]:
     """Open a window that watches; ``options`` are Playwright's for a browser context."""
     context = browser.new_context(**options)
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(30_000)
     if options.get("java_script_enabled", True):
         context.add_init_script(WATCH)
     try:
