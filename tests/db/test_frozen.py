@@ -94,6 +94,7 @@ def test_who_waits_for_a_frozen_process_is_told_in_time_or_goes_first(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120)
 def test_all_who_wait_are_told_at_once(sessions: Sessions, holder: subprocess.Popen[str]) -> None:
     def write(number: int) -> bool:
         try:
