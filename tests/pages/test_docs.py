@@ -32,6 +32,11 @@ def test_every_operation_is_on_the_page(service: Service) -> None:
         assert all(operation["summary"] in page for operation in operations.values() if "summary" in operation)
 
 
+def test_the_page_fits_on_a_telephone(opened: Callable[..., Window]) -> None:
+    page = opened(viewport={"width": 360, "height": 800}).go("/api/docs")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
 def test_the_page_has_no_script_and_asks_nobody_else(opened: Callable[..., Window]) -> None:
     window = opened()
     page = window.go("/api/docs")

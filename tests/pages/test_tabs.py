@@ -187,6 +187,7 @@ def test_an_owner_changes_settings_makes_a_token_once_shown_and_revokes_it(
     page.get_by_label("Title").fill("")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_label("Title")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("Title")).to_be_focused()
     page.get_by_label("Title").fill("Acme & Sons")
     page.get_by_label("Refuse expired secrets").check()
     page.get_by_role("button", name="Save").click()

@@ -13,6 +13,8 @@ watchValues();
 
 // A message that came with the page is read out by taking the focus to it.
 document.querySelector("#message .message")?.focus();
+// A form that came back is mended where it is wrong.
+document.querySelector("main [aria-invalid=true]")?.focus();
 
 // A page out of the back-forward cache may be older than a sign-out: it is asked for anew.
 window.addEventListener("pageshow", (event) => {
