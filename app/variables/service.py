@@ -184,7 +184,11 @@ def _require_nothing_there(
     row: VariableRow, address: SecretAddress, *, access: Access, sessions: Sessions, vault: Vault
 ) -> None:
     # A value that the database lost sight of must not be given a stranger's rules.
-    stored = vault.metadata(address, role=person(access))
+    try:
+        stored = vault.metadata(address, role=person(access))
+    except VaultError:  # nothing was written yet, so the name is free for who tries again
+        drop_pending(row, sessions=sessions)
+        raise
     if stored is not None and stored.versions:
         drop_pending(row, sessions=sessions)
         raise _as_conflict(WriteConflict(""), row.name)

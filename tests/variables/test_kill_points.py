@@ -296,6 +296,19 @@ def test_a_deletion_that_surely_was_not_carried_out_is_repeated_at_once(stage: S
     _assert_whole(stage, workspace)
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [Fault("answer", "GET", "/metadata/", status=503), Fault("cut before", path="/login")],
+    ids=["sealed", "no login"],
+)
+def test_a_name_is_free_again_where_vault_was_away_before_anything_was_written(stage: Stage, fault: Fault) -> None:
+    workspace = stage.workspace(with_secret=False)
+    with stage.broken(fault) as vault, pytest.raises(VaultUnavailable):
+        create(stage.inside(workspace, vault))
+    create(stage.inside(workspace, stage.vault))
+    _assert_whole(stage, workspace)
+
+
 def test_a_deletion_without_an_answer_keeps_its_name_until_it_is_surely_over(stage: Stage) -> None:
     workspace = stage.workspace(with_secret=True)
     with stage.broken(Fault("cut before", "DELETE", "/metadata/")) as vault, pytest.raises(Unanswered):
