@@ -23,7 +23,7 @@ _FROM_STDIN = click.option("--password-stdin", is_flag=True, help="Read the pass
 @click.argument("user_id", metavar="ID")
 @_FROM_STDIN
 def create(user_id: str, password_stdin: bool) -> None:
-    """Let a user sign in; without --password-stdin a one-time password is made and printed."""
+    """Let a user sign in, a disabled one again; without --password-stdin a one-time password is made and printed."""
     password = _password(password_stdin)
     with open_database(read_settings()) as sessions:
         create_user(user_id, password, must_change=not password_stdin, sessions=sessions, clock=system_clock)

@@ -24,7 +24,7 @@ from app.audit.service import Target, recorded
 from app.db import Raw, Remembered, Sessions
 from app.identity.models import TokenRow, UserRow
 from app.kernel.clock import Clock
-from app.kernel.errors import Forbidden, NameTaken, NotFound, TooShort, Unauthenticated, ValidationFailed
+from app.kernel.errors import Conflict, Forbidden, NameTaken, NotFound, TooShort, Unauthenticated, ValidationFailed
 
 USER_ID: Final = re.compile(r"[A-Za-z0-9@._:+-]{1,128}")
 _TOKEN: Final = re.compile(r"srm_([a-z2-7]{16})_([A-Za-z0-9_-]{43})")
@@ -170,19 +170,19 @@ def know_user(session: Session, user_id: str, *, now: datetime) -> None:
 
 
 def create_user(user_id: str, password: str, *, must_change: bool, sessions: Sessions, clock: Clock) -> None:
-    """Give a user a password for the pages (making the user known where needed).
+    """Give a user a password for the pages (making the user known where needed, and enabled where disabled).
 
     Raises:
-        NameTaken: the user has a password already.
+        NameTaken: the user can sign in already.
         TooShort: the password has fewer than 12 characters.
     """
     _check_password(password)
     with sessions.begin() as session:
         know_user(session, user_id, now=clock())
         row = session.get_one(UserRow, user_id)
-        if row.password_hash is not None:
+        if row.password_hash is not None and not row.disabled:
             raise NameTaken(f"{user_id} can sign in already; reset the password instead.")
-        row.password_hash, row.must_change_password = _PASSWORDS.hash(password), must_change
+        row.password_hash, row.must_change_password, row.disabled = _PASSWORDS.hash(password), must_change, False
 
 
 def set_password(user_id: str, password: str, *, must_change: bool, sessions: Sessions) -> User:
@@ -190,6 +190,7 @@ def set_password(user_id: str, password: str, *, must_change: bool, sessions: Se
 
     Raises:
         NotFound: there is no such user.
+        Conflict: the user is disabled.
         TooShort: the password has fewer than 12 characters.
     """
     _check_password(password)
@@ -197,6 +198,8 @@ def set_password(user_id: str, password: str, *, must_change: bool, sessions: Se
         row = session.get(UserRow, user_id)
         if row is None:
             raise NotFound(f"There is no user {user_id}.")
+        if row.disabled:
+            raise Conflict(f"{user_id} is disabled; `strongroom user create {user_id}` lets them sign in again.")
         row.password_hash, row.must_change_password = _PASSWORDS.hash(password), must_change
         row.session_epoch += 1
         return _as_user(row)
