@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, jsonify
@@ -18,6 +19,7 @@ from app.blocks.saved import purge_blocks
 from app.idempotency.service import Asked, Claim, claim, derive_keys, keep, purge_answers, release
 from app.identity import api as identity_api
 from app.identity.service import authenticate, purge_tokens, token_id_of
+from app.kernel.errors import ServiceError
 from app.pages.register import register_pages
 from app.resources import Resources
 from app.settings import Settings
@@ -36,6 +38,7 @@ from app.workspaces import api as workspaces_api
 from app.workspaces.service import Purge, Workspace, enter
 
 _MAX_BODY = 2 * 1024 * 1024
+_KEY_LEAST = 32
 _ABOUT = "Keeps API tokens, keys and credentials in Vault, so that they are used and never seen."
 
 
@@ -49,7 +52,7 @@ class _App(Flask):
 
 def create_app(settings: Settings, resources: Resources) -> Flask:
     """Make the WSGI application on resources that are open already."""
-    secret_key = settings.secret_key_path.read_bytes()
+    secret_key = read_secret_key(settings.secret_key_path)
     app = _App("app", static_folder=None, template_folder=None)
     if settings.proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
@@ -91,6 +94,21 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
     _register_health(app, resources)
     serve_metrics(app, lambda: unsigned_events(resources.sessions))
     return app
+
+
+def read_secret_key(path: Path) -> bytes:
+    """Return the key that signs sessions.
+
+    Raises:
+        ServiceError: where there is none, or one so short that it could be guessed.
+    """
+    try:
+        key = path.read_bytes()
+    except OSError:
+        raise ServiceError("The file with the key that signs sessions can't be read.") from None
+    if len(key) < _KEY_LEAST:
+        raise ServiceError(f"The key that signs sessions is too short: it takes {_KEY_LEAST} random bytes.")
+    return key
 
 
 def purges(resources: Resources) -> Sequence[Purge]:

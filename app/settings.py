@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -105,6 +106,21 @@ def _file(text: str) -> Path:
         return path
 
 
+def _authorities(text: str) -> Path:
+    """a PEM file of certificates that can be read"""
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(text)
+    return Path(text)
+
+
+def _redis(text: str) -> str:
+    """a URL such as redis://host:6379, or with rediss:// for TLS"""
+    parts = urlsplit(text)
+    socket = parts.scheme == "redis+unix" and parts.path
+    if not socket and (parts.scheme not in ("redis", "rediss") or not parts.hostname or (parts.port or 1) < 1):
+        raise ValueError
+    return text
+
+
 def _setting(
     variable: str,
     meaning: str,
@@ -162,7 +178,7 @@ class Settings:
         shown="refuse",
     )
     outbound_ca: Path | None = _setting(
-        "STRONGROOM_OUTBOUND_CA", "a PEM file of further authorities for upstreams", None, _file, shown="none"
+        "STRONGROOM_OUTBOUND_CA", "a PEM file of further authorities for upstreams", None, _authorities, shown="none"
     )
     outbound_resolver: str | None = _setting(
         "STRONGROOM_OUTBOUND_RESOLVER",
@@ -219,7 +235,12 @@ class Settings:
         "DATABASE_URL", "the database", None, _database, secret=True, shown="strongroom.db in the data folder"
     )
     redis_url: str | None = _setting(
-        "REDIS_URL", "where rate limits are shared", None, secret=True, shown="none: each process counts by itself"
+        "REDIS_URL",
+        "where rate limits are shared",
+        None,
+        _redis,
+        secret=True,
+        shown="none: each process counts by itself",
     )
     vault_addr: str | None = _setting("VAULT_ADDR", "Vault's address", None, _url, shown="the embedded one")
     vault_cacert: Path | None = _setting(
@@ -261,6 +282,9 @@ class Settings:
             faults.append("STRONGROOM_SIGNING_KEY_FILE is missing: with VAULT_ADDR set, the key has to be given.")
         if serving and self.vault_addr and not self.secret_key_file:
             faults.append("STRONGROOM_SECRET_KEY_FILE is missing: with VAULT_ADDR set, the key has to be given.")
+        kv, transit = f"{self.kv_mount}/", f"{self.transit_mount}/"
+        if kv.startswith(transit) or transit.startswith(kv):
+            faults.append("STRONGROOM_KV_MOUNT and STRONGROOM_TRANSIT_MOUNT have to be two mounts, none in the other.")
         if self.outbound_http and not self.outbound_networks:
             faults.append(
                 "STRONGROOM_OUTBOUND_HTTP allows plain http only to STRONGROOM_OUTBOUND_NETWORKS, which is empty."

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 
 import click
+from sqlalchemy.exc import SQLAlchemyError
 
 from app import __version__
 from app.cli import (
@@ -52,6 +54,7 @@ def main() -> None:
     """Run the command line; the ``strongroom`` script."""
     os.umask(0o077)
     try:
+        _refuse_what_is_no_text(sys.argv[1:])
         # Without click's own ending, `Exit` comes back as a number, and an ordinary end as None.
         sys.exit(strongroom.main(standalone_mode=False) or DONE)
     except click.ClickException as wrong:
@@ -69,3 +72,18 @@ def main() -> None:
         for name, told in (error.errors or {}).items():
             click.echo(f"  {name}: {' '.join(told)}", err=True)
         sys.exit(FAILED)
+    except SQLAlchemyError as error:  # whose text may hold what was to be stored
+        click.echo(f"strongroom: The database doesn't answer ({type(error).__name__}). See DATABASE_URL.", err=True)
+        sys.exit(FAILED)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        click.echo(f"strongroom: {place}{error.strerror or type(error).__name__}.", err=True)
+        sys.exit(FAILED)
+
+
+def _refuse_what_is_no_text(arguments: Sequence[str]) -> None:
+    """Do nothing where every argument is Unicode text: nothing else can be stored, or named to Vault."""
+    try:
+        "".join(arguments).encode()
+    except UnicodeEncodeError:
+        raise click.UsageError("An argument isn't in UTF-8.") from None

@@ -75,7 +75,9 @@ def _run(
     except StrongroomError as error:
         return [Finding(check.__name__.strip("_"), "red", error.detail)]
     except SQLAlchemyError:
-        return [Finding(check.__name__.strip("_"), "red", "not looked at: the database doesn't answer")]
+        return [
+            Finding(check.__name__.strip("_"), "red", "not looked at: the database doesn't answer, or lacks our tables")
+        ]
 
 
 def _database(settings: Settings, resources: Resources) -> Iterator[Finding]:

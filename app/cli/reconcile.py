@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import click
 
-from app.cli.runtime import TO_DO, as_json_option, open_service, print_rows, read_settings
+from app.cli.runtime import TO_DO, as_json_option, counted, open_service, print_rows, read_settings
 from app.factory import purges
 from app.idempotency.service import forget_old_answers
 from app.resources import Resources
-from app.variables.reconcile import reconcile_secrets
+from app.variables.reconcile import reconcile_secrets, unfinished_secrets
 from app.variables.rows import SURELY_OVER_AFTER
 from app.workspaces.service import finish_deletions
 
@@ -23,7 +23,9 @@ def reconcile(now: bool, as_json: bool) -> None:
     """Finish or undo what a crash left between database and Vault."""
     with open_service(read_settings()) as resources:
         rows = mend(resources, older_than=timedelta() if now else SURELY_OVER_AFTER)
-    print_rows(rows, as_json=as_json, empty="Nothing is unfinished.")
+        young = 0 if now else len(unfinished_secrets(sessions=resources.sessions))
+    told = f"{counted(young, 'change')} may still be under way; --now takes them up, too." if young else ""
+    print_rows(rows, as_json=as_json, empty=told or "Nothing is unfinished.")
     if any(row["remedy"] == "postponed" for row in rows):
         raise click.exceptions.Exit(TO_DO)
 

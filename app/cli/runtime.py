@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -22,6 +23,8 @@ from app.wiring import mounts, open_resources
 
 DONE, FAILED, TO_DO = 0, 1, 2
 """Exit codes; click's own for a wrong call is 2, too."""
+
+_LONGEST: Final = 128
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -131,4 +134,14 @@ def print_rows(rows: Sequence[Mapping[str, object]], *, as_json: bool, empty: st
 
 
 def _cell(value: object) -> str:
-    return "-" if value is None else str(value)
+    if value is None:
+        return "-"
+    # What others chose to call a thing must not steer the operator's terminal.
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(value))
+
+
+def short_text(_context: click.Context, _option: click.Parameter, text: str | None) -> str | None:
+    """Take an option's text as the API would: at most 128 characters."""
+    if text is not None and len(text) > _LONGEST:
+        raise click.BadParameter(f"has more than {_LONGEST} characters")
+    return text

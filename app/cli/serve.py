@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import secrets
@@ -25,6 +26,7 @@ from app.cli.logs import log_as_json, server_log
 from app.cli.reconcile import mend
 from app.cli.runtime import open_database, read_settings, vault_setup
 from app.db import Sessions
+from app.factory import read_secret_key
 from app.identity.service import NewToken, create_user, issue_token, list_all_tokens, one_time_password
 from app.kernel.clock import system_clock
 from app.kernel.errors import ServiceError
@@ -55,6 +57,7 @@ def serve() -> None:
     log_as_json()
     _refuse_taken_port(settings)
     with open_database(settings) as sessions, _vault(settings), open_resources(settings) as resources:
+        read_secret_key(settings.secret_key_path)  # here, where a fault stops the start, and not only in the workers
         if settings.embedded:
             _set_up(settings, sessions, resources)
         _mend(resources, older_than=timedelta() if settings.embedded else SURELY_OVER_AFTER)
@@ -71,12 +74,17 @@ def _metrics() -> Iterator[None]:
 
 
 def _refuse_taken_port(settings: Settings) -> None:
-    with socket.socket() as probe:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((settings.host, settings.port))
-        except OSError:
-            raise ServiceError(f"Port {settings.port} on {settings.host} is taken; PORT says another.") from None
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise ServiceError(f"Port {settings.port} on {settings.host} is taken; PORT says another.") from None
+            raise ServiceError(
+                f"{settings.host}, port {settings.port}, can't be listened on: see STRONGROOM_HOST and PORT."
+            ) from None
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import click
 
 from app.access import OPERATOR, Access, Role
 from app.audit.chain import rfc3339
-from app.cli.runtime import as_json_option, open_database, print_rows, read_settings
+from app.cli.runtime import as_json_option, open_database, print_rows, read_settings, short_text
 from app.identity.service import NewToken, Token, issue_token, list_all_tokens, revoke_any_token
 from app.kernel.clock import system_clock
 from app.workspaces.service import require_workspace
@@ -39,7 +39,7 @@ def _span(_context: click.Context, _option: click.Parameter, text: str | None) -
 @click.option("--workspace", metavar="WS", help="A token of this workspace.")
 @click.option("--role", type=click.Choice(["runtime", "editor", "admin"]), help="What it is in the workspace.")
 @click.option("--ad-hoc", is_flag=True, help="A runtime token that may also run ad-hoc calls.")
-@click.option("--label", default="", help="What it is for.")
+@click.option("--label", default="", callback=short_text, help="What it is for.")
 @click.option("--expires", callback=_span, metavar="SPAN", help="When it ends, such as 30d or 12h (never).")
 @as_json_option
 def create(
@@ -54,6 +54,8 @@ def create(
     """Make a token and print it, this once."""
     if platform == bool(workspace) or bool(workspace) != bool(role):
         raise click.UsageError("Say either --platform, or --workspace WS with --role.")
+    if ad_hoc and role != "runtime":
+        raise click.UsageError("--ad-hoc goes with --role runtime.")
     now = system_clock()
     new = NewToken(Role(role or "platform"), label, now + expires if expires else None, ad_hoc)
     with open_database(read_settings()) as sessions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from app.access import OPERATOR, Principal
-from app.cli.runtime import open_service, read_settings
+from app.cli.runtime import open_service, read_settings, short_text
 from app.kernel.errors import ValidationFailed
 from app.workspaces.service import WORKSPACE_NAME, NewWorkspace, create_workspace
 
@@ -18,7 +18,7 @@ def workspace() -> None:
 @workspace.command()
 @click.argument("name")
 @click.option("--owner", required=True, metavar="ID", help="The user who owns it.")
-@click.option("--title", help="What it is called on the pages (its name).")
+@click.option("--title", callback=short_text, help="What it is called on the pages (its name).")
 @click.option("--engine", type=click.Choice(["kv", "transit"]), default="kv", show_default=True)
 def create(name: str, owner: str, title: str | None, engine: str) -> None:
     """Make a workspace with its first owner."""

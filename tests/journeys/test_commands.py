@@ -36,6 +36,11 @@ def test_users_are_created_reset_and_disabled(service: Service) -> None:
     assert "one-time password" in reset.stdout
     assert service.command("user", "disable", name).returncode == 0
     assert service.command("user", "disable", "nobody-here").returncode == 1
+    refused = service.command("user", "reset-password", name)
+    assert (refused.returncode, "is disabled" in refused.stderr) == (1, True)
+    assert problem(service.ask("GET", "/me", user=name)) == (403, "forbidden")
+    assert "one-time password" in service.command("user", "create", name).stdout
+    assert service.ask("GET", "/me", user=name).status_code == 200
 
 
 def test_tokens_are_made_listed_and_revoked(service: Service) -> None:
@@ -47,7 +52,21 @@ def test_tokens_are_made_listed_and_revoked(service: Service) -> None:
     assert service.command("token", "revoke", made["id"]).returncode == 0
     assert problem(service.ask("GET", "/me", token=made["token"])) == (401, "unauthenticated")
     assert service.command("token", "create").returncode == 2
+    assert service.command("token", "create", "--platform", "--ad-hoc").returncode == 2
+    assert service.command("token", "create", "--platform", "--label", "x" * 129).returncode == 2
     assert service.command("token", "revoke", "nothing").returncode == 1
+
+
+def test_a_label_does_not_steer_the_terminal(service: Service) -> None:
+    made = json.loads(service.command("token", "create", "--platform", "--label", "a\x1b[2J\nb", "--json").stdout)
+    (line,) = [line for line in service.command("token", "list").stdout.splitlines() if line.startswith(made["id"])]
+    assert r"a\x1b[2J\nb" in line
+    assert service.command("token", "revoke", made["id"]).returncode == 0
+
+
+def test_a_folder_that_can_not_be_written_to_is_one_line(service: Service) -> None:
+    done = service.command("vault", "export", "editor", "--accessor", "x", "--out", "/proc/nowhere")
+    assert (done.returncode, done.stderr) == (1, "strongroom: /proc/nowhere: No such file or directory.\n")
 
 
 def test_a_workspace_is_made_for_its_owner(service: Service) -> None:
@@ -55,6 +74,7 @@ def test_a_workspace_is_made_for_its_owner(service: Service) -> None:
     assert service.command("workspace", "create", name, "--owner", "zoe").returncode == 0
     assert service.ask("GET", f"/workspaces/{name}", user="zoe").json()["name"] == name
     assert service.command("workspace", "create", name, "--owner", "zoe").returncode == 1
+    assert service.command("workspace", "create", f"{name}-2", "--owner", "zoe", "--title", "x" * 129).returncode == 2
 
 
 def test_reconcile_and_upgrade_do_nothing_twice(service: Service) -> None:

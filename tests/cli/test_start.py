@@ -1,0 +1,98 @@
+"""What is wrong before anything runs is told in one clear line, and nothing starts."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings, SettingsError
+from app.vault.keys import new_signing_key
+from tests.support.service import STRONGROOM, free_port
+
+
+def strongroom(folder: Path, *arguments: str | bytes, **more: str) -> subprocess.CompletedProcess[str]:
+    environ = {"PATH": os.defpath, "STRONGROOM_DATA_DIR": str(folder / "var"), "PORT": str(free_port())} | more
+    return subprocess.run([STRONGROOM, *arguments], env=environ, capture_output=True, text=True, timeout=60)
+
+
+def told(done: subprocess.CompletedProcess[str], status: int = 1) -> str:
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("STRONGROOM_OUTBOUND_CA", "/etc/hostname"),
+        ("REDIS_URL", "redis.example.com:6379"),
+        ("REDIS_URL", "redis://:canary@redis.example.com:no"),
+        ("STRONGROOM_TRANSIT_MOUNT", "strongroom"),
+        ("STRONGROOM_KV_MOUNT", "strongroom-transit/kv"),
+    ],
+)
+def test_a_setting_that_could_not_work_is_a_fault(variable: str, text: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env({variable: text})
+    (fault,) = caught.value.faults
+    assert variable in fault
+    assert "canary" not in fault
+
+
+@pytest.mark.parametrize("text", ["redis://redis:6379", "rediss://:pw@redis.example.com/1", "redis+unix:///run/r.sock"])
+def test_a_redis_is_named_by_its_url(text: str) -> None:
+    assert Settings.from_env({"REDIS_URL": text}).redis_url == text
+
+
+def test_an_address_that_is_not_ours_is_not_called_a_taken_port(tmp_path: Path) -> None:
+    line = told(strongroom(tmp_path, "serve", STRONGROOM_HOST="192.0.2.1"))
+    assert line.startswith("strongroom: 192.0.2.1, port ")
+    assert "STRONGROOM_HOST" in line
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path, taken: int) -> None:
+    assert "is taken" in told(strongroom(tmp_path, "serve", PORT=str(taken)))
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    folder = str(tmp_path / "file" / "var")
+    assert told(strongroom(tmp_path, "serve", STRONGROOM_DATA_DIR=folder)).startswith(f"strongroom: {folder}: ")
+
+
+def test_a_database_that_does_not_answer_is_told_without_its_password(tmp_path: Path) -> None:
+    url = f"postgresql://strongroom:canary@127.0.0.1:{free_port()}/strongroom"
+    for command in (["serve"], ["token", "list"], ["db", "upgrade"]):
+        done = strongroom(tmp_path, *command, DATABASE_URL=url)
+        assert told(done) == "strongroom: The database doesn't answer (OperationalError). See DATABASE_URL."
+        assert "canary" not in done.stderr
+
+
+@pytest.mark.parametrize("key", [None, b"", b"guess me"])
+def test_without_a_proper_key_for_sessions_nothing_starts(tmp_path: Path, key: bytes | None) -> None:
+    (tmp_path / "signing.key").write_bytes(new_signing_key())
+    if key is not None:
+        (tmp_path / "secret.key").write_bytes(key)
+    away = {
+        "VAULT_ADDR": f"http://127.0.0.1:{free_port()}",
+        "STRONGROOM_SIGNING_KEY_FILE": str(tmp_path / "signing.key"),
+        "STRONGROOM_SECRET_KEY_FILE": str(tmp_path / "secret.key"),
+    }
+    assert strongroom(tmp_path, "db", "upgrade", **away).returncode == 0
+    assert "key that signs sessions" in told(strongroom(tmp_path, "serve", **away))
+
+
+def test_an_argument_that_is_no_text_is_a_wrong_call(tmp_path: Path) -> None:
+    for arguments in ([b"user", b"disable", b"\xff"], [b"token", b"create", b"--platform", b"--label", b"\xff"]):
+        assert told(strongroom(tmp_path, *arguments), 2) == "Error: An argument isn't in UTF-8."
