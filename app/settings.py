@@ -297,6 +297,12 @@ class Settings:
         return self.vault_addr is None
 
     @property
+    def url(self) -> str:
+        """How browsers reach the service; an IPv6 address stands in brackets."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
+
+    @property
     def database_url(self) -> str:
         """The database, by default a SQLite file in the data folder."""
         return self.database or f"sqlite:///{self.data_dir / 'strongroom.db'}"

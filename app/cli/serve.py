@@ -125,8 +125,7 @@ def _set_up(settings: Settings, sessions: Sessions, resources: Resources) -> Non
             new_token, access=Access(OPERATOR, None, Role.PLATFORM), sessions=sessions, clock=system_clock
         )
         told += [f"  Platform token:     {issued.bearer}"]
-    url = settings.public_url or f"http://{settings.host}:{settings.port}"
-    click.echo(f"\nStrongroom serves on {url}\n  Sign in at:         {url}/sign-in")
+    click.echo(f"\nStrongroom serves on {settings.url}\n  Sign in at:         {settings.url}/sign-in")
     for line in told:
         click.echo(line)
     if told:

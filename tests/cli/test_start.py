@@ -49,6 +49,18 @@ def test_a_redis_is_named_by_its_url(text: str) -> None:
     assert Settings.from_env({"REDIS_URL": text}).redis_url == text
 
 
+@pytest.mark.parametrize(
+    ("environ", "url"),
+    [
+        ({}, "http://127.0.0.1:8000"),
+        ({"STRONGROOM_HOST": "::1", "PORT": "81"}, "http://[::1]:81"),
+        ({"STRONGROOM_PUBLIC_URL": "https://strongroom.example.com/"}, "https://strongroom.example.com"),
+    ],
+)
+def test_the_address_that_is_told_can_be_opened(environ: dict[str, str], url: str) -> None:
+    assert Settings.from_env(environ).url == url
+
+
 def test_an_address_that_is_not_ours_is_not_called_a_taken_port(tmp_path: Path) -> None:
     line = told(strongroom(tmp_path, "serve", STRONGROOM_HOST="192.0.2.1"))
     assert line.startswith("strongroom: 192.0.2.1, port ")
