@@ -68,7 +68,7 @@ def limit_sign_ins(app: Flask, endpoint: str, *, rate: str) -> None:
 
     def _limited(**arguments: Any) -> Any:
         if request.method == "POST":
-            limits.count(limit, "sign-in", request.remote_addr or "", request.form.get("user", "")[:128])
+            limits.count(limit, "sign-in", request.remote_addr or "", request.form.get("user", "").strip()[:128])
         return sign_in(**arguments)
 
     app.view_functions[endpoint] = _limited

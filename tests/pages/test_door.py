@@ -70,6 +70,11 @@ def test_too_many_attempts_for_one_user_are_stopped_and_others_go_on(
     assert caller().sign_in(f"other-of-{user}", PASSWORD).status_code == 303
 
 
+def test_spaces_around_a_user_are_no_way_to_guess_on(caller: Callable[[], Caller], user: str) -> None:
+    attempts = [caller().sign_in(user + " " * n, "wrong").status_code for n in range(12)]
+    assert attempts[-1] == 429, attempts
+
+
 def test_a_new_password_ends_every_other_session(caller: Callable[[], Caller], user: str) -> None:
     here, there = caller(), caller()
     assert here.sign_in(user, PASSWORD).status_code == there.sign_in(user, PASSWORD).status_code == 303
