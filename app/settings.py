@@ -197,7 +197,9 @@ class Settings:
         "STRONGROOM_CALLS_IN_FLIGHT", "calls at the same time, for each workspace and process", 64, _count(1, 100_000)
     )
     rate_limit: str = _setting("STRONGROOM_RATE_LIMIT", "requests for each token", "60000/minute", _rate)
-    sign_in_limit: str = _setting("STRONGROOM_SIGN_IN_LIMIT", "sign-ins for each address and user", "10/minute", _rate)
+    sign_in_limit: str = _setting(
+        "STRONGROOM_SIGN_IN_LIMIT", "passwords tried, for each address and user", "10/minute", _rate
+    )
     restricted_min_guesses: float = _setting(
         "STRONGROOM_RESTRICTED_MIN_GUESSES",
         "how hard to guess a restricted value must be; 0 switches it off",

@@ -54,7 +54,7 @@ def sign_in_page() -> Response:
 def sign_in() -> Response:
     """Check them."""
     resources = context.resources()
-    user_id, password = request.form.get("user", "").strip(), request.form.get("password", "")
+    user_id, password = _user_sent(), request.form.get("password", "")
     try:
         if not USER_ID.fullmatch(user_id) or len(password) > _LONGEST_PASSWORD:
             raise Unauthenticated("User or password is wrong.")
@@ -66,6 +66,10 @@ def sign_in() -> Response:
     session.clear()
     login_user(SignedIn(user))
     return go(_wanted())
+
+
+def _user_sent() -> str:
+    return request.form.get("user", "").strip()
 
 
 def _wanted() -> str:
@@ -107,3 +111,13 @@ def change_password() -> Response:
     session.clear()
     login_user(SignedIn(user))
     return done("The new password is set. Every other session of yours has ended.", url_for("pages.workspaces"))
+
+
+def whose_password() -> str | None:
+    """Return the user whose password is tried by this request: to sign in, or to prove who sits there before a change.
+
+    None where the change of a one-time password asks for no proof.
+    """
+    if request.endpoint == "pages.sign_in":
+        return _user_sent()
+    return None if current_user.must_change_password else str(current_user.id)

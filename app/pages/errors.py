@@ -67,7 +67,11 @@ class StalePage(StrongroomError):
 
 @pages.errorhandler(RateLimited)
 def _too_many(error: RateLimited) -> Response:
-    response = show("sign_in.html", 429, form=Typed.after(error, {"user": request.form.get("user", "")}))
+    form = Typed.after(error, {"user": request.form.get("user", "")})
+    if request.endpoint == "pages.change_password":
+        response = show("change_password.html", 429, form=form, forced=False)
+    else:
+        response = show("sign_in.html", 429, form=form)
     response.headers["Retry-After"] = str(error.retry_after)
     return response
 

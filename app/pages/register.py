@@ -8,7 +8,7 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from app.pages import audit, blocks, docs, door, errors, filters, members, settings, variables, versions, workspaces
 from app.pages.frame import csrf, pages
 from app.web.auth import API_PREFIX
-from app.web.limits import limit_sign_ins
+from app.web.limits import limit_passwords
 
 # The modules that are only there for their routes.
 ROUTES = (audit, blocks, docs, members, settings, variables, versions, workspaces)
@@ -45,4 +45,5 @@ def register_pages(app: Flask, *, https: bool, idle_seconds: int, sign_in_limit:
     app.jinja_env.filters.update(filters.FILTERS)
     app.register_blueprint(pages)
     errors.register_error_pages(app)
-    limit_sign_ins(app, "pages.sign_in", rate=sign_in_limit)
+    for endpoint in ("pages.sign_in", "pages.change_password"):
+        limit_passwords(app, endpoint, rate=sign_in_limit, whose=door.whose_password)

@@ -1,4 +1,4 @@
-"""How much one token may ask, and how often somebody may try to sign in. Shared through Redis where there is one."""
+"""How much one token may ask, and how often somebody may try a password. Shared through Redis where there is one."""
 
 from __future__ import annotations
 
@@ -61,15 +61,18 @@ def limit_requests(app: Flask, *, rate: str, storage: str | None) -> None:
             limits.count(limit, "strongroom", context.principal().actor.id)
 
 
-def limit_sign_ins(app: Flask, endpoint: str, *, rate: str) -> None:
-    """Count the attempts to sign in at this endpoint, by address and user together."""
+def limit_passwords(app: Flask, endpoint: str, *, rate: str, whose: Callable[[], str | None]) -> None:
+    """Count the passwords that are tried at this endpoint, by address and user together, whether right or wrong.
+
+    ``whose`` tells the user whose password the request tries; None: it tries none. All endpoints count together.
+    """
     limit, limits = parse(rate), cast(_Limits, app.extensions[_EXTENSION])
-    sign_in: Callable[..., Any] = app.view_functions[endpoint]
+    view: Callable[..., Any] = app.view_functions[endpoint]
 
     def _limited(**arguments: Any) -> Any:
-        if request.method == "POST":
-            limits.count(limit, "sign-in", request.remote_addr or "", request.form.get("user", "").strip()[:128])
-        return sign_in(**arguments)
+        if (user := whose()) is not None:
+            limits.count(limit, "sign-in", request.remote_addr or "", user[:128])
+        return view(**arguments)
 
     app.view_functions[endpoint] = _limited
 

@@ -75,6 +75,31 @@ def test_spaces_around_a_user_are_no_way_to_guess_on(caller: Callable[[], Caller
     assert attempts[-1] == 429, attempts
 
 
+def test_who_has_a_session_cannot_guess_the_password_to_change_it(caller: Callable[[], Caller], user: str) -> None:
+    me, page = caller(), "/change-password"
+    me.sign_in(user, PASSWORD)
+    guesses = [me.post(page, {"current": f"guess {n}", "password": "a password of theirs"}) for n in range(11)]
+    assert {each.status_code for each in guesses} == {422, 429}
+    stopped = guesses[-1]
+    assert stopped.status_code == 429
+    assert int(stopped.headers["Retry-After"]) > 0
+    assert "try again in" in stopped.text
+    assert "Current password" in stopped.text
+    assert me.post(page, {"current": PASSWORD, "password": "a password of theirs"}).status_code == 429
+    assert caller().sign_in(user, PASSWORD).status_code == 429, "the same count, so no further guesses there"
+    assert me.get("/").url.endswith("/"), "the session is still there"
+
+
+def test_a_choice_in_place_of_a_one_time_password_guesses_nothing_and_is_not_counted(
+    caller: Callable[[], Caller], service: Service
+) -> None:
+    make_user(service, "slow-chooser@example.com", "the one-time password", must_change=True)
+    me = caller()
+    me.sign_in("slow-chooser@example.com", "the one-time password")
+    tried = {me.post("/change-password", {"password": "short"}).status_code for _ in range(12)}
+    assert tried == {422}
+
+
 def test_a_new_password_ends_every_other_session(caller: Callable[[], Caller], user: str) -> None:
     here, there = caller(), caller()
     assert here.sign_in(user, PASSWORD).status_code == there.sign_in(user, PASSWORD).status_code == 303
