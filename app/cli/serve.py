@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 import click
@@ -46,6 +47,7 @@ FIRST_WORKSPACE: Final = "main"
 _LAST_WORDS_SECONDS: Final = 10
 _RECORD_SECONDS: Final = 2.0
 _SETTLE_SECONDS: Final = 1.0
+_VAULT_SECONDS: Final = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -98,9 +100,33 @@ def _vault(settings: Settings) -> Iterator[None]:
     running = embedded.start(settings.vault_dir, port=settings.vault_port)
     try:
         apply_embedded(settings.vault_dir, running.address, vault_setup(settings))
+    except BaseException:
+        running.stop()
+        raise
+    stop = threading.Event()
+    keeper = threading.Thread(target=_keep_vault, args=(running, settings.vault_dir, stop), name="vault", daemon=True)
+    keeper.start()
+    try:
         yield
     finally:
-        running.stop()
+        stop.set()
+        keeper.join()
+
+
+def _keep_vault(running: embedded.Embedded, folder: Path, stop: threading.Event) -> None:
+    """Start the embedded Vault again, on its port, whenever it ends before it is told to; then stop it.
+
+    In a thread that stays until then, since the server dies with the thread that started it.
+    """
+    while not stop.wait(_VAULT_SECONDS):
+        if running.alive:
+            continue
+        log.error("vault_ended")
+        try:
+            running = embedded.start(folder, port=running.port)
+        except Exception as error:
+            log.error("vault_not_started", kind=type(error).__name__)
+    running.stop()
 
 
 def _set_up(settings: Settings, sessions: Sessions, resources: Resources) -> None:

@@ -55,9 +55,19 @@ class Embedded:
     address: str
     process: subprocess.Popen[bytes] | None
 
+    @property
+    def port(self) -> int:
+        """Where its API listens, on loopback."""
+        return int(self.address.rpartition(":")[2])
+
+    @property
+    def alive(self) -> bool:
+        """Whether it hasn't ended, as far as can be known of one that somebody else runs."""
+        return self.process is None or self.process.poll() is None
+
     def stop(self) -> None:
         """Stop the server if it is ours, and wait until it has gone; doing it twice does no harm."""
-        if self.process is None or self.process.poll() is not None:
+        if self.process is None or not self.alive:
             return
         self.process.terminate()
         try:

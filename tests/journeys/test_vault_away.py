@@ -80,15 +80,36 @@ def test_a_stopped_vault_is_a_503_that_mends_itself(own: Service, upstream: Upst
         assert upstream.seen == []
     finally:
         os.kill(pid, signal.SIGCONT)
-    end = time.monotonic() + 30
-    while (answer := own.ask("POST", f"/workspaces/{workspace}/calls", call)).status_code != 200:
-        assert time.monotonic() < end, answer.text
-        time.sleep(0.2)
+    _await_call(own, workspace, call)
     assert upstream.seen[0].header("Authorization") == value
 
 
+def test_an_embedded_vault_that_died_is_started_again(tmp_path: Path, upstream: Upstream) -> None:
+    with running(tmp_path) as service:
+        workspace, value, call = make(service, upstream)
+        for _ in range(2):
+            died = _bao(service)
+            os.kill(died, signal.SIGKILL)
+            answer = service.ask("POST", f"/workspaces/{workspace}/calls", call)
+            assert problem(answer) == (503, "vault_unavailable")
+            _await_call(service, workspace, call)
+            assert upstream.seen.pop().header("Authorization") == value
+            assert _bao(service) != died
+        started = _bao(service)
+    assert service.process.returncode == 0
+    assert not Path(f"/proc/{started}").exists()
+
+
+def _await_call(service: Service, workspace: str, call: object) -> None:
+    end = time.monotonic() + 60
+    while (answer := service.ask("POST", f"/workspaces/{workspace}/calls", call)).status_code != 200:
+        assert time.monotonic() < end, answer.text
+        time.sleep(0.2)
+
+
 def _bao(service: Service) -> int:
-    children = Path(f"/proc/{service.process.pid}/task/{service.process.pid}/children").read_text().split()
+    tasks = Path(f"/proc/{service.process.pid}/task").glob("*/children")
+    children = [pid for task in tasks for pid in task.read_text().split()]
     return next(int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text().startswith("bao"))
 
 
