@@ -1,4 +1,4 @@
-"""A secret's version history: when each was made and by whom, and going back to one. Never a value."""
+"""A secret's versions (when each was made, by whom, and going back to one) and where it is used. Never a value."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from app.kernel.errors import NotFound, StrongroomError
 from app.pages.forms import Typed, number, typed
 from app.pages.frame import done, pages, show
 from app.variables import reading, versions
+from app.variables.usage import usage_of
 from app.vault import VERSIONS_KEPT
 from app.web import context
 from app.web.errors import STATUS
@@ -17,7 +18,7 @@ from app.web.errors import STATUS
 
 @pages.get("/workspaces/<ws>/variables/<name>/versions")
 def version_history(ws: str, name: str) -> Response:
-    """List a secret's versions."""
+    """List a secret's versions, and the API blocks that use it."""
     return _show(ws, name, Typed())
 
 
@@ -46,10 +47,11 @@ def _show(ws: str, name: str, form: Typed, status: int = 200) -> Response:
     resources = context.resources()
     doors: dict[str, Any] = {"access": context.access(), "sessions": resources.sessions}
     secret = reading.get_secret(name, clock=resources.clock, **doors)
+    usage = usage_of(name, clock=resources.clock, **doors)
     try:
         listed = versions.list_versions(name, vault=resources.vault, limit=VERSIONS_KEPT, **doors)
     except NotFound:
         raise
     except StrongroomError as error:  # Vault is away: the page says so
         listed, form, status = [], Typed.after(error), STATUS[error.code]
-    return show("variables/versions.html", status, secret=secret, versions=listed, form=form, ws=ws)
+    return show("variables/versions.html", status, secret=secret, versions=listed, usage=usage, form=form, ws=ws)

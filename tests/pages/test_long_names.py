@@ -23,9 +23,15 @@ def long(service: Service, people: dict[str, str]) -> str:
     make_secret(service, workspace, NAME, "long-value-" * 90, description="d" * 2000, allowed_hosts=hosts)
     make_variable(service, workspace, "v" * 64, "value" * 1000)
     call = {"method": "GET", "url": f"https://{'h' * 60}.example.com/{'p' * 300}"}
+    using = {
+        "method": "GET",
+        "url": f"https://{hosts[0]}/",
+        "headers": [{"name": "Authorization", "value": f"{{{{secrets.{NAME}}}}}"}],
+    }
     tokens = {"role": "runtime", "label": "l" * 128, "expires_at": "2099-01-01T00:00:00Z"}
     for path, body in [
         ("blocks", {"name": SLUG, "title": "T" * 128, "call": call}),
+        ("blocks", {"name": "c" * 63, "call": using}),
         ("tokens", tokens),
     ]:
         made = service.ask("POST", f"/workspaces/{workspace}/{path}", body, user=people["owner"], keep=False)
@@ -54,6 +60,16 @@ def test_nothing_scrolls_sideways_and_no_name_lies_under_a_button(
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
         if path in ("variables", "blocks", "members", "settings"):
             assert not overlap(page, "tbody tr .name", "tbody tr .actions button"), path
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_what_an_editor_may_look_at_fits_too(opened: Callable[..., Window], long: str, width: int) -> None:
+    window = opened("editor", viewport={"width": width, "height": 800})
+    for path in ("variables", f"variables/{NAME}/versions"):
+        page = window.go(f"/workspaces/{long}/{path}")
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+    page = window.go(f"/workspaces/{long}/variables")
+    assert not overlap(page, "tbody tr .name", "tbody tr .actions .button")
 
 
 def test_what_a_token_is_stands_beside_its_label_on_a_telephone(opened: Callable[..., Window], long: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import expect
 
-from tests.pages.conftest import make_secret
+from tests.pages.conftest import make_block, make_secret
 from tests.support.browser import Window, axe
 from tests.support.service import Service
 
@@ -37,16 +37,31 @@ def test_a_restricted_value_is_rolled_back_on_the_page_and_never_shown(
     window.assert_clean()
 
 
-def test_an_editor_sees_the_history_and_is_offered_nothing(
+def test_an_editor_finds_the_history_and_the_uses_and_is_offered_no_change(
     opened: Callable[..., Window], service: Service, acme: str
 ) -> None:
     make_secret(service, acme, "TOKEN", FIRST)
     service.ask("PUT", f"/workspaces/{acme}/secrets/TOKEN/value", {"value": SECOND}, user="olga@example.com")
+    make_secret(service, acme, "IDLE", FIRST)
+    make_block(service, acme, "open-ticket", "TOKEN")
     window = opened("editor")
-    page = window.go(f"/workspaces/{acme}/variables/TOKEN/versions")
+    page = window.go(f"/workspaces/{acme}/variables")
+    page.get_by_role("link", name="Versions and use of TOKEN").click()
     expect(page.get_by_role("row", name="Version 1")).to_contain_text("kept")
-    expect(page.get_by_role("button", name="Roll back")).to_have_count(0)
+    expect(page.get_by_role("main").get_by_role("button")).to_have_count(0)
+    assert axe(page) == []
+    page.get_by_role("region", name="Where it is used").get_by_role("link", name="open-ticket").click()
+    expect(page.get_by_role("heading", name="Open ticket")).to_be_visible()
+    page = window.go(f"/workspaces/{acme}/variables/IDLE/versions")
+    expect(page.get_by_role("region", name="Where it is used")).to_contain_text("No API block uses it.")
     window.assert_clean()
+
+
+def test_who_may_edit_gets_there_by_edit_alone(opened: Callable[..., Window], service: Service, acme: str) -> None:
+    make_secret(service, acme, "TOKEN", FIRST)
+    page = opened("admin").go(f"/workspaces/{acme}/variables")
+    expect(page.get_by_role("button", name="Edit TOKEN")).to_be_visible()
+    expect(page.get_by_role("link", name="Versions and use of")).to_have_count(0)
 
 
 def test_a_change_since_the_page_was_opened_is_told(opened: Callable[..., Window], service: Service, acme: str) -> None:
