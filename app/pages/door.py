@@ -79,6 +79,12 @@ def _wanted() -> str:
     return wanted if ours else url_for("pages.workspaces")
 
 
+@pages.post("/still-here")
+def still_here() -> Response:
+    """Let the session go on, as every request does: somebody is typing."""
+    return Response("", 204)
+
+
 @pages.post("/sign-out")
 def sign_out() -> Response:
     """End this session."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Request, expect
 
 from tests.pages.conftest import PASSWORD, application, make_user
 from tests.support.browser import Window
@@ -183,6 +183,36 @@ def test_every_page_says_what_a_browser_may_do_with_it(caller: Callable[[], Call
     kept = me.get(asset[1])
     assert "immutable" in kept.headers["Cache-Control"]
     assert "Set-Cookie" not in kept.headers
+
+
+def test_typing_keeps_the_session_and_an_abandoned_form_does_not(opened: Callable[..., Window], acme: str) -> None:
+    window = opened("editor")
+    window.page.clock.install()
+    page = window.go(f"/workspaces/{acme}/blocks/-/new")
+    field, body = page.get_by_label("Title"), "Open a ticket"
+    field.press_sequentially(body)
+    page.clock.fast_forward("29:00")
+    assert _still_here(window) == [], "not yet, and not by the clock"
+    with page.expect_response("**/still-here") as told:
+        field.press_sequentially(body)
+    assert told.value.status == 204
+    assert told.value.all_headers()["set-cookie"].startswith("strongroom="), "its time begins anew"
+    page.clock.fast_forward("04:00")
+    field.press_sequentially(body)
+    assert len(_still_here(window)) == 1, "once in a while, not for every key"
+    assert _still_here(window)[0].post_data is None
+    window.assert_clean()
+    window.context.clear_cookies()  # as the browser does when the session is over
+    page.clock.fast_forward("31:00")
+    field.press("x")
+    expect(page.get_by_role("alert")).to_contain_text("Copy what you typed")
+    page.mouse.wheel(0, 5000)
+    expect(page.get_by_role("alert")).to_be_in_viewport()
+    expect(field).to_have_value(body * 3 + "x")
+
+
+def _still_here(window: Window) -> list[Request]:
+    return [request for request in window.requests if request.url.endswith("/still-here")]
 
 
 def test_a_session_ends_by_idleness_and_the_cookie_is_secure_behind_https(service: Service, user: str) -> None:

@@ -49,7 +49,7 @@ export function tell(text) {
 }
 
 /** Say that something went wrong: in the dialog that is open, since it hides what is behind it, or on the page. */
-function tellFailure(text) {
+export function tellFailure(text) {
   const body = document.querySelector("dialog[open] .fields, dialog[open] .dialog-body");
   const problem = paragraph("problem", text);
   problem.setAttribute("role", "alert");

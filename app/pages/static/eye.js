@@ -134,6 +134,7 @@ function make(tag, className) {
   return element;
 }
 
-function token() {
+/** What a request says to be of this page and this session. */
+export function token() {
   return JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRFToken"];
 }

@@ -4,11 +4,13 @@
 import { watchDialogs } from "./dialogs.js";
 import { watchEyes } from "./eye.js";
 import { watchTimes } from "./times.js";
+import { watchTyping } from "./typing.js";
 import { watchValues } from "./values.js";
 
 watchDialogs();
 watchEyes();
 watchTimes();
+watchTyping();
 watchValues();
 
 // A message that came with the page is read out by taking the focus to it.
