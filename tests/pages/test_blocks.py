@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Dialog, Locator, Page, expect
+from playwright.sync_api import Dialog, Locator, Page, Route, expect
 
 from tests.pages.conftest import make_secret, make_variable
 from tests.pages.test_everybody import HOSTILE, tab_to
@@ -270,6 +270,31 @@ def test_keys_that_are_faster_than_the_list_choose_what_was_typed(
         expect(page.locator("#picker")).to_have_count(0)
         expect(page.get_by_label("URL", exact=True)).to_have_value(f"https://a.example/{{{{secrets.{name}}}}}")
         assert page.locator("dialog[open]").count() == 0
+
+
+def test_an_answer_for_an_earlier_text_takes_no_keys(
+    opened: Callable[..., Window], service: Service, acme: str
+) -> None:
+    for name in ("BETA", "BETA_TWO"):
+        make_secret(service, acme, name, f"value-of-{name}")
+    page, held = opened("owner").go(f"/workspaces/{acme}/blocks/-/new"), list[Route]()
+    page.route("**/secrets?q=bet&*", lambda route: held.append(route))
+    page.get_by_role("button", name="Add secret to URL").click()
+    page.keyboard.type("bet")
+    while not held:
+        page.wait_for_timeout(10)
+    page.clock.install()
+    page.clock.pause_at(page.evaluate("Date.now() + 1000"))  # so that the next text isn't asked for yet
+    for key in ["a", "ArrowDown", "ArrowDown"]:
+        page.keyboard.press(key)
+    with page.expect_response("**/secrets?q=bet&*"):
+        held[0].continue_()
+    page.wait_for_timeout(200)  # for the script to see it
+    with page.expect_response("**/secrets?q=beta&*"):
+        page.clock.run_for(1000)
+    page.wait_for_timeout(200)
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("URL", exact=True)).to_have_value("/{{secrets.BETA_TWO}}")
 
 
 def test_each_part_of_a_url_and_each_string_of_json_holds_its_own(

@@ -70,6 +70,7 @@ function open(button) {
 /** The list is of an earlier text until the server has answered: keys wait for it, so that none picks another secret. */
 function expect() {
   picker.keys ??= [];
+  picker.asked += 1; // what is still on its way answers the earlier text
   later(ask);
 }
 
