@@ -26,6 +26,7 @@ _PR_SET_PDEATHSIG: Final = 1
 
 def application() -> Callable[..., Any]:
     """Make the WSGI application of one worker process, with resources of its own."""
+    _leave_interrupts_to_parent()
     _end_with_parent()
     log_as_json()
     settings = Settings.from_env(os.environ)
@@ -49,12 +50,20 @@ def _stop_calls_in_time(settings: Settings, resources: Resources) -> None:
     signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
 
     def _listen(_told: socket.socket, heard: socket.socket) -> None:
-        while heard.recv(1)[0] not in (signal.SIGTERM, signal.SIGINT):
+        while heard.recv(1)[0] != signal.SIGTERM:
             pass
         resources.outbound.stop_at(time.monotonic() + settings.stop_seconds)
 
     # The thread holds both ends, so that neither is ever closed and its number given to something else.
     threading.Thread(target=_listen, args=(told, heard), name="stop", daemon=True).start()
+
+
+def _leave_interrupts_to_parent() -> None:
+    """Take no notice of Ctrl-C, which a terminal sends to all of us.
+
+    The server tells its workers by SIGTERM, and of one that is told twice at a time the end may never come.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
 def _end_with_parent() -> None:

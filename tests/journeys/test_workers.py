@@ -55,3 +55,13 @@ def test_fewer_workers_than_cores_run_where_there_is_room(tmp_path: Path) -> Non
     mine = os.sched_getaffinity(0)
     with running(tmp_path, STRONGROOM_WORKERS="1") as service:
         await_cores(service, [sorted(mine)])
+
+
+def test_an_interrupt_that_reaches_everybody_is_the_parents_business(tmp_path: Path) -> None:
+    with running(tmp_path, STRONGROOM_WORKERS="1") as service:
+        worker = workers_of(service)
+        os.kill(worker[0], signal.SIGINT)
+        for _ in range(20):
+            assert requests.get(f"{service.url}/readyz", timeout=10).ok
+        assert workers_of(service) == worker
+    assert service.process.returncode == 0
