@@ -98,15 +98,11 @@ def _vault(settings: Settings) -> Iterator[None]:
     if not settings.secret_key_path.exists():
         store(settings.secret_key_path, secrets.token_bytes(32))
     running = embedded.start(settings.vault_dir, port=settings.vault_port)
-    try:
-        apply_embedded(settings.vault_dir, running.address, vault_setup(settings))
-    except BaseException:
-        running.stop()
-        raise
     stop = threading.Event()
     keeper = threading.Thread(target=_keep_vault, args=(running, settings.vault_dir, stop), name="vault", daemon=True)
     keeper.start()
     try:
+        apply_embedded(settings.vault_dir, running.address, vault_setup(settings))
         yield
     finally:
         stop.set()

@@ -142,14 +142,14 @@ def as_secret(row: VariableRow, *, access: Access, now: datetime) -> Secret:
     )
 
 
-def as_stored(row: VariableRow, written: Written, *, access: Access, now: datetime) -> Secret:
-    """Return a secret with the version that a change has stored.
+def as_stored(row: VariableRow, written: Written | None, *, access: Access, now: datetime) -> Secret:
+    """Return a secret with the version that a change has stored, where it stored one.
 
     Where a newer one overtook it, the revision isn't the secret's any more, so that whoever builds on this answer
     doesn't replace a value that they never knew of.
     """
     secret = as_secret(row, access=access, now=now)
-    if written.version == row.version:
+    if written is None or written.version == row.version:
         return secret
     return replace(secret, version=written.version, revision=row.revision - 1)
 

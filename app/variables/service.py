@@ -305,9 +305,7 @@ def update_secret(
                 note_version(session, row, written.version, by=access.actor.name)
                 deed.detail |= vault_facts(written.version, written.request_id)
             deed.done(session, clock)
-        if written is not None:
-            return as_stored(row, written, access=access, now=clock())
-        return as_secret(row, access=access, now=clock())
+        return as_stored(row, written, access=access, now=clock())
 
 
 def _plan_rules(row: VariableRow, changes: SecretChanges, limits: Limits) -> None:

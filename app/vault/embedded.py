@@ -58,7 +58,7 @@ class Embedded:
     @property
     def port(self) -> int:
         """Where its API listens, on loopback."""
-        return int(self.address.rpartition(":")[2])
+        return _port_of(self.address)
 
     @property
     def alive(self) -> bool:
@@ -209,7 +209,11 @@ def _last_address(folder: Path) -> str | None:
 
 def _last_port(folder: Path) -> int | None:
     address = _last_address(folder)
-    return int(address.rpartition(":")[2]) if address else None
+    return _port_of(address) if address else None
+
+
+def _port_of(address: str) -> int:
+    return int(address.rpartition(":")[2])
 
 
 # --- the process

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import get_args
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from app.access import GRANTS, Permission, Role
 from app.audit import service as audit_service
@@ -154,21 +154,24 @@ def test_a_long_audit_trail_is_paged(opened: Callable[..., Window], service: Ser
     expect(page.locator(".events code")).to_have_text(["V0"])
 
 
+def _told_beside(page: Page, label: str) -> Locator:
+    """Return what is said to be wrong with a field, which is marked as invalid."""
+    field = page.get_by_label(label)
+    expect(field).to_have_attribute("aria-invalid", "true")
+    return page.locator(f"#{field.get_attribute('aria-describedby')}")
+
+
 def test_a_day_that_is_none_is_told_beside_its_field(opened: Callable[..., Window], acme: str) -> None:
     window = opened("owner", java_script_enabled=False)
     page = window.page
     page.goto(f"{window.url}/workspaces/{acme}/audit?actor=olga&from=yesterday")
-    field = page.get_by_label("From")
-    expect(field).to_have_attribute("aria-invalid", "true")
-    expect(page.locator(f"#{field.get_attribute('aria-describedby')}")).to_contain_text("Is no day")
+    expect(_told_beside(page, "From")).to_contain_text("Is no day")
     expect(page.get_by_label("Who")).to_have_value("olga")
 
 
 def test_days_the_wrong_way_round_are_told_beside_their_field(opened: Callable[..., Window], acme: str) -> None:
     page = opened("owner").go(f"/workspaces/{acme}/audit?actor=olga&from=2026-11-27&to=2026-11-26")
-    field = page.get_by_label("Through")
-    expect(field).to_have_attribute("aria-invalid", "true")
-    expect(page.locator(f"#{field.get_attribute('aria-describedby')}")).to_have_text("Is before the first day.")
+    expect(_told_beside(page, "Through")).to_have_text("Is before the first day.")
     expect(page.get_by_label("Who")).to_have_value("olga")
 
 

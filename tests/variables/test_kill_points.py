@@ -236,6 +236,12 @@ def tried(change: Callable[[dict[str, Any]], None], doors: dict[str, Any]) -> st
     return "done"
 
 
+def without_vault(method: str) -> pytest.MarkDecorator:
+    """Try a test where Vault surely does nothing: it answers this method with 503, or lets nobody log in."""
+    faults = [Fault("answer", method, "/metadata/", status=503), Fault("cut before", path="/login")]
+    return pytest.mark.parametrize("fault", faults, ids=["sealed", "no login"])
+
+
 def test_what_one_process_mends_another_leaves_alone(stage: Stage) -> None:
     workspace = stage.workspace(with_secret=True)
     stage.kill(delete, workspace, Fault("cut before", "DELETE", "/metadata/", times=1))
@@ -282,11 +288,7 @@ def test_a_deletion_under_way_keeps_its_name_and_other_deletions_away(stage: Sta
     _assert_whole(stage, workspace)
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [Fault("answer", "DELETE", "/metadata/", status=503), Fault("cut before", path="/login")],
-    ids=["sealed", "no login"],
-)
+@without_vault("DELETE")
 def test_a_deletion_that_surely_was_not_carried_out_is_repeated_at_once(stage: Stage, fault: Fault) -> None:
     workspace = stage.workspace(with_secret=True)
     with stage.broken(fault) as vault, pytest.raises(VaultUnavailable):
@@ -296,11 +298,7 @@ def test_a_deletion_that_surely_was_not_carried_out_is_repeated_at_once(stage: S
     _assert_whole(stage, workspace)
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [Fault("answer", "GET", "/metadata/", status=503), Fault("cut before", path="/login")],
-    ids=["sealed", "no login"],
-)
+@without_vault("GET")
 def test_a_name_is_free_again_where_vault_was_away_before_anything_was_written(stage: Stage, fault: Fault) -> None:
     workspace = stage.workspace(with_secret=False)
     with stage.broken(fault) as vault, pytest.raises(VaultUnavailable):
