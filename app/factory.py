@@ -15,7 +15,8 @@ from app.access import Access, Principal
 from app.audit import api as audit_api
 from app.audit.checkpoints import unsigned_events
 from app.blocks import api as blocks_api
-from app.blocks.saved import purge_blocks
+from app.blocks.service import purge_blocks
+from app.calls import api as calls_api
 from app.idempotency.service import Asked, Claim, claim, derive_keys, keep, purge_answers, release
 from app.identity import api as identity_api
 from app.identity.service import authenticate, purge_tokens, token_id_of
@@ -24,16 +25,16 @@ from app.pages.register import register_pages
 from app.resources import Resources
 from app.settings import Settings
 from app.variables import api as variables_api
-from app.variables.service import purge_variables
+from app.variables.secrets.service import purge_variables
 from app.web import context
 from app.web.auth import Gate, guard_api
 from app.web.errors import register_errors
+from app.web.fast_json import FastJson
+from app.web.idempotency import Repeats, answer_repeats
 from app.web.limits import count_failed_proof, limit_requests
 from app.web.logs import log_requests
 from app.web.metrics import serve_metrics
 from app.web.openapi import complete, document
-from app.web.provider import FastJson
-from app.web.repeats import Repeats, answer_repeats
 from app.workspaces import api as workspaces_api
 from app.workspaces.service import Purge, Workspace, enter
 
@@ -80,7 +81,7 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
     answer_repeats(app, _repeats(resources, secret_key))
     api = Api(app)
     api.DEFAULT_ERROR_RESPONSE_NAME = None  # each view names its own problems
-    for module in (workspaces_api, variables_api, blocks_api, identity_api, audit_api):
+    for module in (workspaces_api, variables_api, blocks_api, calls_api, identity_api, audit_api):
         api.register_blueprint(module.blueprint)
     complete(api, app)
     app.add_url_rule("/api/v1/openapi.json", "openapi_json", lambda: jsonify(document()))
@@ -131,14 +132,14 @@ def purges(resources: Resources) -> Sequence[Purge]:
 
 def _gate(app: Flask, resources: Resources) -> Gate:
     def _authenticate(bearer: str | None, act_as: str | None) -> Principal:
-        return authenticate(bearer, act_as, known=context.known(), sessions=resources.sessions, clock=resources.clock)
+        return authenticate(bearer, act_as, cache=context.cache(), sessions=resources.sessions, clock=resources.clock)
 
     def _failed(bearer: str | None) -> None:
         if (token_id := token_id_of(bearer)) is not None:
             count_failed_proof(app, token_id)
 
     def _enter(principal: Principal, workspace: str, request_id: str) -> Access:
-        return enter(principal, workspace, request_id=request_id, known=context.known())
+        return enter(principal, workspace, request_id=request_id, cache=context.cache())
 
     return Gate(_authenticate, _failed, _enter, public=frozenset({"openapi_json"}))
 

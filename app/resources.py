@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from app.db import Sessions
 from app.kernel.clock import Clock
 from app.kernel.errors import TooManyCalls
-from app.outbound import Outbound
+from app.outbound.model import Outbound
 from app.telemetry import call_in_flight
 from app.vault import Vault
 

@@ -13,8 +13,8 @@ from sqlalchemy.engine import make_url
 from app.db import Sessions, open_engine
 from app.kernel.clock import system_clock
 from app.kernel.errors import VaultUnavailable
-from app.outbound import OutboundRules
 from app.outbound.client import OutboundClient
+from app.outbound.model import OutboundRules
 from app.resources import InFlight, Limits, Resources
 from app.settings import Settings
 from app.vault.client import VaultClient

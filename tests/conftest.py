@@ -18,7 +18,7 @@ TESTS: Final = Path(__file__).parent
 RUNS_ONCE: Final = (
     "audit/test_chain.py",
     "bench",
-    "blocks/test_answer.py",
+    "calls/test_captures.py",
     "contracts/test_vault_contract.py",
     "db/test_moments.py",
     "db/test_turns.py",
@@ -36,7 +36,8 @@ RUNS_ONCE: Final = (
     "policies/test_verify.py",
     "soak",
     "vault",
-    "wire",
+    "http1",
+    "redaction",
 )
 
 

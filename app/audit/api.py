@@ -14,7 +14,7 @@ from app.audit.service import Filters
 from app.kernel.errors import ValidationFailed
 from app.web import context
 from app.web.body import ApiBlueprint
-from app.web.describe import described
+from app.web.operations import described
 from app.web.paging import cursor, position
 
 _EXPORTS: Final[dict[str, export.Format]] = {"application/x-ndjson": "ndjson", "text/csv": "csv"}

@@ -11,7 +11,7 @@ from typing import IO, Final, Literal
 from app.access import Access, Permission, require
 from app.audit.chain import Checkpoint, Fault, Verdict, rfc3339, verify
 from app.audit.checkpoints import checkpoints_of, genuine_by, head_of, sign_now
-from app.audit.lines import Line, NotALine, csv_head, read_back, to_csv, to_json
+from app.audit.ndjson import Line, NotALine, csv_head, read_back, to_csv, to_json
 from app.audit.service import (
     SERVICE_CHAIN,
     Deed,

@@ -7,7 +7,7 @@ from typing import Any, get_args
 from marshmallow import Schema, fields, pre_dump, validate
 
 from app.audit.chain import Event, Outcome
-from app.audit.lines import as_document
+from app.audit.ndjson import as_document
 from app.audit.service import Action
 from app.web.body import Moment, PlainText
 from app.web.paging import PageQuery

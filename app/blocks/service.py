@@ -1,291 +1,285 @@
-"""The call pipeline: from an actor's wish to a redacted reply, one room after the other, none entered twice."""
+"""Saved API blocks: making, listing, changing and deleting them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import re
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from time import monotonic
+from functools import lru_cache
+from typing import Final, Literal, cast
 
+from sqlalchemy import Select, Table, Text, bindparam, delete, or_, select
+from sqlalchemy import cast as sql_cast
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.access import Access, Permission, Role, require
-from app.audit.service import Deed, Target, recorded
-from app.blocks.answer import captured
-from app.blocks.call import CallTemplate, resolve
-from app.blocks.needs import needed_secrets
-from app.blocks.saved import runnable
-from app.db import Remembered, Sessions
+from app.access import Access, Permission, allows, require
+from app.audit.service import Action, Deed, Target, recorded
+from app.blocks.models import BlockRow
+from app.calls.definition import WrittenCall, as_json, from_json
+from app.calls.requirements import BlockProblem, needed_secrets, problems_of, unreadable
+from app.calls.template import CallTemplate, parse_call
+from app.db import Sessions
 from app.kernel.clock import Clock
-from app.kernel.errors import CallerError, DestinationNotAllowed, SecretExpired, StrongroomError, UpstreamUnreachable
-from app.kernel.secret import SecretValue
-from app.outbound import Call, Destination, Outbound, Reply, UsedSecret
-from app.outbound.inject import authority
-from app.resources import InFlight
-from app.telemetry import connection, step, upstream_answered
-from app.variables.plain import plain_values
-from app.variables.usable import UsableSecret, check_binding, unless_changed
-from app.vault import Vault
-from app.workspaces.service import settings_of
+from app.kernel.errors import NameTaken, NotFound, StrongroomError
+from app.kernel.unset import UNSET, Unset
+from app.variables.secrets.references import UsableSecret, note_uses, usable_secrets
+from app.workspaces.service import check_revision, require_confirmation, settings_of
+
+BLOCK_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
+_KEPT_CHARACTERS: Final = 16 * 1024
+_BLOCKS: Final = cast(Table, BlockRow.__table__)
+_RUNNABLE: Final = select(_BLOCKS.c.id, _BLOCKS.c.answer, sql_cast(_BLOCKS.c.call, Text).label("call")).where(
+    _BLOCKS.c.workspace == bindparam("workspace"), _BLOCKS.c.name == bindparam("name")
+)
+AnswerKind = Literal["full", "captures"]
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
-    """A call that was made, by the id that its events carry; ``captures_only`` where the block answers no more."""
+class Block:
+    """A block as somebody with this standing sees it; ``uses`` names its secrets, sorted."""
 
-    call_id: str
-    reply: Reply
-    captures: Mapping[str, object]
-    captures_only: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether a call may go where it would go, and if not, why (the reason's code)."""
-
-    allowed: bool
-    host: str
-    port: int
-    addresses: tuple[str, ...] = ()
-    reason: str | None = None
+    id: str
+    name: str
+    title: str
+    call: WrittenCall
+    answer: AnswerKind
+    uses: tuple[str, ...]
+    problems: tuple[BlockProblem, ...]
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    updated_by: str
+    revision: int
+    permissions: Mapping[str, bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
-    """A call as it would go out, with ``[secret:NAME]`` where a value would stand."""
+class NewBlock:
+    """What a block is made of; with an empty title it goes by its name."""
 
-    method: str
-    url: str
-    headers: tuple[tuple[str, str], ...]
-    body: str | None
-    destination: Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class _Needs:
-    """What a call needs of its workspace; the same for each run until something is changed."""
-
-    refuse_expired: bool
-    secrets: Mapping[str, UsableSecret]
-    given: Mapping[str, str]
-    whole: Call | None
-    """The call as it goes out where the request brings no variables, if it needs none of it."""
+    name: str
+    title: str
+    call: WrittenCall
+    answer: AnswerKind = "full"
 
 
 @dataclass(frozen=True, slots=True)
-class _Resolved:
-    template: CallTemplate
-    call: Call
-    secrets: Mapping[str, UsableSecret]
+class BlockChanges:
+    """What an edit changes; the call as a whole."""
+
+    title: str | Unset = UNSET
+    call: WrittenCall | Unset = UNSET
+    answer: AnswerKind | Unset = UNSET
 
 
-# --- running ----------------------------------------------------------------------------------------------------------
-
-
-def run_block(
-    name: str, variables: Mapping[str, str],
-    *, access: Access, known: Remembered, sessions: Sessions, vault: Vault, outbound: Outbound, clock: Clock,
-    in_flight: InFlight,
-) -> Ran:  # fmt: skip
-    """Run a saved block; ``variables`` go before its own, and those before the workspace's.
-
-    ``known`` is what was looked up for earlier runs and still holds.
+def create_block(new: NewBlock, *, access: Access, sessions: Sessions, clock: Clock) -> Block:
+    """Save a new block.
 
     Raises:
-        NotFound, and whatever ``run_ad_hoc`` does.
+        Forbidden, NameTaken, UnknownSecret, PlaceNotAllowed, and whatever ``parse_call`` does.
     """
-    target = Target("block", name=name[:64])
-    with recorded(sessions=sessions, clock=clock, access=access, action="call.run", target=target) as deed, \
-            in_flight.enter(str(access.workspace)):  # fmt: skip
-        require(access, Permission.BLOCK_RUN)
-        with step("resolve"):
-            block = known.get(("block", access.workspace, name), lambda session: runnable(session, access, name))
-            deed.target = Target("block", block.id, name)
-            template = block.template
-            deed.detail |= _facts(template)
-            key = ("needs", access.workspace, name)
-            needs = known.get(key, lambda session: _needs(template, access=access, session=session))
-            resolved = _resolve(template, needs, variables, clock=clock)
-        reply, captures = _made(
-            resolved, _used(resolved), deed, access=access, sessions=sessions, vault=vault, outbound=outbound
-        )
-    return Ran(deed.id, reply, captures, captures_only=block.captures_only)
+    template = parse_call(new.call)
+    target = Target("block", uuid.uuid4().hex, new.name)
+    with _recorded(access, "block.create", target, sessions, clock) as deed:
+        require(access, Permission.BLOCK_WRITE)
+        row = _new_row(new, target, access=access, now=clock())
+        with sessions.begin() as session:
+            session.add(row)
+            try:
+                session.flush()
+            except IntegrityError:
+                raise NameTaken(f"There is a block {new.name} already.", errors={"name": ["Is taken."]}) from None
+            secrets = _take_call(row, template, deed, session=session)
+            deed.done(session, clock)
+    return _as_block(row, template, secrets, access=access)
 
 
-def run_ad_hoc(
-    template: CallTemplate,
-    *, access: Access, sessions: Sessions, vault: Vault, outbound: Outbound, clock: Clock, in_flight: InFlight,
-) -> Ran:  # fmt: skip
-    """Make a call that came with the request.
-
-    Raises:
-        Forbidden, UnknownSecret, MissingVariable, SecretExpired, PlaceNotAllowed, DestinationNotAllowed, Conflict,
-        BindingMismatch, VaultUnavailable, ValueNotAllowedHere, TooManyCalls, RecordUnavailable, any ``UpstreamError``
-    """
-    target = Target("call", name=f"{template.written.method} {template.origin.host}"[:128])
-    with recorded(sessions=sessions, clock=clock, access=access, action="call.run", target=target) as deed, \
-            in_flight.enter(str(access.workspace)):  # fmt: skip
-        require(access, Permission.CALL_AD_HOC)
-        deed.detail |= _facts(template)
-        with step("resolve"):
-            with sessions.read() as session:
-                needs = _needs(template, access=access, session=session)
-            resolved = _resolve(template, needs, {}, clock=clock)
-        used = _used(resolved, any_host=_any_host(access))
-        reply, captures = _made(resolved, used, deed, access=access, sessions=sessions, vault=vault, outbound=outbound)
-    return Ran(deed.id, reply, captures)
+def _new_row(new: NewBlock, target: Target, *, access: Access, now: datetime) -> BlockRow:
+    return BlockRow(
+        workspace=access.workspace,
+        name=new.name,
+        id=target.id,
+        title=new.title or new.name,
+        call=as_json(new.call),
+        answer=new.answer,
+        revision=1,
+        created_at=now,
+        created_by=access.actor.name,
+        updated_at=now,
+        updated_by=access.actor.name,
+    )
 
 
-def _facts(template: CallTemplate) -> dict[str, object]:
-    return {
-        "method": template.written.method,
-        "host": template.origin.host,
-        "port": template.origin.port,
-        "secrets": list(template.secrets),
-    }
+def _take_call(row: BlockRow, template: CallTemplate, deed: Deed, *, session: Session) -> Mapping[str, UsableSecret]:
+    """Check a call that is about to be saved, and note what it uses."""
+    deed.detail |= {"host": template.origin.host, "port": template.origin.port, "secrets": list(template.secrets)}
+    workspace = settings_of(row.workspace, session)
+    secrets = needed_secrets(template, workspace=workspace, session=session, hold=True)
+    row.call = as_json(template.written)
+    note_uses(session, workspace=row.workspace, block=row.name, secrets=secrets)
+    return secrets
 
 
-def _needs(template: CallTemplate, *, access: Access, session: Session) -> _Needs:
-    """Look up what a call needs of its workspace: settings, secrets (names and state), and variables."""
-    workspace = settings_of(str(access.workspace), session)
-    secrets = needed_secrets(template, workspace=workspace, session=session)
-    own = dict(template.written.variables)
-    given = {**plain_values(template.variables - own.keys(), access=access, session=session), **own}
-    return _Needs(workspace.refuse_expired, secrets, given, _whole(template, given))
+def list_blocks(
+    *, access: Access, sessions: Sessions, limit: int, after: str | None = None, q: str | None = None
+) -> Sequence[Block]:
+    """List a workspace's blocks by name; ``q`` looks in names and titles, whatever the case."""
+    require(access, Permission.BLOCK_READ)
+    query = _of_workspace(access).order_by(BlockRow.name).limit(limit)
+    if q:
+        query = query.where(or_(*(column.icontains(q, autoescape=True) for column in (BlockRow.name, BlockRow.title))))
+    if after is not None:
+        query = query.where(BlockRow.name > after)
+    with sessions.read() as session:
+        return _as_blocks(session.scalars(query).all(), access=access, session=session)
 
 
-def _whole(template: CallTemplate, given: Mapping[str, str]) -> Call | None:
-    try:
-        return resolve(template, given)
-    except CallerError:  # a request may bring what is missing, or what may stand there
-        return None
-
-
-def _resolve(template: CallTemplate, needs: _Needs, variables: Mapping[str, str], *, clock: Clock) -> _Resolved:
-    """Check expiry, and fill the variables in: what will be sent, but for the values."""
-    if needs.refuse_expired:
-        _refuse_expired(needs.secrets, clock())
-    call = resolve(template, {**needs.given, **variables}) if variables or needs.whole is None else needs.whole
-    return _Resolved(template, call, needs.secrets)
-
-
-def _refuse_expired(secrets: Mapping[str, UsableSecret], now: datetime) -> None:
-    for name, secret in secrets.items():
-        if secret.expires_at is not None and secret.expires_at <= now:
-            raise SecretExpired(f"The secret {name} has expired, and this workspace refuses expired ones.")
-
-
-def _any_host(access: Access) -> bool:
-    # An ad-hoc call of a runtime token goes nowhere that nobody named.
-    return access.role is not Role.RUNTIME
-
-
-def _used(resolved: _Resolved, *, any_host: bool = True) -> Sequence[UsedSecret]:
-    return [
-        UsedSecret(name, hosts, any_host)
-        for name, secret in resolved.secrets.items()
-        for hosts, _places in secret.rules
-    ]
-
-
-def _made(
-    resolved: _Resolved, used: Sequence[UsedSecret], deed: Deed,
-    *, access: Access, sessions: Sessions, vault: Vault, outbound: Outbound,
-) -> tuple[Reply, Mapping[str, object]]:  # fmt: skip
-    deed.detail["secret_ids"] = {name: secret.id for name, secret in sorted(resolved.secrets.items())}
-    with step("check"):
-        destination = outbound.check(resolved.call, used)
-    with step("read"):
-        values = _read(resolved.secrets, deed, sessions=sessions, vault=vault)
-    with step("send"):
-        reply = _sent(resolved.call, destination, values, deed, workspace=str(access.workspace), outbound=outbound)
-    deed.detail |= {
-        "status": reply.status,
-        "elapsed_ms": reply.elapsed_ms,
-        "sent_bytes": reply.sent_bytes,
-        "received_bytes": reply.received_bytes,
-        "redactions": reply.redactions,
-        "redirects": [authority(origin) for origin in reply.redirects],
-    }
-    return reply, captured(resolved.template.captures, reply)
-
-
-def _read(
-    secrets: Mapping[str, UsableSecret], deed: Deed, *, sessions: Sessions, vault: Vault
-) -> Mapping[str, SecretValue]:
-    values, requests = {}, []
-    for name, secret in secrets.items():
-        with unless_changed(secret, sessions=sessions):
-            stored = vault.read_for_call(secret.address)
-            if stored.request_id:
-                requests.append(stored.request_id)
-            deed.detail["vault_request_ids"] = requests
-            check_binding(stored, secret)
-        values[name] = stored.value
-    return values
-
-
-def _sent(
-    call: Call, destination: Destination, values: Mapping[str, SecretValue], deed: Deed,
-    *, workspace: str, outbound: Outbound,
-) -> Reply:  # fmt: skip
-    began = monotonic()
-    try:
-        with connection("upstream"):
-            reply = outbound.send(call, destination, values, workspace=workspace)
-    except StrongroomError as error:
-        deed.detail["elapsed_ms"] = round((monotonic() - began) * 1000, 1)
-        upstream_answered(error.code)
-        raise
-    denied = reply.status in (401, 403)
-    upstream_answered("denied" if denied else f"{reply.status // 100}xx", redactions=reply.redactions)
-    return reply
-
-
-# --- previewing -------------------------------------------------------------------------------------------------------
-
-
-def preview_block(
-    name: str, variables: Mapping[str, str], *, access: Access, sessions: Sessions, outbound: Outbound, clock: Clock
-) -> Preview:
-    """Show a saved block as a run of it would go out; no value is read, nothing is sent, and nothing is recorded.
-
-    It shows what the block holds, so it is for those who may read blocks.
-
-    Raises:
-        NotFound, and whatever ``preview_ad_hoc`` does.
-    """
+def get_block(name: str, *, access: Access, sessions: Sessions) -> Block:
+    """Return one block. Raises ``NotFound``."""
     require(access, Permission.BLOCK_READ)
     with sessions.read() as session:
-        template = runnable(session, access, name).template
-        needs = _needs(template, access=access, session=session)
-    resolved = _resolve(template, needs, variables, clock=clock)
-    return _previewed(resolved.call, _used(resolved), outbound=outbound)
+        return _as_blocks([block_row(session, access, name)], access=access, session=session)[0]
 
 
-def preview_ad_hoc(
-    template: CallTemplate, *, access: Access, sessions: Sessions, outbound: Outbound, clock: Clock
-) -> Preview:
-    """Show a call that came with the request as it would go out; as ``preview_block`` does.
+def update_block(
+    name: str, changes: BlockChanges, *, revision: int | None, access: Access, sessions: Sessions, clock: Clock
+) -> Block:
+    """Change a block.
 
     Raises:
-        Forbidden, UnknownSecret, MissingVariable, SecretExpired, PlaceNotAllowed, ValueNotAllowedHere
+        Forbidden, NotFound, PreconditionFailed, UnknownSecret, PlaceNotAllowed, and whatever ``parse_call`` does.
     """
-    require(access, Permission.CALL_AD_HOC)
-    with sessions.read() as session:
-        needs = _needs(template, access=access, session=session)
-    resolved = _resolve(template, needs, {}, clock=clock)
-    return _previewed(resolved.call, _used(resolved, any_host=_any_host(access)), outbound=outbound)
+    template = None if changes.call is UNSET else parse_call(changes.call)
+    with _recorded(access, "block.update", Target("block", None, name[:64]), sessions, clock) as deed:
+        require(access, Permission.BLOCK_WRITE)
+        with sessions.begin() as session:
+            row = block_row(session, access, name, for_update=True)
+            deed.target = Target("block", row.id, row.name)
+            check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
+            deed.detail["changed"] = sorted(
+                field for field in BlockChanges.__slots__ if getattr(changes, field) is not UNSET
+            )
+            if template is not None:
+                _take_call(row, template, deed, session=session)
+            if changes.title is not UNSET:
+                row.title = changes.title or row.name
+            if changes.answer is not UNSET:
+                row.answer = changes.answer
+            row.revision += 1
+            row.updated_at, row.updated_by = clock(), access.actor.name
+            deed.done(session, clock)
+            return _as_blocks([row], access=access, session=session)[0]
 
 
-def _previewed(call: Call, used: Sequence[UsedSecret], *, outbound: Outbound) -> Preview:
-    shown = outbound.preview(call)
-    return Preview(shown.method, shown.url, shown.headers, shown.body, _verdict(call, used, outbound=outbound))
+def delete_block(
+    name: str, *, confirm: str | None, revision: int | None, access: Access, sessions: Sessions, clock: Clock
+) -> None:
+    """Delete a block. Raises ``Forbidden``, ``NotFound``, ``ConfirmationRequired`` or ``PreconditionFailed``."""
+    with _recorded(access, "block.delete", Target("block", None, name[:64]), sessions, clock) as deed:
+        require(access, Permission.BLOCK_WRITE)
+        with sessions.begin() as session:
+            row = block_row(session, access, name, for_update=True)
+            deed.target = Target("block", row.id, row.name)
+            require_confirmation(confirm, row.name)
+            check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
+            note_uses(session, workspace=row.workspace, block=row.name, secrets=())
+            session.delete(row)
+            deed.done(session, clock)
 
 
-def _verdict(call: Call, used: Sequence[UsedSecret], *, outbound: Outbound) -> Verdict:
-    host, port = call.origin.host, call.origin.port
+def purge_blocks(workspace: str, *, sessions: Sessions) -> None:
+    """Delete every block of a workspace that is being deleted."""
+    with sessions.begin() as session:
+        session.execute(delete(BlockRow).where(BlockRow.workspace == workspace))
+
+
+def block_row(session: Session, access: Access, name: str, *, for_update: bool = False) -> BlockRow:
+    """Return a block's row. Raises ``NotFound``."""
+    query = _of_workspace(access).where(BlockRow.name == name)
+    row = session.scalar(query.with_for_update() if for_update else query)
+    if row is None:
+        raise _no_block(name)
+    return row
+
+
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """What a run needs of a block."""
+
+    id: str
+    template: CallTemplate
+    captures_only: bool
+
+
+def runnable(session: Session, access: Access, name: str) -> Runnable:
+    """Return a block to be run. Raises ``NotFound``, and what ``parse_call`` does."""
+    row = session.execute(_RUNNABLE, {"workspace": access.workspace, "name": name}).first()
+    if row is None:
+        raise _no_block(name)
+    parse = _parsed_before if len(row.call) <= _KEPT_CHARACTERS else _parsed
+    return Runnable(row.id, parse(row.call), captures_only=row.answer == "captures")
+
+
+def _parsed(call: str) -> CallTemplate:
+    return parse_call(from_json(json.loads(call)))
+
+
+# By the text itself, since a call that was changed is another text: what is remembered of the database goes with any
+# change, and most are of something else.
+_parsed_before: Final = lru_cache(maxsize=1024)(_parsed)
+
+
+def _no_block(name: str) -> NotFound:
+    return NotFound(f"There is no block {name[:64]}.")
+
+
+def _of_workspace(access: Access) -> Select[BlockRow]:
+    return select(BlockRow).where(BlockRow.workspace == access.workspace)
+
+
+def _recorded(
+    access: Access, action: Action, target: Target, sessions: Sessions, clock: Clock
+) -> AbstractContextManager[Deed]:
+    return recorded(sessions=sessions, clock=clock, access=access, action=action, target=target, intent=False)
+
+
+def _as_blocks(rows: Iterable[BlockRow], *, access: Access, session: Session) -> Sequence[Block]:
+    """Return rows as somebody with this standing sees them, their secrets looked up in one query."""
+    read = [(row, _read(row)) for row in rows]
+    names = {name for _, template in read if isinstance(template, CallTemplate) for name in template.secrets}
+    workspace = settings_of(str(access.workspace), session)
+    secrets = usable_secrets(names, workspace=workspace, session=session)
+    return [_as_block(row, template, secrets, access=access) for row, template in read]
+
+
+def _read(row: BlockRow) -> CallTemplate | StrongroomError:
     try:
-        return Verdict(True, host, port, outbound.check(call, used).addresses)
-    except (DestinationNotAllowed, UpstreamUnreachable) as refused:
-        return Verdict(False, host, port, reason=str(refused.extra.get("reason", refused.code)))
+        return parse_call(from_json(row.call))
+    except StrongroomError as refused:  # the rules became stricter since it was saved
+        return refused
+
+
+def _as_block(
+    row: BlockRow, read: CallTemplate | StrongroomError, secrets: Mapping[str, UsableSecret], *, access: Access
+) -> Block:
+    writes = allows(access, Permission.BLOCK_WRITE)
+    return Block(
+        id=row.id,
+        name=row.name,
+        title=row.title,
+        call=from_json(row.call),
+        answer=cast(AnswerKind, row.answer),
+        uses=() if isinstance(read, StrongroomError) else read.secrets,
+        problems=unreadable(read) if isinstance(read, StrongroomError) else problems_of(read, secrets),
+        created_at=row.created_at,
+        created_by=row.created_by,
+        updated_at=row.updated_at,
+        updated_by=row.updated_by,
+        revision=row.revision,
+        permissions={"run": allows(access, Permission.BLOCK_RUN), "edit": writes, "delete": writes},
+    )

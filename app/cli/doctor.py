@@ -16,11 +16,11 @@ from app.cli.runtime import FAILED, as_json_option, counted, print_rows, read_se
 from app.cli.vault import operator
 from app.kernel.errors import StrongroomError
 from app.migrations import pending
+from app.policies.probes import LOGIN_ROLES
 from app.policies.service import see_changes
-from app.policies.tries import LOGIN_ROLES
 from app.resources import Resources
 from app.settings import Settings
-from app.variables.reconcile import mismatched_bindings, unfinished_secrets, unknown_values
+from app.variables.secrets.reconcile import mismatched_bindings, unfinished_secrets, unknown_values
 from app.wiring import open_resources
 from app.workspaces.service import list_names
 

@@ -12,7 +12,7 @@ from app.access import OPERATOR, Access, Role
 from app.cli.runtime import FAILED, TO_DO, as_json_option, counted, open_service, print_rows, read_settings
 from app.kernel.errors import StrongroomError, VaultError
 from app.resources import Resources
-from app.variables.importing import GREATEST_FILE, Planned, Rules, import_secret, plan_import, read_dotenv
+from app.variables.secrets.dotenv_import import GREATEST_FILE, Planned, Rules, import_secret, plan_import, read_dotenv
 from app.vault import Visibility
 from app.workspaces.service import require_workspace
 

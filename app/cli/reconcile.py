@@ -11,8 +11,8 @@ from app.cli.runtime import TO_DO, as_json_option, counted, open_service, print_
 from app.factory import purges
 from app.idempotency.service import forget_old_answers
 from app.resources import Resources
-from app.variables.reconcile import reconcile_secrets, unfinished_secrets
-from app.variables.rows import SURELY_OVER_AFTER
+from app.variables.secrets.changes import SURELY_OVER_AFTER
+from app.variables.secrets.reconcile import reconcile_secrets, unfinished_secrets
 from app.workspaces.service import finish_deletions
 
 

@@ -35,8 +35,8 @@ from app.policies.service import apply_embedded
 from app.resources import Resources
 from app.settings import Settings
 from app.telemetry import MULTIPROC
-from app.variables.rows import SURELY_OVER_AFTER
-from app.variables.usage import count_usage
+from app.variables.secrets.changes import SURELY_OVER_AFTER
+from app.variables.secrets.usage import count_usage
 from app.vault import embedded
 from app.vault.keys import read_or_make, store
 from app.wiring import open_resources

@@ -14,7 +14,7 @@ import click
 from app.access import OPERATOR, Access, Role
 from app.cli.runtime import TO_DO, as_json_option, open_service, read_settings
 from app.resources import Resources
-from app.variables.keys import Rewrapped, rewrap_all, rotate_keys, secrets_to_rewrap
+from app.variables.secrets.keys import Rewrapped, rewrap_all, rotate_keys, secrets_to_rewrap
 
 
 @click.command("rotate-key")

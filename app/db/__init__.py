@@ -13,11 +13,11 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
 from app.db.base import Base, UtcDateTime
-from app.db.group import TURN_SECONDS, GroupCommit
-from app.db.raw import Kept, Raw, raw_of
-from app.db.remembered import LOOK, Remembered
+from app.db.cache import LOOK, VersionedCache
+from app.db.cursor import Kept, Raw, raw_of
+from app.db.group_commit import TURN_SECONDS, GroupCommit
 
-__all__ = ["Base", "Raw", "Remembered", "Sessions", "UtcDateTime", "open_engine", "raw_of"]
+__all__ = ["Base", "Raw", "Sessions", "UtcDateTime", "VersionedCache", "open_engine", "raw_of"]
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class Sessions:
         self._writing = engine.execution_options(begins_immediate=True)
         self._group = GroupCommit(engine)
         self._looks = Kept(engine, most=_LOOKS_AT_ONCE)
-        self._remembered = Remembered(-1, self.read)
+        self._remembered = VersionedCache(-1, self.read)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -67,13 +67,13 @@ class Sessions:
         with Session(self._writing, expire_on_commit=False) as session, session.begin():
             yield session
 
-    def remembered(self) -> Remembered:
+    def cache(self) -> VersionedCache:
         """What was looked up before and still holds at this moment; empty after any change of what calls go by."""
         (number,) = self._looks.read(_look)
         kept = self._remembered
         if kept.number != number:
             # Of threads that are here at once one may put an older number back; then the next look finds that out.
-            kept = self._remembered = Remembered(number, self.read)
+            kept = self._remembered = VersionedCache(number, self.read)
         return kept
 
     def together(self, item: T, write: Callable[[Raw, Sequence[T]], object]) -> None:

@@ -14,7 +14,7 @@ from app.identity.schemas import IssuedTokenSchema, TokenBody, TokenPage, TokenS
 from app.identity.service import NewToken
 from app.web import context
 from app.web.body import ApiBlueprint
-from app.web.describe import BODY, described
+from app.web.operations import BODY, described
 from app.web.paging import PageQuery, moment_and_name, page
 
 blueprint = ApiBlueprint("tokens", __name__, url_prefix="/api/v1", description="Service tokens")

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from app.access import OPERATOR, Access, Actor, Permission, Principal, Role, require
 from app.audit.service import Target, recorded
-from app.db import Raw, Remembered, Sessions
+from app.db import Raw, Sessions, VersionedCache
 from app.identity.models import TokenRow, UserRow
 from app.kernel.clock import Clock
 from app.kernel.errors import Conflict, Forbidden, NameTaken, NotFound, TooShort, Unauthenticated, ValidationFailed
@@ -87,7 +87,7 @@ class IssuedToken:
 
 
 def authenticate(
-    bearer: str | None, act_as: str | None, *, known: Remembered, sessions: Sessions, clock: Clock
+    bearer: str | None, act_as: str | None, *, cache: VersionedCache, sessions: Sessions, clock: Clock
 ) -> Principal:
     """Prove a bearer token. Unknown, malformed, expired and revoked ones are told in the same words.
 
@@ -97,9 +97,9 @@ def authenticate(
         ValidationFailed: ``act_as`` is no user id.
     """
     now = clock()
-    row = _prove(bearer, known=known, now=now)
+    row = _prove(bearer, cache=cache, now=now)
     role = Role(row.role)
-    _note_use(row, known=known, sessions=sessions, now=now)
+    _note_use(row, cache=cache, sessions=sessions, now=now)
     if act_as is None:
         return Principal(Actor("token", row.id), role=role, workspace=row.workspace, ad_hoc=row.ad_hoc)
     if role is not Role.PLATFORM:
@@ -114,10 +114,10 @@ def token_id_of(bearer: str | None) -> str | None:
     return match[1] if match else None
 
 
-def _prove(bearer: str | None, *, known: Remembered, now: datetime) -> Row[Any]:
+def _prove(bearer: str | None, *, cache: VersionedCache, now: datetime) -> Row[Any]:
     match = _TOKEN.fullmatch(bearer or "")
     token_id, random = match.groups() if match else ("", "")
-    row = known.get(("token", token_id), partial(_find_token, token_id=token_id))
+    row = cache.get(("token", token_id), partial(_find_token, token_id=token_id))
     right = hmac.compare_digest(_hash(random), row.secret_hash if row else _UNUSED_HASH)
     if row is None or not right or row.revoked_at or (row.expires_at and row.expires_at <= now):
         raise Unauthenticated("This needs a valid bearer token: Authorization: Bearer srm_…")
@@ -128,12 +128,12 @@ def _find_token(session: Session, *, token_id: str) -> Row[Any] | None:
     return session.execute(_TOKEN_BY_ID, {"token_id": token_id}).first()
 
 
-def _note_use(row: Row[Any], *, known: Remembered, sessions: Sessions, now: datetime) -> None:
+def _note_use(row: Row[Any], *, cache: VersionedCache, sessions: Sessions, now: datetime) -> None:
     # Once a minute is enough to show when a token was last used, and keeps a write out of every call's way.
     if row.last_used_at and now - row.last_used_at < _USE_NOTED_EVERY:
         return
     sessions.together((row.id, now), _write_uses)
-    known.forget(("token", row.id))
+    cache.forget(("token", row.id))
 
 
 def _write_uses(raw: Raw, uses: Sequence[tuple[str, datetime]]) -> None:

@@ -13,14 +13,14 @@ from typing import Final
 
 from app.kernel.errors import PayloadTooLarge, ResponseTooLarge, UpstreamProtocol
 from app.kernel.secret import SecretValue
-from app.outbound import Call, Destination, Origin, OutboundRules, Preview, Reply, UsedSecret
-from app.outbound.charsets import redacted_text
 from app.outbound.decode import decoder
 from app.outbound.guard import Guard
 from app.outbound.inject import Prepared, inject, preview
-from app.outbound.redact import Redactor
+from app.outbound.model import Call, Destination, Origin, OutboundRules, Preview, Response, UsedSecret
 from app.outbound.redirects import MOST_HOPS, location_of, next_request
-from app.outbound.wire import Answer, Wire
+from app.outbound.transport import Answer, Wire
+from app.redaction.charsets import redacted_text
+from app.redaction.redactor import Redactor
 
 _LARGEST_HEAD: Final = 256 * 1024
 _HOP_BY_HOP: Final = frozenset(
@@ -55,7 +55,9 @@ class OutboundClient:
         """See ``Outbound.preview``."""
         return preview(call)
 
-    def send(self, call: Call, destination: Destination, values: Mapping[str, SecretValue], *, workspace: str) -> Reply:
+    def send(
+        self, call: Call, destination: Destination, values: Mapping[str, SecretValue], *, workspace: str
+    ) -> Response:
         """See ``Outbound.send``."""
         request = self._small_enough(inject(call, values))
         redactor = Redactor(values)
@@ -77,7 +79,7 @@ class OutboundClient:
             answer = exchange(request, destination)
         with closing(answer):
             shown = _redacted(answer, redactor, self._rules.max_response_bytes)
-        return Reply(
+        return Response(
             status=answer.status,
             headers=shown.headers,
             body=shown.body,

@@ -9,9 +9,9 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from app.kernel.errors import DestinationNotAllowed, UpstreamUnreachable
-from app.outbound import Destination, Origin, OutboundRules, UsedSecret
 from app.outbound.addresses import METADATA, IPAddress, embedded, why_not_public
 from app.outbound.hosts import is_address, is_canonical, matches
+from app.outbound.model import Destination, Origin, OutboundRules, UsedSecret
 from app.outbound.resolver import LOOPBACK, ask_system, asking, is_localhost
 from app.outbound.urls import Reason, refused
 

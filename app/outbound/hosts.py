@@ -14,7 +14,7 @@ import idna
 from publicsuffixlist import PublicSuffixList
 
 from app.kernel.errors import AllowedHostsTooWide, StrongroomError, ValidationFailed
-from app.outbound import Origin
+from app.outbound.model import Origin
 
 ANY: Final = "*"
 DEFAULT_PORTS: Final = {"https": 443, "http": 80}

@@ -13,7 +13,8 @@ from urllib.parse import quote, quote_plus, unquote
 
 from app.kernel.errors import ValueNotAllowedHere
 from app.kernel.secret import SecretValue
-from app.outbound import (
+from app.outbound.hosts import DEFAULT_PORTS
+from app.outbound.model import (
     Call,
     Field,
     Filled,
@@ -28,7 +29,6 @@ from app.outbound import (
     Text,
     TextBody,
 )
-from app.outbound.hosts import DEFAULT_PORTS
 
 _PATH_SAFE: Final = "/?%:@!$&'()*+,;=~-._"
 # RFC 9110, section 5.5: visible characters, spaces and tabs; what is beyond ASCII goes as latin-1.

@@ -11,10 +11,10 @@ from typing import Final
 from urllib.parse import quote, urldefrag, urljoin
 
 from app.kernel.errors import TemplateNotAllowed, UpstreamProtocol, ValidationFailed
-from app.outbound import Origin
 from app.outbound.inject import Prepared, base_url, kept
-from app.outbound.redact import Redactor
+from app.outbound.model import Origin
 from app.outbound.urls import Reason, parse_url, refused
+from app.redaction.redactor import Redactor
 
 MOST_HOPS: Final = 5
 _REDIRECTS: Final = (301, 302, 303, 307, 308)

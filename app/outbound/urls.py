@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import Final
 
 from app.kernel.errors import DestinationNotAllowed, TemplateNotAllowed, ValidationFailed
-from app.outbound import Origin
 from app.outbound.hosts import DEFAULT_PORTS, split_port, to_ascii
+from app.outbound.model import Origin
 
 
 class Reason(StrEnum):

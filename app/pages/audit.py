@@ -18,8 +18,8 @@ from app.audit.export import Format, export_events
 from app.audit.service import Filters
 from app.kernel.errors import ValidationFailed, VaultError
 from app.pages.forms import Typed
-from app.pages.frame import pages, show
-from app.pages.sentences import ACTIONS, OUTCOMES, sentence
+from app.pages.layout import pages, show
+from app.pages.messages import ACTIONS, OUTCOMES, sentence
 from app.web import context
 from app.web.errors import STATUS
 from app.web.paging import cursor, position

@@ -10,20 +10,23 @@ from typing import Any, Final
 from flask import Response, flash, jsonify, request, url_for
 
 from app.access import Permission, require
-from app.blocks import saved, service
-from app.blocks.call import parse_call
-from app.blocks.saved import Block, BlockChanges
-from app.blocks.schemas import METHODS, BlockBody, CallBody
-from app.blocks.written import WrittenCall, as_json
+from app.blocks import service
+from app.blocks.runs import BlockRuns
+from app.blocks.schemas import BlockBody
+from app.blocks.service import Block, BlockChanges
+from app.calls.definition import WrittenCall, as_json
+from app.calls.schemas import METHODS, CallBody
+from app.calls.service import Calls
+from app.calls.template import parse_call
 from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError, UnknownSecret
 from app.outbound.places import may_hold_secret, place_allowed
-from app.pages.answers import outgoing, refused, shown
 from app.pages.call_form import CallForm, as_call, control_of, empty_form, faulty, form_of, form_sent
 from app.pages.forms import Typed, number, read, typed
-from app.pages.frame import done, go, may, pages, show
+from app.pages.layout import done, go, may, pages, show
+from app.pages.responses import outgoing, refused, shown
 from app.variables import listing
 from app.variables.listing import Wanted
-from app.variables.reading import Secret
+from app.variables.secrets.queries import Secret
 from app.web import context
 from app.web.errors import STATUS
 from app.web.paging import cursor, position
@@ -46,7 +49,7 @@ def blocks(ws: str) -> Response:
     """List API blocks; for a search as it is typed, only the table."""
     q = request.args.get("q", "").strip()[:100] or None
     after = position(request.args.get("cursor") or None, _LIST, str)
-    rows = saved.list_blocks(
+    rows = service.list_blocks(
         access=context.access(), sessions=context.resources().sessions, limit=ROWS + 1, after=after, q=q
     )
     further = cursor(_LIST, rows[ROWS - 1].name) if len(rows) > ROWS else None
@@ -77,7 +80,7 @@ def new_block(ws: str) -> Response:
     resources = context.resources()
     try:
         new = read(BlockBody(), {"name": form["block_name"].strip()} | _sent(form))
-        made = saved.create_block(new, access=context.access(), sessions=resources.sessions, clock=resources.clock)
+        made = service.create_block(new, access=context.access(), sessions=resources.sessions, clock=resources.clock)
     except StrongroomError as error:
         return _show_faulty(ws, form, error, None)
     flash(f"The API block {made.name} was created.")
@@ -116,7 +119,7 @@ def change_block(ws: str, block: str) -> Response:
             _update(found, changes, form)
     except StrongroomError as error:
         return _show_faulty(ws, form, error, found)
-    flash(f"The API block {found.name} was saved." if changes else f"Nothing of {found.name} was changed.")
+    flash(f"The API block {found.name} was service." if changes else f"Nothing of {found.name} was changed.")
     return go(url_for("pages.block", ws=ws, block=found.name))
 
 
@@ -135,7 +138,7 @@ def _same(one: WrittenCall, other: WrittenCall) -> bool:
 
 def _update(found: Block, changes: Mapping[str, Any], form: CallForm) -> None:
     resources = context.resources()
-    saved.update_block(
+    service.update_block(
         found.name,
         BlockChanges(**changes),
         revision=number(form["revision"]),
@@ -146,7 +149,7 @@ def _update(found: Block, changes: Mapping[str, Any], form: CallForm) -> None:
 
 
 def _block(name: str) -> Block:
-    return saved.get_block(name, access=context.access(), sessions=context.resources().sessions)
+    return service.get_block(name, access=context.access(), sessions=context.resources().sessions)
 
 
 def _form(found: Block) -> CallForm:
@@ -224,23 +227,12 @@ def _tried(form: CallForm, found: Block | None) -> object:
     tests = {name: text for name, text in form.tests.items() if text}
     template = parse_call(replace(written, variables=tuple((dict(written.variables) | tests).items())))
     uses = sorted({field.secret for field in template.fields if field.secret})
-    doors = _doors()
+    resources, access = context.resources(), context.access()
     if request.form.get("do") == "preview":
-        return outgoing(service.preview_ad_hoc(template, **doors), uses)
-    doors |= {"vault": context.resources().vault, "in_flight": context.resources().in_flight}
+        return outgoing(Calls(resources).preview(template, access=access), uses)
     if found is not None and _same(found.call, written):  # so the record names the block
-        return shown(service.run_block(found.name, tests, known=context.known(), **doors), uses)
-    return shown(service.run_ad_hoc(template, **doors), uses)
-
-
-def _doors() -> dict[str, Any]:
-    resources = context.resources()
-    return {
-        "access": context.access(),
-        "sessions": resources.sessions,
-        "outbound": resources.outbound,
-        "clock": resources.clock,
-    }
+        return shown(BlockRuns(resources).run(found.name, tests, access=access, cache=context.cache()), uses)
+    return shown(Calls(resources).make(template, access=access), uses)
 
 
 # --- secrets for a field ----------------------------------------------------------------------------------------------
@@ -302,7 +294,7 @@ def delete_block(ws: str, block: str) -> Response:
     """Delete it."""
     resources = context.resources()
     try:
-        saved.delete_block(
+        service.delete_block(
             block,
             confirm=request.form.get("confirm", "").strip(),
             revision=None,

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NoReturn, cast
 
-from app.blocks.written import Pair, WrittenCall, WrittenPart
+from app.calls.definition import Pair, WrittenCall, WrittenPart
 from app.kernel.errors import FieldErrors, MissingVariable, StrongroomError, ValidationFailed
 from app.outbound.places import folded, is_token
 

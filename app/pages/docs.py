@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Response
 
-from app.pages.frame import pages, public, show
+from app.pages.layout import pages, public, show
 from app.web.errors import STATUS
 from app.web.openapi import document, errors_by_code
 

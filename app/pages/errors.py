@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 from app.access import GRANTS, Role
 from app.kernel.errors import RateLimited, RecordUnavailable, StrongroomError, Unauthenticated
 from app.pages.forms import Typed
-from app.pages.frame import pages, show, show_to_nobody, to_sign_in
+from app.pages.layout import pages, show, show_to_nobody, to_sign_in
 from app.web.errors import STATUS, from_http, http_problem, problem, unforeseen
 
 

@@ -11,7 +11,7 @@ from app.access import MEMBER_ROLES, Access, Permission, Role, require
 from app.kernel.errors import Conflict, NotFound, StrongroomError
 from app.pages.filters import rights
 from app.pages.forms import Typed, read, typed
-from app.pages.frame import done, go, may, pages, show
+from app.pages.layout import done, go, may, pages, show
 from app.web import context
 from app.web.errors import STATUS
 from app.web.paging import cursor, position

@@ -5,8 +5,9 @@ from __future__ import annotations
 from flask import Flask, Request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
-from app.pages import audit, blocks, docs, door, errors, filters, members, settings, variables, versions, workspaces
-from app.pages.frame import csrf, pages
+from app.pages import audit, blocks, docs, errors, filters, members, settings, variables, versions, workspaces
+from app.pages import sign_in as door
+from app.pages.layout import csrf, pages
 from app.web.auth import API_PREFIX
 from app.web.limits import limit_passwords
 

@@ -11,7 +11,7 @@ from app.identity import service as identity
 from app.identity.schemas import TokenBody
 from app.kernel.errors import StrongroomError
 from app.pages.forms import Typed, moment, number, read, typed
-from app.pages.frame import done, go, may, pages, show, workspace
+from app.pages.layout import done, go, may, pages, show, workspace
 from app.web import context
 from app.web.errors import STATUS
 from app.web.paging import cursor, moment_and_name

@@ -10,13 +10,16 @@ from flask import Response, jsonify, make_response, request, url_for
 from app.access import Permission, require
 from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError
 from app.pages.forms import Typed, lines, local, moment, number, read, typed
-from app.pages.frame import done, may, pages, show
-from app.variables import listing, plain, reading, service
+from app.pages.layout import done, may, pages, show
+from app.variables import listing
+from app.variables import service as plain
 from app.variables.listing import ORDERS, Entry, Kind, Order, Place, Wanted
-from app.variables.plain import Variable
-from app.variables.reading import HIDE_AFTER_SECONDS, Secret
-from app.variables.rules import DEFAULT_PLACES
 from app.variables.schemas import RevealSchema, SecretBody, SecretPatch, ValueBody, VariableBody, VariablePatch
+from app.variables.secrets import queries as reading
+from app.variables.secrets import service
+from app.variables.secrets.queries import HIDE_AFTER_SECONDS, Secret
+from app.variables.service import Variable
+from app.variables.validation import DEFAULT_PLACES
 from app.web import context
 from app.web.errors import STATUS
 from app.web.paging import cursor, moment_and_name

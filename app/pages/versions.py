@@ -8,9 +8,10 @@ from flask import Response, url_for
 
 from app.kernel.errors import NotFound, StrongroomError
 from app.pages.forms import Typed, number, typed
-from app.pages.frame import done, pages, show
-from app.variables import reading, versions
-from app.variables.usage import usage_of
+from app.pages.layout import done, pages, show
+from app.variables.secrets import queries as reading
+from app.variables.secrets import versions
+from app.variables.secrets.usage import usage_of
 from app.vault import VERSIONS_KEPT
 from app.web import context
 from app.web.errors import STATUS

@@ -6,7 +6,7 @@ from typing import Final
 
 from flask import Response, request, url_for
 
-from app.pages.frame import go, pages, show
+from app.pages.layout import go, pages, show
 from app.web import context
 from app.web.paging import cursor, position
 from app.workspaces import service
@@ -20,7 +20,7 @@ def workspaces() -> Response:
     """List the workspaces that the user is a member of, with their role in each."""
     sessions, principal = context.resources().sessions, context.principal()
     after = position(request.args.get("cursor") or None, _LIST, str)
-    standings = service.standings(principal, request_id=context.request_id(), known=context.known(), sessions=sessions)
+    standings = service.standings(principal, request_id=context.request_id(), cache=context.cache(), sessions=sessions)
     found = service.list_workspaces(principal=principal, sessions=sessions, limit=ROWS + 1, after=after)
     roles = {standing.workspace: standing.role for standing in standings}
     return show(

@@ -24,13 +24,13 @@ from app.policies.plan import (
     wanted,
 )
 from app.policies.render import ROLES, PolicyFileWrong, render
-from app.vault.adapter import unavailable
 from app.vault.keys import load_signing_key, new_signing_key, public_key, read_or_make, replace_key
 from app.vault.operator import VaultOperator
 from app.vault.options import Mounts, Server
 from app.vault.recovery import operator_token
 from app.vault.roles import SERVICE, SERVICE_ROLES
 from app.vault.tokens import sign_login
+from app.vault.transport import unavailable
 
 _NOT_YET: Final = "accessor-of-the-mount-to-be-made"
 

@@ -12,8 +12,7 @@ from typing import Any, Final, Literal
 
 from app.kernel.errors import VaultRefused
 from app.policies.plan import PREFIX, TOKEN_SECONDS
-from app.policies.render import TABLE
-from app.policies.tries import (
+from app.policies.probes import (
     LOGIN_ROLES,
     OTHER,
     OURS,
@@ -27,13 +26,14 @@ from app.policies.tries import (
     readable,
     side_doors,
 )
+from app.policies.render import TABLE
 from app.vault import KEY_TYPE, VISIBILITIES
-from app.vault.adapter import Answer
 from app.vault.keys import load_signing_key, new_signing_key
 from app.vault.operator import LoggedIn, VaultOperator
 from app.vault.options import Mounts
 from app.vault.roles import SERVICE, SERVICE_ROLES
 from app.vault.tokens import JWT_SECONDS, sign_login
+from app.vault.transport import Answer
 
 Verdict = Literal["allowed", "refused"]
 

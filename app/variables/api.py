@@ -9,9 +9,8 @@ from flask.views import MethodView
 
 from app.access import Permission
 from app.kernel.secret import SecretValue
-from app.variables import listing, plain, reading, service, usage, versions
-from app.variables.plain import NewVariable, Variable, VariableChanges
-from app.variables.reading import HIDE_AFTER_SECONDS
+from app.variables import listing
+from app.variables import service as plain
 from app.variables.schemas import (
     ConfirmQuery,
     DeletionQuery,
@@ -31,10 +30,14 @@ from app.variables.schemas import (
     VariableSchema,
     VersionPage,
 )
-from app.variables.service import NewSecret, SecretChanges
+from app.variables.secrets import queries as reading
+from app.variables.secrets import service, usage, versions
+from app.variables.secrets.queries import HIDE_AFTER_SECONDS
+from app.variables.secrets.service import NewSecret, SecretChanges
+from app.variables.service import NewVariable, Variable, VariableChanges
 from app.web import context
 from app.web.body import ApiBlueprint, etag, revision_sent
-from app.web.describe import BODY, described
+from app.web.operations import BODY, described
 from app.web.paging import PageQuery, cursor, page, position
 
 blueprint = ApiBlueprint("variables", __name__, url_prefix="/api/v1", description="Variables and secrets")

@@ -15,9 +15,9 @@ from app.db import Sessions
 from app.kernel.clock import Clock
 from app.kernel.errors import NotFound
 from app.variables.models import SecretUseRow, VariableRow
-from app.variables.plain import Variable, as_variable
-from app.variables.reading import Secret, as_secret
-from app.variables.usage import DENIED_WITHIN, denials
+from app.variables.secrets.queries import Secret, as_secret
+from app.variables.secrets.usage import DENIED_WITHIN, denials
+from app.variables.service import Variable, as_variable
 
 Kind = Literal["plain", "secret"]
 Order = Literal["name", "-name", "updated", "-updated", "used", "-used"]

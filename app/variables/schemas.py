@@ -8,10 +8,10 @@ from marshmallow import Schema, fields, validate
 
 from app.kernel.secret import SecretValue
 from app.variables.listing import Entry, Kind
-from app.variables.plain import NewVariable, VariableChanges
-from app.variables.reading import Expiry
-from app.variables.rules import VARIABLE_NAME
-from app.variables.service import NewSecret, SecretChanges
+from app.variables.secrets.queries import Expiry
+from app.variables.secrets.service import NewSecret, SecretChanges
+from app.variables.service import NewVariable, VariableChanges
+from app.variables.validation import VARIABLE_NAME
 from app.vault import VISIBILITIES
 from app.web.body import Fixed, Input, Moment, Patch, PlainText, SecretText, Whole
 from app.web.paging import PageQuery

@@ -41,13 +41,13 @@ from app.vault import (
     Visibility,
     Written,
 )
-from app.vault.adapter import RETRY_AFTER, HvacAdapter, Line, unavailable, why
 from app.vault.keys import signing_key
 from app.vault.options import VaultOptions
 from app.vault.paths import RECORD_KEY, checked_workspace, entry, folder, key_name
 from app.vault.roles import SERVICE, SERVICE_ROLES
 from app.vault.shared import SharedReads
 from app.vault.tokens import Tokens
+from app.vault.transport import RETRY_AFTER, HvacAdapter, Line, unavailable, why
 
 _WRITES: Final = 2
 """How often a write is sent at most, where a connection broke in the middle of it."""

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.kernel.errors import ServiceError, VaultRefused, VaultUnavailable
-from app.vault.adapter import Line
 from app.vault.options import Server
+from app.vault.transport import Line
 
 OPERATOR_POLICY: Final = "embedded-operator"
 """Not ``strongroom-operator``: what a command compares with the files isn't what it has just written itself."""

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 from flask import Flask, current_app, g, request
 
 from app.access import Access, Principal
-from app.db import Remembered
+from app.db import VersionedCache
 from app.resources import Resources
 
 _RESOURCES: Final = "strongroom_resources"
@@ -34,11 +34,11 @@ def purges() -> Sequence[Callable[[Any], None]]:
     return cast("Sequence[Callable[[Any], None]]", current_app.extensions[_PURGES])
 
 
-def known() -> Remembered:
+def cache() -> VersionedCache:
     """Return what held of what was looked up before, at the one moment at which this request looked."""
-    found: Remembered | None = g.get("known")
+    found: VersionedCache | None = g.get("cache")
     if found is None:
-        found = g.known = resources().sessions.remembered()
+        found = g.cache = resources().sessions.cache()
     return found
 
 

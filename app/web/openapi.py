@@ -15,10 +15,10 @@ from flask import Flask, current_app
 from flask_smorest import Api
 
 from app.kernel.errors import StrongroomError
-from app.web.describe import Declared, Problem, declared_by
 from app.web.errors import STATUS
-from app.web.repeats import HEADER, KEY
-from app.web.samples import sample
+from app.web.examples import sample
+from app.web.idempotency import HEADER, KEY
+from app.web.operations import Declared, Problem, declared_by
 
 JSON: Final = "application/json"
 PROBLEM_JSON: Final = "application/problem+json"

@@ -9,7 +9,7 @@ from flask.views import MethodView
 from app.access import Permission, Role
 from app.web import context
 from app.web.body import ApiBlueprint, confirm_sent, etag, revision_sent
-from app.web.describe import BODY, described
+from app.web.operations import BODY, described
 from app.web.paging import PageQuery, page, position
 from app.workspaces import service
 from app.workspaces.schemas import (
@@ -37,7 +37,7 @@ class Me(MethodView):
         principal = context.principal()
         sessions = context.resources().sessions
         standings = service.standings(
-            principal, request_id=context.request_id(), known=context.known(), sessions=sessions
+            principal, request_id=context.request_id(), cache=context.cache(), sessions=sessions
         )
         return {"actor": principal.actor, "workspaces": standings}
 

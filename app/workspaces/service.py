@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.access import MEMBER_ROLES, OPERATOR, Access, Permission, Principal, Role, require
 from app.audit.service import Action, Deed, Target, recorded
-from app.db import Remembered, Sessions
+from app.db import Sessions, VersionedCache
 from app.identity.service import check_user_id, know_user, revoke_tokens_of
 from app.kernel.clock import Clock
 from app.kernel.errors import (
@@ -96,14 +96,14 @@ class Member:
     added_by: str
 
 
-def enter(principal: Principal, workspace: str, *, request_id: str | None, known: Remembered) -> Access:
+def enter(principal: Principal, workspace: str, *, request_id: str | None, cache: VersionedCache) -> Access:
     """Find an actor's standing in a workspace.
 
     Raises:
         NotFound: there is no such workspace, or it is none of this actor's; both are told alike.
     """
     key = ("role", principal.user, principal.role, principal.workspace, workspace)
-    role = known.get(key, lambda session: _role_in(session, principal, workspace))
+    role = cache.get(key, lambda session: _role_in(session, principal, workspace))
     if role is None:
         raise NotFound("There is no such workspace.")
     return Access(principal.actor, workspace, role, principal.ad_hoc, request_id)
@@ -119,14 +119,14 @@ def _role_in(session: Session, principal: Principal, workspace: str) -> Role | N
 
 
 def standings(
-    principal: Principal, *, request_id: str | None, known: Remembered, sessions: Sessions
+    principal: Principal, *, request_id: str | None, cache: VersionedCache, sessions: Sessions
 ) -> Sequence[Access]:
     """List every workspace that an actor is something in, by name; nothing for a platform token of its own."""
     if principal.user is None:
         if principal.workspace is None:
             return []
         try:
-            return [enter(principal, principal.workspace, request_id=request_id, known=known)]
+            return [enter(principal, principal.workspace, request_id=request_id, cache=cache)]
         except NotFound:
             return []
     query = (

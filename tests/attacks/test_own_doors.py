@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from app.kernel.errors import DestinationNotAllowed
-from app.outbound import OutboundRules
 from app.outbound.guard import Guard
+from app.outbound.model import OutboundRules
 from app.outbound.urls import parse_url
 from tests.attacks.conftest import Stage
 from tests.support.service import problem

@@ -8,8 +8,8 @@ import pytest
 
 from app.kernel.errors import DestinationNotAllowed, UpstreamTimeout, UpstreamUnreachable
 from app.kernel.secret import SecretValue
-from app.outbound import Call, Destination, Field, Origin, OutboundRules, Slot, UsedSecret
 from app.outbound.client import OutboundClient
+from app.outbound.model import Call, Destination, Field, Origin, OutboundRules, Slot, UsedSecret
 from tests.support.dns import DnsServer
 from tests.support.upstream import Upstream, upstream
 

@@ -12,8 +12,8 @@ import pytest
 
 from app.kernel.errors import UpstreamTls
 from app.kernel.secret import SecretValue
-from app.outbound import Call, Field, Origin, OutboundRules, Reply, Slot, UsedSecret
 from app.outbound.client import OutboundClient
+from app.outbound.model import Call, Field, Origin, OutboundRules, Response, Slot, UsedSecret
 from tests.support.upstream import Authority, upstream
 
 VALUE = "canary-5d2c77e0"
@@ -24,7 +24,7 @@ def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)
 
 
-def send(authority: Authority, port: int, host: str = "localhost") -> Reply:
+def send(authority: Authority, port: int, host: str = "localhost") -> Response:
     client = OutboundClient(OutboundRules(networks=("127.0.0.0/8",), ca_file=authority.path))
     call = Call("GET", Origin("https", host, port), Field(()), headers=(("X-Key", Field((Slot("TOKEN"),))),))
     destination = client.check(call, [UsedSecret("TOKEN", (f"{host}:{port}",))])

@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
 from app.db import Raw, Sessions, open_engine
-from app.db.raw import Kept
+from app.db.cursor import Kept
 from app.migrations import upgrade
 from tests.support import databases
 
@@ -57,7 +57,7 @@ def cut(url: str) -> int:
 def test_one_connection_is_used_again_and_again(sessions: Sessions) -> None:
     for number in range(3):
         sessions.together(f"note {number}", note)
-        sessions.remembered()
+        sessions.cache()
     assert noted(sessions) == ["note 0", "note 1", "note 2"]
     if sessions.engine.dialect.name == "postgresql":
         # One for looks, one for what is written together, one in the pool.
@@ -66,10 +66,10 @@ def test_one_connection_is_used_again_and_again(sessions: Sessions) -> None:
 
 def test_a_connection_that_was_cut_is_opened_anew(sessions: Sessions, url: str) -> None:
     sessions.together("before", note)
-    number = sessions.remembered().number
+    number = sessions.cache().number
     if sessions.engine.dialect.name == "postgresql":
         assert cut(url) > 0
-    assert sessions.remembered().number == number
+    assert sessions.cache().number == number
     sessions.together("after", note)
     assert noted(sessions) == ["after", "before"]
 
@@ -157,7 +157,7 @@ def refused(url: str) -> Sessions:
 def test_a_database_that_lets_nobody_in_is_one_that_isnt_there(url: str) -> None:
     opened = refused(url)
     with pytest.raises(OperationalError):
-        opened.remembered()
+        opened.cache()
     with pytest.raises(OperationalError):
         opened.together("note", note)
     opened.close()
@@ -187,7 +187,7 @@ def test_so_many_look_at_once_and_no_more(sessions: Sessions) -> None:
 
 
 def test_what_is_kept_counts_as_open_and_at_rest(sessions: Sessions) -> None:
-    sessions.remembered()
+    sessions.cache()
     sessions.together("note", note)
     assert noted(sessions) == ["note"]
     in_use, idle = sessions.connections

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from app.db import Raw, Sessions, open_engine
-from app.db.group import GroupCommit
+from app.db.group_commit import GroupCommit
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from app.vault.adapter import Line
 from app.vault.options import Server
 from app.vault.recovery import operator_token
+from app.vault.transport import Line
 from tests.support.service import STRONGROOM, Service, problem
 from tests.support.upstream import Upstream
 

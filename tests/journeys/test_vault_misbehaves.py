@@ -17,10 +17,10 @@ import requests
 
 from app.policies.service import Setup, apply_embedded, read_files
 from app.vault import embedded
-from app.vault.adapter import Line
 from app.vault.keys import new_signing_key, public_key
 from app.vault.options import Mounts, Server
 from app.vault.recovery import operator_token
+from app.vault.transport import Line
 from tests.support.service import STRONGROOM, Service, environment, problem, running
 from tests.support.upstream import Upstream
 from tests.support.vault_proxy import Fault, VaultProxy, vault_proxy

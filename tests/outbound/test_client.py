@@ -20,8 +20,8 @@ from app.kernel.errors import (
     ValueNotAllowedHere,
 )
 from app.kernel.secret import SecretValue
-from app.outbound import Call, Field, Origin, OutboundRules, Reply, Slot, Text, UsedSecret
 from app.outbound.client import OutboundClient
+from app.outbound.model import Call, Field, Origin, OutboundRules, Response, Slot, Text, UsedSecret
 from tests.support.upstream import Handler, Upstream, upstream
 
 VALUE = "canary-7f3a9c21d5e84b60"
@@ -34,7 +34,7 @@ def rules(**more: object) -> OutboundRules:
 def send(
     client: OutboundClient, port: int, path: str = "/", *, value: str = VALUE, workspace: str = "acme",
     scheme: str = "http", host: str = "127.0.0.1", header: str = "X-API-Key", timeout: float = 5.0,
-) -> Reply:  # fmt: skip
+) -> Response:  # fmt: skip
     call = Call(
         method="GET",
         origin=Origin(scheme, host, port),  # type: ignore[arg-type]

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from app.kernel.errors import DestinationNotAllowed, UpstreamUnreachable
-from app.outbound import Origin, OutboundRules, UsedSecret
 from app.outbound.guard import Guard
+from app.outbound.model import Origin, OutboundRules, UsedSecret
 from app.outbound.urls import Reason, parse_url
 from tests.support.dns import DnsServer
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from app.kernel.errors import DestinationNotAllowed, StrongroomError, TemplateNotAllowed, ValidationFailed
-from app.outbound import OutboundRules, UsedSecret
 from app.outbound.guard import Guard
+from app.outbound.model import OutboundRules, UsedSecret
 from app.outbound.urls import Reason, parse_url
 from tests.support.dns import DnsServer
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from app.kernel.errors import AllowedHostsTooWide, ValidationFailed
-from app.outbound import Origin
 from app.outbound.hosts import HostPattern, is_canonical, matches, normalise_patterns, parse_pattern
+from app.outbound.model import Origin
 
 
 def https(host: str, port: int = 443) -> Origin:

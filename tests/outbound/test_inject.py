@@ -5,8 +5,8 @@ from __future__ import annotations
 from base64 import b64encode
 
 from app.kernel.secret import SecretValue
-from app.outbound import Call, Field, Origin, Slot, Text
 from app.outbound.inject import inject, preview
+from app.outbound.model import Call, Field, Origin, Slot, Text
 
 CALL = Call(
     method="GET",

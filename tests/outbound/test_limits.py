@@ -11,8 +11,20 @@ import pytest
 
 from app.kernel.errors import PayloadTooLarge, ResponseTooLarge, UpstreamTimeout
 from app.kernel.secret import SecretValue
-from app.outbound import Body, Call, Field, NoBody, Origin, OutboundRules, Reply, Slot, Text, TextBody, UsedSecret
 from app.outbound.client import OutboundClient
+from app.outbound.model import (
+    Body,
+    Call,
+    Field,
+    NoBody,
+    Origin,
+    OutboundRules,
+    Response,
+    Slot,
+    Text,
+    TextBody,
+    UsedSecret,
+)
 from tests.support.upstream import Handler, Upstream
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
@@ -29,7 +41,7 @@ def client() -> Iterator[OutboundClient]:
 def send(
     client: OutboundClient, port: int, *, value: str = "canary-12345678", scheme: str = "http", timeout: float = 0.5,
     body: Body = NoBody(), header: Field = Field((Slot("TOKEN"),), "header X-Key"),  # noqa: B008  # frozen
-) -> Reply:  # fmt: skip
+) -> Response:  # fmt: skip
     call = Call(
         "POST", Origin(scheme, "127.0.0.1", port), Field((Text("/"),)), headers=(("X-Key", header),), body=body,  # type: ignore[arg-type]
         timeout_seconds=timeout,

@@ -10,7 +10,8 @@ import pytest
 
 from app.kernel.errors import DestinationNotAllowed, UpstreamProtocol, UpstreamTimeout
 from app.kernel.secret import SecretValue
-from app.outbound import (
+from app.outbound.client import OutboundClient
+from app.outbound.model import (
     Body,
     Call,
     Field,
@@ -19,13 +20,12 @@ from app.outbound import (
     NoBody,
     Origin,
     OutboundRules,
-    Reply,
+    Response,
     Slot,
     Text,
     TextBody,
     UsedSecret,
 )  # fmt: skip
-from app.outbound.client import OutboundClient
 from tests.support.dns import DnsServer
 from tests.support.upstream import Script, Upstream, upstream
 
@@ -65,7 +65,7 @@ def follow(
     body: Body = NoBody(),  # noqa: B008  # frozen
     follow_redirects: bool = True,
     timeout: float = 5.0,
-) -> Reply:
+) -> Response:
     call = Call(
         method=method,  # type: ignore[arg-type]
         origin=Origin("http", "127.0.0.1", here.port),

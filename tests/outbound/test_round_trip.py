@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from app.kernel.errors import ValueNotAllowedHere
 from app.kernel.secret import SecretValue
-from app.outbound import (
+from app.outbound.client import OutboundClient
+from app.outbound.model import (
     Body,
     Call,
     Field,
@@ -24,13 +25,12 @@ from app.outbound import (
     Origin,
     OutboundRules,
     Part,
-    Reply,
+    Response,
     Slot,
     Text,
     TextBody,
     UsedSecret,
 )  # fmt: skip
-from app.outbound.client import OutboundClient
 from tests.support.echoes import CODINGS, ECHOES
 from tests.support.upstream import Handler, Upstream, upstream
 
@@ -86,7 +86,7 @@ def client() -> Iterator[OutboundClient]:
 
 def exchange(
     client: OutboundClient, there: Upstream, value: str, place: str, body: bytes, packing: Packing, header: bytes = b""
-) -> Reply:
+) -> Response:
     def script(handler: Handler) -> None:
         headers = {"Content-Type": "text/plain", "Content-Encoding": packing.coding}
         if packing.in_header:

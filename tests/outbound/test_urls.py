@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from app.kernel.errors import DestinationNotAllowed, TemplateNotAllowed, ValidationFailed
-from app.outbound import Origin
+from app.outbound.model import Origin
 from app.outbound.urls import Reason, parse_url
 
 

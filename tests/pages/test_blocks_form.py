@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from app.blocks.call import parse_call
-from app.blocks.schemas import CallBody
-from app.blocks.service import Preview, Ran, Verdict
-from app.blocks.written import Pair, WrittenCall, WrittenPart
+from app.calls.definition import Pair, WrittenCall, WrittenPart
+from app.calls.schemas import CallBody
+from app.calls.service import CompletedCall, Preview, Verdict
+from app.calls.template import parse_call
 from app.kernel.errors import MissingVariable, StrongroomError, UnknownSecret, ValidationFailed
-from app.outbound import Reply
-from app.pages.answers import marked, outgoing, refused, shown
+from app.outbound.model import Response
 from app.pages.call_form import LISTS, CallForm, as_call, control_of, empty_form, faulty, form_of, form_sent
 from app.pages.forms import read
+from app.pages.responses import marked, outgoing, refused, shown
 
 URL = "https://api.example.com/v2/tickets/{{id}}?a={{secrets.KEY}}"
 PAIRS = (Pair("Authorization", "Bearer {{secrets.TOKEN}}"), Pair("X-Empty", ""))
@@ -149,9 +149,9 @@ def test_an_empty_form_has_a_header_to_fill_in_and_sends_none() -> None:
 # --- answers ----------------------------------------------------------------------------------------------------------
 
 
-def reply(body: bytes, media_type: str = "application/json", redactions: int = 0) -> Reply:
+def reply(body: bytes, media_type: str = "application/json", redactions: int = 0) -> Response:
     headers = (("Content-Type", media_type), ("X-Echo", "[redacted:KEY]"))
-    return Reply(200, headers, body, media_type, None, redactions, 31.4, 10, len(body), ())
+    return Response(200, headers, body, media_type, None, redactions, 31.4, 10, len(body), ())
 
 
 def test_only_the_markers_of_secrets_that_were_used_are_marked() -> None:
@@ -162,7 +162,9 @@ def test_only_the_markers_of_secrets_that_were_used_are_marked() -> None:
 
 
 def test_an_answer_is_told_in_numbers_and_its_json_is_indented() -> None:
-    ran = Ran("c1", reply(b'{"a":{"b":"[redacted:KEY]"}}', redactions=2), {"b": "[redacted:KEY]", "none": None})
+    ran = CompletedCall(
+        "c1", reply(b'{"a":{"b":"[redacted:KEY]"}}', redactions=2), {"b": "[redacted:KEY]", "none": None}
+    )
     told = shown(ran, ["KEY"])
     assert told.said == "Answered 200 in 31 ms. Redacted: 2 places (KEY)."
     assert "".join(text for text, _ in told.body) == '{\n  "a": {\n    "b": "[redacted:KEY]"\n  }\n}'
@@ -180,7 +182,7 @@ def test_an_answer_is_told_in_numbers_and_its_json_is_indented() -> None:
     ],
 )
 def test_an_answer_that_is_no_json_is_shown_as_far_as_it_can_be(body: bytes, media_type: str, note: str | None) -> None:
-    assert shown(Ran("c1", reply(body, media_type), {}), []).note == note
+    assert shown(CompletedCall("c1", reply(body, media_type), {}), []).note == note
 
 
 def test_a_preview_says_where_it_may_not_go_and_why() -> None:

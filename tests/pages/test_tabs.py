@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from app.access import GRANTS, Permission, Role
 from app.audit import service as audit_service
 from app.pages.filters import RIGHTS
-from app.pages.sentences import ACTIONS
+from app.pages.messages import ACTIONS
 from tests.pages.conftest import make_secret
 from tests.support.browser import Window
 from tests.support.service import Service

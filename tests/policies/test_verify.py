@@ -9,9 +9,9 @@ import pytest
 
 from app.kernel.errors import VaultRefused
 from app.policies.plan import login_role
+from app.policies.probes import LOGIN_ROLES, OTHER, OURS, readable
 from app.policies.render import TABLE, WORKSPACE
 from app.policies.service import apply
-from app.policies.tries import LOGIN_ROLES, OTHER, OURS, readable
 from app.policies.verify import failures, verify
 from app.vault.options import Mounts
 from tests.policies.conftest import Team, command

@@ -14,8 +14,10 @@ from app.access import Access, Actor, Role
 from app.db import Sessions, open_engine
 from app.kernel.clock import system_clock
 from app.migrations import upgrade
-from app.variables import listing, plain, reading
+from app.variables import listing
+from app.variables import service as plain
 from app.variables.models import VariableRow
+from app.variables.secrets import queries as reading
 from app.workspaces.models import WorkspaceRow
 from tests.support import databases
 from tests.support.service import Service

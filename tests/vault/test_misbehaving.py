@@ -18,12 +18,12 @@ from app.kernel.errors import VaultRefused, VaultUnavailable, WriteConflict
 from app.kernel.secret import SecretValue
 from app.policies.service import Setup, apply, apply_embedded, read_files
 from app.vault import SecretAddress, embedded
-from app.vault.adapter import Line
 from app.vault.client import VaultClient
 from app.vault.keys import new_signing_key, public_key
 from app.vault.operator import VaultOperator
 from app.vault.options import Mounts, Server, VaultOptions
 from app.vault.recovery import operator_token
+from app.vault.transport import Line
 from tests.support.vault_proxy import Fault, VaultProxy, vault_proxy
 
 POLICIES = Path(__file__).parents[2] / "vault-policies"

@@ -1,0 +1,63 @@
+"""Running a saved block, and looking at what a run would send."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from app.access import Access, Permission, require
+from app.audit.service import Deed, Target
+from app.blocks.service import runnable
+from app.calls.service import Calls, CompletedCall, Preview, ResolvedCall, intent_facts, requirements_of, resolve_call
+from app.db import VersionedCache
+from app.resources import Resources
+
+
+class BlockRuns:
+    """Runs and previews a workspace's saved blocks; bound to one request's resources."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    def run(self, name: str, variables: Mapping[str, str], *, access: Access, cache: VersionedCache) -> CompletedCall:
+        """Run a saved block.
+
+        Args:
+            variables: What the request brings; it goes before the block's own defaults, and those before the
+                workspace's variables.
+            cache: What was looked up for earlier runs and still holds.
+
+        Raises:
+            NotFound: There is no such block.
+            StrongroomError: Whatever ``Calls.perform`` raises.
+        """
+
+        def _look_up(deed: Deed) -> ResolvedCall:
+            block = cache.get(("block", access.workspace, name), lambda session: runnable(session, access, name))
+            deed.target = Target("block", block.id, name)
+            template = block.template
+            deed.detail |= intent_facts(template)
+            requirements = cache.get(
+                ("requirements", access.workspace, name),
+                lambda session: requirements_of(template, access=access, session=session),
+            )
+            return resolve_call(
+                template, requirements, variables, clock=self._resources.clock, captures_only=block.captures_only
+            )
+
+        target = Target("block", name=name[:64])
+        return Calls(self._resources).perform(target, permission=Permission.BLOCK_RUN, access=access, look_up=_look_up)
+
+    def preview(self, name: str, variables: Mapping[str, str], *, access: Access) -> Preview:
+        """Show a saved block as a run of it would go out; no value is read, nothing is sent, and nothing is recorded.
+
+        It shows what the block holds, so it is for those who may read blocks.
+
+        Raises:
+            Forbidden, NotFound, UnknownSecret, MissingVariable, SecretExpired, PlaceNotAllowed, ValueNotAllowedHere
+        """
+        require(access, Permission.BLOCK_READ)
+        with self._resources.sessions.read() as session:
+            template = runnable(session, access, name).template
+            requirements = requirements_of(template, access=access, session=session)
+        resolved = resolve_call(template, requirements, variables, clock=self._resources.clock)
+        return Calls(self._resources).preview_resolved(resolved)

@@ -1,0 +1,1 @@
+"""Outbound calls: one call, saved or not, from its definition to its redacted response."""

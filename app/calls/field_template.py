@@ -1,0 +1,130 @@
+"""The text of a field as its author wrote it: parsed once, filled with data that is never parsed again. Pure.
+
+``{{name}}`` is a variable, ``{{secrets.NAME}}`` a secret; spaces inside the braces don't matter. ``{{"{{"}}`` writes
+two literal braces; ``}}`` needs no such care. Anything else that begins with ``{{`` is a mistake.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from typing import Final
+
+from app.kernel.errors import MissingVariable, OneSecretPerField, TemplateNotAllowed, ValidationFailed
+from app.outbound.model import Field, Filled, Piece, Slot, Text
+
+OPENING: Final = "{{"
+
+_NAME: Final = r"[A-Za-z_][A-Za-z0-9_]{0,63}"
+_REFERENCE: Final = re.compile(
+    rf'\{{\{{ *(?:(?P<literal>"\{{\{{")|secrets\.(?P<secret>{_NAME})|(?P<variable>{_NAME})) *\}}\}}', re.ASCII
+)
+_VARIABLE_NAME: Final = re.compile(_NAME, re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A piece of a template that a variable fills."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One field: what messages call it, the place it stands in (``app.outbound.places``), its text and its pieces."""
+
+    label: str
+    place: str
+    source: str
+    pieces: tuple[Text | Variable | Slot, ...]
+
+    @property
+    def secret(self) -> str | None:
+        """The name of the secret that this field holds, if any."""
+        return next((piece.secret for piece in self.pieces if isinstance(piece, Slot)), None)
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The names of the variables that this field refers to."""
+        return frozenset(piece.name for piece in self.pieces if isinstance(piece, Variable))
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a text may name a variable or a secret."""
+    return _VARIABLE_NAME.fullmatch(text) is not None
+
+
+def parse_template(source: str, *, label: str, place: str) -> Template:
+    """Part a field's text into pieces.
+
+    Raises:
+        ValidationFailed: a ``{{`` begins nothing that is known; names the field.
+        OneSecretPerField: there are two secrets in it, or one twice.
+    """
+    pieces: list[Text | Variable | Slot] = []
+    text, end = "", 0
+    while (start := source.find(OPENING, end)) >= 0:
+        found = _REFERENCE.match(source, start)
+        if found is None:
+            raise _malformed(label)
+        text += source[end:start]
+        if found["literal"]:
+            text += OPENING
+        else:
+            pieces += [Text(text)] if text else []
+            pieces.append(Slot(found["secret"]) if found["secret"] else Variable(found["variable"]))
+            text = ""
+        end = found.end()
+    text += source[end:]
+    pieces += [Text(text)] if text else []
+    if sum(isinstance(piece, Slot) for piece in pieces) > 1:
+        sentence = f"The field {label} holds more than one secret: a field holds one at most."
+        raise OneSecretPerField(sentence, errors={label: [sentence]})
+    return Template(label=label, place=place, source=source, pieces=tuple(pieces))
+
+
+def _malformed(label: str) -> ValidationFailed:
+    sentence = (
+        'What begins with "{{" is {{variable}} or {{secrets.NAME}}; '
+        'a name is a letter or _ and then letters, digits and _, 64 at most. Two literal braces are written {{"{{"}}.'
+    )
+    return ValidationFailed(f"The field {label} holds a malformed template. {sentence}", errors={label: [sentence]})
+
+
+def refuse_template(text: str, what: str, *, field: str) -> None:
+    """Do nothing for a text in which no template begins.
+
+    ``what`` is what it is, as the start of a sentence; ``field`` is the part of the call that it stands in.
+
+    Raises:
+        TemplateNotAllowed: a ``{{`` is in it.
+    """
+    if OPENING in text:
+        sentence = f"{what} can't hold a template."
+        raise TemplateNotAllowed(sentence, errors={field: [sentence]})
+
+
+def fill(template: Template, variables: Mapping[str, str]) -> Field:
+    """Put the variables' values in, as data. Every variable has to be there: see ``require_variables``."""
+    return Field(tuple(_filled(piece, variables) for piece in template.pieces), label=template.label)
+
+
+def _filled(piece: Text | Variable | Slot, variables: Mapping[str, str]) -> Piece:
+    return Filled(variables[piece.name]) if isinstance(piece, Variable) else piece
+
+
+def require_variables(wanted: Set[str], variables: Mapping[str, str]) -> None:
+    """Do nothing where every variable that is referred to has a value.
+
+    Raises:
+        MissingVariable: naming all that have none, also in ``extra["variables"]``.
+    """
+    missing = sorted(wanted - variables.keys())
+    if missing:
+        sentence = f"No value for {', '.join(missing)}."
+        raise MissingVariable(
+            sentence,
+            errors={name: ["This variable has no value."] for name in missing},
+            extra={"variables": missing},
+        )

@@ -1,0 +1,83 @@
+"""What a call needs of its workspace's secrets: that they are there, and may go where the call puts them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from app.calls.field_template import Template
+from app.calls.template import CallTemplate
+from app.kernel.errors import PlaceNotAllowed, StrongroomError, UnknownSecret
+from app.outbound.hosts import matches
+from app.outbound.places import require_place
+from app.variables.secrets.references import UsableSecret, usable_secrets
+from app.workspaces.service import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class BlockProblem:
+    """Why a block wouldn't run as it stands: the field's label, the code of the refusal, and a sentence."""
+
+    field: str
+    code: str
+    sentence: str
+
+
+def needed_secrets(
+    template: CallTemplate, *, workspace: Workspace, session: Session, hold: bool = False
+) -> Mapping[str, UsableSecret]:
+    """Look up every secret that a call carries; with ``hold`` none is deleted before the transaction ends.
+
+    Raises:
+        UnknownSecret: naming all that aren't usable, also in ``extra["secrets"]``.
+        PlaceNotAllowed: one may not be put where the call puts it.
+    """
+    secrets = usable_secrets(template.secrets, workspace=workspace, session=session, hold=hold)
+    missing = [name for name in template.secrets if name not in secrets]
+    if missing:
+        raise UnknownSecret(
+            f"There is no usable secret {', '.join(missing)}.",
+            errors={
+                field.label: [f"No usable secret {field.secret}."]
+                for field in template.fields
+                if field.secret in missing
+            },
+            extra={"secrets": missing},
+        )
+    for field in template.fields:
+        _require_places(field, secrets)
+    return secrets
+
+
+def _require_places(field: Template, secrets: Mapping[str, UsableSecret]) -> None:
+    if field.secret:
+        for _hosts, places in secrets[field.secret].rules:
+            require_place(field.secret, places, place=field.place, field=field.label)
+
+
+def problems_of(template: CallTemplate, secrets: Mapping[str, UsableSecret]) -> tuple[BlockProblem, ...]:
+    """Tell, field by field, what has come between a saved call and its secrets since it was saved."""
+    return tuple(problem for field in template.fields for problem in _problems(field, template, secrets))
+
+
+def _problems(field: Template, template: CallTemplate, secrets: Mapping[str, UsableSecret]) -> Iterator[BlockProblem]:
+    if not field.secret:
+        return
+    secret = secrets.get(field.secret)
+    if secret is None:
+        yield BlockProblem(field.label, "unknown_secret", f"There is no usable secret {field.secret}.")
+        return
+    try:
+        _require_places(field, secrets)
+    except PlaceNotAllowed as refused:
+        yield BlockProblem(field.label, refused.code, refused.detail)
+    if not all(matches(hosts, template.origin, any_host=True) for hosts, _places in secret.rules):
+        sentence = f"The secret {field.secret} may not go to {template.origin.host}, port {template.origin.port}."
+        yield BlockProblem(field.label, "destination_not_allowed", sentence)
+
+
+def unreadable(error: StrongroomError) -> tuple[BlockProblem, ...]:
+    """Tell why a call that was saved once is refused by today's rules."""
+    return tuple(BlockProblem(field, error.code, error.detail) for field in error.errors or ("call",))

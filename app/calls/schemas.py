@@ -1,0 +1,235 @@
+"""Calls and their responses as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, get_args
+
+from marshmallow import Schema, ValidationError, fields, post_load, pre_load, validate
+
+from app.calls.captures import answer_body
+from app.calls.definition import BodyType, Pair, WrittenCall, WrittenPart
+from app.calls.service import CompletedCall, Preview
+from app.outbound.model import Method
+from app.telemetry import step
+from app.web.body import Input, Number, PlainText, Truth
+from app.web.operations import BODY
+
+RULE_CODES: Final = (
+    "unknown_secret",
+    "one_secret_per_field",
+    "header_not_allowed",
+    "template_not_allowed",
+    "place_not_allowed",
+    "destination_not_allowed",
+)
+RESOLVE_CODES: Final = (
+    "not_found",
+    "missing_variable",
+    "value_not_allowed_here",
+    "secret_expired",
+    *RULE_CODES,
+    *BODY,
+)
+CALL_CODES: Final = (
+    *RESOLVE_CODES,
+    "too_many_calls",
+    "binding_mismatch",
+    "vault_unavailable",
+    "upstream_unreachable",
+    "upstream_tls",
+    "upstream_protocol",
+    "upstream_timeout",
+    "response_not_readable",
+    "response_too_large",
+)
+"""What a call may be refused for: by its text alone, once its names are looked up, and when it is made."""
+
+METHODS: Final = get_args(Method)
+_NAME = validate.Length(1, 256)
+_MANY = validate.Length(max=200)
+
+
+class PairBody(Input):
+    """A name and a value; the value may hold templates."""
+
+    into = Pair
+
+    name = PlainText(required=True, validate=_NAME)
+    value = fields.String(required=True)
+
+
+class PartBody(Input):
+    """One part of a multipart body."""
+
+    into = WrittenPart
+
+    name = PlainText(required=True, validate=_NAME)
+    value = PlainText(required=True)
+    filename = PlainText(load_default=None, allow_none=True, validate=_NAME)
+    content_type = PlainText(load_default=None, allow_none=True, validate=_NAME)
+
+
+class AuthBody(Input):
+    """How the call signs in."""
+
+    type = fields.String(required=True, validate=validate.OneOf(["none", "basic"]))
+    username = PlainText(load_default="")
+    password = PlainText(load_default="")
+
+
+class BodyBody(Input):
+    """What the call sends."""
+
+    type = fields.String(required=True, validate=validate.OneOf(get_args(BodyType)))
+    content = fields.Raw(load_default=None, allow_none=True)
+
+    @post_load
+    def _content(self, data: dict[str, Any], **_kwargs: object) -> dict[str, Any]:
+        content = data["content"]
+        if data["type"] in ("form", "multipart"):
+            schema: Schema = PairBody(many=True) if data["type"] == "form" else PartBody(many=True)
+            pairs = [{"name": k, "value": v} for k, v in content.items()] if isinstance(content, dict) else content
+            data["content"] = tuple(schema.load(pairs or []))
+        elif data["type"] == "text" and not isinstance(content, str):
+            raise ValidationError("Must be text.", "content")
+        return data
+
+
+class CaptureBody(Input):
+    """A part of the answer, by a name of its own."""
+
+    name = PlainText(required=True, validate=_NAME, metadata={"example": "id"})
+    path = PlainText(required=True, metadata={"description": "A JSONPath (RFC 9535).", "example": "$.ticket.id"})
+
+
+def _variables() -> fields.Dict:
+    return fields.Dict(keys=PlainText(), values=fields.String(), load_default=dict, validate=_MANY)
+
+
+class CallBody(Input):
+    """A call."""
+
+    method = fields.String(load_default="GET", validate=validate.OneOf(METHODS), metadata={"example": "POST"})
+    url = PlainText(
+        required=True, validate=validate.Length(1, 8192), metadata={"example": "https://api.example.com/v2/tickets"}
+    )
+    headers = fields.List(fields.Nested(PairBody), load_default=list, validate=_MANY)
+    query = fields.List(fields.Nested(PairBody), load_default=list, validate=_MANY)
+    auth = fields.Nested(AuthBody, load_default=None, allow_none=True)
+    body = fields.Nested(BodyBody, load_default=None, allow_none=True)
+    captures = fields.List(fields.Nested(CaptureBody), load_default=list, validate=_MANY)
+    variables = _variables()
+    timeout_seconds = Number(load_default=10.0, validate=validate.Range(0, 60, min_inclusive=False))
+    follow_redirects = Truth(load_default=False)
+
+    @post_load
+    def _written(self, data: dict[str, Any], **_kwargs: object) -> WrittenCall:
+        auth, body = data["auth"], data["body"] or {"type": "none", "content": None}
+        return WrittenCall(
+            method=data["method"],
+            url=data["url"],
+            headers=tuple(data["headers"]),
+            query=tuple(data["query"]),
+            basic=(auth["username"], auth["password"]) if auth and auth["type"] == "basic" else None,
+            body_type=body["type"],
+            content=body["content"],
+            captures=tuple((capture["name"], capture["path"]) for capture in data["captures"]),
+            variables=tuple(data["variables"].items()),
+            timeout_seconds=data["timeout_seconds"],
+            follow_redirects=data["follow_redirects"],
+        )
+
+
+class AdHocBody(CallBody):
+    """A call that comes with the request."""
+
+    @pre_load
+    def _unwrap(self, data: Any, **_kwargs: object) -> Any:
+        """Take ``{"call": …, "variables": …}`` as well: what a run of a saved block looks like, with the call in it."""
+        if isinstance(data, dict) and isinstance(data.get("call"), dict) and data.keys() <= {"call", "variables"}:
+            return data["call"] | ({"variables": data["variables"]} if "variables" in data else {})
+        return data
+
+
+class RunBody(Input):
+    """What a run of a saved block is given."""
+
+    variables = _variables()
+
+
+class HeaderSchema(Schema):
+    """A header of the upstream's answer."""
+
+    name = fields.String(required=True)
+    value = fields.String(required=True)
+
+
+class AnswerBodySchema(Schema):
+    """The body of the upstream's answer, redacted."""
+
+    type = fields.String(required=True, validate=validate.OneOf(["json", "text", "base64"]))
+    content = fields.Raw(required=True, allow_none=True)
+
+
+class AnswerSchema(Schema):
+    """What came of a call; headers and body are left out where a block answers captures only."""
+
+    call_id = fields.String(required=True)
+    status = fields.Integer(required=True, metadata={"description": "The upstream's."})
+    headers = fields.List(fields.Nested(HeaderSchema))
+    body = fields.Nested(AnswerBodySchema)
+    captures = fields.Dict(required=True)
+    redactions = fields.Integer(required=True)
+    elapsed_ms = fields.Float(required=True)
+
+
+def answer(call: CompletedCall) -> dict[str, object]:
+    """Return what the client gets of a call."""
+    response = call.response
+    told: dict[str, object] = {
+        "call_id": call.call_id,
+        "status": response.status,
+        "captures": call.captures,
+        "redactions": response.redactions,
+        "elapsed_ms": response.elapsed_ms,
+    }
+    if not call.captures_only:
+        with step("answer"):
+            told |= {"headers": _headers(response.headers), "body": answer_body(response)}
+    return told
+
+
+class DestinationSchema(Schema):
+    """Where a call would go, and whether it may."""
+
+    allowed = fields.Boolean(required=True)
+    host = fields.String(required=True)
+    port = fields.Integer(required=True)
+    addresses = fields.List(fields.String(), required=True, metadata={"description": "Only where it may."})
+    reason = fields.String(required=True, allow_none=True)
+
+
+class PreviewSchema(Schema):
+    """A call as it would go out, with `[secret:NAME]` in a value's place."""
+
+    method = fields.String(required=True)
+    url = fields.String(required=True)
+    headers = fields.List(fields.Nested(HeaderSchema), required=True)
+    body = fields.String(required=True, allow_none=True)
+    destination = fields.Nested(DestinationSchema, required=True)
+
+
+def shown(preview: Preview) -> dict[str, object]:
+    """Return what the client gets of a preview."""
+    return {
+        "method": preview.method,
+        "url": preview.url,
+        "headers": _headers(preview.headers),
+        "body": preview.body,
+        "destination": preview.destination,
+    }
+
+
+def _headers(headers: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in headers]

@@ -1,0 +1,282 @@
+"""The call pipeline: from an actor's wish to a redacted response, one room after the other, none entered twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from time import monotonic
+
+from sqlalchemy.orm import Session
+
+from app.access import Access, Permission, Role, require
+from app.audit.service import Deed, Target, recorded
+from app.calls.captures import captured
+from app.calls.requirements import needed_secrets
+from app.calls.template import CallTemplate, resolve
+from app.kernel.clock import Clock
+from app.kernel.errors import CallerError, DestinationNotAllowed, SecretExpired, StrongroomError, UpstreamUnreachable
+from app.kernel.secret import SecretValue
+from app.outbound.inject import authority
+from app.outbound.model import Call, Destination, Outbound, Response, UsedSecret
+from app.resources import Resources
+from app.telemetry import connection, step, upstream_answered
+from app.variables.secrets.references import UsableSecret, check_binding, unless_changed
+from app.variables.service import plain_values
+from app.workspaces.service import settings_of
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedCall:
+    """A call that was made, by the id that its events carry; ``captures_only`` where the block answers no more."""
+
+    call_id: str
+    response: Response
+    captures: Mapping[str, object]
+    captures_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a call may go where it would go, and if not, why (the reason's code)."""
+
+    allowed: bool
+    host: str
+    port: int
+    addresses: tuple[str, ...] = ()
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A call as it would go out, with ``[secret:NAME]`` where a value would stand."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: str | None
+    destination: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """What a call needs of its workspace; the same for each run until something is changed."""
+
+    refuse_expired: bool
+    secrets: Mapping[str, UsableSecret]
+    defaults: Mapping[str, str]
+    complete: Call | None
+    """The call as it goes out where the request brings no variables, if it needs none of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedCall:
+    """A call that is ready to be checked: variables filled in, every secret known and still a slot."""
+
+    template: CallTemplate
+    call: Call
+    secrets: Mapping[str, UsableSecret]
+    captures_only: bool = False
+    any_host: bool = True
+    """Whether ``*`` among a secret's hosts counts for this caller."""
+
+    @property
+    def used(self) -> Sequence[UsedSecret]:
+        """What the guard has to know of each secret that the call carries, once for each of its rules."""
+        return [
+            UsedSecret(name, hosts, self.any_host)
+            for name, secret in self.secrets.items()
+            for hosts, _places in secret.rules
+        ]
+
+
+class Calls:
+    """Makes and previews calls; bound to one request's resources."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    def perform(
+        self, target: Target, *, permission: Permission, access: Access, look_up: Callable[[Deed], ResolvedCall]
+    ) -> CompletedCall:
+        """Take one call through the pipeline: record the intent, look up, check, read, send, capture.
+
+        Args:
+            target: What the record says is run, as far as it is known before anything is looked up.
+            permission: What ``access`` must allow.
+            look_up: Finds names and fills in variables; it may complete the deed's target and detail.
+
+        Raises:
+            RecordUnavailable: The intent or the outcome could not be stored.
+            TooManyCalls, Forbidden, NotFound, UnknownSecret, MissingVariable, SecretExpired, PlaceNotAllowed: Nothing
+                was read or sent.
+            DestinationNotAllowed, UpstreamUnreachable: The guard refused the destination.
+            Conflict, BindingMismatch, VaultUnavailable: A value could not be used.
+            ValueNotAllowedHere: A value can't stand in its field.
+            UpstreamError: The upstream gave no usable response.
+        """
+        with (
+            recorded(
+                sessions=self._resources.sessions,
+                clock=self._resources.clock,
+                access=access,
+                action="call.run",
+                target=target,
+            ) as deed,
+            self._resources.in_flight.enter(str(access.workspace)),
+        ):
+            require(access, permission)
+            with step("resolve"):
+                resolved = look_up(deed)
+            deed.detail["secret_ids"] = {name: secret.id for name, secret in sorted(resolved.secrets.items())}
+            with step("check"):
+                destination = self._resources.outbound.check(resolved.call, resolved.used)
+            with step("read"):
+                values = self._read(resolved.secrets, deed)
+            with step("send"):
+                response = self._send(resolved.call, destination, values, deed, workspace=str(access.workspace))
+            deed.detail |= _outcome_facts(response)
+            captures = captured(resolved.template.captures, response)
+        return CompletedCall(deed.id, response, captures, captures_only=resolved.captures_only)
+
+    def make(self, template: CallTemplate, *, access: Access) -> CompletedCall:
+        """Make a call that came with the request. Raises what ``perform`` does."""
+
+        def _look_up(deed: Deed) -> ResolvedCall:
+            deed.detail |= intent_facts(template)
+            return self._ad_hoc(template, access=access)
+
+        target = Target("call", name=f"{template.written.method} {template.origin.host}"[:128])
+        return self.perform(target, permission=Permission.CALL_AD_HOC, access=access, look_up=_look_up)
+
+    def preview(self, template: CallTemplate, *, access: Access) -> Preview:
+        """Show a call that came with the request as it would go out; see ``preview_resolved``.
+
+        Raises:
+            Forbidden, UnknownSecret, MissingVariable, SecretExpired, PlaceNotAllowed, ValueNotAllowedHere
+        """
+        require(access, Permission.CALL_AD_HOC)
+        return self.preview_resolved(self._ad_hoc(template, access=access))
+
+    def preview_resolved(self, resolved: ResolvedCall) -> Preview:
+        """Show a call as it would go out; no value is read, nothing is sent, and nothing is recorded."""
+        outbound = self._resources.outbound
+        preview = outbound.preview(resolved.call)
+        return Preview(
+            preview.method, preview.url, preview.headers, preview.body, _verdict(resolved, outbound=outbound)
+        )
+
+    def _ad_hoc(self, template: CallTemplate, *, access: Access) -> ResolvedCall:
+        with self._resources.sessions.read() as session:
+            requirements = requirements_of(template, access=access, session=session)
+        # An ad-hoc call of a runtime token goes nowhere that nobody named.
+        any_host = access.role is not Role.RUNTIME
+        return resolve_call(template, requirements, {}, clock=self._resources.clock, any_host=any_host)
+
+    def _read(self, secrets: Mapping[str, UsableSecret], deed: Deed) -> Mapping[str, SecretValue]:
+        values, requests = {}, []
+        for name, secret in secrets.items():
+            with unless_changed(secret, sessions=self._resources.sessions):
+                stored = self._resources.vault.read_for_call(secret.address)
+                if stored.request_id:
+                    requests.append(stored.request_id)
+                deed.detail["vault_request_ids"] = requests
+                check_binding(stored, secret)
+            values[name] = stored.value
+        return values
+
+    def _send(
+        self, call: Call, destination: Destination, values: Mapping[str, SecretValue], deed: Deed, *, workspace: str
+    ) -> Response:
+        began = monotonic()
+        try:
+            with connection("upstream"):
+                response = self._resources.outbound.send(call, destination, values, workspace=workspace)
+        except StrongroomError as error:
+            deed.detail["elapsed_ms"] = round((monotonic() - began) * 1000, 1)
+            upstream_answered(error.code)
+            raise
+        denied = response.status in (401, 403)
+        upstream_answered("denied" if denied else f"{response.status // 100}xx", redactions=response.redactions)
+        return response
+
+
+def intent_facts(template: CallTemplate) -> dict[str, object]:
+    """Return what the record's intent says of a call: where it goes, how, and with which secrets."""
+    return {
+        "method": template.written.method,
+        "host": template.origin.host,
+        "port": template.origin.port,
+        "secrets": list(template.secrets),
+    }
+
+
+def requirements_of(template: CallTemplate, *, access: Access, session: Session) -> Requirements:
+    """Look up what a call needs of its workspace: settings, secrets (names and state), and variables.
+
+    Raises:
+        UnknownSecret, PlaceNotAllowed
+    """
+    workspace = settings_of(str(access.workspace), session)
+    secrets = needed_secrets(template, workspace=workspace, session=session)
+    own = dict(template.written.variables)
+    defaults = {**plain_values(template.variables - own.keys(), access=access, session=session), **own}
+    return Requirements(workspace.refuse_expired, secrets, defaults, _complete(template, defaults))
+
+
+def resolve_call(
+    template: CallTemplate,
+    requirements: Requirements,
+    variables: Mapping[str, str],
+    *,
+    clock: Clock,
+    any_host: bool = True,
+    captures_only: bool = False,
+) -> ResolvedCall:
+    """Check expiry and fill the variables in: what will be sent, but for the values.
+
+    Args:
+        variables: What the request brings; it goes before the call's own defaults and the workspace's variables.
+
+    Raises:
+        SecretExpired, MissingVariable, ValueNotAllowedHere
+    """
+    if requirements.refuse_expired:
+        _refuse_expired(requirements.secrets, clock())
+    if variables or requirements.complete is None:
+        call = resolve(template, {**requirements.defaults, **variables})
+    else:
+        call = requirements.complete
+    return ResolvedCall(template, call, requirements.secrets, captures_only=captures_only, any_host=any_host)
+
+
+def _complete(template: CallTemplate, defaults: Mapping[str, str]) -> Call | None:
+    try:
+        return resolve(template, defaults)
+    except CallerError:  # a request may bring what is missing, or what may stand there
+        return None
+
+
+def _refuse_expired(secrets: Mapping[str, UsableSecret], now: datetime) -> None:
+    for name, secret in secrets.items():
+        if secret.expires_at is not None and secret.expires_at <= now:
+            raise SecretExpired(f"The secret {name} has expired, and this workspace refuses expired ones.")
+
+
+def _outcome_facts(response: Response) -> dict[str, object]:
+    return {
+        "status": response.status,
+        "elapsed_ms": response.elapsed_ms,
+        "sent_bytes": response.sent_bytes,
+        "received_bytes": response.received_bytes,
+        "redactions": response.redactions,
+        "redirects": [authority(origin) for origin in response.redirects],
+    }
+
+
+def _verdict(resolved: ResolvedCall, *, outbound: Outbound) -> Verdict:
+    host, port = resolved.call.origin.host, resolved.call.origin.port
+    try:
+        return Verdict(True, host, port, outbound.check(resolved.call, resolved.used).addresses)
+    except (DestinationNotAllowed, UpstreamUnreachable) as refused:
+        return Verdict(False, host, port, reason=str(refused.extra.get("reason", refused.code)))

@@ -1,0 +1,225 @@
+"""The door to the world: what an outbound call is made of, and what comes back from it.
+
+A reply that leaves this room is redacted; an unredacted one doesn't exist outside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from app.kernel.secret import SecretValue
+
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A piece of a field that the block's author wrote."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A piece of a field that a variable filled: data, never parsed again."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A piece of a field where a secret's value goes."""
+
+    secret: str
+
+
+Piece = Text | Filled | Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a call, its variables filled in; it holds one slot at most. Encoding happens in ``inject``.
+
+    ``label`` is what messages call it, such as ``header Authorization`` or ``body $.a.b``.
+    """
+
+    pieces: tuple[Piece, ...]
+    label: str = ""
+
+    @property
+    def secret(self) -> str | None:
+        """The name of the secret that this field holds, if any."""
+        return next((piece.secret for piece in self.pieces if isinstance(piece, Slot)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Scheme, host and port: the host lower-case ASCII (IDNA) without trailing dot, or an address without brackets."""
+
+    scheme: Literal["http", "https"]
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoBody:
+    """No body."""
+
+
+@dataclass(frozen=True, slots=True)
+class JsonBody:
+    """A JSON document whose strings are fields: nested dict, list, ``Field``, int, float, bool, None."""
+
+    content: object
+
+
+@dataclass(frozen=True, slots=True)
+class FormBody:
+    """``application/x-www-form-urlencoded``."""
+
+    items: tuple[tuple[str, Field], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextBody:
+    """Raw text, sent as UTF-8."""
+
+    content: Field
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a multipart body."""
+
+    name: str
+    content: Field
+    filename: str | None = None
+    content_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MultipartBody:
+    """``multipart/form-data``."""
+
+    parts: tuple[Part, ...]
+
+
+Body = NoBody | JsonBody | FormBody | TextBody | MultipartBody
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call, resolved: every variable filled in, every secret still a slot.
+
+    ``path`` is the whole URL path (it starts with ``/``); ``url_query`` holds what the URL has behind its ``?``, one
+    field for each ``name=value``, percent-encoded by its author, and ``query`` the parameters of the call's own list,
+    which come after; ``headers`` keep their order and are unique whatever their case.
+    """
+
+    method: Method
+    origin: Origin
+    path: Field
+    url_query: tuple[Field, ...] = ()
+    query: tuple[tuple[str, Field], ...] = ()
+    headers: tuple[tuple[str, Field], ...] = ()
+    basic: tuple[Field, Field] | None = None
+    body: Body = field(default_factory=NoBody)
+    timeout_seconds: float = 10.0
+    follow_redirects: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UsedSecret:
+    """What the guard has to know of a secret that a call carries.
+
+    ``any_host`` tells whether ``*`` among its hosts counts for this caller (never for a runtime token's ad-hoc call).
+    """
+
+    name: str
+    allowed_hosts: tuple[str, ...]
+    any_host: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a call may go: its origin, the vetted addresses to connect to, and whose rules let it pass."""
+
+    origin: Origin
+    addresses: tuple[str, ...]
+    secrets: tuple[UsedSecret, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A call as it would go out, with ``[secret:NAME]`` where a value would stand."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What came back, redacted. ``body`` is decoded content; ``charset`` is what the upstream said, if it did.
+
+    ``sent_bytes`` counts the bodies of all requests, ``received_bytes`` the answer's body as it came over the wire;
+    ``redirects`` are the origins that redirects led to, in order.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    media_type: str | None
+    charset: str | None
+    redactions: int
+    elapsed_ms: float
+    sent_bytes: int
+    received_bytes: int
+    redirects: tuple[Origin, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundRules:
+    """What the operator set for outbound calls.
+
+    ``networks`` are CIDRs that may be called although they aren't public; ``never`` are host and port pairs that are
+    no destination whatever the networks say (Vault's, the service's own, the database's); ``ca_file`` holds further
+    authorities; ``resolver`` is the ``ip:port`` of a DNS server to ask instead of the system's.
+    """
+
+    networks: tuple[str, ...] = ()
+    plain_http: bool = False
+    never: tuple[tuple[str, int], ...] = ()
+    ca_file: str | None = None
+    resolver: str | None = None
+    max_request_bytes: int = 1024 * 1024
+    max_response_bytes: int = 10 * 1024 * 1024
+
+
+class Outbound(Protocol):
+    """What the call pipeline asks of this room."""
+
+    def check(self, call: Call, secrets: Sequence[UsedSecret]) -> Destination:
+        """Vet the destination: hosts of every secret first, then every address of the name.
+
+        Raises ``DestinationNotAllowed`` (with ``extra["reason"]``), ``UpstreamUnreachable`` for a name that doesn't
+        resolve. Nothing is sent to the destination and no value is needed.
+        """
+
+    def send(
+        self, call: Call, destination: Destination, values: Mapping[str, SecretValue], *, workspace: str
+    ) -> Response:
+        """Inject, send and redact; connections are kept by workspace and origin.
+
+        Raises ``ValueNotAllowedHere``, ``PayloadTooLarge``, any ``UpstreamError``, and ``DestinationNotAllowed`` for a
+        redirect that may not be followed.
+        """
+
+    def stop_at(self, moment: float) -> None:
+        """Break off whatever is under way at this moment of the monotonic clock, with ``Stopping``."""
+
+    def preview(self, call: Call) -> Preview:
+        """Show the call as it would go out, with markers for values."""

@@ -1,0 +1,217 @@
+"""What every page shares: the blueprint, who passes, how a page or a piece of one is answered, its headers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+from flask import Blueprint, Response, flash, g, make_response, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from flask_wtf.csrf import CSRFProtect
+from werkzeug.utils import send_from_directory
+
+from app.access import Access, Actor, Permission, Principal, allows
+from app.web import context
+from app.web.auth import API_PREFIX
+from app.workspaces.service import Workspace, enter, get_workspace
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+pages = Blueprint("pages", __name__, template_folder="templates")
+csrf = CSRFProtect()
+
+_STATIC: Final = Path(__file__).parent / "static"
+CSP: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+_HEADERS: Final = {
+    "Content-Security-Policy": CSP,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+# Where a piece of a page goes, by the id of the element that asked for it.
+_OUTLETS: Final = frozenset({"panel", "modal"})
+_PUBLIC: Final[set[str]] = {"pages.static"}
+_BEFORE_NEW_PASSWORD: Final = frozenset({"pages.change_password_page", "pages.change_password", "pages.sign_out"})
+
+
+def public(view: F) -> F:
+    """Mark a page that anybody may ask for."""
+    _PUBLIC.add(f"pages.{view.__name__}")
+    return view
+
+
+def _fingerprint() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(_STATIC.rglob("*")):
+        if path.is_file():
+            digest.update(path.relative_to(_STATIC).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+# Part of every asset's path, so that it may be kept for good and a new version has another address.
+ASSETS: Final = _fingerprint()
+
+
+@pages.get("/static/<version>/<path:filename>")
+def static(version: str, filename: str) -> Response:
+    """Send a stylesheet, script or picture."""
+    response = send_from_directory(_STATIC, filename, request.environ)
+    known = version == ASSETS
+    response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if known else "no-cache"
+    return make_response(response)
+
+
+@pages.before_request
+def _pass_gate() -> ResponseReturnValue | None:
+    """Let in whoever signed in, into the workspace of the URL; nothing passes by forgetting."""
+    if request.endpoint == "pages.static":
+        return None
+    if request.endpoint not in _PUBLIC:
+        if not current_user.is_authenticated:
+            return to_sign_in()
+        if current_user.must_change_password and request.endpoint not in _BEFORE_NEW_PASSWORD:
+            return go(url_for("pages.change_password"))
+        session.modified = True  # a session ends by idleness: every request begins its time anew
+    csrf.protect()
+    if request.endpoint not in _PUBLIC:
+        principal = Principal(Actor("user", current_user.id))
+        workspace = (request.view_args or {}).get("ws")
+        context.enter_as(principal, _enter(principal, workspace) if workspace is not None else None)
+    return None
+
+
+def _enter(principal: Principal, workspace: str) -> Access:
+    return enter(principal, workspace, request_id=context.request_id(), cache=context.cache())
+
+
+@pages.after_app_request
+def _protect(response: Response) -> Response:
+    if request.path.startswith(f"{API_PREFIX}/"):
+        return response
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    if request.endpoint != "pages.static":
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@pages.app_context_processor
+def _words() -> dict[str, object]:
+    """Give every template what the layout needs."""
+    return {
+        "asset": lambda name: f"/static/{ASSETS}/{name}",
+        "layout": "fragment.html" if outlet() else "page.html",
+        "outlet": outlet(),
+        "tabs": tabs,
+        "may": may,
+        "Permission": Permission,
+        "workspace": workspace,
+        "me": _me(),
+        "role": g.access.role.value if g.get("access") is not None else None,
+    }
+
+
+def _me() -> str | None:
+    return str(current_user.id) if not g.get("nobody") and current_user.is_authenticated else None
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """One of a workspace's tabs."""
+
+    label: str
+    url: str
+    here: bool
+
+
+def tabs() -> list[Tab]:
+    """Return the tabs that whoever asks can use."""
+    allowed = {
+        "variables": ("Variables", Permission.VARIABLE_READ),
+        "blocks": ("API blocks", Permission.BLOCK_READ),
+        "members": ("Members", Permission.MEMBER_READ),
+        "audit": ("Audit", Permission.AUDIT_READ),
+        "settings": ("Settings", Permission.TOKEN_MANAGE),
+    }
+    root = f"/workspaces/{workspace().name}/"
+    here = request.path.removeprefix(root).partition("/")[0]
+    return [Tab(label, root + path, path == here) for path, (label, needed) in allowed.items() if may(needed)]
+
+
+def outlet() -> str | None:
+    """Return which dialog asks for its content, or None where a whole page is wanted."""
+    target = request.headers.get("HX-Target", "")
+    return target if "HX-Request" in request.headers and target in _OUTLETS else None
+
+
+def may(permission: Permission) -> bool:
+    """Tell whether whoever asks may do this in the workspace of the URL."""
+    return g.get("access") is not None and allows(g.access, permission)
+
+
+def workspace() -> Workspace:
+    """Return the workspace of the URL, for the heading that every tab has."""
+    if "workspace" not in g:
+        g.workspace = get_workspace(access=context.access(), sessions=context.resources().sessions)
+    found: Workspace = g.workspace
+    return found
+
+
+def show(template: str, status: int = 200, **names: object) -> Response:
+    """Answer with a page, or with the piece of it that a dialog asks for."""
+    return make_response(render_template(template, **names), status)
+
+
+def show_to_nobody(template: str, status: int, **names: object) -> Response:
+    """Answer with a page that asks the database nothing, since it doesn't answer: not even who looks at it."""
+    g.nobody, g.access = True, None
+    return show(template, status, **names)
+
+
+def go(url: str) -> Response:
+    """Send the browser on, also where htmx asks in its name."""
+    if "HX-Request" in request.headers:
+        return Response("", 200, {"HX-Redirect": url})
+    return make_response(redirect(url, 303))
+
+
+def done(message: str, url: str, *, name: str | None = None, leave: bool = False) -> Response:
+    """Send the browser back to a list, where the message stays until the next action.
+
+    Where a dialog was opened over another page than that list, that page stays: it is told by an event, with the name
+    of what was made or changed. Unless it has to ``leave``: it shows what is gone now.
+    """
+    seen = urlsplit(request.headers.get("HX-Current-URL", ""))
+    if outlet() and seen.path != url and not leave:
+        told = json.dumps({"strongroom:done": {"message": message, "name": name}})
+        return Response("", 204, {"HX-Trigger": told})
+    flash(message)
+    if seen.path == url and seen.query:  # the same list, as it was searched and sorted
+        url = f"{url}?{seen.query}"
+    return go(url)
+
+
+def to_sign_in() -> Response:
+    """Ask for a sign-in, and remember what was wanted where that is a page."""
+    here = request.full_path.rstrip("?") if request.method == "GET" else ""
+    if seen := request.headers.get("HX-Current-URL"):
+        parts = urlsplit(seen)
+        here = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    url = url_for("pages.sign_in") + (f"?{urlencode({'next': here})}" if here not in ("", "/") else "")
+    if "HX-Request" in request.headers:
+        return Response("", 401, {"HX-Redirect": url})
+    if request.headers.get("Accept") == "application/json":
+        return Response("{}", 401, content_type="application/json")
+    return make_response(redirect(url, 303))

@@ -1,0 +1,129 @@
+"""Signing in and out, and choosing a password."""
+
+from __future__ import annotations
+
+from flask import Response, flash, request, session, url_for
+from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
+
+from app.identity import service
+from app.identity.service import USER_ID, User
+from app.kernel.errors import StrongroomError, Unauthenticated
+from app.pages.forms import Typed
+from app.pages.layout import done, go, pages, public, show
+from app.web import context
+from app.web.errors import STATUS
+
+login = LoginManager()
+login.session_protection = None  # a person's address may change while they work; the cookie is signed as it is
+_LONGEST_PASSWORD = 1024
+
+
+class SignedIn(UserMixin):
+    """A user, as flask-login keeps them: the cookie holds the id and the session epoch, which a new password ends."""
+
+    def __init__(self, user: User) -> None:
+        self.id = user.id
+        self.epoch = user.session_epoch
+        self.must_change_password = user.must_change_password
+
+    def get_id(self) -> str:
+        """Return what goes into the cookie."""
+        return f"{self.epoch}:{self.id}"
+
+
+@login.user_loader
+def _load(text: str) -> SignedIn | None:
+    epoch, _, user_id = text.partition(":")
+    if not epoch.isdigit():
+        return None
+    user = service.signed_in_user(user_id, int(epoch), sessions=context.resources().sessions)
+    return SignedIn(user) if user else None
+
+
+@pages.get("/sign-in")
+@public
+def sign_in_page() -> Response:
+    """Ask for user and password."""
+    if current_user.is_authenticated:
+        return go(_wanted())
+    return show("sign_in.html", form=Typed())
+
+
+@pages.post("/sign-in")
+@public
+def sign_in() -> Response:
+    """Check them."""
+    resources = context.resources()
+    user_id, password = _user_sent(), request.form.get("password", "")
+    try:
+        if not USER_ID.fullmatch(user_id) or len(password) > _LONGEST_PASSWORD:
+            raise Unauthenticated("User or password is wrong.")
+        user = service.sign_in(
+            user_id, password, request_id=context.request_id(), sessions=resources.sessions, clock=resources.clock
+        )
+    except StrongroomError as error:
+        return show("sign_in.html", STATUS[error.code], form=Typed.after(error, {"user": user_id}))
+    session.clear()
+    login_user(SignedIn(user))
+    return go(_wanted())
+
+
+def _user_sent() -> str:
+    return request.form.get("user", "").strip()
+
+
+def _wanted() -> str:
+    """Return the page that was asked for before, if it is one of ours."""
+    wanted = request.args.get("next", "")
+    ours = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable()
+    return wanted if ours else url_for("pages.workspaces")
+
+
+@pages.post("/still-here")
+def still_here() -> Response:
+    """Let the session go on, as every request does: somebody is typing."""
+    return Response("", 204)
+
+
+@pages.post("/sign-out")
+def sign_out() -> Response:
+    """End this session."""
+    resources = context.resources()
+    service.sign_out(
+        current_user.id, request_id=context.request_id(), sessions=resources.sessions, clock=resources.clock
+    )
+    logout_user()
+    session.clear()
+    flash("You have signed out.")
+    return go(url_for("pages.sign_in"))
+
+
+@pages.get("/change-password")
+def change_password_page() -> Response:
+    """Ask for a new password."""
+    return show("change_password.html", form=Typed(), forced=current_user.must_change_password)
+
+
+@pages.post("/change-password")
+def change_password() -> Response:
+    """Set it; every other session of this user ends."""
+    forced = current_user.must_change_password
+    current = None if forced else request.form.get("current", "")[:_LONGEST_PASSWORD]
+    new = request.form.get("password", "")[:_LONGEST_PASSWORD]
+    try:
+        user = service.change_password(current_user.id, current, new, sessions=context.resources().sessions)
+    except StrongroomError as error:
+        return show("change_password.html", STATUS[error.code], form=Typed.after(error), forced=forced)
+    session.clear()
+    login_user(SignedIn(user))
+    return done("The new password is set. Every other session of yours has ended.", url_for("pages.workspaces"))
+
+
+def whose_password() -> str | None:
+    """Return the user whose password is tried by this request: to sign in, or to prove who sits there before a change.
+
+    None where the change of a one-time password asks for no proof.
+    """
+    if request.endpoint == "pages.sign_in":
+        return _user_sent()
+    return None if current_user.must_change_password else str(current_user.id)

@@ -1,0 +1,1 @@
+"""Finding a value in bytes, however it is written."""

@@ -1,0 +1,1 @@
+"""Secrets: metadata here, values in Vault, and the two kept in step."""

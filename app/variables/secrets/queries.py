@@ -1,0 +1,162 @@
+"""Secrets as they are shown: their metadata, and, briefly, a masked value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final, Literal, cast
+
+from sqlalchemy import or_
+
+from app.access import Access, Permission, allows, require
+from app.audit.service import Target
+from app.db import Sessions
+from app.kernel.clock import Clock
+from app.kernel.errors import NeverShown
+from app.kernel.secret import SecretValue
+from app.variables.models import VariableRow
+from app.variables.secrets.changes import (
+    address_of,
+    person,
+    recorded_change,
+    require_active,
+    secret_row,
+    secrets_of,
+    vault_facts,
+)
+from app.variables.secrets.references import check_binding, unless_changed, usable
+from app.vault import Vault, Visibility, Written
+from app.workspaces.service import settings_of
+
+Expiry = Literal["none", "ok", "expiring", "expired"]
+
+EXPIRING_WITHIN: Final = timedelta(days=7)
+HIDE_AFTER_SECONDS: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret as somebody with this standing sees it: all but its value."""
+
+    id: str
+    workspace: str
+    name: str
+    visibility: Visibility
+    description: str
+    allowed_hosts: tuple[str, ...]
+    allowed_places: tuple[str, ...]
+    version: int
+    state: str
+    expiry: Expiry
+    expires_at: datetime | None
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    updated_by: str
+    last_used_at: datetime | None
+    revision: int
+    permissions: Mapping[str, bool]
+
+
+def list_secrets(
+    *, access: Access, sessions: Sessions, clock: Clock, limit: int, after: str | None = None, q: str | None = None,
+    unused: bool | None = None,
+) -> Sequence[Secret]:  # fmt: skip
+    """List a workspace's secrets by name; ``q`` looks in names and descriptions, whatever the case.
+
+    ``unused`` leaves only those that no call ever carried, or only the others.
+    """
+    require(access, Permission.SECRET_READ)
+    query = secrets_of(access).where(VariableRow.kind == "secret").order_by(VariableRow.name).limit(limit)
+    if q:
+        query = query.where(
+            or_(*(column.icontains(q, autoescape=True) for column in (VariableRow.name, VariableRow.description)))
+        )
+    if unused is not None:
+        query = query.where(VariableRow.last_used_at.is_(None) if unused else VariableRow.last_used_at.is_not(None))
+    if after is not None:
+        query = query.where(VariableRow.name > after)
+    with sessions.read() as session:
+        return [as_secret(row, access=access, now=clock()) for row in session.scalars(query)]
+
+
+def get_secret(name: str, *, access: Access, sessions: Sessions, clock: Clock) -> Secret:
+    """Return one secret by its exact name. Raises ``NotFound``."""
+    require(access, Permission.SECRET_READ)
+    with sessions.read() as session:
+        return as_secret(secret_row(session, access, name), access=access, now=clock())
+
+
+def reveal_secret(name: str, *, access: Access, sessions: Sessions, vault: Vault, clock: Clock) -> SecretValue:
+    """Return a masked secret's value to be shown for ``HIDE_AFTER_SECONDS``; recorded before Vault is asked.
+
+    Raises:
+        NeverShown: the secret is restricted.
+        Forbidden, NotFound, Conflict, BindingMismatch, VaultUnavailable
+    """
+    with recorded_change(access, "secret.reveal", name, sessions=sessions, clock=clock) as deed:
+        require(access, Permission.SECRET_REVEAL)
+        with sessions.read() as session:
+            row = secret_row(session, access, name)
+            address = address_of(row, settings_of(row.workspace, session).engine)
+        deed.target = Target("secret", row.id, row.name)
+        if row.visibility != "masked":
+            raise NeverShown(f"{row.name} is restricted: its value is never shown to anybody.")
+        require_active(row)
+        secret = usable(row, address)
+        with unless_changed(secret, sessions=sessions):
+            stored = vault.read_to_reveal(address, role=person(access))
+            check_binding(stored, secret)
+        deed.detail |= vault_facts(stored.version, stored.request_id)
+    return stored.value
+
+
+def as_secret(row: VariableRow, *, access: Access, now: datetime) -> Secret:
+    """Return a row as somebody with this standing sees it."""
+    active, writes = row.state == "active", allows(access, Permission.SECRET_WRITE)
+    return Secret(
+        id=row.id,
+        workspace=row.workspace,
+        name=row.name,
+        visibility=cast(Visibility, row.visibility),
+        description=row.description,
+        allowed_hosts=tuple(row.allowed_hosts),
+        allowed_places=tuple(row.allowed_places),
+        version=row.version,
+        state=row.state,
+        expiry=_expiry(row.expires_at, now),
+        expires_at=row.expires_at,
+        created_at=row.created_at,
+        created_by=row.created_by,
+        updated_at=row.updated_at,
+        updated_by=row.updated_by,
+        last_used_at=row.last_used_at,
+        revision=row.revision,
+        permissions={
+            "reveal": active and row.visibility == "masked" and allows(access, Permission.SECRET_REVEAL),
+            "set_value": active and writes,
+            "edit": active and writes,
+            "delete": writes,
+        },
+    )
+
+
+def as_stored(row: VariableRow, written: Written | None, *, access: Access, now: datetime) -> Secret:
+    """Return a secret with the version that a change has stored, where it stored one.
+
+    Where a newer one overtook it, the revision isn't the secret's any more, so that whoever builds on this answer
+    doesn't replace a value that they never knew of.
+    """
+    secret = as_secret(row, access=access, now=now)
+    if written is None or written.version == row.version:
+        return secret
+    return replace(secret, version=written.version, revision=row.revision - 1)
+
+
+def _expiry(expires_at: datetime | None, now: datetime) -> Expiry:
+    if expires_at is None:
+        return "none"
+    if expires_at <= now:
+        return "expired"
+    return "expiring" if expires_at - now <= EXPIRING_WITHIN else "ok"

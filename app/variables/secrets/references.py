@@ -1,0 +1,114 @@
+"""What the call pipeline and blocks have to know of secrets: which may be used, by which rules, and who uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, cast
+
+from sqlalchemy import Row, Table, bindparam, delete, select
+from sqlalchemy.orm import Session
+
+from app.db import Sessions
+from app.kernel.errors import BindingMismatch, Conflict
+from app.variables.models import SecretUseRow, VariableRow
+from app.variables.secrets.changes import address_of, digest
+from app.vault import SecretAddress, StoredValue
+from app.workspaces.service import Workspace
+
+# Made once, and of plain columns: every call asks it.
+_VARIABLES: Final = cast(Table, VariableRow.__table__)
+_USABLE: Final = select(_VARIABLES).where(
+    _VARIABLES.c.workspace == bindparam("workspace"),
+    _VARIABLES.c.kind == "secret",
+    _VARIABLES.c.name.in_(bindparam("names", expanding=True)),
+    _VARIABLES.c.state == "active",
+)
+_USABLE_HELD: Final = _USABLE.with_for_update(read=True)
+
+
+@dataclass(frozen=True, slots=True)
+class UsableSecret:
+    """What the call pipeline has to know of a secret before it reads the value.
+
+    ``rules`` has one pair of hosts and places, or two while a change of them is under way; a call must pass each.
+    ``bindings`` are the digests of the same pairs: Vault's must be one of them.
+    """
+
+    id: str
+    name: str
+    address: SecretAddress
+    rules: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+    bindings: tuple[str, ...]
+    state: str
+    expires_at: datetime | None
+
+
+def usable_secrets(
+    names: Iterable[str], *, workspace: Workspace, session: Session, hold: bool = False
+) -> Mapping[str, UsableSecret]:
+    """Look up the secrets that a call names, in one query; what isn't there, or isn't active, isn't in the answer.
+
+    With ``hold`` nobody deletes one of them before the transaction ends.
+    """
+    wanted = sorted(set(names))
+    if not wanted:
+        return {}
+    query = _USABLE_HELD if hold else _USABLE
+    rows = session.execute(query, {"workspace": workspace.name, "names": wanted})
+    return {row.name: usable(row, address_of(row, workspace.engine)) for row in rows}
+
+
+def usable(row: VariableRow | Row[Any], address: SecretAddress) -> UsableSecret:
+    """Return what a row says of a secret that is to be used."""
+    rules = [(tuple(row.allowed_hosts), tuple(row.allowed_places))]
+    if row.next_hosts is not None and row.next_places is not None:
+        rules.append((tuple(row.next_hosts), tuple(row.next_places)))
+    return UsableSecret(
+        id=row.id,
+        name=row.name,
+        address=address,
+        rules=tuple(rules),
+        bindings=tuple(digest(row, hosts, places) for hosts, places in rules),
+        state=row.state,
+        expires_at=row.expires_at,
+    )
+
+
+def check_binding(stored: StoredValue, secret: UsableSecret) -> None:
+    """Raise ``BindingMismatch`` where Vault was told other rules for this value than the database now says."""
+    if stored.binding is None or stored.binding not in secret.bindings:
+        raise BindingMismatch(
+            f"What the database says of {secret.name} isn't what Vault was told. Run `strongroom doctor`."
+        )
+
+
+@contextmanager
+def unless_changed(secret: UsableSecret, *, sessions: Sessions) -> Iterator[None]:
+    """Let a mismatch through only where the row still says what it said when the secret was looked up.
+
+    Raises:
+        Conflict: the secret was changed or deleted between the look-up and the read, which is nobody's fault.
+    """
+    try:
+        yield
+    except BindingMismatch:
+        with sessions.read() as session:
+            row = session.get(VariableRow, secret.id)
+        if row is None or usable(row, secret.address) != secret:
+            raise Conflict(f"{secret.name} was changed or deleted at the same moment.", retry_after=1) from None
+        raise
+
+
+def blocks_using(name: str, workspace: str, session: Session) -> Sequence[str]:
+    """Name the blocks that use a secret, sorted."""
+    query = select(SecretUseRow.block).where(SecretUseRow.workspace == workspace, SecretUseRow.secret_name == name)
+    return session.scalars(query.order_by(SecretUseRow.block)).all()
+
+
+def note_uses(session: Session, *, workspace: str, block: str, secrets: Iterable[str]) -> None:
+    """Replace what is known of the secrets that a block uses (none: the block is gone)."""
+    session.execute(delete(SecretUseRow).where(SecretUseRow.workspace == workspace, SecretUseRow.block == block))
+    session.add_all(SecretUseRow(workspace=workspace, secret_name=name, block=block) for name in sorted(set(secrets)))

@@ -1,0 +1,311 @@
+"""How a request gets to Vault: kept-alive connections, short timeouts, retries, and hvac's adapter on top of them.
+
+hvac's own adapters go through a requests session, which reads proxies and ``~/.netrc`` from its surroundings, keeps
+ten connections, and loses the status of an answer that it doesn't know (473). ``hvac.adapters`` is the place where
+hvac lets itself be given another.
+
+What Vault can't do now ends here as ``VaultUnavailable`` with the reason in words. What it refused or didn't find goes
+on as hvac's own exception, for ``client`` to name.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from random import SystemRandom
+from ssl import SSLContext
+from typing import Any, Final, NoReturn
+from urllib.parse import quote, urlencode, urlsplit
+
+import hvac.adapters
+import hvac.exceptions
+import orjson
+
+from app import telemetry
+from app.http1 import errors as http1
+from app.http1.connection import tls_context
+from app.http1.pool import Pool, request_head
+from app.kernel.errors import ServiceError, Unanswered, VaultUnavailable
+from app.vault.options import Server
+
+RETRY_AFTER: Final = 5
+"""Seconds after which a caller may try again when Vault can't."""
+_PAUSES: Final = (0.1, 0.3)
+"""Seconds between the three attempts, each made longer or shorter by up to a half, so that many don't come at once."""
+_PLAIN: Final = re.compile(r"[\w./%-]*", re.ASCII)
+_SAFE: Final = "/?%:@!$&'()*+,;=~-._"
+_jitter = SystemRandom()
+
+_REASONS: Final[Mapping[int, str]] = {
+    307: "Vault's standby node points to another address. Set VAULT_ADDR to one that reaches the active node.",
+    429: "Vault is a standby or limits our rate.",
+    472: "Vault is a disaster recovery replica and serves nothing.",
+    473: "Vault is a performance standby and can't serve this.",
+    501: "Vault isn't initialised.",
+    503: "Vault is sealed or has no leader.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What Vault answered: the status and the JSON document."""
+
+    status: int
+    document: Mapping[str, Any]
+
+    @property
+    def complaints(self) -> str:
+        """Vault's own words about an error; for comparing only, since they may quote what was sent."""
+        errors = self.document.get("errors")
+        return " ".join(str(error) for error in errors) if isinstance(errors, list) else ""
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The ``data`` member, empty where there is none."""
+        data = self.document.get("data")
+        return data if isinstance(data, dict) else {}
+
+
+def unavailable(reason: str) -> VaultUnavailable:
+    """Say why Vault can't, and when to try again."""
+    return VaultUnavailable(reason, retry_after=RETRY_AFTER)
+
+
+def why(status: int) -> str:
+    """Say in words what a status that isn't about the request means."""
+    return _REASONS.get(status, f"Vault answered with an error of its own ({status}).")
+
+
+class Line:
+    """Connections to one Vault, kept alive and safe to share among threads. No proxy, no netrc, no redirect.
+
+    Raises ``ServiceError`` when the address or a TLS file can't be used.
+    """
+
+    def __init__(self, server: Server) -> None:
+        parts = urlsplit(server.address)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ServiceError("VAULT_ADDR is no http or https address.")
+        self._prefix = parts.path.rstrip("/")
+        self._connecting = partial(http1.lasting, server.connect_timeout)
+        self._waiting = server.read_timeout
+        secured = parts.scheme == "https"
+        port = parts.port or (443 if secured else 80)
+        self._pool = Pool(parts.hostname, port, tls=_tls(server) if secured else None, name=parts.hostname)
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        self._fields = [
+            ("Host", f"{host}:{port}"),
+            ("X-Vault-Request", "true"),
+            ("User-Agent", "strongroom"),
+            ("Content-Type", "application/json"),
+        ]
+        if server.namespace:
+            self._fields.append(("X-Vault-Namespace", server.namespace))
+
+    def close(self) -> None:
+        """Close every idle connection."""
+        self._pool.close()
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        repeat: bool,
+    ) -> Answer:
+        """Send a request to ``/v1/<path>`` and return the answer, whatever Vault thinks of the request itself.
+
+        ``repeat`` says that doing it twice does no more than doing it once. Then a broken connection, 429, 473 and 5xx
+        are tried again; otherwise only what surely never reached Vault. A read that timed out isn't tried again: Vault
+        is slow, and asking once more would make it slower.
+
+        Raises:
+            VaultUnavailable: where Vault can't serve.
+            Unanswered: where, besides, a request that isn't to be repeated may have been carried out.
+        """
+        problem: VaultUnavailable
+        for pause in (*_PAUSES, None):
+            try:
+                answer = self.once(method, path, token=token, body=body, query=query, headers=headers)
+            except Unanswered as cut:
+                problem = cut
+                again = repeat and not isinstance(cut, _TimedOut)
+            except VaultUnavailable as never_sent:
+                problem = never_sent
+                again = True
+            else:
+                if not _unable(answer):
+                    return answer
+                # A standby or a sealed Vault says so before it does anything; after another 5xx nobody knows.
+                done_nothing = answer.status in _REASONS or answer.status == 400
+                problem = unavailable(why(answer.status))
+                if not done_nothing and not repeat:
+                    problem = Unanswered(problem.detail, retry_after=RETRY_AFTER)
+                again = repeat or answer.status in (429, 473)
+            if pause is None or not again:
+                break
+            time.sleep(pause * _jitter.uniform(0.5, 1.5))
+        if repeat and isinstance(problem, Unanswered):
+            problem = unavailable(problem.detail)  # what may be done twice leaves nothing in doubt
+        raise problem.with_traceback(None) from None
+
+    def once(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """Send a request a single time and return the answer, whatever its status.
+
+        Raises:
+            VaultUnavailable: where it was never sent.
+            Unanswered: where it was sent, and no answer came.
+        """
+        began, outcome = time.perf_counter(), "unanswered"
+        try:
+            with telemetry.connection("vault"):
+                answer = self._once(method, path, token=token, body=body, query=query, headers=headers)
+            outcome = _outcome(answer.status)
+            return answer
+        finally:
+            telemetry.vault_answered(outcome, time.perf_counter() - began)
+
+    def _once(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None,
+        body: Mapping[str, Any] | None,
+        query: Mapping[str, Any] | None,
+        headers: dict[str, str] | None,
+    ) -> Answer:
+        target = f"{self._prefix}/v1/{path if _PLAIN.fullmatch(path) else quote(path, safe=_SAFE)}"
+        if query:
+            target += "?" + urlencode(query)
+        content = None if body is None else orjson.dumps(body)
+        sent = [*(dict(self._fields) | headers).items()] if headers else self._fields.copy()
+        if token:
+            sent.append(("X-Vault-Token", token))
+        if content is not None or method != "GET":
+            sent.append(("Content-Length", str(len(content or b""))))
+        problem: VaultUnavailable
+        try:
+            answer = self._pool.exchange(
+                request_head(method, target, sent),
+                content,
+                connecting=self._connecting,
+                waiting=http1.lasting(self._waiting),
+            )
+            document = _document(b"".join(iter(answer.read, b"")))
+            return Answer(answer.status, document)
+        except http1.TimedOut:
+            problem = _TimedOut("Vault didn't answer in time.", retry_after=RETRY_AFTER)
+        except http1.CertificateRefused:
+            problem = unavailable("Vault's certificate isn't valid for its address, or its authority isn't known.")
+        except http1.TlsFailed:
+            problem = Unanswered("TLS with Vault failed.", retry_after=RETRY_AFTER)
+        except http1.Unsendable:
+            problem = unavailable("The token or the path for Vault has a character that no request can hold.")
+        except http1.NotSent:
+            problem = unavailable("Vault can't be reached.")
+        except http1.WireError:
+            problem = Unanswered("The connection to Vault broke.", retry_after=RETRY_AFTER)
+        raise problem from None
+
+
+def _outcome(status: int) -> str:
+    if status < 400:
+        return "ok"
+    return {403: "refused", 404: "missing"}.get(status, "failed")
+
+
+class _TimedOut(Unanswered):
+    """No answer came within the read timeout."""
+
+
+def _tls(server: Server) -> SSLContext:
+    problem = "The certificate files for Vault (VAULT_CACERT, VAULT_CLIENT_CERT, VAULT_CLIENT_KEY) can't be used."
+    try:
+        context = tls_context(server.cacert)
+        if server.client_cert:
+            context.load_cert_chain(server.client_cert, server.client_key)
+    except OSError:  # an ssl.SSLError is one
+        raise ServiceError(problem) from None
+    return context
+
+
+def _document(content: bytes) -> Mapping[str, Any]:
+    if not content:
+        return {}
+    try:
+        document = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _unable(answer: Answer) -> bool:
+    """Tell whether the answer is about Vault's state and not about the request."""
+    if answer.status in (307, 429, 472, 473) or answer.status >= 500:
+        return True
+    # HashiCorp Vault, for a moment after a KV version 2 mount was made.
+    return answer.status == 400 and "Upgrading from non-versioned" in answer.complaints
+
+
+class HvacAdapter(hvac.adapters.Adapter):  # type: ignore[type-arg]  # it is generic in its stubs only
+    """What hvac's API classes talk through: a line, one token, and whether the request may be repeated.
+
+    It is as short-lived as a request; the line below it stays.
+    """
+
+    def __init__(self, line: Line, token: str | None, *, repeat: bool) -> None:
+        # Not the parent's, which would open a requests session.
+        self._line = line
+        self.token = token
+        self.repeat = repeat
+
+    def get_login_token(self, response: Any) -> str:
+        """Return the token out of a login's answer."""
+        return str(response["auth"]["client_token"])
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        raise_exception: bool = True,
+        **kwargs: Any,
+    ) -> Any:
+        """Send what hvac asks for and return the JSON document.
+
+        Raises:
+            hvac.exceptions.VaultError: without the answer's text, for a status of 400 and more.
+            VaultUnavailable: where Vault can't serve.
+        """
+        answer = self._line.ask(
+            method.upper(),
+            url.removeprefix("/v1/"),
+            token=self.token,
+            body=kwargs.get("json"),
+            query=kwargs.get("params"),
+            repeat=self.repeat,
+        )
+        if answer.status >= 400 and raise_exception:
+            _raise(answer)
+        return answer.document
+
+
+def _raise(answer: Answer) -> NoReturn:
+    raise hvac.exceptions.VaultError.from_status(answer.status, answer.complaints)

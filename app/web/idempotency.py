@@ -1,0 +1,125 @@
+"""``Idempotency-Key``: a request that comes again is answered again and not done again.
+
+Kept is the answer of a deed that was done, or may have been: a success, and an upstream's failure after the call went
+out. A refusal leaves the key free, so that the request can be mended and sent under the same key. Where it can't be
+known how far the deed came, the key stays taken until the claim counts as dead.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+import structlog
+from flask import Flask, Response, g, request
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.access import require
+from app.kernel.errors import ValidationFailed
+from app.web import context
+from app.web.operations import Declared, declared_for
+
+log = structlog.get_logger(__name__)
+
+C = TypeVar("C")
+HEADER: Final = "Idempotency-Key"
+KEY: Final = re.compile(r"[!-~]{1,255}")
+_KEPT_HEADERS: Final = ("Content-Type", "Location", "ETag")
+# The call had gone out when these came up.
+_KEPT_CODES: Final = ("upstream_timeout", "upstream_protocol", "response_not_readable", "response_too_large")
+_IN_DOUBT_CODES: Final = ("internal_error", "record_unavailable", "stopping")
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats(Generic[C]):
+    """How answers are kept: three functions that the factory hands in, since this room knows no domain.
+
+    ``claim`` takes the actor, the workspace, the key and the request's bytes, and returns the claim or the answer that
+    the request had; ``keep`` and ``release`` settle a claim.
+    """
+
+    claim: Callable[[str, str | None, str, bytes], C | bytes]
+    keep: Callable[[C, bytes], None]
+    release: Callable[[C], None]
+
+
+def answer_repeats(app: Flask, repeats: Repeats[Any]) -> None:
+    """Watch over every POST that creates or calls; to be called after the gate and the limits."""
+
+    @app.before_request
+    def _claim() -> Response | None:
+        declared = declared_for(request)
+        if HEADER not in request.headers or declared is None or not declared.keyed:
+            return None
+        claimed = repeats.claim(_actor(), (request.view_args or {}).get("ws"), _key(), _whole_request())
+        if isinstance(claimed, bytes):
+            _authorise(declared)
+            return _unpacked(claimed)
+        g.claim = claimed
+        return None
+
+    @app.after_request
+    def _settle(response: Response) -> Response:
+        claimed = g.pop("claim", None)
+        if claimed is None:
+            return response
+        code = _code(response)
+        try:
+            if response.status_code < 300 or code in _KEPT_CODES:
+                repeats.keep(claimed, _packed(response, declared_for(request)))
+            elif code not in _IN_DOUBT_CODES:
+                repeats.release(claimed)
+        except SQLAlchemyError as error:  # the deed is done, and its answer is here
+            log.error("answer_not_kept", kind=type(error).__name__)
+        return response
+
+
+def _actor() -> str:
+    actor = context.principal().actor
+    return json.dumps([actor.type, actor.id, actor.acting_for])
+
+
+def _key() -> str:
+    key = request.headers[HEADER]
+    if not KEY.fullmatch(key):
+        raise ValidationFailed(
+            "An Idempotency-Key is 1 to 255 visible ASCII characters; a UUID will do.",
+            errors={HEADER: ["Must be 1 to 255 visible ASCII characters."]},
+        )
+    return key
+
+
+def _whole_request() -> bytes:
+    head = json.dumps([request.method, request.full_path, request.headers.get("Content-Type", "")])
+    return head.encode() + b"\n" + request.get_data(cache=True)
+
+
+def _authorise(declared: Declared) -> None:
+    # Outside of a workspace there is only the platform's own token, which the gate has just proved.
+    if declared.needs is not None and (request.view_args or {}).get("ws") is not None:
+        require(context.access(), declared.needs)
+
+
+def _code(response: Response) -> str | None:
+    if response.content_type != "application/problem+json":
+        return None
+    return str(json.loads(response.get_data()).get("code"))
+
+
+def _packed(response: Response, declared: Declared | None) -> bytes:
+    body = response.get_data()
+    if declared is not None and declared.told_once:
+        body = json.dumps({k: v for k, v in json.loads(body).items() if k not in declared.told_once}).encode()
+    headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
+    return json.dumps([response.status_code, headers, base64.b64encode(body).decode()]).encode()
+
+
+def _unpacked(kept: bytes) -> Response:
+    status, headers, body = json.loads(kept)
+    response = Response(base64.b64decode(body), status, headers)
+    response.headers["Idempotency-Replayed"] = "true"
+    return response
