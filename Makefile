@@ -10,9 +10,10 @@ HASHED = install --quiet --require-hashes
 # A stamp is as old as what it stands for: a second call is instant, and a changed pin installs anew.
 RUNTIME = $(VENV)/.runtime.stamp
 DEV = $(VENV)/.dev.stamp
+TOOLS = $(VENV)/.tools.stamp
 
 .DEFAULT_GOAL = help
-.PHONY: help setup setup-dev system-packages run demo check format test test-all bench bench-setup soak dist lock clean
+.PHONY: help setup setup-dev system-packages run demo check format audit test test-all bench bench-setup soak dist lock clean
 
 help:
 	@echo "make setup      the service in $(VENV), from pinned and hashed packages"
@@ -20,7 +21,8 @@ help:
 	@echo "make demo       set up and play a whole day of it, with an upstream of its own"
 	@echo ""
 	@echo "make setup-dev  what tests and checks need besides, Debian's chromium and redis-server included"
-	@echo "make check      lint, format, types, who may import whom"
+	@echo "make check      lint, format, types, who may import whom, what is declared and used"
+	@echo "make audit      look up known weaknesses of the pinned packages (needs a package index that knows them)"
 	@echo "make test       check, and the tests of a few minutes, the core of them on PostgreSQL too"
 	@echo "make test-all   check, and every test, on both databases"
 	@echo "make format     let ruff put the code in order"
@@ -50,6 +52,10 @@ $(RUNTIME): requirements/runtime.txt pyproject.toml setup.py | $(BIN)/python
 
 $(DEV): requirements/dev.txt $(RUNTIME)
 	$(PIP) $(HASHED) -r requirements/runtime.txt -r requirements/dev.txt
+	@touch "$@"
+
+$(TOOLS): requirements/tools.txt $(DEV)
+	$(PIP) $(HASHED) -r requirements/runtime.txt -r requirements/dev.txt -r requirements/tools.txt
 	@touch "$@"
 
 setup-dev: $(DEV) system-packages
@@ -89,6 +95,11 @@ check: $(DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/deptry .
+
+# Strict: a package that couldn't be looked up is a failure, not a pass.
+audit: $(TOOLS)
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements/runtime.txt
 
 format: $(DEV)
 	$(BIN)/ruff check --fix .
@@ -139,6 +150,7 @@ COMPILE = $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 
 lock:
 	$(COMPILE) pyproject.toml requirements/build.in --output-file requirements/runtime.txt
 	$(COMPILE) requirements/dev.in --output-file requirements/dev.txt
+	$(COMPILE) requirements/tools.in --output-file requirements/tools.txt
 	$(COMPILE) requirements/bench.in --output-file requirements/bench.txt
 
 clean:
