@@ -119,7 +119,7 @@ def change_block(ws: str, block: str) -> Response:
             _update(found, changes, form)
     except StrongroomError as error:
         return _show_faulty(ws, form, error, found)
-    flash(f"The API block {found.name} was service." if changes else f"Nothing of {found.name} was changed.")
+    flash(f"The API block {found.name} was saved." if changes else f"Nothing of {found.name} was changed.")
     return go(url_for("pages.block", ws=ws, block=found.name))
 
 

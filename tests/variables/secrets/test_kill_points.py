@@ -37,7 +37,7 @@ from app.workspaces.service import NewWorkspace, Purge, Workspace, create_worksp
 from tests.support import databases
 from tests.support.vault_proxy import Fault, VaultProxy, vault_proxy
 
-POLICIES = Path(__file__).parents[2] / "vault-policies"
+POLICIES = Path(__file__).parents[3] / "vault-policies"
 OLD, OLDER, NEW = "old-aJ4kQz81LpX0", "older-Rt7wYb3NvC5", "new-Mh2sGd9FuE6k"
 HERE, FURTHER = ("a.example.com",), ("a.example.com", "b.example.com")
 
