@@ -12,7 +12,7 @@ from app.factory import purges
 from app.idempotency.service import forget_old_answers
 from app.resources import Resources
 from app.variables.secrets.changes import SURELY_OVER_AFTER
-from app.variables.secrets.reconcile import reconcile_secrets, unfinished_secrets
+from app.variables.secrets.reconcile import SecretReconciliation, unfinished_secrets
 from app.workspaces.service import finish_deletions
 
 
@@ -32,9 +32,7 @@ def reconcile(now: bool, as_json: bool) -> None:
 
 def mend(resources: Resources, *, older_than: timedelta) -> Sequence[dict[str, object]]:
     """Mend secrets and finish deletions of workspaces; returns what was done, a row each."""
-    mended = reconcile_secrets(
-        sessions=resources.sessions, vault=resources.vault, clock=resources.clock, older_than=older_than
-    )
+    mended = SecretReconciliation(resources).run(older_than=older_than)
     forget_old_answers(sessions=resources.sessions, clock=resources.clock)
     gone = finish_deletions(sessions=resources.sessions, purges=purges(resources))
     rows: list[dict[str, object]] = [
