@@ -28,7 +28,8 @@ from app.cli.reconcile import mend
 from app.cli.runtime import open_database, read_settings, vault_setup
 from app.db import Sessions
 from app.factory import read_secret_key
-from app.identity.service import NewToken, create_user, issue_token, list_all_tokens, one_time_password
+from app.identity.tokens import NewToken, Tokens
+from app.identity.users import Users, one_time_password
 from app.kernel.clock import system_clock
 from app.kernel.errors import ServiceError
 from app.policies.service import apply_embedded
@@ -40,7 +41,7 @@ from app.variables.secrets.usage import count_usage
 from app.vault import embedded
 from app.vault.keys import read_or_make, store
 from app.wiring import open_resources
-from app.workspaces.service import NewWorkspace, create_workspace, list_names
+from app.workspaces.service import NewWorkspace, Workspaces, list_names
 
 FIRST_OWNER: Final = "owner"
 FIRST_WORKSPACE: Final = "main"
@@ -127,25 +128,16 @@ def _keep_vault(running: embedded.Embedded, folder: Path, stop: threading.Event)
 
 def _set_up(settings: Settings, sessions: Sessions, resources: Resources) -> None:
     """Make the first owner, workspace and platform token, each where there is none, and tell their proofs once."""
-    told = []
+    told, tokens = [], Tokens(sessions, system_clock)
     if not list_names(sessions=sessions):
         new = NewWorkspace(FIRST_WORKSPACE, "Main", owner=FIRST_OWNER)
-        create_workspace(
-            new,
-            principal=Principal(OPERATOR),
-            request_id=None,
-            sessions=sessions,
-            vault=resources.vault,
-            clock=system_clock,
-        )
+        Workspaces(resources).create(new, principal=Principal(OPERATOR))
         password = one_time_password()
-        create_user(FIRST_OWNER, password, must_change=True, sessions=sessions, clock=system_clock)
+        Users(sessions, system_clock).create(FIRST_OWNER, password, must_change=True)
         told += [f"  User:               {FIRST_OWNER}", f"  One-time password:  {password}"]
-    if not any(token.role is Role.PLATFORM for token in list_all_tokens(sessions=sessions)):
+    if not any(token.role is Role.PLATFORM for token in tokens.list_all()):
         new_token = NewToken(Role.PLATFORM, "first start")
-        issued = issue_token(
-            new_token, access=Access(OPERATOR, None, Role.PLATFORM), sessions=sessions, clock=system_clock
-        )
+        issued = tokens.issue(new_token, access=Access(OPERATOR, None, Role.PLATFORM))
         told += [f"  Platform token:     {issued.bearer}"]
     click.echo(f"\nStrongroom serves on {settings.url}\n  Sign in at:         {settings.url}/sign-in")
     for line in told:

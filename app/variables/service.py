@@ -17,10 +17,11 @@ from app.audit.service import Action, Deed, Target, recorded
 from app.db import Sessions
 from app.kernel.clock import Clock
 from app.kernel.errors import NotFound
+from app.kernel.preconditions import check_revision
 from app.kernel.unset import UNSET, Unset
 from app.variables.models import VariableRow
 from app.variables.validation import check_size, name_taken
-from app.workspaces.service import check_revision, settings_of
+from app.workspaces.service import settings_of
 
 
 @dataclass(frozen=True, slots=True)

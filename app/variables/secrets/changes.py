@@ -19,10 +19,11 @@ from app.audit.service import Action, Deed, Target, recorded
 from app.db import Sessions
 from app.kernel.clock import Clock
 from app.kernel.errors import BindingMismatch, Conflict, NotFound
+from app.kernel.preconditions import check_revision
 from app.variables.models import SecretVersionRow, VariableRow
 from app.variables.secrets.binding import binding
 from app.vault import VERSIONS_KEPT, Engine, PersonRole, SecretAddress, StoredMetadata, Vault, Visibility, Written
-from app.workspaces.service import check_revision, settings_of
+from app.workspaces.service import settings_of
 
 # Longer than the slowest living change can take, and than Vault works on a request by itself (90 seconds). Source:
 # https://developer.hashicorp.com/vault/docs/configuration#default_max_request_duration

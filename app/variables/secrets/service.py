@@ -32,6 +32,7 @@ from app.kernel.errors import (
     VaultError,
     WriteConflict,
 )
+from app.kernel.preconditions import check_revision, require_confirmation
 from app.kernel.secret import SecretValue
 from app.kernel.unset import UNSET, Unset
 from app.resources import Limits
@@ -60,13 +61,7 @@ from app.variables.secrets.queries import Secret, as_secret, as_stored
 from app.variables.secrets.references import blocks_using
 from app.variables.validation import check_value, hosts_of, name_taken, places_of, widens
 from app.vault import VERSIONS_KEPT, Engine, SecretAddress, Vault, Visibility, Written
-from app.workspaces.service import (
-    check_revision,
-    hold_workspace,
-    require_confirmation,
-    require_workspace,
-    settings_of,
-)
+from app.workspaces.service import hold_workspace, require_workspace, settings_of
 
 _OVERTAKEN_AT_MOST: Final = 8
 """How often a writer who doesn't mind to come later tries again when another was faster."""

@@ -13,6 +13,7 @@ from app.audit.service import Target
 from app.db import Sessions
 from app.kernel.clock import Clock
 from app.kernel.errors import Conflict, NotFound, PreconditionFailed, WriteConflict
+from app.kernel.preconditions import check_revision, require_confirmation
 from app.variables.models import SecretVersionRow, VariableRow
 from app.variables.secrets.changes import (
     bound,
@@ -26,7 +27,6 @@ from app.variables.secrets.changes import (
 )
 from app.variables.secrets.queries import Secret, as_stored
 from app.vault import VERSIONS_KEPT, StoredMetadata, Vault
-from app.workspaces.service import check_revision, require_confirmation
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from app.kernel.errors import NameTaken, NotFound, PreconditionFailed, Strongroo
 from app.kernel.secret import SecretValue
 from app.migrations import upgrade
 from app.policies.service import Setup, apply_embedded, read_files
-from app.resources import Limits
+from app.resources import InFlight, Limits, Resources
 from app.variables.secrets import queries as reading
 from app.variables.secrets import service, versions
 from app.variables.secrets.queries import Secret
@@ -33,7 +33,7 @@ from app.vault import VISIBILITIES, Engine, SecretAddress, Vault, embedded
 from app.vault.client import VaultClient
 from app.vault.keys import new_signing_key, public_key
 from app.vault.options import Mounts, Server, VaultOptions
-from app.workspaces.service import NewWorkspace, Purge, Workspace, create_workspace, delete_workspace
+from app.workspaces.service import NewWorkspace, Purge, Workspace, Workspaces
 from tests.support import databases
 from tests.support.vault_proxy import Fault, VaultProxy, vault_proxy
 
@@ -122,7 +122,7 @@ class Stage:
     def workspace(self, *, with_secret: bool, engine: Engine = "kv") -> str:
         name, more = f"w{secrets.token_hex(6)}", {"sessions": self.sessions, "vault": self.vault, "clock": system_clock}
         principal = Principal(Actor("operator", "operator"))
-        create_workspace(NewWorkspace(name, engine=engine, owner="ada"), principal=principal, request_id=None, **more)  # type: ignore[arg-type]
+        self.workspaces(self.vault).create(NewWorkspace(name, engine=engine, owner="ada"), principal=principal)
         if with_secret:
             doors = {"access": access_to(name), **more}
             new = NewSecret("TOKEN", SecretValue(OLDER), "restricted", allowed_hosts=HERE)
@@ -136,7 +136,11 @@ class Stage:
 
     def delete_workspace(self, name: str, *, purges: Sequence[Purge]) -> None:
         access = Access(Actor("user", "ada"), name, Role.OWNER)
-        delete_workspace(confirm=name, access=access, sessions=self.sessions, clock=system_clock, purges=purges)
+        self.workspaces(self.vault).delete(confirm=name, access=access, purges=purges)
+
+    def workspaces(self, vault: Vault, clock: Clock = system_clock) -> Workspaces:
+        nowhere: Any = None  # no call is made
+        return Workspaces(Resources(self.sessions, vault, nowhere, clock, Limits(), InFlight(1)))
 
     def purge(self, workspace: Workspace) -> None:
         purge_variables(workspace.name, workspace.engine, sessions=self.sessions, vault=self.vault)
@@ -402,9 +406,7 @@ def test_a_name_that_is_being_given_is_taken_until_its_maker_is_surely_dead(stag
 
     def _make(owner: str, vault: Vault, clock: Clock = system_clock) -> Workspace:
         new, operator = NewWorkspace(name, engine="transit", owner=owner), Principal(Actor("operator", "operator"))
-        return create_workspace(
-            new, principal=operator, request_id=None, sessions=stage.sessions, vault=vault, clock=clock
-        )
+        return stage.workspaces(vault, clock).create(new, principal=operator)
 
     def _interrupt() -> None:
         with pytest.raises(NameTaken):
@@ -424,14 +426,11 @@ def test_a_name_that_is_being_given_is_taken_until_its_maker_is_surely_dead(stag
 
 def test_a_name_is_free_again_where_vault_was_away(stage: Stage) -> None:
     new = NewWorkspace(f"w{secrets.token_hex(6)}", engine="transit", owner="ada")
-    given: Any = {
-        "principal": Principal(Actor("operator", "operator")), "request_id": None,
-        "sessions": stage.sessions, "clock": system_clock,
-    }  # fmt: skip
+    operator = Principal(Actor("operator", "operator"))
     fault = Fault("cut before", "POST", "/keys/")
     with stage.broken(fault) as vault, pytest.raises(VaultUnavailable):
-        create_workspace(new, vault=vault, **given)
-    assert create_workspace(new, vault=stage.vault, **given).name == new.name
+        stage.workspaces(vault).create(new, principal=operator)
+    assert stage.workspaces(stage.vault).create(new, principal=operator).name == new.name
 
 
 def _assert_whole(stage: Stage, workspace: str) -> None:
