@@ -15,12 +15,13 @@ from sqlalchemy.orm import Session
 from app.access import Access, Permission, allows, require
 from app.audit.service import Action, Deed, Target, recorded
 from app.kernel.errors import NotFound
+from app.kernel.preconditions import check_revision
 from app.kernel.unset import UNSET, Unset
 from app.resources import Resources
 from app.variables.models import VariableRow
 from app.variables.secrets.changes import name_taken
 from app.variables.validation import check_size
-from app.workspaces.service import check_revision, settings_of
+from app.workspaces.service import settings_of
 
 
 @dataclass(frozen=True, slots=True)

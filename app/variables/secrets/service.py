@@ -19,6 +19,7 @@ from app.access import Access
 from app.audit.service import Deed, Target
 from app.db import Sessions
 from app.kernel.errors import InUse, PreconditionFailed, Unanswered, ValueRequired, VaultError, WriteConflict
+from app.kernel.preconditions import check_revision, require_confirmation
 from app.kernel.secret import SecretValue
 from app.kernel.unset import UNSET, Unset
 from app.resources import Resources
@@ -49,7 +50,7 @@ from app.variables.secrets.store import (
 )
 from app.variables.validation import check_value, normalise_hosts, places_of
 from app.vault import VERSIONS_KEPT, Engine, SecretAddress, Vault, Visibility, Written
-from app.workspaces.service import check_revision, require_confirmation, settings_of
+from app.workspaces.service import settings_of
 
 _OVERTAKEN_AT_MOST: Final = 8
 """How often a writer who doesn't mind to come later tries again when another was faster."""

@@ -16,12 +16,13 @@ from sqlalchemy.orm import Session
 from app.access import Access, require
 from app.audit.service import Action, Deed, Target, recorded
 from app.kernel.errors import BindingMismatch, Conflict, NotFound
+from app.kernel.preconditions import check_revision
 from app.resources import Resources
 from app.variables.models import SecretVersionRow, VariableRow
 from app.variables.secrets.binding import Rules, binding
 from app.variables.secrets.changes import NEEDS, SURELY_OVER_AFTER, Event, State, advance
 from app.vault import VERSIONS_KEPT, Engine, PersonRole, SecretAddress, StoredMetadata, Visibility, Written
-from app.workspaces.service import check_revision, settings_of
+from app.workspaces.service import settings_of
 
 ACTIONS: Final[dict[Event, Action]] = {
     Event.CREATE: "secret.create",

@@ -11,13 +11,13 @@ from sqlalchemy import select
 from app.access import Access
 from app.audit.service import Target
 from app.kernel.errors import Conflict, NotFound, PreconditionFailed, WriteConflict
+from app.kernel.preconditions import check_revision, require_confirmation
 from app.resources import Resources
 from app.variables.models import SecretVersionRow, VariableRow
 from app.variables.secrets.changes import Event, advance
 from app.variables.secrets.queries import Secret, as_stored
 from app.variables.secrets.store import SecretStore, begin, person, require_for, state_of
 from app.vault import VERSIONS_KEPT, StoredMetadata
-from app.workspaces.service import check_revision, require_confirmation
 
 
 @dataclass(frozen=True, slots=True)

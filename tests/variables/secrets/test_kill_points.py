@@ -33,7 +33,7 @@ from app.vault import VISIBILITIES, Engine, SecretAddress, Vault, embedded
 from app.vault.client import VaultClient
 from app.vault.keys import new_signing_key, public_key
 from app.vault.options import Mounts, Server, VaultOptions
-from app.workspaces.service import NewWorkspace, Purge, Workspace, create_workspace, delete_workspace
+from app.workspaces.service import NewWorkspace, Purge, Workspace, Workspaces
 from tests.support import databases
 from tests.support.doors import resources_of
 from tests.support.vault_proxy import Fault, VaultProxy, vault_proxy
@@ -132,9 +132,9 @@ class Stage:
     vault: VaultClient
 
     def workspace(self, *, with_secret: bool, engine: Engine = "kv") -> str:
-        name, more = f"w{secrets.token_hex(6)}", {"sessions": self.sessions, "vault": self.vault, "clock": system_clock}
+        name = f"w{secrets.token_hex(6)}"
         principal = Principal(Actor("operator", "operator"))
-        create_workspace(NewWorkspace(name, engine=engine, owner="ada"), principal=principal, request_id=None, **more)  # type: ignore[arg-type]
+        self.workspaces(self.vault).create(NewWorkspace(name, engine=engine, owner="ada"), principal=principal)
         if with_secret:
             by = self.inside(name, self.vault)
             new = NewSecret("TOKEN", SecretValue(OLDER), "restricted", allowed_hosts=HERE)
@@ -148,7 +148,10 @@ class Stage:
 
     def delete_workspace(self, name: str, *, purges: Sequence[Purge]) -> None:
         access = Access(Actor("user", "ada"), name, Role.OWNER)
-        delete_workspace(confirm=name, access=access, sessions=self.sessions, clock=system_clock, purges=purges)
+        self.workspaces(self.vault).delete(confirm=name, access=access, purges=purges)
+
+    def workspaces(self, vault: Vault, clock: Clock = system_clock) -> Workspaces:
+        return Workspaces(resources_of(self.sessions, vault, clock))
 
     def purge(self, workspace: Workspace) -> None:
         purge_variables(workspace.name, workspace.engine, sessions=self.sessions, vault=self.vault)
@@ -410,9 +413,7 @@ def test_a_name_that_is_being_given_is_taken_until_its_maker_is_surely_dead(stag
 
     def _make(owner: str, vault: Vault, clock: Clock = system_clock) -> Workspace:
         new, operator = NewWorkspace(name, engine="transit", owner=owner), Principal(Actor("operator", "operator"))
-        return create_workspace(
-            new, principal=operator, request_id=None, sessions=stage.sessions, vault=vault, clock=clock
-        )
+        return stage.workspaces(vault, clock).create(new, principal=operator)
 
     def _interrupt() -> None:
         with pytest.raises(NameTaken):
@@ -432,14 +433,11 @@ def test_a_name_that_is_being_given_is_taken_until_its_maker_is_surely_dead(stag
 
 def test_a_name_is_free_again_where_vault_was_away(stage: Stage) -> None:
     new = NewWorkspace(f"w{secrets.token_hex(6)}", engine="transit", owner="ada")
-    given: Any = {
-        "principal": Principal(Actor("operator", "operator")), "request_id": None,
-        "sessions": stage.sessions, "clock": system_clock,
-    }  # fmt: skip
+    operator = Principal(Actor("operator", "operator"))
     fault = Fault("cut before", "POST", "/keys/")
     with stage.broken(fault) as vault, pytest.raises(VaultUnavailable):
-        create_workspace(new, vault=vault, **given)
-    assert create_workspace(new, vault=stage.vault, **given).name == new.name
+        stage.workspaces(vault).create(new, principal=operator)
+    assert stage.workspaces(stage.vault).create(new, principal=operator).name == new.name
 
 
 def _assert_whole(stage: Stage, workspace: str) -> None:
