@@ -27,6 +27,7 @@ help:
 	@echo "make test-all   check, and every test, on both databases"
 	@echo "make format     let ruff put the code in order"
 	@echo "make bench      measure the service beside its peers: a quarter of an hour, or three minutes with QUICK=1"
+	@echo "                AGAINST=<commit> measures the service at that commit too, in the same run"
 	@echo "make soak       ten minutes of load on a whole installation while one thing after the other breaks; SECONDS=120"
 	@echo "make dist       wheel and sdist in dist/"
 	@echo "make lock       pin the newest packages anew (needs uv)"
@@ -119,19 +120,24 @@ test-all: setup-dev check
 
 # ---------------------------------------------------------------------------------------------------------------------
 
-# The peers get an environment of their own: mitmproxy pins what the service has newer.
+# The peers get environments of their own: mitmproxy pins what the service has newer, LiteLLM what mitmproxy has.
 BENCH = $(VENV)-bench
+LITELLM = $(VENV)-litellm
 
-bench-setup: $(DEV) requirements/bench.txt
+bench-setup: $(DEV) requirements/bench.txt requirements/litellm.txt
 	@missing=""; \
 	test -x /usr/sbin/nginx || command -v nginx >/dev/null || missing="nginx-light"; \
 	command -v wrk >/dev/null || missing="$$missing wrk"; \
 	test -z "$$missing" || { apt-get update -qq && apt-get install -qq -y --no-install-recommends $$missing >/dev/null; }
 	@test -x "$(BENCH)/bin/python" || $(PYTHON) -m venv "$(BENCH)"
 	"$(BENCH)/bin/python" -m pip --disable-pip-version-check $(HASHED) -r requirements/bench.txt
+	@test -x "$(LITELLM)/bin/python" || $(PYTHON) -m venv "$(LITELLM)"
+	"$(LITELLM)/bin/python" -m pip --disable-pip-version-check $(HASHED) -r requirements/litellm.txt
 
+# AGAINST=<commit> is checked out beside, set up by its own `make setup`, and measured in the same run.
 bench: bench-setup
-	$(BIN)/python -m bench.main --peers "$(BENCH)/bin" $(if $(QUICK),--quick)
+	$(BIN)/python -m bench.main --peers "$(BENCH)/bin" --litellm "$(LITELLM)/bin" --checkouts "$(VENV)-against" \
+		$(if $(QUICK),--quick) $(if $(AGAINST),--against "$(AGAINST)")
 
 # Ten minutes of load, and what starting, ending and judging take.
 SECONDS ?= 600
@@ -152,6 +158,7 @@ lock:
 	$(COMPILE) requirements/dev.in --output-file requirements/dev.txt
 	$(COMPILE) requirements/tools.in --output-file requirements/tools.txt
 	$(COMPILE) requirements/bench.in --output-file requirements/bench.txt
+	$(COMPILE) requirements/litellm.in --output-file requirements/litellm.txt
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis

@@ -15,6 +15,11 @@ _ROW: Final = 30
 _LEFT: Final = 230
 
 
+def tell(text: str) -> None:
+    """Print, so that whoever waits sees it now."""
+    print(text, flush=True)
+
+
 def table(rows: Sequence[Mapping[str, object]]) -> str:
     """Lay rows out in columns; the keys of the first are the head."""
     if not rows:
@@ -38,9 +43,16 @@ def _shown(value: object) -> str:
 def goal_table(goals: Sequence[Goal]) -> str:
     """Lay the goals out."""
     return table(
-        [{"goal": goal.name, "measured": goal.measured, "wanted": f"{goal.compared} {goal.bound:g}",
-          "": "met" if goal.met else "MISSED"} for goal in goals]
-    )  # fmt: skip
+        [
+            {
+                "goal": goal.name,
+                "measured": goal.measured,
+                "wanted": f"{goal.compared} {goal.bound:g}",
+                "": "met" if goal.met else "MISSED",
+            }
+            for goal in goals
+        ]
+    )
 
 
 def middle(runs: Sequence[Run]) -> Run:
