@@ -27,7 +27,11 @@ def create(name: str, owner: str, title: str | None, engine: str) -> None:
     new = NewWorkspace(name, title, "transit" if engine == "transit" else "kv", owner=owner)
     with open_service(read_settings()) as resources:
         create_workspace(
-            new, principal=Principal(OPERATOR), request_id=None,
-            sessions=resources.sessions, vault=resources.vault, clock=resources.clock,
-        )  # fmt: skip
+            new,
+            principal=Principal(OPERATOR),
+            request_id=None,
+            sessions=resources.sessions,
+            vault=resources.vault,
+            clock=resources.clock,
+        )
     click.echo(f"{name} is there, and {owner} owns it.")
