@@ -24,9 +24,22 @@ from app.audit.service import Target, recorded
 from app.db import Raw, Sessions, VersionedCache
 from app.identity.models import TokenRow, UserRow
 from app.kernel.clock import Clock
-from app.kernel.errors import Conflict, Forbidden, NameTaken, NotFound, TooShort, Unauthenticated, ValidationFailed
+from app.kernel.errors import (
+    Conflict,
+    FieldLocation,
+    Forbidden,
+    NameTaken,
+    NotFound,
+    TooShort,
+    Unauthenticated,
+    ValidationFailed,
+    in_body,
+    in_header,
+    in_path,
+)
 
 USER_ID: Final = re.compile(r"[A-Za-z0-9@._:+-]{1,128}")
+_USER_IN_PATH: Final = in_path("user")
 _TOKEN: Final = re.compile(r"srm_([a-z2-7]{16})_([A-Za-z0-9_-]{43})")
 _PASSWORDS: Final = PasswordHasher()
 # Verified against when there is no such user, so that both answers take alike long.
@@ -142,7 +155,7 @@ def _write_uses(raw: Raw, uses: Sequence[tuple[str, datetime]]) -> None:
 
 
 def _know_acting(user_id: str, *, sessions: Sessions, now: datetime) -> None:
-    check_user_id(user_id, field="Strongroom-Act-As")
+    check_user_id(user_id, field=in_header("Strongroom-Act-As"))
     with sessions.read() as session:
         user = session.get(UserRow, user_id)
     if user is not None and user.disabled:
@@ -152,7 +165,7 @@ def _know_acting(user_id: str, *, sessions: Sessions, now: datetime) -> None:
             know_user(session, user_id, now=now)
 
 
-def check_user_id(user_id: str, *, field: str = "user") -> None:
+def check_user_id(user_id: str, *, field: FieldLocation = _USER_IN_PATH) -> None:
     """Raise ``ValidationFailed``, naming the field, where the text can't be a user's id."""
     if not USER_ID.fullmatch(user_id):
         raise ValidationFailed(
@@ -218,9 +231,11 @@ def change_password(user_id: str, current: str | None, new: str, *, sessions: Se
         row = session.get_one(UserRow, user_id)
     now = row.password_hash or _NOBODYS_HASH
     if not (current is None and row.must_change_password) and not _password_matches(now, current or ""):
-        raise ValidationFailed("The current password is wrong.", errors={"current": ["Is wrong."]})
+        raise ValidationFailed("The current password is wrong.", errors={in_body("current"): ["Is wrong."]})
     if _password_matches(now, new):
-        raise ValidationFailed("The new password is the old one.", errors={"password": ["Choose another than now."]})
+        raise ValidationFailed(
+            "The new password is the old one.", errors={in_body("password"): ["Choose another than now."]}
+        )
     return set_password(user_id, new, must_change=False, sessions=sessions)
 
 
@@ -238,7 +253,7 @@ def _check_password(password: str) -> None:
     if len(password) < _PASSWORD_LEAST:
         raise TooShort(
             f"A password has at least {_PASSWORD_LEAST} characters.",
-            errors={"password": [f"At least {_PASSWORD_LEAST} characters."]},
+            errors={in_body("password"): [f"At least {_PASSWORD_LEAST} characters."]},
         )
 
 
@@ -345,12 +360,17 @@ def _check_new_token(new: NewToken, access: Access, *, now: datetime) -> None:
     if new.role not in roles:
         allowed = ", ".join(role.value for role in roles)
         raise ValidationFailed(
-            f"A token made here has one of the roles {allowed}.", errors={"role": [f"One of: {allowed}."]}
+            f"A token made here has one of the roles {allowed}.",
+            errors={in_body("role"): [f"One of: {allowed}."]},
         )
     if new.ad_hoc and new.role is not Role.RUNTIME:
-        raise ValidationFailed("Only a runtime token needs ad_hoc.", errors={"ad_hoc": ["Only with the role runtime."]})
+        raise ValidationFailed(
+            "Only a runtime token needs ad_hoc.", errors={in_body("ad_hoc"): ["Only with the role runtime."]}
+        )
     if new.expires_at is not None and new.expires_at <= now:
-        raise ValidationFailed("The token would be expired at once.", errors={"expires_at": ["Is over already."]})
+        raise ValidationFailed(
+            "The token would be expired at once.", errors={in_body("expires_at"): ["Is over already."]}
+        )
 
 
 def list_tokens(

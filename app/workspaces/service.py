@@ -27,6 +27,8 @@ from app.kernel.errors import (
     StrongroomError,
     ValidationFailed,
     VaultError,
+    in_body,
+    in_query,
 )
 from app.kernel.unset import UNSET, Unset
 from app.vault import Engine, Vault
@@ -183,15 +185,16 @@ def _creating_role(principal: Principal) -> Role | None:
 def _first_owner(new: NewWorkspace, principal: Principal) -> str:
     if principal.user and new.owner and new.owner != principal.user:
         raise ValidationFailed(
-            "The user acted for owns the workspace; name no other.", errors={"owner": ["Is the user acted for."]}
+            "The user acted for owns the workspace; name no other.",
+            errors={in_body("owner"): ["Is the user acted for."]},
         )
     owner = new.owner or principal.user
     if owner is None:
         raise ValidationFailed(
             "A workspace needs an owner: name one, or act for one.",
-            errors={"owner": ["Missing data for required field."]},
+            errors={in_body("owner"): ["Missing data for required field."]},
         )
-    check_user_id(owner, field="owner")
+    check_user_id(owner, field=in_body("owner"))
     return owner
 
 
@@ -495,7 +498,8 @@ def _require_over(access: Access, role_now: str | None, role_then: Role | None) 
     require(access, Permission.MEMBER_MANAGE)
     if role_then is not None and role_then not in MEMBER_ROLES:
         raise ValidationFailed(
-            "A member is owner, admin or editor.", errors={"role": ["One of: owner, admin, editor."]}
+            "A member is owner, admin or editor.",
+            errors={in_body("role"): ["One of: owner, admin, editor."]},
         )
     if Role.OWNER.value in (role_now, role_then):
         require(access, Permission.MEMBER_MANAGE_OWNERS)
@@ -530,7 +534,8 @@ def require_confirmation(confirm: str | None, name: str) -> None:
     """Raise ``ConfirmationRequired`` where ``confirm`` doesn't repeat the name."""
     if confirm != name:
         raise ConfirmationRequired(
-            f"This can't be brought back. Say ?confirm={name} to go on.", errors={"confirm": [f"Must be {name}."]}
+            f"This can't be brought back. Say ?confirm={name} to go on.",
+            errors={in_query("confirm"): [f"Must be {name}."]},
         )
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from app.access import Access, Permission, require
 from app.db import Sessions
 from app.kernel.clock import Clock
-from app.kernel.errors import StrongroomError, ValidationFailed
+from app.kernel.errors import StrongroomError, ValidationFailed, in_body
 from app.kernel.secret import SecretValue
 from app.resources import Limits
 from app.variables.models import VariableRow
@@ -66,7 +66,10 @@ def read_dotenv(content: bytes) -> Sequence[Entry]:
     bindings = list(parse_stream(io.StringIO(_decoded(content), newline="")))
     faults = dict(_faults(bindings))
     if faults:
-        told = {f"line {line}": [fault] for line, fault in sorted(faults.items())[:_FAULTS_TOLD]}
+        told = {
+            in_body("content", line, label=f"line {line}"): [fault]
+            for line, fault in sorted(faults.items())[:_FAULTS_TOLD]
+        }
         raise ValidationFailed(
             f"The file can't be read (lines that are wrong: {len(faults)}); nothing was done.", errors=told
         )

@@ -31,6 +31,7 @@ from app.kernel.errors import (
     ValueRequired,
     VaultError,
     WriteConflict,
+    in_body,
 )
 from app.kernel.secret import SecretValue
 from app.kernel.unset import UNSET, Unset
@@ -318,7 +319,7 @@ def _plan_rules(row: VariableRow, changes: SecretChanges, limits: Limits) -> Non
         check_value(changes.value, visibility, limits)
     elif widens(row, hosts, places):
         told = "A restricted secret is given further hosts or places only together with a new value."
-        raise ValueRequired(told, errors={"value": [told]})
+        raise ValueRequired(told, errors={in_body("value"): [told]})
     if (hosts, places) != (row.allowed_hosts, row.allowed_places):
         row.next_hosts, row.next_places = hosts, places
 
