@@ -36,6 +36,7 @@ Action = Literal[
     "call.run",
     "token.create", "token.revoke",
     "session.sign_in", "session.sign_out",
+    "user.create", "user.disable", "user.enable", "user.reset_password", "user.change_password",
     "audit.export",
 ]  # fmt: skip
 
@@ -60,7 +61,7 @@ def _new_id() -> str:
 class Target:
     """What a deed is done to."""
 
-    type: Literal["workspace", "member", "variable", "secret", "block", "call", "token", "session", "audit"]
+    type: Literal["workspace", "member", "variable", "secret", "block", "call", "token", "session", "user", "audit"]
     id: str | None = None
     name: str | None = None
 

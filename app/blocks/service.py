@@ -26,9 +26,10 @@ from app.calls.template import CallTemplate, parse_call
 from app.db import Sessions
 from app.kernel.clock import Clock
 from app.kernel.errors import NameTaken, NotFound, StrongroomError, in_body
+from app.kernel.preconditions import check_revision, require_confirmation
 from app.kernel.unset import UNSET, Unset
 from app.variables.secrets.references import UsableSecret, note_uses, usable_secrets
-from app.workspaces.service import check_revision, require_confirmation, settings_of
+from app.workspaces.service import settings_of
 
 BLOCK_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _KEPT_CHARACTERS: Final = 16 * 1024

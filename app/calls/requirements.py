@@ -55,8 +55,8 @@ def needed_secrets(
 
 def _require_places(field: Template, secrets: Mapping[str, UsableSecret]) -> None:
     if field.secret:
-        for _hosts, places in secrets[field.secret].rules:
-            require_place(field.secret, places, place=field.place, field=field.location)
+        for rules in secrets[field.secret].rules:
+            require_place(field.secret, rules.places, place=field.place, field=field.location)
 
 
 def problems_of(template: CallTemplate, secrets: Mapping[str, UsableSecret]) -> tuple[BlockProblem, ...]:
@@ -75,7 +75,7 @@ def _problems(field: Template, template: CallTemplate, secrets: Mapping[str, Usa
         _require_places(field, secrets)
     except PlaceNotAllowed as refused:
         yield BlockProblem(field.location, refused.code, refused.detail, field.secret)
-    if not all(matches(hosts, template.origin, any_host=True) for hosts, _places in secret.rules):
+    if not all(matches(rules.hosts, template.origin, any_host=True) for rules in secret.rules):
         sentence = f"The secret {field.secret} may not go to {template.origin.host}, port {template.origin.port}."
         yield BlockProblem(field.location, "destination_not_allowed", sentence, field.secret)
 

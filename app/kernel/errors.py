@@ -18,6 +18,7 @@
     │   └── VaultUnavailable, VaultRefused, Unanswered, BindingMismatch, WriteConflict (never leaves the domain)
     ├── UpstreamError              party: upstream — the called service is at fault
     │   └── UpstreamUnreachable, UpstreamTls, UpstreamProtocol, UpstreamTimeout, ResponseNotReadable, ResponseTooLarge
+    │   └── IssuerUnavailable (a kind of UpstreamUnreachable)
     └── ServiceError               party: service — an operator has to look at Strongroom
         └── RecordUnavailable, Stopping
 
@@ -387,6 +388,12 @@ class UpstreamProtocol(UpstreamError):
 
     code = "upstream_protocol"
     title = "Upstream protocol error"
+
+
+class IssuerUnavailable(UpstreamUnreachable):
+    """The identity provider can't be asked, or doesn't answer as OpenID Connect says."""
+
+    title = "The identity provider can't be reached"
 
 
 class UpstreamTimeout(UpstreamError):

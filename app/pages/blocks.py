@@ -241,12 +241,10 @@ def _tried(form: CallForm, found: Block | None) -> object:
 def secrets_for_field(ws: str) -> Response:
     """Tell a script which secrets there are for a field, and which of them may be put in its place."""
     q, place = request.args.get("q", "").strip()[:100], request.args.get("place", "")[:300]
-    resources = context.resources()
     listed = listing.list_variables(
         Wanted(q=q or None, kind="secret"),
         access=context.access(),
-        sessions=resources.sessions,
-        clock=resources.clock,
+        resources=context.resources(),
         limit=_OFFERED,
     )
     secrets = [entry.item for entry in listed.entries if isinstance(entry.item, Secret)]

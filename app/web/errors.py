@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from app.kernel.errors import (
+    FieldLocation,
     MalformedJson,
     MethodNotAllowed,
     NotFound,
@@ -24,7 +25,7 @@ from app.kernel.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
-from app.kernel.field_location import FieldLocation, Source
+from app.kernel.field_location import Source
 from app.telemetry import problem_told
 from app.web import context
 
