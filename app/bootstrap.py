@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.access import OPERATOR, Access, Principal, Role
-from app.identity.service import NewToken, create_user, issue_token, list_all_tokens, one_time_password
+from app.identity.tokens import NewToken, Tokens
+from app.identity.users import Users, one_time_password
 from app.resources import Resources
-from app.workspaces.service import NewWorkspace, create_workspace, list_names
+from app.workspaces.service import NewWorkspace, Workspaces, list_names
 
 FIRST_OWNER: Final = "owner"
 FIRST_WORKSPACE: Final = "main"
@@ -37,22 +38,17 @@ def set_up(resources: Resources) -> FirstProofs:
 def _first_owner(resources: Resources) -> str | None:
     if list_names(sessions=resources.sessions):
         return None
-    create_workspace(
-        NewWorkspace(FIRST_WORKSPACE, "Main", owner=FIRST_OWNER),
-        principal=Principal(OPERATOR),
-        request_id=None,
-        sessions=resources.sessions,
-        vault=resources.vault,
-        clock=resources.clock,
+    Workspaces(resources).create(
+        NewWorkspace(FIRST_WORKSPACE, "Main", owner=FIRST_OWNER), principal=Principal(OPERATOR)
     )
     password = one_time_password()
-    create_user(FIRST_OWNER, password, must_change=True, sessions=resources.sessions, clock=resources.clock)
+    Users(resources.sessions, resources.clock).create(FIRST_OWNER, password, must_change=True)
     return password
 
 
 def _first_platform_token(resources: Resources) -> str | None:
-    if any(token.role is Role.PLATFORM for token in list_all_tokens(sessions=resources.sessions)):
+    tokens = Tokens(resources.sessions, resources.clock)
+    if any(token.role is Role.PLATFORM for token in tokens.list_all()):
         return None
-    access = Access(OPERATOR, None, Role.PLATFORM)
     new = NewToken(Role.PLATFORM, "first start")
-    return issue_token(new, access=access, sessions=resources.sessions, clock=resources.clock).bearer
+    return tokens.issue(new, access=Access(OPERATOR, None, Role.PLATFORM)).bearer

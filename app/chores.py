@@ -18,7 +18,7 @@ from app.factory import purges
 from app.idempotency.service import forget_old_answers
 from app.resources import Resources
 from app.variables.secrets.changes import SURELY_OVER_AFTER
-from app.variables.secrets.reconcile import reconcile_secrets
+from app.variables.secrets.reconcile import SecretReconciliation
 from app.variables.secrets.usage import count_usage
 from app.workspaces.service import finish_deletions
 
@@ -64,9 +64,7 @@ def mend(resources: Resources, *, older_than: timedelta) -> Sequence[dict[str, o
     Returns:
         What was done, a row each: ``workspace``, ``secret`` and ``remedy``.
     """
-    mended = reconcile_secrets(
-        sessions=resources.sessions, vault=resources.vault, clock=resources.clock, older_than=older_than
-    )
+    mended = SecretReconciliation(resources).run(older_than=older_than)
     forget_old_answers(sessions=resources.sessions, clock=resources.clock)
     gone = finish_deletions(sessions=resources.sessions, purges=purges(resources))
     rows: list[dict[str, object]] = [
