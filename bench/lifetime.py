@@ -36,7 +36,7 @@ def sizes(service: Strongroom, kv: Filled, scale: Scale, folder: Path, names: li
         medians: dict[str, list[float]] = {"plain": [], "redacted": []}
         for _ in range(scale.rounds):
             for kind, found in medians.items():
-                seconds = 5 if size == "10m" else 1
+                seconds = 2 * scale.seconds + 1 if size == "10m" else 1
                 run = press(kv.runs(service, [f"{kind}-{size}"]), connections=1, seconds=seconds, folder=folder)
                 found.append(run.p50)
         plain, redacted = median(medians["plain"]), median(medians["redacted"])

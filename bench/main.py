@@ -78,19 +78,19 @@ def measure(scale: Scale, folder: Path, programs: Programs, against: Checkout | 
     """Start everything, measure everything, and return what ``results.json`` holds."""
     bodies = {f"{name}.json": _json_body(size) for name, size in SIZES.items()}
     served = {"ours": STRONGROOM} | ({"against": against.program} if against else {})
-    with ExitStack() as stack:
-        port = stack.enter_context(upstream(folder, bodies))
+    with upstream(folder, bodies) as port:
         urls = {size: f"http://127.0.0.1:{port}/{size}.json" for size in SIZES}
-        services = {name: stack.enter_context(strongroom(folder / name, program)) for name, program in served.items()}
-        sides = {name: _fill(service, urls) for name, service in services.items()}
-        compared = _compare(sides, scale, folder, programs, port)
-        shared_once = {name: resident(side.service.pids) / 1024**2 for name, side in sides.items()}
-        mine = sides["ours"]
-        in_life = {
-            "memory": memory(mine.service, mine.kv, scale, folder),
-            "sizes": sizes(mine.service, mine.kv, scale, folder, list(SIZES)),
-        }
-    in_life |= {"growth": growth(urls, scale, folder)}
+        with ExitStack() as stack:
+            services = {name: stack.enter_context(strongroom(folder / name, served[name])) for name in served}
+            sides = {name: _fill(service, urls) for name, service in services.items()}
+            compared = _compare(sides, scale, folder, programs, port)
+            shared_once = {name: resident(service.pids) / 1024**2 for name, service in services.items()}
+            mine = sides["ours"]
+            in_life = {
+                "memory": memory(mine.service, mine.kv, scale, folder),
+                "sizes": sizes(mine.service, mine.kv, scale, folder, list(SIZES)),
+            }
+        in_life |= {"growth": growth(urls, scale, folder)}
     start = starts(served, scale, folder)
     figures = {name: _figures(name, compared, shared_once[name], start[name]) for name in sides}
     return _results(compared, in_life, figures, against)
