@@ -22,7 +22,7 @@ from app.audit.chain import FIELDS, GENESIS, Event, Link, Outcome, place, secret
 from app.audit.models import ChainHeadRow, EventRow
 from app.db import Raw, Sessions, live_processes, raw_of
 from app.kernel.clock import Clock
-from app.kernel.errors import CallerError, PolicyError, RecordUnavailable, StrongroomError, ValidationFailed
+from app.kernel.errors import CallerError, PolicyError, RecordUnavailable, StrongroomError, ValidationFailed, in_query
 from app.telemetry import event_recorded, step
 
 Action = Literal[
@@ -281,7 +281,9 @@ def list_events(
 def check_filters(filters: Filters) -> None:
     """Raise ``ValidationFailed`` where the filters contradict each other."""
     if filters.since and filters.until and filters.since > filters.until:
-        raise ValidationFailed("The range of time ends before it begins.", errors={"to": ["Is before `from`."]})
+        raise ValidationFailed(
+            "The range of time ends before it begins.", errors={in_query("to"): ["Is before `from`."]}
+        )
 
 
 def read_page(filters: Filters, *, chain: str, sessions: Sessions, limit: int, below: int | None) -> EventPage:

@@ -24,7 +24,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from app.db import Raw, Sessions, live_processes
 from app.idempotency.models import KeyedRequestRow
 from app.kernel.clock import Clock
-from app.kernel.errors import Conflict, IdempotencyKeyReused
+from app.kernel.errors import Conflict, IdempotencyKeyReused, in_header
 
 T = TypeVar("T")
 
@@ -122,7 +122,7 @@ def _answer_of(row: KeyedRequestRow, wanted: KeyedRequestRow, *, keys: Keys) -> 
     if not hmac.compare_digest(row.fingerprint, wanted.fingerprint):
         raise IdempotencyKeyReused(
             "This Idempotency-Key came before with another request.",
-            errors={"Idempotency-Key": ["Take a new key for a new request."]},
+            errors={in_header("Idempotency-Key"): ["Take a new key for a new request."]},
         )
     if row.answer is None and row.process == HELD:
         raise Conflict(

@@ -21,7 +21,7 @@ from app.db import Raw, Sessions, VersionedCache
 from app.identity.models import TokenRow
 from app.identity.users import Users
 from app.kernel.clock import Clock
-from app.kernel.errors import Forbidden, NotFound, Unauthenticated, ValidationFailed
+from app.kernel.errors import Forbidden, NotFound, Unauthenticated, ValidationFailed, in_body
 
 _TOKEN: Final = re.compile(r"srm_([a-z2-7]{16})_([A-Za-z0-9_-]{43})")
 # Compared with where there is no such token, so that both answers take alike long.
@@ -271,12 +271,16 @@ def _check_new_token(new: NewToken, access: Access, *, now: datetime) -> None:
     if new.role not in roles:
         allowed = ", ".join(role.value for role in roles)
         raise ValidationFailed(
-            f"A token made here has one of the roles {allowed}.", errors={"role": [f"One of: {allowed}."]}
+            f"A token made here has one of the roles {allowed}.", errors={in_body("role"): [f"One of: {allowed}."]}
         )
     if new.ad_hoc and new.role is not Role.RUNTIME:
-        raise ValidationFailed("Only a runtime token needs ad_hoc.", errors={"ad_hoc": ["Only with the role runtime."]})
+        raise ValidationFailed(
+            "Only a runtime token needs ad_hoc.", errors={in_body("ad_hoc"): ["Only with the role runtime."]}
+        )
     if new.expires_at is not None and new.expires_at <= now:
-        raise ValidationFailed("The token would be expired at once.", errors={"expires_at": ["Is over already."]})
+        raise ValidationFailed(
+            "The token would be expired at once.", errors={in_body("expires_at"): ["Is over already."]}
+        )
 
 
 def _token_row(session: Session, token_id: str, access: Access) -> TokenRow:

@@ -20,9 +20,21 @@ from app.audit.service import Action, Target, recorded
 from app.db import Sessions
 from app.identity.models import SessionRow, TokenRow, UserRow
 from app.kernel.clock import Clock
-from app.kernel.errors import Conflict, Forbidden, NameTaken, NotFound, TooShort, ValidationFailed
+from app.kernel.errors import (
+    Conflict,
+    FieldLocation,
+    Forbidden,
+    NameTaken,
+    NotFound,
+    TooShort,
+    ValidationFailed,
+    in_body,
+    in_header,
+    in_path,
+)
 
 USER_ID: Final = re.compile(r"[A-Za-z0-9@._:+-]{1,128}")
+_USER_IN_PATH: Final = in_path("user")
 _PASSWORDS: Final = PasswordHasher()
 # Verified against where there is no such user, so that both answers take alike long.
 _NO_USERS_HASH: Final = _PASSWORDS.hash(secrets.token_urlsafe(16))
@@ -90,10 +102,10 @@ class Users:
             row = session.get_one(UserRow, user_id)
         stored = row.password_hash or _NO_USERS_HASH
         if not (current is None and row.must_change_password) and not password_matches(stored, current or ""):
-            raise ValidationFailed("The current password is wrong.", errors={"current": ["Is wrong."]})
+            raise ValidationFailed("The current password is wrong.", errors={in_body("current"): ["Is wrong."]})
         if password_matches(stored, new):
             raise ValidationFailed(
-                "The new password is the old one.", errors={"password": ["Choose another than now."]}
+                "The new password is the old one.", errors={in_body("password"): ["Choose another than now."]}
             )
         access = Access(Actor("user", user_id), workspace=None, role=None, request_id=request_id)
         return self._set_password(user_id, new, "user.change_password", must_change=False, access=access)
@@ -132,7 +144,7 @@ class Users:
             Forbidden: The user is disabled.
             ValidationFailed: The text can't be a user's id.
         """
-        check_user_id(user_id, field="Strongroom-Act-As")
+        check_user_id(user_id, field=in_header("Strongroom-Act-As"))
         with self._sessions.read() as session:
             row = session.get(UserRow, user_id)
         if row is not None and row.disabled:
@@ -153,7 +165,7 @@ class Users:
         )
 
 
-def check_user_id(user_id: str, *, field: str = "user") -> None:
+def check_user_id(user_id: str, *, field: FieldLocation = _USER_IN_PATH) -> None:
     """Check the form of a user's id.
 
     Args:
@@ -226,5 +238,5 @@ def _check_password(password: str) -> None:
     if len(password) < _PASSWORD_MIN_CHARACTERS:
         raise TooShort(
             f"A password has at least {_PASSWORD_MIN_CHARACTERS} characters.",
-            errors={"password": [f"At least {_PASSWORD_MIN_CHARACTERS} characters."]},
+            errors={in_body("password"): [f"At least {_PASSWORD_MIN_CHARACTERS} characters."]},
         )

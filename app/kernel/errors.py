@@ -28,17 +28,23 @@ No message ever holds a value: a text from a library is never copied into one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
+from app.kernel.field_location import FieldErrors as FieldErrors
+from app.kernel.field_location import FieldLocation as FieldLocation
+from app.kernel.field_location import in_body as in_body
+from app.kernel.field_location import in_header as in_header
+from app.kernel.field_location import in_path as in_path
+from app.kernel.field_location import in_query as in_query
+
 Party = Literal["caller", "policy", "vault", "upstream", "service"]
-FieldErrors = Mapping[str, Sequence[str]]
 
 
 class StrongroomError(Exception):
     """A refusal or failure with a code for programs and a sentence for people.
 
-    ``errors`` maps field names to messages; ``extra`` holds further members of the problem document;
+    ``errors`` tells what is wrong with which field; ``extra`` holds further members of the problem document;
     ``retry_after`` is in seconds.
     """
 

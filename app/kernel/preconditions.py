@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from app.kernel.errors import ConfirmationRequired, PreconditionFailed
+from app.kernel.errors import ConfirmationRequired, PreconditionFailed, in_query
 
 
 def check_revision(wanted: int | None, current: int, *, by: str | None = None, at: datetime | None = None) -> None:
@@ -33,5 +33,6 @@ def require_confirmation(confirm: str | None, name: str) -> None:
     """
     if confirm != name:
         raise ConfirmationRequired(
-            f"This can't be brought back. Say ?confirm={name} to go on.", errors={"confirm": [f"Must be {name}."]}
+            f"This can't be brought back. Say ?confirm={name} to go on.",
+            errors={in_query("confirm"): [f"Must be {name}."]},
         )

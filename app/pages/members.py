@@ -8,7 +8,7 @@ from flask import Response, flash, request, url_for
 from flask_login import current_user
 
 from app.access import MEMBER_ROLES, Access, Permission, Role, require
-from app.kernel.errors import Conflict, NotFound, StrongroomError
+from app.kernel.errors import Conflict, NotFound, StrongroomError, in_body
 from app.pages.filters import rights
 from app.pages.forms import Typed, read, typed
 from app.pages.layout import done, go, may, pages, show
@@ -79,7 +79,7 @@ def _require_new(user: str) -> None:
         _members().get(user, access=context.access())
     except NotFound:
         return
-    raise Conflict(f"{user} is a member already.", errors={"user": ["Is a member already."]})
+    raise Conflict(f"{user} is a member already.", errors={in_body("user"): ["Is a member already."]})
 
 
 def _put(user: str, *, revision: int | None) -> None:

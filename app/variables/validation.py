@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from app.kernel.errors import AllowedHostsRequired, TooGuessable, TooLong, TooShort
+from app.kernel.errors import AllowedHostsRequired, TooGuessable, TooLong, TooShort, in_body
 from app.kernel.secret import SecretValue
 from app.outbound.hosts import normalise_patterns
 from app.outbound.places import normalise_places
@@ -28,7 +28,7 @@ def check_value(value: SecretValue, visibility: Visibility, limits: Limits) -> N
     least = LEAST_CHARACTERS[visibility]
     if value.characters < least:
         told = f"A {visibility} value has at least {least} characters."
-        raise TooShort(told, errors={"value": [told]})
+        raise TooShort(told, errors={in_body("value"): [told]})
     check_size(value.size)
     if (
         visibility == "restricted"
@@ -36,21 +36,21 @@ def check_value(value: SecretValue, visibility: Visibility, limits: Limits) -> N
         and value.guesses() < limits.restricted_min_guesses
     ):
         told = "A restricted value must be hard to guess; this one is not. Use the random token that you were given."
-        raise TooGuessable(told, errors={"value": [told]})
+        raise TooGuessable(told, errors={in_body("value"): [told]})
 
 
 def check_size(size: int) -> None:
     """Raise ``TooLong`` where a value of so many bytes, a secret's or a plain one, is too large."""
     if size > GREATEST_BYTES:
         told = f"A value has at most {GREATEST_BYTES // 1024} KiB."
-        raise TooLong(told, errors={"value": [told]})
+        raise TooLong(told, errors={in_body("value"): [told]})
 
 
 def normalise_hosts(texts: Sequence[str] | None, visibility: Visibility) -> tuple[str, ...]:
     """Return the hosts that these texts mean; raises ``AllowedHostsRequired`` or ``AllowedHostsTooWide``."""
     if visibility == "restricted" and not texts:
         told = "A restricted secret must be given the hosts that it may be sent to."
-        raise AllowedHostsRequired(told, errors={"allowed_hosts": [told]})
+        raise AllowedHostsRequired(told, errors={in_body("allowed_hosts"): [told]})
     return normalise_patterns(("*",) if texts is None else texts, wildcard_allowed=visibility == "masked")
 
 

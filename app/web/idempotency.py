@@ -17,9 +17,9 @@ from typing import Any, Final, Generic, TypeVar
 from flask import Flask, Response, g, request
 
 from app.access import require
-from app.kernel.errors import ValidationFailed
+from app.kernel.errors import ValidationFailed, in_header
 from app.web import context
-from app.web.operations import Declared, declared_for
+from app.web.operations import Declared, declaration_for
 
 C = TypeVar("C")
 HEADER: Final = "Idempotency-Key"
@@ -49,13 +49,13 @@ def answer_repeats(app: Flask, repeats: Repeats[Any]) -> None:
 
     @app.before_request
     def _claim() -> Response | None:
-        declared = declared_for(request)
+        declared = declaration_for(request)
         if HEADER not in request.headers or declared is None or not declared.keyed:
             return None
         claimed = repeats.claim(_actor(), (request.view_args or {}).get("ws"), _key(), _whole_request())
         if isinstance(claimed, bytes):
             _authorise(declared)
-            return _unpacked(claimed)
+            return _unpack(claimed)
         g.claim = claimed
         return None
 
@@ -66,7 +66,7 @@ def answer_repeats(app: Flask, repeats: Repeats[Any]) -> None:
             return response
         problem = _problem(response)
         if response.status_code < 300 or problem.get("code") in _KEPT_CODES:
-            repeats.keep(claimed, _packed(response, declared_for(request)))
+            repeats.keep(claimed, _pack(response, declaration_for(request)))
         elif problem.get("code") in _IN_DOUBT_CODES or problem.get("in_doubt"):
             repeats.hold(claimed)
         else:
@@ -84,7 +84,7 @@ def _key() -> str:
     if not KEY.fullmatch(key):
         raise ValidationFailed(
             "An Idempotency-Key is 1 to 255 visible ASCII characters; a UUID will do.",
-            errors={HEADER: ["Must be 1 to 255 visible ASCII characters."]},
+            errors={in_header(HEADER): ["Must be 1 to 255 visible ASCII characters."]},
         )
     return key
 
@@ -107,7 +107,7 @@ def _problem(response: Response) -> Mapping[str, Any]:
     return problem
 
 
-def _packed(response: Response, declared: Declared | None) -> bytes:
+def _pack(response: Response, declared: Declared | None) -> bytes:
     body = response.get_data()
     if declared is not None and declared.told_once:
         body = json.dumps({k: v for k, v in json.loads(body).items() if k not in declared.told_once}).encode()
@@ -115,7 +115,7 @@ def _packed(response: Response, declared: Declared | None) -> bytes:
     return json.dumps([response.status_code, headers, base64.b64encode(body).decode()]).encode()
 
 
-def _unpacked(kept: bytes) -> Response:
+def _unpack(kept: bytes) -> Response:
     status, headers, body = json.loads(kept)
     response = Response(base64.b64decode(body), status, headers)
     response.headers["Idempotency-Replayed"] = "true"

@@ -15,7 +15,7 @@ from app.audit.service import Action, Target, recorded
 from app.db import Sessions, VersionedCache
 from app.identity.users import check_user_id, know_user, revoke_tokens_made_by
 from app.kernel.clock import Clock
-from app.kernel.errors import LastOwner, NotFound, PreconditionFailed, ValidationFailed
+from app.kernel.errors import LastOwner, NotFound, PreconditionFailed, ValidationFailed, in_body
 from app.kernel.preconditions import check_revision, require_confirmation
 from app.workspaces.models import MemberRow, WorkspaceRow
 from app.workspaces.service import ACTIVE, active_row
@@ -214,7 +214,7 @@ def _require_over(access: Access, role_now: str | None, role_then: Role | None) 
     require(access, Permission.MEMBER_MANAGE)
     if role_then is not None and role_then not in MEMBER_ROLES:
         raise ValidationFailed(
-            "A member is owner, admin or editor.", errors={"role": ["One of: owner, admin, editor."]}
+            "A member is owner, admin or editor.", errors={in_body("role"): ["One of: owner, admin, editor."]}
         )
     if Role.OWNER.value in (role_now, role_then):
         require(access, Permission.MEMBER_MANAGE_OWNERS)

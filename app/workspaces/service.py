@@ -16,7 +16,7 @@ from app.access import OPERATOR, Access, Permission, Principal, Role, require
 from app.audit.service import Target, recorded
 from app.db import Sessions
 from app.identity.users import check_user_id, know_user
-from app.kernel.errors import NameTaken, NotFound, StrongroomError, ValidationFailed, VaultError
+from app.kernel.errors import NameTaken, NotFound, StrongroomError, ValidationFailed, VaultError, in_body
 from app.kernel.preconditions import check_revision, require_confirmation
 from app.kernel.unset import UNSET, Unset
 from app.resources import Resources
@@ -238,15 +238,16 @@ def _creating_role(principal: Principal) -> Role | None:
 def _first_owner(new: NewWorkspace, principal: Principal) -> str:
     if principal.user and new.owner and new.owner != principal.user:
         raise ValidationFailed(
-            "The user acted for owns the workspace; name no other.", errors={"owner": ["Is the user acted for."]}
+            "The user acted for owns the workspace; name no other.",
+            errors={in_body("owner"): ["Is the user acted for."]},
         )
     owner = new.owner or principal.user
     if owner is None:
         raise ValidationFailed(
             "A workspace needs an owner: name one, or act for one.",
-            errors={"owner": ["Missing data for required field."]},
+            errors={in_body("owner"): ["Missing data for required field."]},
         )
-    check_user_id(owner, field="owner")
+    check_user_id(owner, field=in_body("owner"))
     return owner
 
 

@@ -24,9 +24,9 @@ from tests.support.upstream import Upstream
 ADA = Access(Actor("user", "ada"), "acme", Role.OWNER)
 
 
-def outcomes(record: Resources, **filters: str) -> list[str]:
-    page = list_events(Filters(**filters), access=ADA, sessions=record.sessions, limit=100)
-    return [event.outcome for event in page.events][::-1]
+def outcomes(record: Resources, outcome: str | None = None) -> list[str]:
+    page = list_events(Filters(outcome=outcome), access=ADA, sessions=record.sessions, limit=100)
+    return [str(event.outcome) for event in page.events][::-1]
 
 
 def test_an_intent_is_unknown_when_its_process_is_dead_and_not_before(record: Resources) -> None:

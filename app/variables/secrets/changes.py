@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final, Literal
 
 from app.access import Permission
-from app.kernel.errors import Conflict, NameTaken, NotFound, StrongroomError
+from app.kernel.errors import Conflict, NameTaken, NotFound, StrongroomError, in_body
 
 # Longer than the slowest living change can take, and than Vault works on a request by itself (90 seconds). Source:
 # https://developer.hashicorp.com/vault/docs/configuration#default_max_request_duration
@@ -214,7 +214,7 @@ def name_taken(name: str) -> NameTaken:
     """Say that a variable or secret has the name already."""
     return NameTaken(
         f"The name {name} is taken, by a variable or secret (upper and lower case count as one).",
-        errors={"name": ["Is taken."]},
+        errors={in_body("name"): ["Is taken."]},
     )
 
 

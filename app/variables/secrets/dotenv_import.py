@@ -14,7 +14,7 @@ from dotenv.parser import Binding, parse_stream
 from sqlalchemy import select
 
 from app.access import Access
-from app.kernel.errors import StrongroomError, ValidationFailed
+from app.kernel.errors import StrongroomError, ValidationFailed, in_body
 from app.kernel.secret import SecretValue
 from app.resources import Resources
 from app.variables.models import VariableRow
@@ -67,7 +67,10 @@ def read_dotenv(content: bytes) -> Sequence[Entry]:
     bindings = list(parse_stream(io.StringIO(_decoded(content), newline="")))
     faults = dict(_faults(bindings))
     if faults:
-        told = {f"line {line}": [fault] for line, fault in sorted(faults.items())[:_FAULTS_TOLD]}
+        told = {
+            in_body("content", line, label=f"line {line}"): [fault]
+            for line, fault in sorted(faults.items())[:_FAULTS_TOLD]
+        }
         raise ValidationFailed(
             f"The file can't be read (lines that are wrong: {len(faults)}); nothing was done.", errors=told
         )

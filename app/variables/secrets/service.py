@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from app.access import Access
 from app.audit.service import Deed, Target
 from app.db import Sessions
-from app.kernel.errors import InUse, PreconditionFailed, Unanswered, ValueRequired, VaultError, WriteConflict
+from app.kernel.errors import InUse, PreconditionFailed, Unanswered, ValueRequired, VaultError, WriteConflict, in_body
 from app.kernel.preconditions import check_revision, require_confirmation
 from app.kernel.secret import SecretValue
 from app.kernel.unset import UNSET, Unset
@@ -270,7 +270,7 @@ def _new_rules(row: VariableRow, changes: SecretChanges) -> Rules | None:
 def _require_no_value(row: VariableRow, rules: Rules) -> None:
     if _widens(row, rules):
         sentence = "A restricted secret is given further hosts or places only together with a new value."
-        raise ValueRequired(sentence, errors={"value": [sentence]})
+        raise ValueRequired(sentence, errors={in_body("value"): [sentence]})
 
 
 def _widens(row: VariableRow, rules: Rules) -> bool:
