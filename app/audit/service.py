@@ -15,12 +15,12 @@ from typing import Final, Literal
 
 from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from app.access import Access, Permission, require
 from app.audit.chain import FIELDS, GENESIS, Event, Link, Outcome, place, secrets_of
 from app.audit.models import ChainHeadRow, EventRow
-from app.db import Raw, Sessions, live_processes, raw_of
+from app.db import NAME_CHARACTERS, Raw, Sessions, live_processes, raw_of
 from app.kernel.clock import Clock
 from app.kernel.errors import CallerError, PolicyError, RecordUnavailable, StrongroomError, ValidationFailed, in_query
 from app.telemetry import event_recorded, step
@@ -40,8 +40,10 @@ Action = Literal[
 ]  # fmt: skip
 
 SERVICE_CHAIN: Final = ""
-PROCESS: Final = "process"
-"""In an intent's detail: the process that does the deed, as it is called in ``leases``."""
+_PROCESS: Final = slice(16, 16 + NAME_CHARACTERS)
+"""Where in an intended deed's id the process stands that does it, as it is called in ``leases``."""
+if {each.name for each in EventRow.__table__.columns} != {*FIELDS, "secrets"}:
+    raise TypeError("a column of events that isn't a field of Event would be stored and not hashed")
 # What is looked for by the names of secrets is made of hashed facts, and compared with them when a chain is read.
 _ADD_EVENTS: Final = f"INSERT INTO events ({', '.join((*FIELDS, 'secrets'))})"
 _BEGIN_CHAIN: Final = "INSERT INTO chain_heads (chain, seq, hash) VALUES (?, 0, ?) ON CONFLICT DO NOTHING"
@@ -169,15 +171,15 @@ class recorded:  # noqa: N801 - it reads as a verb where it is used
 
 
 def intend(deed: Deed, *, sessions: Sessions, clock: Clock) -> None:
-    """Record that a deed is about to be done, and by which process: while its lease lasts, the outcome is to come.
+    """Record that a deed is about to be done; its id names this process: while its lease lasts, the outcome is to come.
 
     Raises:
         RecordUnavailable: It can't be stored; nothing must be done.
     """
     try:
-        event = replace(deed.event("intended", clock()), detail={**deed.detail, PROCESS: sessions.lease.process})
+        deed.id = deed.id[: _PROCESS.start] + sessions.lease.process + deed.id[_PROCESS.stop :]
         with step("record"):
-            sessions.together(event, append)
+            sessions.together(deed.event("intended", clock()), append)
     except SQLAlchemyError:
         raise _nothing_done() from None
     event_recorded(deed.action, "intended")
@@ -213,7 +215,9 @@ def _nothing_done() -> RecordUnavailable:
 
 def _in_doubt() -> RecordUnavailable:
     return RecordUnavailable(
-        "The record can't be written at the moment: what came of this isn't known.", extra={"in_doubt": True}
+        "The record can't be written at the moment: what came of this isn't known.",
+        retry_after=5,
+        extra={"in_doubt": True},
     )
 
 
@@ -318,6 +322,10 @@ def outcomes_between(
     return [Event(*row) for row in session.execute(query)]
 
 
+def _process(deed_id: InstrumentedAttribute[str]) -> ColumnElement[str]:
+    return func.substr(deed_id, _PROCESS.start + 1, NAME_CHARACTERS)
+
+
 def _ended(row: type[EventRow]) -> ColumnElement[bool]:
     return row.outcome.not_in(("intended", "streaming"))
 
@@ -336,7 +344,7 @@ def _conditions(filters: Filters, live: frozenset[str]) -> Iterator[ColumnElemen
     if filters.folded:
         yield _ended(EventRow) | ((EventRow.outcome == "intended") & ~has_outcome)
     if filters.outcome in ("intended", "unknown"):
-        in_doubt = ~has_outcome & func.coalesce(EventRow.detail[PROCESS].as_string(), "").not_in(sorted(live))
+        in_doubt = ~has_outcome & _process(EventRow.deed_id).not_in(sorted(live))
         yield EventRow.outcome == "intended"
         yield in_doubt if filters.outcome == "unknown" else ~in_doubt
     elif filters.outcome:
@@ -357,5 +365,5 @@ def _settled(session: Session, intents: Sequence[EventRow]) -> set[str]:
 
 def _as_event(row: EventRow, *, settled: bool, live: frozenset[str]) -> Event:
     event = Event(**{name: getattr(row, name) for name in FIELDS})
-    in_doubt = event.outcome == "intended" and not settled and event.detail.get(PROCESS) not in live
+    in_doubt = event.outcome == "intended" and not settled and event.deed_id[_PROCESS] not in live
     return replace(event, outcome="unknown") if in_doubt else event

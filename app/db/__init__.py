@@ -16,9 +16,19 @@ from app.db.base import Base, UtcDateTime
 from app.db.cache import LOOK, VersionedCache
 from app.db.cursor import Kept, Raw, raw_of
 from app.db.group_commit import TURN_SECONDS, GroupCommit
-from app.db.lease import Lease, live_processes
+from app.db.lease import NAME_CHARACTERS, Lease, live_processes
 
-__all__ = ["Base", "Raw", "Sessions", "UtcDateTime", "VersionedCache", "live_processes", "open_engine", "raw_of"]
+__all__ = [
+    "NAME_CHARACTERS",
+    "Base",
+    "Raw",
+    "Sessions",
+    "UtcDateTime",
+    "VersionedCache",
+    "live_processes",
+    "open_engine",
+    "raw_of",
+]
 
 T = TypeVar("T")
 

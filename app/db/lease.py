@@ -27,6 +27,7 @@ T = TypeVar("T")
 RENEW_SECONDS: Final = 1.0
 DEAD_SECONDS: Final = 30
 """How long after the last renewal a process counts as dead."""
+NAME_CHARACTERS: Final = 10
 _LOST_SECONDS: Final = 10.0
 _FORGOTTEN_SECONDS: Final = 3600
 _LATER_MOST: Final = 1000
@@ -80,7 +81,7 @@ class Lease:
         if self._process is None:
             with self._lock:
                 if self._process is None:
-                    process = secrets.token_hex(8)
+                    process = secrets.token_hex(NAME_CHARACTERS // 2)
                     self._renew(process)
                     self._process = process
                     self._thread = threading.Thread(target=self._keep_renewing, name="lease", daemon=True)
