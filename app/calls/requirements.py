@@ -11,7 +11,9 @@ from app.calls.field_template import Template
 from app.calls.template import CallTemplate
 from app.kernel.errors import FieldLocation, PlaceNotAllowed, StrongroomError, UnknownSecret, in_body
 from app.outbound.hosts import matches
+from app.outbound.model import Call
 from app.outbound.places import require_place
+from app.outbound.requests_allowed import request_line, require_request
 from app.variables.secrets.references import UsableSecret, usable_secrets
 from app.workspaces.service import Workspace
 
@@ -57,6 +59,19 @@ def _require_places(field: Template, secrets: Mapping[str, UsableSecret]) -> Non
     if field.secret:
         for rules in secrets[field.secret].rules:
             require_place(field.secret, rules.places, place=field.place, field=field.location)
+
+
+def require_requests(call: Call, secrets: Mapping[str, UsableSecret]) -> None:
+    """Do nothing where every secret may ride the call.
+
+    Raises:
+        RequestNotAllowed: One may not; nothing was read.
+    """
+    bound = [(name, rules.requests) for name, secret in secrets.items() for rules in secret.rules if rules.requests]
+    if bound:
+        line = request_line(call)
+        for name, requests in bound:
+            require_request(name, requests, line)
 
 
 def problems_of(template: CallTemplate, secrets: Mapping[str, UsableSecret]) -> tuple[BlockProblem, ...]:
