@@ -13,7 +13,7 @@ DEV = $(VENV)/.dev.stamp
 TOOLS = $(VENV)/.tools.stamp
 
 .DEFAULT_GOAL = help
-.PHONY: help setup setup-dev system-packages run demo check format audit test test-all bench bench-setup soak dist lock clean
+.PHONY: help setup setup-dev system-packages run demo check format audit test test-fast test-all bench bench-setup soak dist lock clean
 
 help:
 	@echo "make setup      the service in $(VENV), from pinned and hashed packages"
@@ -24,6 +24,7 @@ help:
 	@echo "make check      lint, format, types, who may import whom, what is declared and used"
 	@echo "make audit      look up known weaknesses of the pinned packages (needs a package index that knows them)"
 	@echo "make test       check, and the tests of a few minutes, the core of them on PostgreSQL too"
+	@echo "make test-fast  the pure tests: no server, no browser, under a minute"
 	@echo "make test-all   check, and every test, on both databases"
 	@echo "make format     let ruff put the code in order"
 	@echo "make bench      measure the service beside its peers: a quarter of an hour, or three minutes with QUICK=1"
@@ -108,6 +109,10 @@ format: $(DEV)
 
 # What the two databases could differ in: several writers, locks, the order and the cutting of lists.
 CORE = tests/db tests/audit/test_record.py tests/idempotency tests/variables tests/workspaces tests/journeys/test_two_copies.py
+
+# What needs no server, no database and no browser: well under a minute.
+test-fast: $(DEV)
+	$(BIN)/python -m pytest -q --pure -m "not slow"
 
 test: setup-dev check
 	$(BIN)/python -m pytest -n 2 -m "not slow"

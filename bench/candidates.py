@@ -16,7 +16,7 @@ from bench.service import Filled, Strongroom
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How long and how much."""
+    """How long and how much: ``rounds`` of comparison, and ``lives``, how often sizes and starts are measured."""
 
     rounds: int
     seconds: float
@@ -24,7 +24,7 @@ class Scale:
     workspaces: int
     each: int
     calls: tuple[int, int]
-    starts: int
+    lives: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ def sizes(service: Strongroom, kv: Filled, scale: Scale, folder: Path, names: li
     found_rows = []
     for size in names:
         medians: dict[str, list[float]] = {"plain": [], "redacted": []}
-        for _ in range(scale.rounds):
+        for _ in range(scale.lives):
             for kind, found in medians.items():
                 seconds = 5 if size == "10m" else 1
                 run = press(kv.runs(service, [f"{kind}-{size}"]), connections=1, seconds=seconds, folder=folder)
@@ -70,7 +70,7 @@ def growth(urls: Mapping[str, str], scale: Scale, folder: Path) -> dict[str, Any
 def starts(programs: Mapping[str, Path], scale: Scale, folder: Path) -> dict[str, float]:
     """Return the seconds from ``strongroom serve`` to ready, taken in turn, on folders whose services have ended."""
     taken: dict[str, list[float]] = {name: [] for name in programs}
-    for _ in range(scale.starts):
+    for _ in range(scale.lives):
         for name, program in programs.items():
             taken[name].append(time_start(folder / name, program))
     found = {name: median(each) for name, each in taken.items()}

@@ -10,13 +10,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from bench.candidates import Compared, Scale, beneath, beside, ours, press_in_turn, rows
-from bench.checkout import Checkout, CheckoutError, check_out
+from bench.checkout import ROOT, Checkout, CheckoutError, check_out, compile_packages
 from bench.goals import Figures, goals, goals_against
 from bench.lifetime import growth, memory, sizes, starts
 from bench.peers import Programs, Surroundings, all_peers, upstream
@@ -29,9 +30,9 @@ SIZES: Final = {"1k": 1024, "64k": 64 * 1024, "1m": 1024**2, "10m": 10 * 1024**2
 HUNDRED: Final = 100
 
 FULL: Final = Scale(
-    rounds=5, seconds=2, connections=(1, 16, 64), workspaces=1000, each=100, calls=(10_000, 100_000), starts=5
+    rounds=5, seconds=2, connections=(1, 16, 64), workspaces=1000, each=100, calls=(10_000, 100_000), lives=5
 )
-QUICK: Final = Scale(rounds=2, seconds=1, connections=(1, 16), workspaces=100, each=10, calls=(1_000, 4_000), starts=2)
+QUICK: Final = Scale(rounds=2, seconds=1, connections=(1, 16), workspaces=100, each=10, calls=(1_000, 4_000), lives=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ def main() -> None:
         against = check_out(wanted.against, wanted.checkouts) if wanted.against else None
     except CheckoutError as error:
         sys.exit(f"AGAINST={wanted.against}: {error}")
+    compile_packages(STRONGROOM, ROOT)
     scale, began = QUICK if wanted.quick else FULL, time.monotonic()
     programs = Programs(wanted.peers.absolute(), wanted.litellm.absolute())
     with tempfile.TemporaryDirectory(prefix="strongroom-bench-") as folder:
@@ -78,19 +80,21 @@ def measure(scale: Scale, folder: Path, programs: Programs, against: Checkout | 
     """Start everything, measure everything, and return what ``results.json`` holds."""
     bodies = {f"{name}.json": _json_body(size) for name, size in SIZES.items()}
     served = {"ours": STRONGROOM} | ({"against": against.program} if against else {})
-    with ExitStack() as stack:
-        port = stack.enter_context(upstream(folder, bodies))
+    with upstream(folder, bodies) as port:
         urls = {size: f"http://127.0.0.1:{port}/{size}.json" for size in SIZES}
-        services = {name: stack.enter_context(strongroom(folder / name, program)) for name, program in served.items()}
-        sides = {name: _fill(service, urls) for name, service in services.items()}
-        compared = _compare(sides, scale, folder, programs, port)
-        shared_once = {name: resident(side.service.pids) / 1024**2 for name, side in sides.items()}
-        mine = sides["ours"]
-        in_life = {
-            "memory": memory(mine.service, mine.kv, scale, folder),
-            "sizes": sizes(mine.service, mine.kv, scale, folder, list(SIZES)),
-        }
-    in_life |= {"growth": growth(urls, scale, folder)}
+        with ExitStack() as stack:
+            services = {name: stack.enter_context(strongroom(folder / name, served[name])) for name in served}
+            with ThreadPoolExecutor() as pool:
+                filled = pool.map(lambda service: _fill(service, urls), services.values())
+                sides = dict(zip(services, filled, strict=True))
+            compared = _compare(sides, scale, folder, programs, port)
+            shared_once = {name: resident(service.pids) / 1024**2 for name, service in services.items()}
+            mine = sides["ours"]
+            in_life = {
+                "memory": memory(mine.service, mine.kv, scale, folder),
+                "sizes": sizes(mine.service, mine.kv, scale, folder, list(SIZES)),
+            }
+        in_life |= {"growth": growth(urls, scale, folder)}
     start = starts(served, scale, folder)
     figures = {name: _figures(name, compared, shared_once[name], start[name]) for name in sides}
     return _results(compared, in_life, figures, against)

@@ -110,7 +110,7 @@ def time_start(folder: Path, program: Path) -> float:
 
 
 def _environ(folder: Path, port: int) -> dict[str, str]:
-    ours = ("STRONGROOM_", "VAULT_", "BAO_", "DATABASE_URL", "REDIS_URL")
+    ours = ("STRONGROOM_", "VAULT_", "BAO_", "DATABASE_URL", "REDIS_URL", "PYTHON")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | {
         "STRONGROOM_DATA_DIR": str(folder),
         "PORT": str(port),
