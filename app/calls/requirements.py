@@ -8,8 +8,16 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from app.calls.field_template import Template
-from app.calls.template import CallTemplate
-from app.kernel.errors import FieldLocation, PlaceNotAllowed, StrongroomError, UnknownSecret, in_body
+from app.calls.template import CallTemplate, resolve
+from app.kernel.errors import (
+    CallerError,
+    FieldLocation,
+    PlaceNotAllowed,
+    RequestNotAllowed,
+    StrongroomError,
+    UnknownSecret,
+    in_body,
+)
 from app.outbound.hosts import matches
 from app.outbound.model import Call
 from app.outbound.places import require_place
@@ -93,6 +101,19 @@ def _problems(field: Template, template: CallTemplate, secrets: Mapping[str, Usa
     if not all(matches(rules.hosts, template.origin, any_host=True) for rules in secret.rules):
         sentence = f"The secret {field.secret} may not go to {template.origin.host}, port {template.origin.port}."
         yield BlockProblem(field.location, "destination_not_allowed", sentence, field.secret)
+    if (problem := _request_problem(field, template, secret)) is not None:
+        yield problem
+
+
+def _request_problem(field: Template, template: CallTemplate, secret: UsableSecret) -> BlockProblem | None:
+    """Tell whether the call, as its own defaults fill it in, is no request that the secret may ride."""
+    try:
+        require_requests(resolve(template, dict(template.written.variables)), {secret.name: secret})
+    except RequestNotAllowed as refused:
+        return BlockProblem(field.location, refused.code, refused.detail, secret.name)
+    except CallerError:  # only a run knows its variables
+        return None
+    return None
 
 
 def unreadable(error: StrongroomError) -> tuple[BlockProblem, ...]:
