@@ -186,14 +186,14 @@ def _gate(app: Flask, resources: Resources) -> Gate:
     def _authenticate(bearer: str | None, act_as: str | None) -> Principal:
         return tokens.authenticate(bearer, act_as, cache=context.cache())
 
-    def _failed(bearer: str | None) -> None:
+    def _count_failure(bearer: str | None) -> None:
         if (token_id := token_id_of(bearer)) is not None:
             count_failed_proof(app, token_id)
 
     def _enter(principal: Principal, workspace: str, request_id: str) -> Access:
         return enter(principal, workspace, request_id=request_id, cache=context.cache())
 
-    return Gate(_authenticate, _failed, _enter, public=frozenset({"openapi_json"}))
+    return Gate(_authenticate, _count_failure, _enter, public=frozenset({"openapi_json"}))
 
 
 def _repeats(resources: Resources, secret_key: bytes) -> Repeats[Claim]:

@@ -349,20 +349,20 @@ class Described:
 
 def describe(settings: Settings | None = None) -> Sequence[Described]:
     """List every setting with its meaning and default, and its value where settings are given and it isn't secret."""
-    return [_described(each, settings) for each in fields(Settings)]
+    return [_describe(each, settings) for each in fields(Settings)]
 
 
-def _described(each: Any, settings: Settings | None) -> Described:
+def _describe(each: Any, settings: Settings | None) -> Described:
     default = each.metadata["shown"] or ("" if each.default in (None, MISSING) else str(each.default))
     value = None
     if settings is not None:
         current = getattr(settings, each.name)
         changed = current != each.default
-        value = "set" if changed and each.metadata["secret"] else _shown(current) if changed else default
+        value = "set" if changed and each.metadata["secret"] else _as_text(current) if changed else default
     return Described(each.metadata["variable"], each.metadata["meaning"], default, value)
 
 
-def _shown(current: object) -> str:
+def _as_text(current: object) -> str:
     if isinstance(current, tuple):
         return ",".join(current)
     if isinstance(current, bool):

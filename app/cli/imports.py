@@ -9,7 +9,7 @@ from typing import IO
 import click
 
 from app.access import OPERATOR, Access, Role
-from app.cli.runtime import FAILED, TO_DO, as_json_option, counted, open_service, print_rows, read_settings
+from app.cli.runtime import FAILED, TO_DO, as_json_option, count_noun, open_service, print_rows, read_settings
 from app.kernel.errors import StrongroomError, VaultError
 from app.resources import Resources
 from app.variables.secrets.dotenv_import import GREATEST_FILE, DotenvImport, ImportRules, Planned, read_dotenv
@@ -50,7 +50,7 @@ def import_(
         if any(each.fate == "wrong" for each in plan):
             click.echo("Nothing was done.", err=True)
             raise click.exceptions.Exit(FAILED)
-        if wanted and not _agreed(len(wanted), yes=yes, dry_run=dry_run):
+        if wanted and not _confirm(len(wanted), yes=yes, dry_run=dry_run):
             raise click.exceptions.Exit(TO_DO)
         _make(wanted, access, resources)
 
@@ -60,18 +60,18 @@ def _row(planned: Planned) -> dict[str, object]:
     return {"line": planned.entry.line, "name": planned.entry.name, "visibility": planned.new.visibility, "plan": told}
 
 
-def _agreed(number: int, *, yes: bool, dry_run: bool) -> bool:
+def _confirm(number: int, *, yes: bool, dry_run: bool) -> bool:
     if yes and not dry_run:
         return True
     if dry_run or not sys.stdin.isatty():
         click.echo(f"{number} would be created. Nothing was done; --yes does it.", err=True)
         return False
-    return click.confirm(f"Create {counted(number, 'secret')}?", err=True)
+    return click.confirm(f"Create {count_noun(number, 'secret')}?", err=True)
 
 
 def _make(wanted: Sequence[Planned], access: Access, resources: Resources) -> None:
     failed: list[str] = []
-    with click.progressbar(wanted, label="Importing", file=sys.stderr, item_show_func=_shown) as bar:
+    with click.progressbar(wanted, label="Importing", file=sys.stderr, item_show_func=_name_of) as bar:
         for each in bar:
             try:
                 DotenvImport(resources).create(each, access=access)
@@ -87,5 +87,5 @@ def _make(wanted: Sequence[Planned], access: Access, resources: Resources) -> No
     click.echo(f"{len(wanted)} created.", err=True)
 
 
-def _shown(planned: Planned | None) -> str:
+def _name_of(planned: Planned | None) -> str:
     return planned.entry.name if planned else ""

@@ -43,10 +43,10 @@ class Input(Schema):
 
     @post_load
     def _build(self, data: dict[str, Any], **_kwargs: object) -> object:
-        return self.into(**{k: _frozen(v) for k, v in data.items()}) if self.into is not None else data
+        return self.into(**{k: _as_tuple(v) for k, v in data.items()}) if self.into is not None else data
 
 
-def _frozen(value: object) -> object:
+def _as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
