@@ -6,7 +6,7 @@
     ├── CallerError                party: caller — the request has to change
     │   ├── Unauthenticated, NotFound, MalformedJson, PayloadTooLarge, UnsupportedMediaType, MethodNotAllowed
     │   ├── Conflict, NameTaken, InUse, LastOwner, PreconditionFailed, PreconditionRequired
-    │   ├── RateLimited, TooManyCalls
+    │   ├── RequestTimeout, RateLimited, TooManyCalls
     │   └── Unprocessable
     │       ├── ValidationFailed, Immutable, TooShort, TooLong, TooGuessable, ConfirmationRequired
     │       ├── UnknownSecret, MissingVariable, OneSecretPerField, TemplateNotAllowed, HeaderNotAllowed
@@ -155,6 +155,13 @@ class PreconditionRequired(CallerError):
 
     code = "precondition_required"
     title = "If-Match required"
+
+
+class RequestTimeout(CallerError):
+    """The request's body came too slowly."""
+
+    code = "request_timeout"
+    title = "Request timeout"
 
 
 class RateLimited(CallerError):
