@@ -130,10 +130,10 @@ def as_json(requests: Iterable[AllowedRequest]) -> list[dict[str, object]]:
 
 def from_json(kept: Iterable[Mapping[str, object]]) -> tuple[AllowedRequest, ...]:
     """Read patterns that ``as_json`` wrote."""
-    return tuple(_kept(each.get("methods"), each.get("path")) for each in kept)
+    return tuple(_read(each.get("methods"), each.get("path")) for each in kept)
 
 
-def _kept(methods: object, path: object) -> AllowedRequest:
+def _read(methods: object, path: object) -> AllowedRequest:
     named = tuple(map(str, methods)) if isinstance(methods, list | tuple) else None
     return AllowedRequest(named, None if path is None else str(path))
 
@@ -226,20 +226,20 @@ def require_request(secret: str, allowed: Sequence[AllowedRequest] | None, line:
     if allowed is None:
         return
     if climbs(line.path):
-        raise _refused(secret, "path_climbs", "its path has a segment . or ..")
+        raise _refusal(secret, "path_climbs", "its path has a segment . or ..")
     path = canonical_path(line.path)
     fitting = [each for each in allowed if each.path is None or _expression(each.path).fullmatch(path)]
     if not fitting:
-        raise _refused(secret, "path_not_allowed", "its path is none of those that the secret is for")
+        raise _refusal(secret, "path_not_allowed", "its path is none of those that the secret is for")
     if any(each.methods is None for each in fitting):
         return
     if not any(line.method in (each.methods or ()) for each in fitting):
-        raise _refused(secret, "method_not_allowed", f"{line.method} is none of the methods that it is for there")
+        raise _refusal(secret, "method_not_allowed", f"{line.method} is none of the methods that it is for there")
     if line.overrides:
-        raise _refused(secret, "method_overridden", "a header or parameter of it overrides the method")
+        raise _refusal(secret, "method_overridden", "a header or parameter of it overrides the method")
 
 
-def _refused(secret: str, reason: str, why: str) -> RequestNotAllowed:
+def _refusal(secret: str, reason: str, why: str) -> RequestNotAllowed:
     return RequestNotAllowed(
         f"The secret {secret} may not ride this request: {why}.", extra={"secret": secret, "reason": reason}
     )

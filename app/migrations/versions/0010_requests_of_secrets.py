@@ -12,9 +12,20 @@ depends_on = None
 
 # What a call goes by; before this migration, and with it.
 _WATCHED = (
-    "id", "workspace", "name", "folded_name", "kind", "value", "visibility", "allowed_hosts", "allowed_places",
-    "next_hosts", "next_places", "state", "expires_at",
-)  # fmt: skip
+    "id",
+    "workspace",
+    "name",
+    "folded_name",
+    "kind",
+    "value",
+    "visibility",
+    "allowed_hosts",
+    "allowed_places",
+    "next_hosts",
+    "next_places",
+    "state",
+    "expires_at",
+)
 _RAISE = "UPDATE changes SET number = number + 1"
 _MORE = ("allowed_requests", "wide", "next_requests", "next_wide")
 
