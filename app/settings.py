@@ -193,8 +193,12 @@ class Settings:
     max_response_bytes: int = _setting(
         "STRONGROOM_MAX_RESPONSE_BYTES", "the body of an upstream's answer", 10 * 1024 * 1024, _count(1, 1024**3)
     )
-    calls_in_flight: int = _setting(
-        "STRONGROOM_CALLS_IN_FLIGHT", "calls at the same time, for each workspace and process", 64, _count(1, 100_000)
+    calls_in_flight: int | None = _setting(
+        "STRONGROOM_CALLS_IN_FLIGHT",
+        "calls at the same time, for each workspace and process; beyond: 429",
+        None,
+        _count(1, 100_000),
+        shown="half of STRONGROOM_THREADS",
     )
     rate_limit: str = _setting("STRONGROOM_RATE_LIMIT", "requests for each token", "60000/minute", _rate)
     sign_in_limit: str = _setting(
@@ -295,6 +299,11 @@ class Settings:
                 "STRONGROOM_OUTBOUND_HTTP allows plain http only to STRONGROOM_OUTBOUND_NETWORKS, which is empty."
             )
         return faults
+
+    @property
+    def workspace_calls(self) -> int:
+        """How many calls a workspace may have in flight in each process."""
+        return self.calls_in_flight or max(1, self.threads // 2)
 
     @property
     def embedded(self) -> bool:

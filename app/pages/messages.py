@@ -52,7 +52,14 @@ OUTCOMES: Final = ("done", "refused", "failed", "unknown", "intended", "streamin
 _WITHOUT_TARGET: Final = frozenset({"workspace.update", "workspace.delete", "audit.export", "audit.accept_restore"})
 # Refused for the role or a rule, and not for what was sent.
 _NOT_ALLOWED: Final = frozenset(
-    {"forbidden", "never_shown", "destination_not_allowed", "place_not_allowed", "secret_expired"}
+    {
+        "forbidden",
+        "never_shown",
+        "destination_not_allowed",
+        "place_not_allowed",
+        "request_not_allowed",
+        "secret_expired",
+    }
 )
 _BEGINNINGS: Final = {
     "refused": "wasn't allowed",
