@@ -13,7 +13,7 @@
     │       ├── ValueNotAllowedHere, AllowedHostsRequired, AllowedHostsTooWide, ValueRequired
     │       └── IdempotencyKeyReused
     ├── PolicyError                party: policy — an owner or admin has to decide
-    │   └── Forbidden, NeverShown, DestinationNotAllowed, PlaceNotAllowed, SecretExpired
+    │   └── Forbidden, NeverShown, DestinationNotAllowed, PlaceNotAllowed, RequestNotAllowed, SecretExpired
     ├── VaultError                 party: vault — an operator has to look at Vault
     │   └── VaultUnavailable, VaultRefused, Unanswered, BindingMismatch, WriteConflict (never leaves the domain)
     ├── UpstreamError              party: upstream — the called service is at fault
@@ -326,6 +326,13 @@ class PlaceNotAllowed(PolicyError):
 
     code = "place_not_allowed"
     title = "Place not allowed"
+
+
+class RequestNotAllowed(PolicyError):
+    """The secret may not ride this request; ``reason`` says why."""
+
+    code = "request_not_allowed"
+    title = "Request not allowed"
 
 
 class SecretExpired(PolicyError):
