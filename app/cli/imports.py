@@ -9,10 +9,10 @@ from typing import IO
 import click
 
 from app.access import OPERATOR, Access, Role
-from app.cli.runtime import FAILED, TO_DO, as_json_option, counted, open_service, print_rows, read_settings
+from app.cli.runtime import FAILED, TO_DO, as_json_option, count_noun, open_service, print_rows, read_settings
 from app.kernel.errors import StrongroomError, VaultError
 from app.resources import Resources
-from app.variables.secrets.dotenv_import import GREATEST_FILE, Planned, Rules, import_secret, plan_import, read_dotenv
+from app.variables.secrets.dotenv_import import GREATEST_FILE, DotenvImport, ImportRules, Planned, read_dotenv
 from app.vault import Visibility
 from app.workspaces.service import require_workspace
 
@@ -43,16 +43,14 @@ def import_(
     access = Access(OPERATOR, workspace, Role.OWNER)
     with open_service(read_settings()) as resources:
         require_workspace(workspace, sessions=resources.sessions)
-        plan = plan_import(
-            entries, Rules(visibility, hosts or None, places or None),
-            access=access, sessions=resources.sessions, limits=resources.limits,
-        )  # fmt: skip
+        rules = ImportRules(visibility, hosts or None, places or None)
+        plan = DotenvImport(resources).plan(entries, rules, access=access)
         print_rows([_row(each) for each in plan], as_json=as_json)
         wanted = [each for each in plan if each.fate == "create"]
         if any(each.fate == "wrong" for each in plan):
             click.echo("Nothing was done.", err=True)
             raise click.exceptions.Exit(FAILED)
-        if wanted and not _agreed(len(wanted), yes=yes, dry_run=dry_run):
+        if wanted and not _confirm(len(wanted), yes=yes, dry_run=dry_run):
             raise click.exceptions.Exit(TO_DO)
         _make(wanted, access, resources)
 
@@ -62,24 +60,21 @@ def _row(planned: Planned) -> dict[str, object]:
     return {"line": planned.entry.line, "name": planned.entry.name, "visibility": planned.new.visibility, "plan": told}
 
 
-def _agreed(number: int, *, yes: bool, dry_run: bool) -> bool:
+def _confirm(number: int, *, yes: bool, dry_run: bool) -> bool:
     if yes and not dry_run:
         return True
     if dry_run or not sys.stdin.isatty():
         click.echo(f"{number} would be created. Nothing was done; --yes does it.", err=True)
         return False
-    return click.confirm(f"Create {counted(number, 'secret')}?", err=True)
+    return click.confirm(f"Create {count_noun(number, 'secret')}?", err=True)
 
 
 def _make(wanted: Sequence[Planned], access: Access, resources: Resources) -> None:
     failed: list[str] = []
-    with click.progressbar(wanted, label="Importing", file=sys.stderr, item_show_func=_shown) as bar:
+    with click.progressbar(wanted, label="Importing", file=sys.stderr, item_show_func=_name_of) as bar:
         for each in bar:
             try:
-                import_secret(
-                    each, access=access, sessions=resources.sessions, vault=resources.vault, clock=resources.clock,
-                    limits=resources.limits,
-                )  # fmt: skip
+                DotenvImport(resources).create(each, access=access)
             except StrongroomError as error:
                 failed.append(f"{each.entry.name} (line {each.entry.line}): {error.detail}")
                 if isinstance(error, VaultError):
@@ -92,5 +87,5 @@ def _make(wanted: Sequence[Planned], access: Access, resources: Resources) -> No
     click.echo(f"{len(wanted)} created.", err=True)
 
 
-def _shown(planned: Planned | None) -> str:
+def _name_of(planned: Planned | None) -> str:
     return planned.entry.name if planned else ""

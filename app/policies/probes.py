@@ -112,7 +112,7 @@ def signing_doors(mounts: Mounts, role: str, scratch: Scratch) -> Iterator[Try]:
     transit = mounts.transit
     yield from _signatures(transit)
     own, wrapped = f"{transit}/keys/{SIGNS}.{role}", {"ciphertext": scratch.wrapped, "hash_function": "SHA256"}
-    shown = "<transit>/keys/<ws>.sign.*"
+    shown = f"@@TRANSIT@@/keys/{WORKSPACE}.sign.*"
     new = {**wrapped, "type": "hmac"}
     for name, path, body, harmless in (
         ("", f"{transit}/keys/{SIGNS}.HMAC", None, False),
@@ -157,7 +157,7 @@ def _signatures(transit: str) -> Iterator[Try]:
         ("sign", " as it comes", {"input": PLAINTEXT}, _NOBODY),
     ):
         key = "HMAC" if verb == "hmac" else "JWS"
-        path, door = f"{transit}/{verb}/{SIGNS}.{key}", f"<transit>/{verb}/<ws>.sign.*{name}"
+        path, door = f"{transit}/{verb}/{SIGNS}.{key}", f"@@TRANSIT@@/{verb}/{WORKSPACE}.sign.*{name}"
         yield Try(door, "update", "POST", path, body, allowed)
         if not name:
             there = f"{transit}/{verb}/{OTHER}.sign.{key}"
@@ -171,7 +171,9 @@ def key_removal(mounts: Mounts) -> Iterator[Try]:
         yield Try(door, "delete", "DELETE", _filled(door, mounts, ""))
     for name in ("HMAC", "JWS"):
         path = f"{mounts.transit}/keys/{SIGNS}.{name}"
-        yield Try("<transit>/keys/<ws>.sign.*", "delete", "DELETE", path, None, _SIGNING_KEYS_FOR, harmless=True)
+        yield Try(
+            f"@@TRANSIT@@/keys/{WORKSPACE}.sign.*", "delete", "DELETE", path, None, _SIGNING_KEYS_FOR, harmless=True
+        )
 
 
 def readable(door: str) -> str:

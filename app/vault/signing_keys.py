@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from app.kernel.errors import BindingMismatch, NotFound, ValidationFailed, VaultUnavailable
+from app.kernel.errors import BindingMismatch, NotFound, ValidationFailed, VaultUnavailable, in_body
 from app.vault import HmacHash, PersonRole, SecretAddress, Signature, SigningKeyType, WrappingKey
 from app.vault.paths import checked_workspace, signing_key_name
 from app.vault.session import KeyMissing, RequestWrong, VaultSession
@@ -126,7 +126,7 @@ class SigningKeys:
 
 
 def _unusable(detail: str) -> ValidationFailed:
-    return ValidationFailed(detail, errors={"key": [detail]})
+    return ValidationFailed(detail, errors={in_body("key"): [detail]})
 
 
 def _payload(answer: Mapping[str, Any], name: str) -> str:
