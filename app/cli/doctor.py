@@ -20,7 +20,12 @@ from app.policies.probes import LOGIN_ROLES
 from app.policies.service import see_changes
 from app.resources import Resources
 from app.settings import Settings
-from app.variables.secrets.reconcile import mismatched_bindings, unfinished_secrets, unknown_values
+from app.variables.secrets.reconcile import (
+    count_unasked_wildcards,
+    mismatched_bindings,
+    unfinished_secrets,
+    unknown_values,
+)
 from app.wiring import open_resources
 from app.workspaces.service import list_names
 
@@ -67,6 +72,7 @@ def examine(settings: Settings, resources: Resources, *, as_operator: bool) -> S
         _roles,
         setup,
         _bindings,
+        _wildcards,
         _unknown,
         _record,
         _unfinished_changes,
@@ -170,6 +176,17 @@ def _bindings(settings: Settings, resources: Resources) -> Iterator[Finding]:
         )
     if not wrong:
         yield Finding("bindings", "green", "every secret's row is the one that Vault was told of")
+
+
+def _wildcards(settings: Settings, resources: Resources) -> Iterator[Finding]:
+    number = count_unasked_wildcards(sessions=resources.sessions)
+    told = (
+        f"{count_noun(number, 'restricted secret')} may go to any name under a wildcard, saved before that had to be"
+        " asked for: name the hosts, or set wide"
+        if number
+        else "no restricted secret has one that wasn't asked for"
+    )
+    yield Finding("wildcards", "amber" if number else "green", told)
 
 
 def _unknown(settings: Settings, resources: Resources) -> Iterator[Finding]:

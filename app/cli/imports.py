@@ -11,6 +11,7 @@ import click
 from app.access import OPERATOR, Access, Role
 from app.cli.runtime import FAILED, TO_DO, as_json_option, count_noun, open_service, print_rows, read_settings
 from app.kernel.errors import StrongroomError, VaultError
+from app.outbound.model import AllowedRequest
 from app.resources import Resources
 from app.variables.secrets.dotenv_import import GREATEST_FILE, DotenvImport, ImportRules, Planned, read_dotenv
 from app.vault import Visibility
@@ -25,6 +26,14 @@ _FATES = {"create": "would be created", "exists": "is there already, and stays a
 @click.option("--visibility", type=click.Choice(["masked", "restricted"]), default="masked", show_default=True)
 @click.option("--host", "hosts", multiple=True, help="A host that they may be sent to; can be said again.")
 @click.option("--place", "places", multiple=True, help="A place where they may be put; can be said again.")
+@click.option(
+    "--request",
+    "requests",
+    multiple=True,
+    metavar="METHODS PATH",
+    help="Requests that they may ride, as 'GET,HEAD /api/**'; can be said again.",
+)
+@click.option("--wide", is_flag=True, help="Let restricted ones have wildcards among their hosts.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done; exit 2 if there is something to do.")
 @as_json_option
@@ -34,6 +43,8 @@ def import_(
     visibility: Visibility,
     hosts: tuple[str, ...],
     places: tuple[str, ...],
+    requests: tuple[str, ...],
+    wide: bool,
     yes: bool,
     dry_run: bool,
     as_json: bool,
@@ -43,7 +54,8 @@ def import_(
     access = Access(OPERATOR, workspace, Role.OWNER)
     with open_service(read_settings()) as resources:
         require_workspace(workspace, sessions=resources.sessions)
-        rules = ImportRules(visibility, hosts or None, places or None)
+        allowed = tuple(_request(each) for each in requests) or None
+        rules = ImportRules(visibility, hosts or None, places or None, allowed, wide)
         plan = DotenvImport(resources).plan(entries, rules, access=access)
         print_rows([_row(each) for each in plan], as_json=as_json)
         wanted = [each for each in plan if each.fate == "create"]
@@ -53,6 +65,12 @@ def import_(
         if wanted and not _confirm(len(wanted), yes=yes, dry_run=dry_run):
             raise click.exceptions.Exit(TO_DO)
         _make(wanted, access, resources)
+
+
+def _request(text: str) -> AllowedRequest:
+    """Read ``GET,HEAD /api/**``, or one of the two."""
+    methods, _, path = text.strip().partition(" ") if not text.strip().startswith("/") else ("", "", text.strip())
+    return AllowedRequest(tuple(methods.split(",")) if methods else None, path.strip() or None)
 
 
 def _row(planned: Planned) -> dict[str, object]:

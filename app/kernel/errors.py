@@ -13,7 +13,7 @@
     │       ├── ValueNotAllowedHere, AllowedHostsRequired, AllowedHostsTooWide, ValueRequired
     │       └── IdempotencyKeyReused
     ├── PolicyError                party: policy — an owner or admin has to decide
-    │   └── Forbidden, NeverShown, DestinationNotAllowed, PlaceNotAllowed, NotGranted, SecretExpired
+    │   └── Forbidden, NeverShown, DestinationNotAllowed, PlaceNotAllowed, RequestNotAllowed, NotGranted, SecretExpired
     ├── VaultError                 party: vault — an operator has to look at Vault
     │   └── VaultUnavailable, VaultRefused, Unanswered, BindingMismatch, WriteConflict (never leaves the domain)
     ├── UpstreamError              party: upstream — the called service is at fault
@@ -332,6 +332,14 @@ class NotGranted(PolicyError):
     """Vault's operators don't grant this value, or not to this host."""
 
     code = "not_granted"
+    title = "Not granted"
+
+
+class RequestNotAllowed(PolicyError):
+    """The secret may not ride this request; ``reason`` says why."""
+
+    code = "request_not_allowed"
+    title = "Request not allowed"
 
 
 class SecretExpired(PolicyError):

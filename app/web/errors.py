@@ -40,6 +40,7 @@ STATUS: Final[Mapping[str, int]] = {
     "destination_not_allowed": 403,
     "place_not_allowed": 403,
     "not_granted": 403,
+    "request_not_allowed": 403,
     "secret_expired": 403,
     "not_found": 404,
     "method_not_allowed": 405,
