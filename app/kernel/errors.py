@@ -17,7 +17,7 @@
     ├── VaultError                 party: vault — an operator has to look at Vault
     │   └── VaultUnavailable, VaultRefused, Unanswered, BindingMismatch, WriteConflict (never leaves the domain)
     ├── UpstreamError              party: upstream — the called service is at fault
-    │   └── UpstreamUnreachable, UpstreamTls, UpstreamProtocol, UpstreamTimeout, ResponseNotReadable, ResponseTooLarge
+    │   └── UpstreamUnreachable, UpstreamTls, UpstreamProtocol, UpstreamTimeout, RedirectRefused, ResponseNotReadable, ResponseTooLarge
     │   └── IssuerUnavailable (a kind of UpstreamUnreachable)
     └── ServiceError               party: service — an operator has to look at Strongroom
         └── RecordUnavailable, Stopping
@@ -415,6 +415,23 @@ class IssuerUnavailable(UpstreamUnreachable):
     """The identity provider can't be asked, or doesn't answer as OpenID Connect says."""
 
     title = "The identity provider can't be reached"
+
+
+class RedirectRefused(UpstreamError):
+    """The upstream redirects to where the call may not go, or nowhere, after the call's first hop went out.
+
+    Args:
+        status: What the upstream answered to the hop that was made last.
+        sent_bytes: The bodies of all hops that went out, in bytes.
+    """
+
+    code = "redirect_refused"
+    title = "Redirect refused"
+
+    def __init__(self, reason: str, *, status: int, sent_bytes: int) -> None:
+        detail = f"The call was sent, and the upstream's redirect isn't followed: {reason}."
+        super().__init__(detail, extra={"upstream_status": status})
+        self.facts = {"status": status, "sent_bytes": sent_bytes, "redirect_refused": reason}
 
 
 class UpstreamTimeout(UpstreamError):

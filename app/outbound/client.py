@@ -5,45 +5,45 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import Final
 
 from app.kernel.errors import (
+    DestinationNotAllowed,
     PayloadTooLarge,
+    RedirectRefused,
     RequestNotAllowed,
-    ResponseTooLarge,
     UpstreamProtocol,
+    UpstreamUnreachable,
     ValueNotAllowedHere,
 )
 from app.kernel.secret import SecretValue
-from app.outbound.decode import decoder
 from app.outbound.guard import Guard
-from app.outbound.inject import Prepared, inject, preview
+from app.outbound.inject import Prepared, inject, preview, sizes_without_values
 from app.outbound.model import Call, Destination, Origin, OutboundRules, Preview, Response, UsedSecret
 from app.outbound.redirects import MOST_HOPS, location_of, next_request
 from app.outbound.requests_allowed import RequestLine, request_line, require_request
-from app.outbound.transport import Answer, Wire
-from app.redaction.charsets import redacted_text
+from app.outbound.response import read_body, redact
+from app.outbound.transport import Wire
+from app.outbound.urls import Reason
 from app.redaction.redactor import Redactor
 
 _LARGEST_HEAD: Final = 256 * 1024
-_HOP_BY_HOP: Final = frozenset(
-    {
-        "connection", "keep-alive", "proxy-authenticate", "proxy-connection", "te", "trailer", "transfer-encoding",
-        "upgrade", "content-encoding",
-    }
-)  # fmt: skip
-# What is measured or hashed by whoever holds the original tells something of the value that was taken out.
-_MEASURES: Final = frozenset(
-    {
-        "content-length", "content-range", "content-md5", "etag", "digest", "content-digest", "repr-digest",
-        "signature", "signature-input", "x-goog-hash", "x-goog-stored-content-length", "x-amz-content-sha256",
-    }
-)  # fmt: skip
-_MEASURES_START: Final = ("x-amz-checksum-", "x-checksum", "x-content-")
+# In words of ours: what the upstream wrote stands in no problem.
+_REASONS: Final[Mapping[str, str]] = {
+    "too_many": f"there are more than {MOST_HOPS}",
+    Reason.CARRIES_SECRET: "it would carry a secret to another origin",
+    Reason.HOST: "a secret may not go to that host",
+    Reason.ADDRESS: "it leads to an address that isn't public",
+    Reason.SCHEME: "it leads to another scheme than https",
+    Reason.PLAIN_HTTP: "it leads to plain http",
+    "destination_not_allowed": "the call may not go there",
+    "request_not_allowed": "a secret may not ride that request",
+    "upstream_unreachable": "its host isn't found",
+    "upstream_protocol": "it leads to what is no URL",
+}
 
 
 class OutboundClient:
@@ -66,41 +66,34 @@ class OutboundClient:
         self, call: Call, destination: Destination, values: Mapping[str, SecretValue], *, workspace: str
     ) -> Response:
         """See ``Outbound.send``."""
-        request = self._small_enough(inject(call, values))
+        body_size = self._small_enough(call)
+        request = inject(call, values)
         line = _require_same_request(call, request, destination)
-        redactor = Redactor(values)
         began = time.monotonic()
         exchange = partial(self._wire.exchange, workspace=workspace, deadline=began + call.timeout_seconds)
-        redirects: list[Origin] = []
-        sent = len(request.body or b"")
+        hops = _Hops(call.origin, values, line, body_size)
         answer = exchange(request, destination)
         while call.follow_redirects and (location := location_of(answer.status, answer.header("Location"))) is not None:
             answer.discard()
-            if len(redirects) == MOST_HOPS:
-                raise UpstreamProtocol(f"The upstream redirects more than {MOST_HOPS} times.")
-            origin, request = next_request(
-                request, status=answer.status, location=location, home=call.origin, redactor=redactor
-            )
-            destination = self._guard.check(origin, destination.secrets)
-            if line is not None:
-                for used in destination.secrets:
-                    require_request(used.name, used.allowed_requests, line.of(request))
-            redirects.append(origin)
-            sent += len(request.body or b"")
+            with hops.refused_after(answer.status):
+                request, destination = hops.next(request, destination, answer.status, location, self._guard)
             answer = exchange(request, destination)
         with closing(answer):
-            shown = _redacted(answer, redactor, self._rules.max_response_bytes)
+            body = read_body(answer, self._rules.max_response_bytes)
+            elapsed = time.monotonic() - began
+            redactor = Redactor(values, in_time=answer.in_time)
+            left = redact(answer, body, redactor, self._rules.max_response_bytes)
         return Response(
             status=answer.status,
-            headers=shown.headers,
-            body=shown.body,
-            media_type=shown.media_type,
-            charset=shown.charset,
-            redactions=shown.count,
-            elapsed_ms=round((time.monotonic() - began) * 1000, 1),
-            sent_bytes=sent,
-            received_bytes=shown.received,
-            redirects=tuple(redirects),
+            headers=left.headers,
+            body=left.body,
+            media_type=left.media_type,
+            charset=left.charset,
+            redactions=left.count,
+            elapsed_ms=round(elapsed * 1000, 1),
+            sent_bytes=hops.sent_bytes,
+            received_bytes=len(left.body),
+            redirects=tuple(hops.origins),
         )
 
     def stop_at(self, moment: float) -> None:
@@ -111,12 +104,60 @@ class OutboundClient:
         """Close every connection."""
         self._wire.close()
 
-    def _small_enough(self, request: Prepared) -> Prepared:
-        if request.body is not None and len(request.body) > self._rules.max_request_bytes:
+    def _small_enough(self, call: Call) -> int:
+        """Return how many bytes the call's body has without values: no limit and no size tells how long one is."""
+        in_head, in_body = sizes_without_values(call)
+        if in_body > self._rules.max_request_bytes:
             raise PayloadTooLarge(f"The call's body has more than {self._rules.max_request_bytes} bytes.")
-        if len(request.url) + sum(len(name) + len(value) for name, value in request.headers) > _LARGEST_HEAD:
+        if in_head > _LARGEST_HEAD:
             raise PayloadTooLarge(f"The call's URL and headers have more than {_LARGEST_HEAD} bytes.")
-        return request
+        return in_body
+
+
+class _Hops:
+    """The hops of one call: where redirects lead, and what was sent so far."""
+
+    def __init__(
+        self, home: Origin, values: Mapping[str, SecretValue], line: RequestLine | None, body_size: int
+    ) -> None:
+        self._home = home
+        self._redactor = Redactor(values)
+        self._any_case = Redactor(values, any_case=True)
+        self._line = line
+        self._body_size = body_size
+        self.sent_bytes = body_size
+        self.origins: list[Origin] = []
+
+    @contextmanager
+    def refused_after(self, status: int) -> Iterator[None]:
+        """Turn a refusal into one that says that something was sent, and nothing that the upstream chose."""
+        try:
+            yield
+        except (DestinationNotAllowed, RequestNotAllowed, UpstreamUnreachable, UpstreamProtocol) as refused:
+            reason = _REASONS.get(str(refused.extra.get("reason")), _REASONS[refused.code])
+            raise RedirectRefused(reason, status=status, sent_bytes=self.sent_bytes) from None
+
+    def next(
+        self, request: Prepared, destination: Destination, status: int, location: str, guard: Guard
+    ) -> tuple[Prepared, Destination]:
+        """Write the next hop's request, and check where it goes as if it were a call of its own."""
+        if len(self.origins) == MOST_HOPS:
+            raise UpstreamProtocol("", extra={"reason": "too_many"})
+        origin, onward = next_request(
+            request,
+            status=status,
+            location=location,
+            home=self._home,
+            redactor=self._redactor,
+            any_case=self._any_case,
+        )
+        destination = guard.check(origin, destination.secrets)
+        if self._line is not None:
+            for used in destination.secrets:
+                require_request(used.name, used.allowed_requests, self._line.of(onward))
+        self.origins.append(origin)
+        self.sent_bytes += self._body_size if onward.body else 0
+        return onward, destination
 
 
 def _require_same_request(call: Call, request: Prepared, destination: Destination) -> RequestLine | None:
@@ -135,89 +176,3 @@ def _require_same_request(call: Call, request: Prepared, destination: Destinatio
         sentence = "A value would make it another request than the one that is allowed."
         raise ValueNotAllowedHere(sentence, errors={call.path.location: [sentence]}, extra=refused.extra) from None
     return line
-
-
-# --- the answer, redacted ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """What is left of an answer."""
-
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
-    media_type: str | None
-    charset: str | None
-    count: int
-    received: int
-
-
-def _redacted(answer: Answer, redactor: Redactor, limit: int) -> _Shown:
-    headers, in_headers = _headers(answer, redactor)
-    media_type, charset = _content_type(headers)
-    body, in_body, received = _body(answer, redactor, limit)
-    text, in_text = redacted_text(body, charset, redactor)
-    if len(text) > limit:
-        raise _too_large(limit)
-    count = in_headers + in_body + in_text
-    measured = count > 0 or answer.header("Content-Encoding") is not None
-    if measured:
-        headers = [pair for pair in headers if not _measures(pair[0])]
-    return _Shown(tuple(headers), text, media_type, charset, count, received)
-
-
-def _measures(header: str) -> bool:
-    return header.lower() in _MEASURES or header.lower().startswith(_MEASURES_START)
-
-
-def _body(answer: Answer, redactor: Redactor, limit: int) -> tuple[bytes, int, int]:
-    """Decode and redact, piece by piece: what is left, how many markers, how many bytes came over the wire."""
-    decode = decoder(answer.header("Content-Encoding"))
-    stream = redactor.stream()
-    kept: list[bytes] = []
-    size = received = 0
-
-    def keep(safe: bytes) -> None:
-        nonlocal size
-        size += len(safe)
-        if size > limit:
-            raise _too_large(limit)
-        answer.in_time()
-        kept.append(safe)
-
-    for chunk in answer.content():
-        received += len(chunk)
-        for piece in decode.feed(chunk):
-            keep(stream.feed(piece))
-    for piece in decode.finish():
-        keep(stream.feed(piece))
-    keep(stream.finish())
-    return b"".join(kept), stream.count, received
-
-
-def _headers(answer: Answer, redactor: Redactor) -> tuple[list[tuple[str, str]], int]:
-    """Take values out of names and values; a header that holds one across both is left out."""
-    kept = [(name, value) for name, value in answer.headers if name.lower() not in _HOP_BY_HOP]
-    if not redactor.finds("\n".join(f"{name}:{value}\n{name}: {value}" for name, value in kept).encode("latin-1")):
-        return kept, 0
-    headers, count = [], 0
-    for name, value in kept:
-        (shown_name, in_name), (shown, in_value) = redactor.text(name), redactor.text(value)
-        across = redactor.finds(f"{shown_name}:{shown}\n{shown_name}: {shown}".encode("latin-1", "replace"))
-        count += in_name + in_value + across
-        if not across:
-            headers.append((shown_name, shown))
-    return headers, count
-
-
-def _content_type(headers: Sequence[tuple[str, str]]) -> tuple[str | None, str | None]:
-    told = next((value for name, value in headers if name.lower() == "content-type"), None)
-    if told is None:
-        return None, None
-    media_type, *parameters = (part.strip() for part in told.split(";"))
-    charset = next((part[8:].strip('"') for part in parameters if part.lower().startswith("charset=")), None)
-    return media_type.lower(), charset
-
-
-def _too_large(limit: int) -> ResponseTooLarge:
-    return ResponseTooLarge(f"The upstream's answer has more than {limit} bytes.")

@@ -29,7 +29,7 @@ def location_of(status: int, location: str | None) -> str | None:
 
 
 def next_request(
-    request: Prepared, *, status: int, location: str, home: Origin, redactor: Redactor
+    request: Prepared, *, status: int, location: str, home: Origin, redactor: Redactor, any_case: Redactor
 ) -> tuple[Origin, Prepared]:
     """Write the request that a redirect asks for; ``home`` is the origin that the call was made to.
 
@@ -44,7 +44,12 @@ def next_request(
         raise UpstreamProtocol("The upstream redirects to what is no URL.") from None
     target = rest if rest.startswith("/") else f"/{rest}"
     onward = replace(_as_asked(request, status), url=base_url(origin) + kept(target))
-    return origin, onward if origin == home else _for_strangers(onward, redactor)
+    if origin == home:
+        return origin, onward
+    # As it came: a host is written in small letters before it is asked for.
+    if any(looks.finds(text.encode("utf-8", "surrogateescape")) for looks in (redactor, any_case) for text in (location, onward.url)):
+        raise refused("The upstream redirects to another origin with a secret in the URL.", Reason.CARRIES_SECRET)
+    return origin, _for_strangers(onward, redactor)
 
 
 def _as_asked(request: Prepared, status: int) -> Prepared:
@@ -57,8 +62,6 @@ def _as_asked(request: Prepared, status: int) -> Prepared:
 
 
 def _for_strangers(request: Prepared, redactor: Redactor) -> Prepared:
-    if redactor.finds(request.url.encode()):
-        raise refused("The upstream redirects to another origin with a secret in the URL.", Reason.CARRIES_SECRET)
     if redactor.finds(request.body or b""):
         raise refused("The upstream redirects a body with a secret to another origin.", Reason.CARRIES_SECRET)
     headers = tuple(

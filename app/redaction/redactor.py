@@ -12,7 +12,7 @@ from app.kernel.secret import SecretValue
 from app.redaction.canonical import Budget, Searches, matches
 from app.redaction.joins import join, unprefix
 from app.redaction.markers import replaced
-from app.redaction.receiver_forms import SHORTEST_JOINED, approved, whole
+from app.redaction.receiver_forms import SHORTEST_JOINED, approved, judge, whole
 from app.redaction.search import Search
 
 
@@ -21,12 +21,20 @@ class Redactor:
 
     Args:
         values: By the names of their secrets.
+        any_case: Whether letters count whatever their case, as in a host's name.
         in_time: Called now and then while a body is looked through; it raises where the call's time is over.
     """
 
-    def __init__(self, values: Mapping[str, SecretValue], *, in_time: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, SecretValue],
+        *,
+        any_case: bool = False,
+        in_time: Callable[[], None] = lambda: None,
+    ) -> None:
         self._in_time = in_time
-        self._searches = _searches(values) if any(value.characters for value in values.values()) else None
+        some = any(value.characters for value in values.values())
+        self._searches = _searches(values, any_case=any_case) if some else None
 
     @property
     def longest(self) -> int:
@@ -64,7 +72,12 @@ class Redactor:
         return "Redactor(********)"
 
 
-def _searches(values: Mapping[str, SecretValue]) -> Searches:
+def judged(value: SecretValue, fits: Callable[[str], bool]) -> SecretValue:
+    """Return a value with the verdict on which further forms of it may be looked for; see ``receiver_forms.judge``."""
+    return SecretValue(value.expose(), judge(value.expose(), fits))
+
+
+def _searches(values: Mapping[str, SecretValue], *, any_case: bool) -> Searches:
     plain, joined, unprefixed = [], [], []
     for name, value in values.items():
         for text in whole(value.expose()):
@@ -75,7 +88,7 @@ def _searches(values: Mapping[str, SecretValue]) -> Searches:
         for form in approved(value.expose(), value.forms):
             into = {"plain": plain, "joined": joined, "unprefixed": unprefixed}[form.how]
             into += [(name, raw) for raw in _encoded(form.text)]
-    return Searches(Search(plain), Search(joined), Search(unprefixed))
+    return Searches(*(Search(texts, any_case=any_case) for texts in (plain, joined, unprefixed)))
 
 
 def _encoded(text: str) -> Iterator[bytes]:
