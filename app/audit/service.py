@@ -27,18 +27,37 @@ from app.kernel.errors import CallerError, PolicyError, RecordUnavailable, Stron
 from app.telemetry import event_recorded, step
 
 Action = Literal[
-    "workspace.create", "workspace.update", "workspace.delete",
-    "member.add", "member.change", "member.remove",
-    "variable.create", "variable.update", "variable.delete",
-    "secret.create", "secret.update", "secret.set_value", "secret.rollback", "secret.delete", "secret.reveal",
+    "workspace.create",
+    "workspace.update",
+    "workspace.delete",
+    "member.add",
+    "member.change",
+    "member.remove",
+    "variable.create",
+    "variable.update",
+    "variable.delete",
+    "secret.create",
+    "secret.update",
+    "secret.set_value",
+    "secret.rollback",
+    "secret.delete",
+    "secret.reveal",
     "secret.import",
-    "block.create", "block.update", "block.delete",
+    "block.create",
+    "block.update",
+    "block.delete",
     "call.run",
-    "token.create", "token.revoke",
-    "session.sign_in", "session.sign_out",
-    "user.create", "user.disable", "user.enable", "user.reset_password", "user.change_password",
+    "token.create",
+    "token.revoke",
+    "session.sign_in",
+    "session.sign_out",
+    "user.create",
+    "user.disable",
+    "user.enable",
+    "user.reset_password",
+    "user.change_password",
     "audit.export",
-]  # fmt: skip
+]
 
 SERVICE_CHAIN: Final = ""
 _COLUMNS: Final = (*Event.__slots__, "secrets")
@@ -68,7 +87,7 @@ class Target:
 
 @dataclass(slots=True)
 class Deed:
-    """A deed under way: the block that does it adds what it learns; `done` closes it in the deed's own transaction."""
+    """A deed under way: the block that does it adds what it learns; `complete` closes it in the deed's own transaction."""
 
     access: Access
     action: Action
@@ -78,7 +97,7 @@ class Deed:
     at: datetime | None = None
     closed: bool = False
 
-    def done(self, session: Session, clock: Clock) -> None:
+    def complete(self, session: Session, clock: Clock) -> None:
         """Record the deed as done in the transaction that does it, so that neither exists without the other.
 
         What it changes is written first: rows before chains, in every transaction, or two would wait for each other.
@@ -143,7 +162,7 @@ class recorded:  # noqa: N801 - it reads as a verb where it is used
             if not deed.closed:
                 self._commit("done")
         elif isinstance(error, StrongroomError):
-            deed.detail |= {"code": error.code} | _told(error)
+            deed.detail |= {"code": error.code} | _error_facts(error)
             self._commit("refused" if isinstance(error, CallerError | PolicyError) else "failed")
         elif isinstance(error, SQLAlchemyError):
             raise RecordUnavailable(
@@ -160,16 +179,16 @@ class recorded:  # noqa: N801 - it reads as a verb where it is used
 def conclude(deed: Deed, outcome: Outcome, *, sessions: Sessions, clock: Clock) -> None:
     """Record how a deed ended that goes on after its ``recorded`` block, which it left ``closed``."""
     with step("record"):
-        _stored(sessions, deed.event(outcome, clock()))
+        _store(sessions, deed.event(outcome, clock()))
     event_recorded(deed.action, outcome)
 
 
-def _told(error: StrongroomError) -> dict[str, object]:
+def _error_facts(error: StrongroomError) -> dict[str, object]:
     """What an error adds to the record: the missing action or the reason, which never hold a value."""
     return {key: error.extra[key] for key in ("action", "reason") if key in error.extra}
 
 
-def _stored(sessions: Sessions, event: Event) -> None:
+def _store(sessions: Sessions, event: Event) -> None:
     try:
         sessions.together(event, append)
     except SQLAlchemyError:
@@ -267,7 +286,7 @@ def read_page(
         query = query.where(EventRow.seq < below)
     with sessions.read() as session:
         rows = session.scalars(query).all()
-        settled = _settled(session, [row for row in rows if row.outcome == "intended"])
+        settled = _deeds_with_outcome(session, [row for row in rows if row.outcome == "intended"])
     events = [_as_event(row, settled=row.deed_id in settled, now=now) for row in rows[:limit]]
     return EventPage(events=events, below=events[-1].seq if len(rows) > limit else None)
 
@@ -316,7 +335,7 @@ def _conditions(filters: Filters, now: datetime) -> Iterator[ColumnElement[bool]
         yield EventRow.at < filters.until
 
 
-def _settled(session: Session, intents: Sequence[EventRow]) -> set[str]:
+def _deeds_with_outcome(session: Session, intents: Sequence[EventRow]) -> set[str]:
     deeds = [intent.deed_id for intent in intents]
     if not deeds:
         return set()

@@ -12,7 +12,7 @@ from app.identity.sessions import Device, SignedIn, UserSessions
 from app.identity.users import USER_ID, Users
 from app.kernel.errors import NotFound, StrongroomError, Unauthenticated
 from app.pages.forms import Typed
-from app.pages.layout import done, go, pages, public, show
+from app.pages.layout import go, pages, public, redirect_with_message, show
 from app.web import context
 from app.web.errors import STATUS
 
@@ -60,7 +60,7 @@ def _device() -> Device:
 def sign_in_page() -> Response:
     """Ask for user and password."""
     if current_user.is_authenticated:
-        return go(_wanted())
+        return go(_next_page())
     return show("sign_in.html", form=Typed())
 
 
@@ -77,14 +77,14 @@ def sign_in() -> Response:
         return show("sign_in.html", STATUS[error.code], form=Typed.after(error, {"user": user_id}))
     session.clear()
     login_user(Visitor(found))
-    return go(_wanted())
+    return go(_next_page())
 
 
 def _user_sent() -> str:
     return request.form.get("user", "").strip()
 
 
-def _wanted() -> str:
+def _next_page() -> str:
     """Return the page that was asked for before, if it is one of ours."""
     wanted = request.args.get("next", "")
     ours = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable()
@@ -129,7 +129,9 @@ def change_password() -> Response:
         return show("change_password.html", STATUS[error.code], form=Typed.after(error), forced=forced)
     session.clear()
     login_user(Visitor(user_sessions().begin(user, device=_device())))
-    return done("The new password is set. Every other session of yours has ended.", url_for("pages.workspaces"))
+    return redirect_with_message(
+        "The new password is set. Every other session of yours has ended.", url_for("pages.workspaces")
+    )
 
 
 def whose_password() -> str | None:

@@ -68,14 +68,14 @@ def main_doors(mounts: Mounts, role: str, scratch: Scratch) -> Iterator[Try]:
     for door in sorted(DOORS, key=lambda door: _LAST in door):
         for verb in _verbs(door):
             name = f"{role}-new" if verb == "create" else role
-            yield Try(door, verb, _METHODS[verb], _filled(door, mounts, name), _body(door, verb, scratch))
+            yield Try(door, verb, _METHODS[verb], _fill(door, mounts, name), _body(door, verb, scratch))
 
 
 def key_removal(mounts: Mounts) -> Iterator[Try]:
     """Try to delete the workspace's keys: last of all, since whoever may do it takes them away."""
     for visibility in VISIBILITIES:
         door = f"@@TRANSIT@@/keys/{WORKSPACE}.{visibility}"
-        yield Try(door, "delete", "DELETE", _filled(door, mounts, ""))
+        yield Try(door, "delete", "DELETE", _fill(door, mounts, ""))
 
 
 def readable(door: str) -> str:
@@ -92,7 +92,7 @@ def _verbs(door: str) -> Iterator[str]:
             yield verb
 
 
-def _filled(door: str, mounts: Mounts, name: str) -> str:
+def _fill(door: str, mounts: Mounts, name: str) -> str:
     path = door.replace(WORKSPACE, OURS).replace("@@KV@@", mounts.kv).replace("@@TRANSIT@@", mounts.transit)
     return path.removesuffix("+") + name if path.endswith("/+") else path
 

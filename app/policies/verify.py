@@ -142,7 +142,7 @@ class _Logins:
 def _prepare(vault: VaultOperator, mounts: Mounts, logins: _Logins) -> Scratch:
     _clear(vault, mounts, logins)
 
-    def made(role: str, workspace: str, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    def make(role: str, workspace: str, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         answer = vault.attempt("POST", path, logins.token(role, workspace), body)
         if answer.status >= 300:
             raise VaultRefused(
@@ -155,13 +155,13 @@ def _prepare(vault: VaultOperator, mounts: Mounts, logins: _Logins) -> Scratch:
     for workspace in (OURS, OTHER):
         for visibility in VISIBILITIES:
             key = f"{workspace}.{visibility}"
-            made("owner", workspace, f"{mounts.transit}/keys/{key}", {"type": KEY_TYPE})
-            encrypted = made("owner", workspace, f"{mounts.transit}/encrypt/{key}", {"plaintext": PLAINTEXT})
+            make("owner", workspace, f"{mounts.transit}/keys/{key}", {"type": KEY_TYPE})
+            encrypted = make("owner", workspace, f"{mounts.transit}/encrypt/{key}", {"plaintext": PLAINTEXT})
             ciphertexts[key] = encrypted["ciphertext"]
             for name in (*LOGIN_ROLES, "end"):
                 path = f"{mounts.kv}/data/{workspace}/{visibility}/{name}"
-                made("owner", workspace, path, {"data": VALUE, "options": {"cas": 0}})
-    signed = made("record", SERVICE, f"{mounts.transit}/sign/_record", {"input": PLAINTEXT})
+                make("owner", workspace, path, {"data": VALUE, "options": {"cas": 0}})
+    signed = make("record", SERVICE, f"{mounts.transit}/sign/_record", {"input": PLAINTEXT})
     return Scratch(ciphertexts, signed["signature"])
 
 
@@ -195,10 +195,10 @@ def _all(
         for one in tries(role):
             answer = vault.attempt(one.method, one.path, logins.token(role, OURS), one.body)
             expected: Verdict = "allowed" if one.verb in TABLE[role].get(one.door, ()) else "refused"
-            yield Cell(role, readable(one.door), one.verb, expected, _found(answer), answer.status)
+            yield Cell(role, readable(one.door), one.verb, expected, _verdict(answer), answer.status)
 
 
-def _found(answer: Answer) -> Verdict:
+def _verdict(answer: Answer) -> Verdict:
     """Refused is a 403 and nothing else: whatever Vault answers besides, it had let the request in."""
     return "refused" if answer.status == 403 else "allowed"
 
@@ -256,8 +256,8 @@ def _ended_tokens(
     made = {role: logins.fresh(role, OURS) for role in LOGIN_ROLES}
     for role in LOGIN_ROLES:
         answer = vault.attempt("GET", paths[role], made[role].token)
-        yield Cell(role, "with a token before its end", "read", "allowed", _found(answer), answer.status)
+        yield Cell(role, "with a token before its end", "read", "allowed", _verdict(answer), answer.status)
     wait(max(token.seconds for token in made.values()) + 1)
     for role in LOGIN_ROLES:
         answer = vault.attempt("GET", paths[role], made[role].token)
-        yield Cell(role, "with a token after its end", "read", "refused", _found(answer), answer.status)
+        yield Cell(role, "with a token after its end", "read", "refused", _verdict(answer), answer.status)

@@ -288,12 +288,12 @@ class VaultClient:
             else:
                 facts = answer["data"]
                 return Written(facts["version"], _moment(facts["created_time"]), answer.get("request_id"))
-            written = self._landed(address, cas, text, role)
+            written = self._fate_of_write(address, cas, text, role)
             if written is not None:
                 return written
         raise unavailable("The connection to Vault broke while a value was written; it wasn't stored.")
 
-    def _landed(self, address: SecretAddress, cas: int, text: str, role: PersonRole) -> Written | None:
+    def _fate_of_write(self, address: SecretAddress, cas: int, text: str, role: PersonRole) -> Written | None:
         """Tell what became of a write that got no answer: ours, or None where nothing was written yet.
 
         Ours is the version after ``cas`` if it holds what we wrote. A person's role may not read it, so ``mover`` does,
@@ -339,7 +339,7 @@ class VaultClient:
 
         ``repeat`` says whether doing it twice is as good as once (see ``Line.ask``); what was refused was never done.
         """
-        problem: StrongroomError = _refused(role)
+        problem: StrongroomError = _refusal(role)
         for _ in range(2):
             token = self._tokens.get(workspace, role)
             try:
@@ -347,7 +347,7 @@ class VaultClient:
             except hvac.exceptions.Forbidden:
                 self._tokens.drop(workspace, role, token)
             except hvac.exceptions.VaultError as error:
-                problem = _named(error)
+                problem = _as_our_error(error)
                 break
         raise problem from None
 
@@ -368,7 +368,7 @@ class VaultClient:
         raise problem from None
 
 
-def _named(error: hvac.exceptions.VaultError) -> StrongroomError:
+def _as_our_error(error: hvac.exceptions.VaultError) -> StrongroomError:
     """Give a refusal of Vault's its name among ours; Vault's words are compared and go no further."""
     words = str(error.args[0] or "") if error.args else ""
     if isinstance(error, hvac.exceptions.InvalidPath):
@@ -383,7 +383,7 @@ def _named(error: hvac.exceptions.VaultError) -> StrongroomError:
     return VaultUnavailable("Vault found our request wrong.", retry_after=RETRY_AFTER)
 
 
-def _refused(role: str) -> VaultRefused:
+def _refusal(role: str) -> VaultRefused:
     return VaultRefused(
         f"Vault refused this to the role {role}: its policy doesn't allow it, or isn't there."
         " Run `strongroom vault plan` to see what differs.",
