@@ -87,7 +87,7 @@ class Target:
 
 @dataclass(slots=True)
 class Deed:
-    """A deed under way: the block that does it adds what it learns; `complete` closes it in the deed's own transaction."""
+    """A deed under way: the block that does it adds what it learns; `complete` closes it in its own transaction."""
 
     access: Access
     action: Action
