@@ -10,13 +10,13 @@ from flask.views import MethodView
 from app.access import Permission
 from app.blocks import service
 from app.blocks.runs import BlockRuns
-from app.blocks.schemas import BlockBody, BlockPage, BlockPatch, BlockQuery, BlockSchema
+from app.blocks.schemas import BlockBody, BlockPage, BlockPatch, BlockQuery, BlockRunPage, BlockSchema
 from app.blocks.service import BlockChanges, NewBlock
 from app.calls.schemas import CALL_CODES, RESOLVE_CODES, RULE_CODES, AnswerSchema, PreviewSchema, RunBody, answer, shown
 from app.web import context
 from app.web.body import ApiBlueprint, confirm_sent, etag, revision_sent
 from app.web.operations import BODY, described
-from app.web.paging import page, position
+from app.web.paging import PageQuery, cursor, page, position
 
 blueprint = ApiBlueprint("blocks", __name__, url_prefix="/api/v1", description="API blocks")
 
@@ -119,3 +119,19 @@ class BlockPreview(MethodView):
     def post(self, body: dict[str, Any], ws: str, block: str) -> object:
         """Show what would go out and whether it may; no value is read and nothing is sent."""
         return shown(BlockRuns(context.resources()).preview(block, body["variables"], access=context.access()))
+
+
+@blueprint.route("/workspaces/<ws>/blocks/<block>/runs")
+class LastRuns(MethodView):
+    """What became of a block's runs."""
+
+    @described(
+        "List the last runs of an API block", needs=Permission.BLOCK_READ, codes=("not_found", "validation_failed")
+    )
+    @blueprint.arguments(PageQuery, location="query")
+    @blueprint.response(200, BlockRunPage)
+    def get(self, query: dict[str, Any], ws: str, block: str) -> object:
+        """List how the last runs ended, from the record, newest first."""
+        below = position(query["cursor"], "runs", int)
+        runs = BlockRuns(context.resources()).last(block, access=context.access(), limit=query["limit"], below=below)
+        return {"items": runs.events, "next_cursor": None if runs.below is None else cursor("runs", runs.below)}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields, pre_dump, validate
 
+from app.audit.chain import Event, Outcome
+from app.audit.schemas import EventActor
 from app.blocks.service import BLOCK_NAME, AnswerKind, BlockChanges, NewBlock
 from app.calls.definition import WrittenCall, as_json
 from app.calls.schemas import CallBody
@@ -96,4 +98,33 @@ class BlockPage(Schema):
     """Some API blocks, by name."""
 
     items = fields.List(fields.Nested(BlockSchema), required=True)
+    next_cursor = fields.String(required=True, allow_none=True)
+
+
+class BlockRunSchema(Schema):
+    """One run of an API block, as the record has it."""
+
+    call_id = fields.String(required=True)
+    at = fields.AwareDateTime(required=True)
+    actor = fields.Nested(EventActor, required=True)
+    outcome = fields.String(required=True, validate=validate.OneOf(get_args(Outcome)))
+    status = fields.Integer(required=True, allow_none=True, metadata={"description": "The upstream's, if it answered."})
+    elapsed_ms = fields.Float(required=True, allow_none=True)
+    redactions = fields.Integer(required=True, allow_none=True)
+
+    @pre_dump
+    def _of_event(self, event: Event, **_kwargs: Any) -> dict[str, Any]:
+        return {
+            "call_id": event.deed_id,
+            "at": event.at,
+            "actor": {"type": event.actor_type, "id": event.actor_id, "acting_for": event.acting_for},
+            "outcome": event.outcome,
+            **{name: event.detail.get(name) for name in ("status", "elapsed_ms", "redactions")},
+        }
+
+
+class BlockRunPage(Schema):
+    """Some runs, newest first."""
+
+    items = fields.List(fields.Nested(BlockRunSchema), required=True)
     next_cursor = fields.String(required=True, allow_none=True)

@@ -495,3 +495,41 @@ def test_what_goes_over_a_limit_is_told_by_whose_fault_it_is_and_recorded(
     assert (newest["action"], newest["outcome"], newest["detail"]["code"]) == ("call.run", outcome, code)
     assert (newest["detail"]["host"], newest["detail"]["port"]) == ("127.0.0.1", upstream.port)
     assert newest["detail"]["elapsed_ms"] >= 0
+
+
+# --- the last runs ----------------------------------------------------------------------------------------------------
+
+
+def test_the_last_runs_of_a_block_come_from_the_record(service: Service, workspace: str, upstream: Upstream) -> None:
+    assert service.ask("PUT", f"{workspace}/members/edda", {"role": "editor"}).ok
+    block = save(service, workspace, {"url": local(upstream, "/{{x}}"), "variables": {"x": "a"}})
+    other = save(service, workspace, {"url": local(upstream)}, name="other")
+    assert service.ask("GET", f"{block}/runs", user="edda").json() == {"items": [], "next_cursor": None}
+    ran = [service.ask("POST", f"{block}/run", user=user).json()["call_id"] for user in ("ada", "edda", "ada")]
+    service.ask("POST", f"{other}/run")
+    service.ask("POST", f"{workspace}/calls", {"url": local(upstream)})
+    assert problem(service.ask("POST", f"{block}/run", {"variables": {"x": ".."}})) == (422, "value_not_allowed_here")
+    runs = service.ask("GET", f"{block}/runs", user="edda").json()["items"]
+    assert [run["outcome"] for run in runs] == ["refused", "done", "done", "done"]
+    assert [run["call_id"] for run in runs[1:]] == ran[::-1]
+    assert runs[0]["status"] is None
+    done = runs[2]
+    assert done.keys() == {"call_id", "at", "actor", "outcome", "status", "elapsed_ms", "redactions"}
+    assert (done["status"], done["redactions"], done["actor"]["acting_for"]) == (200, 0, "edda")
+    assert done["elapsed_ms"] > 0
+    first = service.ask("GET", f"{block}/runs?limit=3").json()
+    rest = service.ask("GET", f"{block}/runs?limit=3&cursor={first['next_cursor']}").json()
+    assert (first["items"] + rest["items"], rest["next_cursor"]) == (runs, None)
+
+
+def test_the_runs_of_an_earlier_block_of_the_name_and_of_others_are_not_there(
+    service: Service, workspace: str, upstream: Upstream
+) -> None:
+    block = save(service, workspace, {"url": local(upstream)})
+    service.ask("POST", f"{block}/run")
+    assert service.ask("DELETE", f"{block}?confirm=block").status_code == 204
+    assert problem(service.ask("GET", f"{block}/runs")) == (404, "not_found")
+    save(service, workspace, {"url": local(upstream)})
+    assert service.ask("GET", f"{block}/runs").json()["items"] == []
+    token = token_of(service, workspace)
+    assert problem(service.ask("GET", f"{block}/runs", token=token)) == (403, "forbidden")
