@@ -7,11 +7,21 @@ from typing import Any
 from flask import jsonify, request
 from flask.views import MethodView
 
-from app.access import Permission
+from app.access import Permission, require
 from app.blocks import service
 from app.blocks.runs import BlockRuns
-from app.blocks.schemas import BlockBody, BlockPage, BlockPatch, BlockQuery, BlockRunPage, BlockSchema
+from app.blocks.schemas import (
+    BlockBody,
+    BlockPage,
+    BlockPatch,
+    BlockQuery,
+    BlockRunPage,
+    BlockSchema,
+    CurlBody,
+    CurlDraftSchema,
+)
 from app.blocks.service import BlockChanges, NewBlock
+from app.calls.curl_import import draft_of
 from app.calls.schemas import CALL_CODES, RESOLVE_CODES, RULE_CODES, AnswerSchema, PreviewSchema, RunBody, answer, shown
 from app.web import context
 from app.web.body import ApiBlueprint, confirm_sent, etag, revision_sent
@@ -47,6 +57,25 @@ class Blocks(MethodView):
         resources = context.resources()
         block = service.create_block(new, access=context.access(), sessions=resources.sessions, clock=resources.clock)
         return block, 201, {"Location": f"{request.path}/{block.name}"} | etag(block.revision)
+
+
+@blueprint.route("/workspaces/<ws>/blocks/from-curl")
+class FromCurl(MethodView):
+    """A draft of a block from a curl command."""
+
+    @described(
+        "Draft a call from a curl command",
+        needs=Permission.BLOCK_WRITE,
+        codes=("not_found", *BODY),
+        keyed=False,
+    )
+    @blueprint.arguments(CurlBody)
+    @blueprint.response(200, CurlDraftSchema)
+    def post(self, body: dict[str, str], ws: str) -> object:
+        """Read the command into a call whose credentials are `{{secrets.NAME}}`; nothing is saved, and the command is
+        kept nowhere."""
+        require(context.access(), Permission.BLOCK_WRITE)
+        return draft_of(body["command"]), 200, {"Cache-Control": "no-store"}
 
 
 @blueprint.route("/workspaces/<ws>/blocks/<block>")

@@ -101,6 +101,36 @@ class BlockPage(Schema):
     next_cursor = fields.String(required=True, allow_none=True)
 
 
+class CurlBody(Input):
+    """A curl command; it is kept nowhere."""
+
+    command = PlainText(required=True, validate=validate.Length(1, 512 * 1024))
+
+
+class CredentialSchema(Schema):
+    """What should become a secret, and where the draft has it already; `value` is null where the command has none."""
+
+    suggested_name = fields.String(required=True)
+    place = fields.String(required=True)
+    host = fields.String(required=True)
+    value = fields.String(required=True, allow_none=True)
+
+
+class IgnoredOptionSchema(Schema):
+    """An option of curl's that the draft doesn't keep."""
+
+    option = fields.String(required=True)
+    why = fields.String(required=True)
+
+
+class CurlDraftSchema(Schema):
+    """A draft of a call."""
+
+    call = _Written(required=True, metadata={"type": "object", "description": "As a block takes it; see `CallBody`."})
+    credentials = fields.List(fields.Nested(CredentialSchema), required=True)
+    ignored = fields.List(fields.Nested(IgnoredOptionSchema), required=True)
+
+
 class BlockRunSchema(Schema):
     """One run of an API block, as the record has it."""
 

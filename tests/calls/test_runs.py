@@ -20,6 +20,7 @@ from tests.support.upstream import Handler, Upstream
 from tests.support.vault_log import values_read
 
 _numbers = itertools.count(1)
+ACCEPT = {"name": "Accept", "value": "*/*"}
 JSON = {"Content-Type": "application/json"}
 
 
@@ -58,7 +59,7 @@ def test_a_block_runs_and_is_previewed(service: Service, workspace: str, upstrea
     assert preview.json() == {
         "method": "GET",
         "url": local(upstream, "/a%2Fb"),
-        "headers": [{"name": "Authorization", "value": "Bearer [secret:TOKEN]"}],
+        "headers": [{"name": "Authorization", "value": "Bearer [secret:TOKEN]"}, ACCEPT],
         "body": None,
         "destination": {
             "allowed": True,
@@ -258,7 +259,7 @@ def test_a_preview_shows_every_part_and_neither_reads_sends_nor_records(
     newest = service.ask("GET", f"{workspace}/audit").json()["items"][0]["id"]
     shown = service.ask("POST", f"{block}/preview")
     assert shown.status_code == 200, shown.text
-    assert shown.json()["url"] == local(upstream, "/a%20b/[secret:TOKEN]?a=1&q=a+b")
+    assert shown.json()["url"] == local(upstream, "/a%20b/[secret:TOKEN]?a=1&q=a%20b")
     headers = {each["name"]: each["value"] for each in shown.json()["headers"]}
     assert headers == {"Authorization": "Basic me:[secret:TOKEN]", "Content-Type": "application/json"}
     assert json.loads(shown.json()["body"]) == {"k": "[secret:TOKEN]", "it": "a b"}
@@ -288,7 +289,7 @@ def test_a_preview_tells_why_a_destination_is_refused(
     for answer in answers:
         assert answer.status_code == 200, answer.text
         assert answer.json()["destination"] == refused
-        assert answer.json()["headers"] == [{"name": "A", "value": "[secret:TOKEN]"}]
+        assert answer.json()["headers"] == [{"name": "A", "value": "[secret:TOKEN]"}, ACCEPT]
 
 
 @pytest.mark.parametrize(
