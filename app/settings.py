@@ -193,8 +193,12 @@ class Settings:
     max_response_bytes: int = _setting(
         "STRONGROOM_MAX_RESPONSE_BYTES", "the body of an upstream's answer", 10 * 1024 * 1024, _count(1, 1024**3)
     )
-    calls_in_flight: int = _setting(
-        "STRONGROOM_CALLS_IN_FLIGHT", "calls at the same time, for each workspace and process", 64, _count(1, 100_000)
+    calls_in_flight: int | None = _setting(
+        "STRONGROOM_CALLS_IN_FLIGHT",
+        "calls at the same time, for each workspace and process; beyond: 429",
+        None,
+        _count(1, 100_000),
+        shown="half of STRONGROOM_THREADS",
     )
     rate_limit: str = _setting("STRONGROOM_RATE_LIMIT", "requests for each token", "60000/minute", _rate)
     sign_in_limit: str = _setting(
@@ -297,6 +301,11 @@ class Settings:
         return faults
 
     @property
+    def workspace_calls(self) -> int:
+        """How many calls a workspace may have in flight in each process."""
+        return self.calls_in_flight or max(1, self.threads // 2)
+
+    @property
     def embedded(self) -> bool:
         """Whether Vault is the embedded one."""
         return self.vault_addr is None
@@ -340,20 +349,20 @@ class Described:
 
 def describe(settings: Settings | None = None) -> Sequence[Described]:
     """List every setting with its meaning and default, and its value where settings are given and it isn't secret."""
-    return [_described(each, settings) for each in fields(Settings)]
+    return [_describe(each, settings) for each in fields(Settings)]
 
 
-def _described(each: Any, settings: Settings | None) -> Described:
+def _describe(each: Any, settings: Settings | None) -> Described:
     default = each.metadata["shown"] or ("" if each.default in (None, MISSING) else str(each.default))
     value = None
     if settings is not None:
         current = getattr(settings, each.name)
         changed = current != each.default
-        value = "set" if changed and each.metadata["secret"] else _shown(current) if changed else default
+        value = "set" if changed and each.metadata["secret"] else _as_text(current) if changed else default
     return Described(each.metadata["variable"], each.metadata["meaning"], default, value)
 
 
-def _shown(current: object) -> str:
+def _as_text(current: object) -> str:
     if isinstance(current, tuple):
         return ",".join(current)
     if isinstance(current, bool):

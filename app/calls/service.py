@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.access import Access, Permission, Role, require
 from app.audit.service import Deed, Target, recorded
 from app.calls.captures import captured
-from app.calls.requirements import needed_secrets
+from app.calls.requirements import needed_secrets, require_requests
 from app.calls.template import CallTemplate, resolve
 from app.kernel.clock import Clock
 from app.kernel.errors import CallerError, DestinationNotAllowed, SecretExpired, StrongroomError, UpstreamUnreachable
@@ -84,7 +84,7 @@ class ResolvedCall:
     def used(self) -> Sequence[UsedSecret]:
         """What the guard has to know of each secret that the call carries, once for each of its rules."""
         return [
-            UsedSecret(name, rules.hosts, self.any_host)
+            UsedSecret(name, rules.hosts, self.any_host, rules.requests)
             for name, secret in self.secrets.items()
             for rules in secret.rules
         ]
@@ -239,7 +239,7 @@ def resolve_call(
         variables: What the request brings; it goes before the call's own defaults and the workspace's variables.
 
     Raises:
-        SecretExpired, MissingVariable, ValueNotAllowedHere
+        SecretExpired, MissingVariable, ValueNotAllowedHere, RequestNotAllowed
     """
     if requirements.refuse_expired:
         _refuse_expired(requirements.secrets, clock())
@@ -247,6 +247,7 @@ def resolve_call(
         call = resolve(template, {**requirements.defaults, **variables})
     else:
         call = requirements.complete
+    require_requests(call, requirements.secrets)
     return ResolvedCall(template, call, requirements.secrets, captures_only=captures_only, any_host=any_host)
 
 

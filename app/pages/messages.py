@@ -50,7 +50,14 @@ OUTCOMES: Final = ("done", "refused", "failed", "unknown", "intended")
 _WITHOUT_TARGET: Final = frozenset({"workspace.update", "workspace.delete", "audit.export"})
 # Refused for the role or a rule, and not for what was sent.
 _NOT_ALLOWED: Final = frozenset(
-    {"forbidden", "never_shown", "destination_not_allowed", "place_not_allowed", "secret_expired"}
+    {
+        "forbidden",
+        "never_shown",
+        "destination_not_allowed",
+        "place_not_allowed",
+        "request_not_allowed",
+        "secret_expired",
+    }
 )
 _BEGINNINGS: Final = {
     "refused": "wasn't allowed",

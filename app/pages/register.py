@@ -39,7 +39,6 @@ def register_pages(
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=https,
         PERMANENT_SESSION_LIFETIME=idle_seconds,
-        MAX_FORM_MEMORY_SIZE=app.config["MAX_CONTENT_LENGTH"],  # a block's body may be as large as the API's
         WTF_CSRF_CHECK_DEFAULT=False,  # the gate checks every page, and nothing else takes the cookie
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session
     )

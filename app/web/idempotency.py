@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.access import require
 from app.kernel.errors import ValidationFailed, in_header
 from app.web import context
-from app.web.operations import Declared, declared_for
+from app.web.operations import Declared, declaration_for
 
 log = structlog.get_logger(__name__)
 
@@ -52,13 +52,13 @@ def answer_repeats(app: Flask, repeats: Repeats[Any]) -> None:
 
     @app.before_request
     def _claim() -> Response | None:
-        declared = declared_for(request)
+        declared = declaration_for(request)
         if HEADER not in request.headers or declared is None or not declared.keyed:
             return None
         claimed = repeats.claim(_actor(), (request.view_args or {}).get("ws"), _key(), _whole_request())
         if isinstance(claimed, bytes):
             _authorise(declared)
-            return _unpacked(claimed)
+            return _unpack(claimed)
         g.claim = claimed
         return None
 
@@ -70,7 +70,7 @@ def answer_repeats(app: Flask, repeats: Repeats[Any]) -> None:
         code = _code(response)
         try:
             if response.status_code < 300 or code in _KEPT_CODES:
-                repeats.keep(claimed, _packed(response, declared_for(request)))
+                repeats.keep(claimed, _pack(response, declaration_for(request)))
             elif code not in _IN_DOUBT_CODES:
                 repeats.release(claimed)
         except SQLAlchemyError as error:  # the deed is done, and its answer is here
@@ -110,7 +110,7 @@ def _code(response: Response) -> str | None:
     return str(json.loads(response.get_data()).get("code"))
 
 
-def _packed(response: Response, declared: Declared | None) -> bytes:
+def _pack(response: Response, declared: Declared | None) -> bytes:
     body = response.get_data()
     if declared is not None and declared.told_once:
         body = json.dumps({k: v for k, v in json.loads(body).items() if k not in declared.told_once}).encode()
@@ -118,7 +118,7 @@ def _packed(response: Response, declared: Declared | None) -> bytes:
     return json.dumps([response.status_code, headers, base64.b64encode(body).decode()]).encode()
 
 
-def _unpacked(kept: bytes) -> Response:
+def _unpack(kept: bytes) -> Response:
     status, headers, body = json.loads(kept)
     response = Response(base64.b64decode(body), status, headers)
     response.headers["Idempotency-Replayed"] = "true"
