@@ -13,7 +13,7 @@ DEV = $(VENV)/.dev.stamp
 TOOLS = $(VENV)/.tools.stamp
 
 .DEFAULT_GOAL = help
-.PHONY: help setup setup-dev system-packages run demo check format audit test test-fast test-all bench bench-setup soak dist lock clean
+.PHONY: help setup setup-dev system-packages run demo check format audit test test-fast test-all mutation bench bench-setup soak dist lock clean
 
 help:
 	@echo "make setup      the service in $(VENV), from pinned and hashed packages"
@@ -26,6 +26,7 @@ help:
 	@echo "make test       check, and the tests of a few minutes, the core of them on PostgreSQL too"
 	@echo "make test-fast  the pure tests: no server, no browser, under a minute"
 	@echo "make test-all   check, and every test, on both databases"
+	@echo "make mutation   change the pure core in one place at a time, and count what no test notices"
 	@echo "make format     let ruff put the code in order"
 	@echo "make bench      measure the service beside its peers: a quarter of an hour, or three minutes with QUICK=1"
 	@echo "                AGAINST=<commit> measures the service at that commit too, in the same run"
@@ -107,6 +108,11 @@ format: $(DEV)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The pure core, changed in one place at a time: a test has to notice. Goes on where it was; about half an hour from nothing.
+mutation: $(TOOLS)
+	$(BIN)/mutmut run
+	@$(BIN)/python -m tests.support.mutation mutants
+
 # What the two databases could differ in: several writers, locks, the order and the cutting of lists.
 CORE = tests/db tests/audit/test_record.py tests/idempotency tests/variables tests/workspaces tests/journeys/test_two_copies.py
 
@@ -166,5 +172,5 @@ lock:
 	$(COMPILE) requirements/litellm.in --output-file requirements/litellm.txt
 
 clean:
-	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
+	rm -rf build dist mutants *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 	find app tests bench demo deploy soak -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -32,7 +32,7 @@ HUNDRED: Final = 100
 FULL: Final = Scale(
     rounds=5, seconds=2, connections=(1, 16, 64), workspaces=1000, each=100, calls=(10_000, 100_000), lives=5
 )
-QUICK: Final = Scale(rounds=2, seconds=1, connections=(1, 16), workspaces=100, each=10, calls=(1_000, 4_000), lives=1)
+QUICK: Final = Scale(rounds=2, seconds=1, connections=(1, 16), workspaces=50, each=10, calls=(1_000, 3_000), lives=1)
 
 
 @dataclass(frozen=True, slots=True)
