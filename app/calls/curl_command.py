@@ -41,17 +41,70 @@ _ANSI: Final = re.compile(
 _ANSI_NAMED: Final = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "e": "\x1b"}
 
 # Short names of options by their long ones; those that take a value, and those that take none.
-_SHORT: Final = {
-    "X": "request", "H": "header", "d": "data", "F": "form", "u": "user", "b": "cookie", "A": "user-agent",
-    "e": "referer", "G": "get", "I": "head", "L": "location", "m": "max-time", "o": "output", "w": "write-out",
-    "x": "proxy", "k": "insecure", "s": "silent", "S": "show-error", "v": "verbose", "i": "include", "f": "fail",
-    "T": "upload-file", "c": "cookie-jar", "D": "dump-header", "E": "cert", "K": "config", "r": "range",
-    "U": "proxy-user", "y": "speed-time", "Y": "speed-limit", "z": "time-cond", "C": "continue-at", "O": "remote-name",
-    "J": "remote-header-name", "g": "globoff", "n": "netrc", "N": "no-buffer", "#": "progress-bar", "0": "http1.0",
-    "1": "tlsv1", "2": "sslv2", "3": "sslv3", "4": "ipv4", "6": "ipv6", "j": "junk-session-cookies", "q": "disable",
-    "a": "append", "l": "list-only", "p": "proxytunnel", "P": "ftp-port", "Q": "quote", "t": "telnet-option",
-    "h": "help", "V": "version", "M": "manual", "R": "remote-time", "Z": "parallel", ":": "next", "B": "use-ascii",
-}  # fmt: skip
+_SHORT: Final = dict(
+    (pair[0], pair[2:])
+    for pair in [
+        "X=request",
+        "H=header",
+        "d=data",
+        "F=form",
+        "u=user",
+        "b=cookie",
+        "A=user-agent",
+        "e=referer",
+        "G=get",
+        "I=head",
+        "L=location",
+        "m=max-time",
+        "o=output",
+        "w=write-out",
+        "x=proxy",
+        "k=insecure",
+        "s=silent",
+        "S=show-error",
+        "v=verbose",
+        "i=include",
+        "f=fail",
+        "T=upload-file",
+        "c=cookie-jar",
+        "D=dump-header",
+        "E=cert",
+        "K=config",
+        "r=range",
+        "U=proxy-user",
+        "y=speed-time",
+        "Y=speed-limit",
+        "z=time-cond",
+        "C=continue-at",
+        "O=remote-name",
+        "J=remote-header-name",
+        "g=globoff",
+        "n=netrc",
+        "N=no-buffer",
+        "#=progress-bar",
+        "0=http1.0",
+        "1=tlsv1",
+        "2=sslv2",
+        "3=sslv3",
+        "4=ipv4",
+        "6=ipv6",
+        "j=junk-session-cookies",
+        "q=disable",
+        "a=append",
+        "l=list-only",
+        "p=proxytunnel",
+        "P=ftp-port",
+        "Q=quote",
+        "t=telnet-option",
+        "h=help",
+        "V=version",
+        "M=manual",
+        "R=remote-time",
+        "Z=parallel",
+        ":=next",
+        "B=use-ascii",
+    ]
+)
 _TAKE_VALUE: Final = frozenset(
     [
         "request",
@@ -194,21 +247,21 @@ def read_command(text: str) -> CurlCommand:
         ValidationFailed: It isn't one curl command that can be understood; the command isn't quoted.
     """
     if _OPEN in text or _CLOSE in text or "\x00" in text:
-        raise refused("The command holds characters that can't be read.")
+        raise refusal("The command holds characters that can't be read.")
     stdin: list[str] = []
     source, end = _for_shlex(_without_carets(text.strip()), stdin)
     try:
         words = shlex.split(source)
     except ValueError:
-        raise refused("A quotation mark is missing.") from None
+        raise refusal("A quotation mark is missing.") from None
     while words and (words[0] in ("$", ">", "%", "sudo") or re.fullmatch(r"[A-Za-z_]\w*=.*", words[0], re.DOTALL)):
         del words[0]
     if not words or not re.fullmatch(r"(?:.*[/\\])?curl(?:\.exe)?", words[0]):
-        raise refused("Paste a command that begins with curl.")
+        raise refusal("Paste a command that begins with curl.")
     return CurlCommand(tuple(_options(words[1:])), stdin[0] if stdin else None, rest=end)
 
 
-def refused(sentence: str) -> ValidationFailed:
+def refusal(sentence: str) -> ValidationFailed:
     """Return the refusal of a command."""
     return ValidationFailed(sentence, errors={_COMMAND: [sentence]})
 
@@ -235,7 +288,7 @@ def _for_shlex(text: str, stdin: list[str]) -> tuple[str, bool]:
 
 def _rewritten(found: re.Match[str], stdin: list[str]) -> str:
     if found["substitution"]:
-        raise refused("The command runs another command; put in what that gives.")
+        raise refusal("The command runs another command; put in what that gives.")
     if found["heredoc"]:
         stdin.append(found["text"] + "\n" if found["text"] else "")
         return ""
@@ -252,7 +305,7 @@ def _rewritten(found: re.Match[str], stdin: list[str]) -> str:
 
 def _in_quotes(found: re.Match[str]) -> str:
     if found["substitution"]:
-        raise refused("The command runs another command; put in what that gives.")
+        raise refusal("The command runs another command; put in what that gives.")
     return shell_variable(found["name"]) if found["name"] else found["kept"] or ""
 
 
@@ -290,5 +343,5 @@ def _cluster(word: str, waiting: Iterator[str]) -> Iterator[Option]:
 def _value(option: str, waiting: Iterator[str]) -> str:
     value = next(waiting, None)
     if value is None:
-        raise refused(f"The option {option[:40]} has no value.")
+        raise refusal(f"The option {option[:40]} has no value.")
     return value

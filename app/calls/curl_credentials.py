@@ -95,7 +95,7 @@ class CredentialFinder:
         place = place if ":" in place or place in ("basic", "query", "path", "body") else f"header:{place}"
         variable = SHELL_VARIABLE.search(value)
         name = variable[1].upper() if variable else f"{self._label}_{kind}"
-        name = self._unused(name if _PLAIN_NAME.fullmatch(name) else f"KEY_{name}"[:60], value)
+        name = self._free_name(name if _PLAIN_NAME.fullmatch(name) else f"KEY_{name}"[:60], value)
         if variable and variable[0] != value:  # part of it is literal: the whole is not one credential
             before, after = value[: variable.start()], value[variable.end() :]
             self._add(name, place, None)
@@ -103,7 +103,7 @@ class CredentialFinder:
         self._add(name, place, None if variable or not known else value)
         return f"{{{{secrets.{name}}}}}"
 
-    def _unused(self, name: str, value: str) -> str:
+    def _free_name(self, name: str, value: str) -> str:
         taken = {each.suggested_name: each.value for each in self.found}
         number, free = 2, name
         while free in taken and taken[free] not in (value, None):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, get_args
 from urllib.parse import unquote, unquote_plus
 
-from app.calls.curl_command import SHELL_VARIABLE, read_command, refused
+from app.calls.curl_command import SHELL_VARIABLE, read_command, refusal
 from app.calls.curl_credentials import Credential, CredentialFinder, decoded_basic
 from app.calls.curl_request import Ignored, OptionReader, quoted_between_variables
 from app.calls.definition import Pair, WrittenCall
@@ -48,11 +48,13 @@ def draft_of(command: str) -> CurlDraft:
         parse_call(draft.call)
     except StrongroomError as error:
         label = next(iter(error.errors or {})).label if error.errors else "call"
-        raise refused(f"The command can't become a call; look at its {label.split(' ')[0]}. {_told(error)}") from None
+        raise refusal(
+            f"The command can't become a call; look at its {label.split(' ')[0]}. {_sentences(error)}"
+        ) from None
     return draft
 
 
-def _told(error: StrongroomError) -> str:
+def _sentences(error: StrongroomError) -> str:
     return " ".join(dict.fromkeys(sentence for told in (error.errors or {}).values() for sentence in told))
 
 
@@ -64,12 +66,12 @@ class _Drafter:
     def draft(self) -> CurlDraft:
         request = self._request
         if not request.urls:
-            raise refused("The command has no URL.")
+            raise refusal("The command has no URL.")
         if request.urls[1:]:
             self._ignored.append(Ignored("further URLs", "A block is one call; only the first URL is kept."))
         url = request.urls[0] if "://" in request.urls[0] else f"http://{request.urls[0]}"
         if _GLOB.search(url):
-            raise refused("The URL stands for several (curl's globbing); write one out.")
+            raise refusal("The URL stands for several (curl's globbing); write one out.")
         url = _PLACEHOLDER.sub(self._placeholder, url).partition("#")[0]
         url, userinfo = _without_userinfo(url)
         if userinfo is not None and request.user is None:
@@ -125,7 +127,7 @@ class _Drafter:
         path = "/".join(finder.segment(each, last=each is segments[-1]) for each in segments)
         pieces = [each for each in raw.split("&") if each] + self._request.query
         if self._request.get and self._request.data:
-            pieces += [each for each in _joined(self._request.data).split("&") if each]
+            pieces += [each for each in _join(self._request.data).split("&") if each]
         pairs = [piece.partition("=")[::2] for piece in pieces]
         if all("=" in piece and _round_trips(piece) for piece in pieces):
             query = tuple(
@@ -157,7 +159,7 @@ class _Drafter:
             )
         if not request.data or request.get:
             return call
-        data = _joined(request.data)
+        data = _join(request.data)
         content_type = next((each.value for each in call.headers if folded(each.name) == "content-type"), None)
         media_type = (content_type or _FORM).partition(";")[0].strip().lower()
         if media_type == "application/json" or media_type.endswith("+json"):
@@ -185,11 +187,11 @@ _NO_JSON: Final = object()
 
 def _origin(url: str) -> Any:
     if SHELL_VARIABLE.search(re.match(r"[^:]+://[^/?]*", url)[0]):  # type: ignore[index]
-        raise refused("The URL's host holds a variable: write the host out.")
+        raise refusal("The URL's host holds a variable: write the host out.")
     try:
         return parse_url(re.match(r"[^:]+://[^/?]*", url)[0])[0]  # type: ignore[index]
     except StrongroomError as error:
-        raise refused(error.detail) from None
+        raise refusal(error.detail) from None
 
 
 def _without_userinfo(url: str) -> tuple[str, str | None]:
@@ -197,7 +199,7 @@ def _without_userinfo(url: str) -> tuple[str, str | None]:
     return (found[1] + found[3], unquote(found[2])) if found else (url, None)
 
 
-def _joined(data: Sequence[tuple[str, str]]) -> str:
+def _join(data: Sequence[tuple[str, str]]) -> str:
     text = ""
     for piece, before in data:
         text += (before if text else "") + piece

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
-from app.calls.curl_command import CurlCommand, Option, refused
+from app.calls.curl_command import CurlCommand, Option, refusal
 from app.calls.definition import WrittenPart
 from app.outbound.places import can_be_set, is_token
 
@@ -131,7 +131,7 @@ class OptionReader:
         try:
             self.request.seconds = min(max(float(option.value), 0.1), _LONGEST_SECONDS)
         except ValueError:
-            raise refused("The time after -m is a number of seconds.") from None
+            raise refusal("The time after -m is a number of seconds.") from None
 
     def _take_header(self, option: Option) -> None:
         if option.value.startswith("@"):
@@ -158,14 +158,14 @@ class OptionReader:
 
     def _text(self, option: Option) -> str | None:
         if option.name in ("data-urlencode", "url-query"):
-            return self._urlencoded(option)
+            return self._urlencode(option)
         if not option.value.startswith("@") or option.name == "data-raw":
             return option.value
         text = self._file(option, option.value[1:])
         # curl takes line breaks out of what it reads for -d, and for nothing else
         return text if text is None or option.name in ("data-binary", "json") else re.sub(r"[\r\n]", "", text)
 
-    def _urlencoded(self, option: Option) -> str | None:
+    def _urlencode(self, option: Option) -> str | None:
         value = option.value
         if option.name == "url-query" and value.startswith("+"):
             return value[1:]
