@@ -16,7 +16,7 @@ from app.calls.definition import Pair, WrittenCall
 from app.calls.template import parse_call
 from app.kernel.errors import StrongroomError
 from app.outbound.model import Method
-from app.outbound.places import folded
+from app.outbound.places import fold_header
 from app.outbound.urls import parse_url
 
 _METHODS: Final = get_args(Method)
@@ -101,23 +101,23 @@ class _Drafter:
     def _with_head(self, call: WrittenCall, finder: CredentialFinder) -> WrittenCall:
         request, basic = self._request, None
         headers: dict[str, Pair] = {}
-        if request.cookies and not any(folded(name) == "cookie" for name, _ in request.headers):
+        if request.cookies and not any(fold_header(name) == "cookie" for name, _ in request.headers):
             request.headers.append(("Cookie", "; ".join(request.cookies)))
-        own = {folded(name) for name, _ in request.headers}
+        own = {fold_header(name) for name, _ in request.headers}
         if request.json:
             request.headers += [
-                (name, "application/json") for name in ("Content-Type", "Accept") if folded(name) not in own
+                (name, "application/json") for name in ("Content-Type", "Accept") if fold_header(name) not in own
             ]
         if request.user is not None and "authorization" not in own:
             user, colon, password = request.user.partition(":")
             basic = finder.basic(user, password if colon else None)
         for name, value in request.headers:
-            if folded(name) == "authorization" and (known := decoded_basic(value)):
+            if fold_header(name) == "authorization" and (known := decoded_basic(value)):
                 basic = finder.basic(*known)
-            elif folded(name) in headers:
+            elif fold_header(name) in headers:
                 self._ignored.append(Ignored("-H", f"The header {name[:60]} is there twice; the first is kept."))
             else:
-                headers[folded(name)] = Pair(name, finder.header(name, value))
+                headers[fold_header(name)] = Pair(name, finder.header(name, value))
         return replace(call, method=self._method(), headers=tuple(headers.values()), basic=basic)
 
     def _url(self, url: str, finder: CredentialFinder) -> tuple[str, tuple[Pair, ...]]:
@@ -160,7 +160,7 @@ class _Drafter:
         if not request.data or request.get:
             return call
         data = _join(request.data)
-        content_type = next((each.value for each in call.headers if folded(each.name) == "content-type"), None)
+        content_type = next((each.value for each in call.headers if fold_header(each.name) == "content-type"), None)
         media_type = (content_type or _FORM).partition(";")[0].strip().lower()
         if media_type == "application/json" or media_type.endswith("+json"):
             document = _json(data)
@@ -257,5 +257,5 @@ def _without_type(call: WrittenCall, media_type: str) -> tuple[Pair, ...]:
     return tuple(
         each
         for each in call.headers
-        if not (folded(each.name) == "content-type" and each.value.partition(";")[0].strip().lower() == media_type)
+        if not (fold_header(each.name) == "content-type" and each.value.partition(";")[0].strip().lower() == media_type)
     )
