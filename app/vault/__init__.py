@@ -296,6 +296,9 @@ class Vault(Protocol):
     def checkpoint_public_keys(self) -> Mapping[int, str]:
         """Return the public keys of ``_record`` by key version (base64 ed25519)."""
 
+    def keys_in_doubt(self) -> Sequence[str]:
+        """List the transit keys whose last change may be half done: nothing is encrypted or signed under them."""
+
     def health(self) -> Health:
         """Ask whether Vault can serve: initialised, unsealed, active, our mounts answering, and calls let in."""
 
