@@ -19,7 +19,7 @@ from app.audit.checkpoints import unsigned_events
 from app.blocks import api as blocks_api
 from app.blocks.service import purge_blocks
 from app.calls import api as calls_api
-from app.idempotency.service import Asked, Claim, claim, derive_keys, keep, purge_answers, release
+from app.idempotency.service import Asked, Claim, claim, derive_keys, hold, keep, purge_answers, release
 from app.identity import api as identity_api
 from app.identity.sessions import UserSessions
 from app.identity.single_sign_on import OidcClient, SingleSignOn
@@ -224,10 +224,13 @@ def _repeats(resources: Resources, secret_key: bytes) -> Repeats[Claim]:
     def _keep(claimed: Claim, answer: bytes) -> None:
         keep(claimed, answer, keys=keys, sessions=resources.sessions)
 
+    def _hold(claimed: Claim) -> None:
+        hold(claimed, sessions=resources.sessions)
+
     def _release(claimed: Claim) -> None:
         release(claimed, sessions=resources.sessions)
 
-    return Repeats(_claim, _keep, _release)
+    return Repeats(_claim, _keep, _hold, _release)
 
 
 def _register_health(app: Flask, resources: Resources) -> None:
