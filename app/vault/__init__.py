@@ -24,8 +24,13 @@ VISIBILITIES: Final[tuple[Visibility, ...]] = ("masked", "restricted")
 VERSIONS_KEPT: Final = 10
 """Versions of a value that Vault keeps; an older one goes when a new one comes."""
 SIGNING_KEY_TYPES: Final[tuple[SigningKeyType, ...]] = (
-    "hmac", "rsa-2048", "rsa-3072", "rsa-4096", "ecdsa-p256", "ed25519"
-)  # fmt: skip
+    "hmac",
+    "rsa-2048",
+    "rsa-3072",
+    "rsa-4096",
+    "ecdsa-p256",
+    "ed25519",
+)
 """The types of imported keys: what transit calls them."""
 KEY_TYPE: Final = "aes256-gcm96"
 """The type of a workspace's transit keys."""

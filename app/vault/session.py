@@ -62,7 +62,7 @@ class VaultSession:
             VaultRefused: the policy of this role doesn't allow it.
             VaultUnavailable: Vault can't, or found the request wrong (then with ``RequestWrong``).
         """
-        problem: StrongroomError = _refused(role)
+        problem: StrongroomError = _refusal(role)
         for _ in range(2):
             token = self.tokens.get(workspace, role)
             try:
@@ -138,7 +138,7 @@ class RequestWrong(VaultUnavailable):
     """Vault answered 400, and not for a reason that has a name of its own."""
 
 
-def _refused(role: str) -> VaultRefused:
+def _refusal(role: str) -> VaultRefused:
     return VaultRefused(
         f"Vault refused this to the role {role}: its policy doesn't allow it, or isn't there."
         " Run `strongroom vault plan` to see what differs.",
