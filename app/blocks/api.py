@@ -12,7 +12,16 @@ from app.blocks import service
 from app.blocks.runs import BlockRuns
 from app.blocks.schemas import BlockBody, BlockPage, BlockPatch, BlockQuery, BlockSchema
 from app.blocks.service import BlockChanges, NewBlock
-from app.calls.schemas import CALL_CODES, RESOLVE_CODES, RULE_CODES, AnswerSchema, PreviewSchema, RunBody, answer, shown
+from app.calls.schemas import (
+    CALL_CODES,
+    RESOLVE_CODES,
+    RULE_CODES,
+    AnswerSchema,
+    PreviewSchema,
+    RunBody,
+    answer,
+    preview_document,
+)
 from app.web import context
 from app.web.body import ApiBlueprint, confirm_sent, etag, revision_sent
 from app.web.operations import BODY, described
@@ -118,4 +127,6 @@ class BlockPreview(MethodView):
     @blueprint.response(200, PreviewSchema)
     def post(self, body: dict[str, Any], ws: str, block: str) -> object:
         """Show what would go out and whether it may; no value is read and nothing is sent."""
-        return shown(BlockRuns(context.resources()).preview(block, body["variables"], access=context.access()))
+        return preview_document(
+            BlockRuns(context.resources()).preview(block, body["variables"], access=context.access())
+        )

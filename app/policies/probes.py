@@ -92,7 +92,7 @@ def main_doors(mounts: Mounts, role: str, scratch: Scratch) -> Iterator[Try]:
                 door,
                 verb,
                 _METHODS[verb],
-                _filled(door, mounts, f"_{name}" if kept else name),
+                _fill(door, mounts, f"_{name}" if kept else name),
                 _body(door, verb, scratch),
                 harmless=kept,
             )
@@ -166,7 +166,7 @@ def key_removal(mounts: Mounts) -> Iterator[Try]:
     """Try to delete the workspace's keys: last of all, since whoever may do it takes them away."""
     for visibility in VISIBILITIES:
         door = f"@@TRANSIT@@/keys/{WORKSPACE}.{visibility}"
-        yield Try(door, "delete", "DELETE", _filled(door, mounts, ""))
+        yield Try(door, "delete", "DELETE", _fill(door, mounts, ""))
     for name in ("HMAC", "JWS"):
         path = f"{mounts.transit}/keys/{SIGNS}.{name}"
         yield Try(
@@ -187,7 +187,7 @@ def _verbs(door: str) -> Iterator[str]:
     yield from (verb for verb in _METHODS if not senseless.get(verb))
 
 
-def _filled(door: str, mounts: Mounts, name: str) -> str:
+def _fill(door: str, mounts: Mounts, name: str) -> str:
     path = door.replace(WORKSPACE, OURS).replace("@@KV@@", mounts.kv).replace("@@TRANSIT@@", mounts.transit)
     return path.removesuffix("+") + name if path.endswith("/+") else path
 

@@ -237,12 +237,12 @@ class ValueStore:
             else:
                 facts = answer["data"]
                 return Written(facts["version"], _moment(facts["created_time"]), answer.get("request_id"))
-            written = self._find_outcome(address, cas, document, role)
+            written = self._fate_of_write(address, cas, document, role)
             if written is not None:
                 return written
         raise unavailable("The connection to Vault broke while a value was written; it wasn't stored.")
 
-    def _find_outcome(
+    def _fate_of_write(
         self, address: SecretAddress, cas: int, document: Mapping[str, Any], role: PersonRole
     ) -> Written | None:
         """Tell what became of a write that got no answer: ours, or None where nothing was written yet.
