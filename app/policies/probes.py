@@ -19,9 +19,7 @@ Method = Literal["GET", "LIST", "POST", "PATCH", "DELETE"]
 OURS: Final = "_verify-a"
 OTHER: Final = "_verify-b"
 # The owner comes last, who can delete the keys that the others try.
-LOGIN_ROLES: Final = (
-    "health", "record", "runtime", "decrypt", "sign", "renew", "mover", "editor", "admin", "owner"
-)  # fmt: skip
+LOGIN_ROLES: Final = ("health", "record", "runtime", "decrypt", "sign", "renew", "mover", "editor", "admin", "owner")
 ANY_FOLDER: Final = f"@@KV@@/data/{WORKSPACE}/+/+"
 """The pipeline's one block. What it opens is what the doors of each folder open, so it is tried through those."""
 DOORS: Final = tuple(

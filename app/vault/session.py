@@ -13,6 +13,7 @@ from hvac.api.auth_methods import JWT
 from hvac.api.secrets_engines import KvV2, Transit
 
 from app.kernel.errors import NotFound, StrongroomError, VaultRefused, VaultUnavailable, WriteConflict
+from app.vault.key_guard import KeyGuard, ProcessKeyGuard
 from app.vault.keys import signing_key
 from app.vault.options import VaultOptions
 from app.vault.tokens import Tokens
@@ -24,9 +25,10 @@ T = TypeVar("T")
 class VaultSession:
     """Requests by workspace and role. Safe to share among threads."""
 
-    def __init__(self, options: VaultOptions) -> None:
+    def __init__(self, options: VaultOptions, guard: KeyGuard | None = None) -> None:
         self.line = Line(options.server)
         self.mounts = options.mounts
+        self.guard: KeyGuard = guard or ProcessKeyGuard()
         self.tokens = Tokens(self._login, signing_key(options.signing_key))
 
     def kv(
