@@ -17,7 +17,8 @@
     ├── VaultError                 party: vault — an operator has to look at Vault
     │   └── VaultUnavailable, VaultRefused, Unanswered, BindingMismatch, WriteConflict (never leaves the domain)
     ├── UpstreamError              party: upstream — the called service is at fault
-    │   └── UpstreamUnreachable, UpstreamTls, UpstreamProtocol, UpstreamTimeout, RedirectRefused, ResponseNotReadable, ResponseTooLarge
+    │   └── UpstreamUnreachable, UpstreamTls, UpstreamProtocol, UpstreamTimeout, RedirectRefused,
+    │   │   ResponseNotReadable, ResponseTooLarge
     │   └── IssuerUnavailable (a kind of UpstreamUnreachable)
     └── ServiceError               party: service — an operator has to look at Strongroom
         └── RecordUnavailable, Stopping

@@ -11,9 +11,9 @@ from typing import Final
 from urllib.parse import quote, urldefrag, urljoin
 
 from app.kernel.errors import TemplateNotAllowed, UpstreamProtocol, ValidationFailed
-from app.outbound.inject import Prepared, base_url, kept
+from app.outbound.inject import Prepared, base_url, keep_escapes
 from app.outbound.model import Origin
-from app.outbound.urls import Reason, parse_url, refused
+from app.outbound.urls import Reason, destination_refusal, parse_url
 from app.redaction.redactor import Redactor
 
 MOST_HOPS: Final = 5
@@ -43,12 +43,14 @@ def next_request(
     except (ValidationFailed, TemplateNotAllowed, ValueError):  # the last is urllib's
         raise UpstreamProtocol("The upstream redirects to what is no URL.") from None
     target = rest if rest.startswith("/") else f"/{rest}"
-    onward = replace(_as_asked(request, status), url=base_url(origin) + kept(target))
+    onward = replace(_as_asked(request, status), url=base_url(origin) + keep_escapes(target))
     if origin == home:
         return origin, onward
     # As it came: a host is written in small letters before it is asked for.
-    if any(looks.finds(text.encode("utf-8", "surrogateescape")) for looks in (redactor, any_case) for text in (location, onward.url)):
-        raise refused("The upstream redirects to another origin with a secret in the URL.", Reason.CARRIES_SECRET)
+    both = f"{location}\n{onward.url}".encode("latin-1", "replace")
+    if redactor.finds(both) or any_case.finds(both):
+        sentence = "The upstream redirects to another origin with a secret in the URL."
+        raise destination_refusal(sentence, Reason.CARRIES_SECRET)
     return origin, _for_strangers(onward, redactor)
 
 
@@ -63,7 +65,8 @@ def _as_asked(request: Prepared, status: int) -> Prepared:
 
 def _for_strangers(request: Prepared, redactor: Redactor) -> Prepared:
     if redactor.finds(request.body or b""):
-        raise refused("The upstream redirects a body with a secret to another origin.", Reason.CARRIES_SECRET)
+        sentence = "The upstream redirects a body with a secret to another origin."
+        raise destination_refusal(sentence, Reason.CARRIES_SECRET)
     headers = tuple(
         (name, value)
         for name, value in request.headers

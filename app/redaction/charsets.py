@@ -12,7 +12,7 @@ from typing import Final
 from app.redaction.redactor import Redactor
 
 # What `Redactor` knows as bytes; in the others a value is looked for once more when the text is read.
-_SEEN_AS_BYTES: Final = frozenset({"utf-8", "ascii", "utf-16", "utf-16-le", "utf-16-be"})
+_SEEN_AS_BYTES: Final = frozenset({"utf-8", "ascii"})
 _READABLE: Final = _SEEN_AS_BYTES | frozenset(
     {
         "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be",

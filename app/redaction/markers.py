@@ -30,7 +30,8 @@ def replaced(body: bytes, found: Iterable[Match]) -> tuple[bytes, int]:
 
 
 def _places(found: Iterable[Match]) -> Iterator[Match]:
-    aligned, odd = [], []
+    aligned: list[Match] = []
+    odd: list[Match] = []
     for match in found:
         (odd if match.start % _UNITS.get(match.encoding, 1) else aligned).append(match)
     covered = sorted((match.start, match.end) for match in aligned)
@@ -53,7 +54,8 @@ def _marker(place: Match) -> bytes:
 
 
 def _written(body: bytes, pieces: list[tuple[int, int, bytes]]) -> bytes:
-    out, done = [], 0
+    out: list[bytes] = []
+    done = 0
     for start, end, marker in pieces:
         out += (body[done:start], marker)
         done = end

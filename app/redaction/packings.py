@@ -90,9 +90,7 @@ def _runs_within(digits: Flags, stands: Flags, ends: Flags) -> Flags:
     return stands[begins] & ends[closes]
 
 
-def _grouped(
-    view: View, mask: Flags, least: int, *, smallest: int, group: int, alone: Flags | None = None
-) -> Places:
+def _grouped(view: View, mask: Flags, least: int, *, smallest: int, group: int, alone: Flags | None = None) -> Places:
     """Return the places of what belongs together, with -1 for what a last group of characters lacks.
 
     A run that is long enough stands for itself. Shorter ones go together where they are of one length, as the lines and
@@ -106,10 +104,8 @@ def _grouped(
     if not len(begins):
         return begins
     sizes = ends - begins
-    if alone is not None:
-        kept = (alone & (sizes >= smallest) & (sizes % 2 == 0)) | (sizes >= least)
-    else:
-        kept = sizes >= smallest
+    words = sizes >= smallest if alone is None else alone & (sizes >= smallest) & (sizes % 2 == 0)
+    kept = words if alone is None else words | (sizes >= least)
     begins, ends, sizes = begins[kept], ends[kept], sizes[kept]
     if not len(begins):
         return begins
@@ -128,7 +124,9 @@ def _grouped(
 def _groups(text: Bytes, begins: Places, ends: Places, sizes: Places, *, pairs: bool) -> NDArray[np.intp]:
     """Number the groups that neighbouring runs belong to."""
     gap = begins[1:] - ends[:-1]
-    near = gap <= _GAP
+    nuls = np.concatenate(([0], np.cumsum(text == 0, dtype=np.int32)))
+    # A NUL separates what doesn't belong together; wide characters are another packing.
+    near = (gap <= _GAP) & (nuls[begins[1:]] == nuls[ends[:-1]])
     alike = sizes[1:] == sizes[:-1]
     # The last group of a text is shorter than those before it.
     alike[1:] |= alike[:-1] & (sizes[2:] < sizes[1:-1])
@@ -185,8 +183,8 @@ def _joined(views: Iterator[View], *, padded: bool = False) -> View:
     several = list(views)
     gap, nowhere = np.array([BREAK], np.uint8), np.zeros(1, np.int32)
     text = np.concatenate([piece for view in several for piece in (view.text, gap)])
-    start = np.concatenate([piece for view in several for piece in (view.start, nowhere)])  # type: ignore[misc]
-    end = np.concatenate([piece for view in several for piece in (view.end, nowhere)])  # type: ignore[misc]
+    start = np.concatenate([piece for view in several for piece in (view.start, nowhere)])
+    end = np.concatenate([piece for view in several for piece in (view.end, nowhere)])
     return View(text, start, end, padded=padded)
 
 

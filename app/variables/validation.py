@@ -10,8 +10,8 @@ from app.kernel.errors import AllowedHostsRequired, TooGuessable, TooLong, TooSh
 from app.kernel.secret import SecretValue
 from app.outbound.hosts import normalise_patterns
 from app.outbound.places import normalise_places
-from app.resources import Limits
 from app.redaction.redactor import judged
+from app.resources import Limits
 from app.vault import Visibility
 
 VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")

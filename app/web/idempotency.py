@@ -26,7 +26,13 @@ HEADER: Final = "Idempotency-Key"
 KEY: Final = re.compile(r"[!-~]{1,255}")
 _KEPT_HEADERS: Final = ("Content-Type", "Location", "ETag")
 # The call had gone out when these came up.
-_KEPT_CODES: Final = ("upstream_timeout", "upstream_protocol", "redirect_refused", "response_not_readable", "response_too_large")
+_KEPT_CODES: Final = (
+    "upstream_timeout",
+    "upstream_protocol",
+    "redirect_refused",
+    "response_not_readable",
+    "response_too_large",
+)
 _IN_DOUBT_CODES: Final = ("internal_error", "stopping")
 
 

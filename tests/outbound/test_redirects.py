@@ -132,7 +132,8 @@ def test_methods_and_bodies_follow_the_fetch_standard(
     assert (VALUE.encode() in seen.body) is keeps
     assert (seen.header("Content-Type") is not None) is keeps
     assert seen.header("X-Key") == VALUE
-    assert reply.sent_bytes == sum(len(each.body) for each in upstream.seen)
+    # Each value counts as one letter: a size tells nothing of it.
+    assert reply.sent_bytes == sum(len(each.body.replace(VALUE.encode(), b"x")) for each in upstream.seen)
 
 
 @pytest.mark.parametrize("status", [300, 304, 305, 306, 399])

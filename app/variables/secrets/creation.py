@@ -97,7 +97,13 @@ class SecretCreation:
             row, address = self._insert_pending(new, str(target.id), rules, access=access)
             self._require_nothing_there(row, address, access=access)
             try:
-                row = self._store_value(row, address, with_verdict(new.value, new.visibility, self._resources.limits), deed=deed, access=access)
+                row = self._store_value(
+                    row,
+                    address,
+                    with_verdict(new.value, new.visibility, self._resources.limits),
+                    deed=deed,
+                    access=access,
+                )
             except (VaultError, NotFound) as error:
                 self._undo(row, address, access=access)
                 # What Vault says of a workspace that is gone would mislead.
@@ -166,7 +172,7 @@ class SecretCreation:
             state = advance(State.PENDING, Event.STORED, name=row.name)
             row.state, row.version, row.unfinished = state.value, written.version, False
             note_version(session, row, written.version, by=access.actor.name)
-            deed.done(session, self._resources.clock)
+            deed.complete(session, self._resources.clock)
         return row
 
     def _undo(self, row: VariableRow, address: SecretAddress, *, access: Access) -> None:
