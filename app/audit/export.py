@@ -61,7 +61,7 @@ def export_events(
     with recorded(sessions=sessions, clock=clock, access=access, action="audit.export", target=target) as deed:
         require(access, Permission.AUDIT_READ)
         check_filters(filters)
-        deed.detail |= {"format": form} | _told(filters)
+        deed.detail |= {"format": form} | _filter_facts(filters)
         source = _source(filters, access.workspace or SERVICE_CHAIN, sessions=sessions, vault=vault, clock=clock)
         deed.closed = True
     pieces = _pieces(source, form, deed, sessions=sessions, clock=clock)
@@ -69,7 +69,7 @@ def export_events(
     return pieces
 
 
-def _told(filters: Filters) -> dict[str, object]:
+def _filter_facts(filters: Filters) -> dict[str, object]:
     given = {name: getattr(filters, name) for name in Filters.__slots__}
     told = {name: value if isinstance(value, str) else rfc3339(value) for name, value in given.items() if value}
     return {"filters": told} if told else {}
@@ -90,7 +90,7 @@ def _pieces(source: _Source, form: Format, deed: Deed, *, sessions: Sessions, cl
         yield b""
         if form == "csv":
             yield csv_head()
-        for lines in _pages(source, sessions=sessions, clock=clock):
+        for lines in _pages(source, sessions=sessions):
             yield b"".join(map(_WRITERS[form], lines))
             taken += len(lines)
         whole = True
@@ -99,12 +99,10 @@ def _pieces(source: _Source, form: Format, deed: Deed, *, sessions: Sessions, cl
         conclude(deed, "done" if whole else "failed", sessions=sessions, clock=clock)
 
 
-def _pages(source: _Source, *, sessions: Sessions, clock: Clock) -> Iterator[Sequence[Line]]:
+def _pages(source: _Source, *, sessions: Sessions) -> Iterator[Sequence[Line]]:
     below: int | None = source.head + 1
     while below is not None:
-        page = read_page(
-            source.filters, chain=source.chain, sessions=sessions, now=clock(), limit=_AT_ONCE, below=below
-        )
+        page = read_page(source.filters, chain=source.chain, sessions=sessions, limit=_AT_ONCE, below=below)
         if source.whole:
             # As recorded, which is what the hash covers: an intent stays one.
             yield [

@@ -17,7 +17,7 @@ from jsonpath import JSONPath, JSONPathEnvironment, JSONPathError
 from jsonpath.function_extensions import Match, Search
 
 from app.calls.field_template import is_name
-from app.kernel.errors import ValidationFailed
+from app.kernel.errors import FieldLocation, ValidationFailed
 from app.outbound.model import Response
 from app.redaction.charsets import codec_of
 
@@ -155,15 +155,15 @@ class _Array(list[Any]):
 
 class _BoundedMatch(Match):
     def __call__(self, value: object, pattern: object) -> bool:
-        return _bounded(self, "fullmatch", value, pattern)
+        return _match_within_limits(self, "fullmatch", value, pattern)
 
 
 class _BoundedSearch(Search):
     def __call__(self, value: object, pattern: object) -> bool:
-        return _bounded(self, "search", value, pattern)
+        return _match_within_limits(self, "search", value, pattern)
 
 
-def _bounded(function: Match | Search, way: str, value: object, pattern: object) -> bool:
+def _match_within_limits(function: Match | Search, way: str, value: object, pattern: object) -> bool:
     """Match, for a while: there are patterns that take for ever with the text that was made for them."""
     if not isinstance(value, str) or not isinstance(pattern, str):
         return False
@@ -192,24 +192,32 @@ class Capture:
     path: JSONPath
 
 
-def compile_capture(name: str, path: str) -> Capture:
+def compile_capture(name: str, path: str, *, location: FieldLocation) -> Capture:
     """Read a capture as its author wrote it.
+
+    Args:
+        location: Where it stands in the request.
 
     Raises:
         ValidationFailed: the name is no name, or the path no JSONPath of RFC 9535, or too long.
     """
     if not is_name(name):
-        raise _wrong(name, "A capture's name is a letter or _ and then letters, digits and _, 64 at most.")
+        raise _wrong(
+            name,
+            location.member("name", label=location.label),
+            "A capture's name is a letter or _ and then letters, digits and _, 64 at most.",
+        )
+    in_path = location.member("path", label=location.label)
     if len(path) > _LONGEST_PATH:
-        raise _wrong(name, f"A path has at most {_LONGEST_PATH} characters.")
-    compiled = _compiled(path)
+        raise _wrong(name, in_path, f"A path has at most {_LONGEST_PATH} characters.")
+    compiled = _compile(path)
     if compiled is None:
-        raise _wrong(name, "Is no JSONPath (RFC 9535), such as $.ticket.id.")
+        raise _wrong(name, in_path, "Is no JSONPath (RFC 9535), such as $.ticket.id.")
     return Capture(name, compiled)
 
 
 @lru_cache(maxsize=4096)
-def _compiled(path: str) -> JSONPath | None:
+def _compile(path: str) -> JSONPath | None:
     try:
         compiled = _JSONPATH.compile(path)
     except (JSONPathError, ValueError, RecursionError):
@@ -217,11 +225,11 @@ def _compiled(path: str) -> JSONPath | None:
     return compiled if isinstance(compiled, JSONPath) else None
 
 
-def _wrong(name: str, sentence: str) -> ValidationFailed:
-    return ValidationFailed(f"The capture {name[:64]}: {sentence}", errors={f"capture {name[:64]}": [sentence]})
+def _wrong(name: str, where: FieldLocation, sentence: str) -> ValidationFailed:
+    return ValidationFailed(f"The capture {name[:64]}: {sentence}", errors={where: [sentence]})
 
 
-def captured(captures: Sequence[Capture], response: Response) -> dict[str, object]:
+def capture_values(captures: Sequence[Capture], response: Response) -> dict[str, object]:
     """Return what the captures find in a redacted response.
 
     A path that can find one thing only gives that thing, any other a list of at most 1000. ``None`` stands for nothing
@@ -233,13 +241,13 @@ def captured(captures: Sequence[Capture], response: Response) -> dict[str, objec
     try:
         content = json.loads(text or "", parse_constant=_no_constant)
         budget = _Budget()
-        document = _counted(content, budget)
+        document = _count_steps(content, budget)
     except (ValueError, RecursionError):
         return {capture.name: None for capture in captures}
-    return {capture.name: _found(capture.path, document, budget) for capture in captures}
+    return {capture.name: _find(capture.path, document, budget) for capture in captures}
 
 
-def _found(path: JSONPath, document: Any, budget: _Budget) -> object:
+def _find(path: JSONPath, document: Any, budget: _Budget) -> object:
     try:
         # A bare text would be taken for JSON still to be read.
         results = [document] if path.empty() else [] if isinstance(document, str) else _results(path, document)
@@ -256,13 +264,13 @@ def _results(path: JSONPath, document: Any) -> list[object]:
     return [match.obj for match in islice(path.finditer(document), _MOST_RESULTS)]
 
 
-def _counted(content: object, budget: _Budget) -> object:
+def _count_steps(content: object, budget: _Budget) -> object:
     if isinstance(content, dict):
-        counted = _Object({name: _counted(inner, budget) for name, inner in content.items()})
+        counted = _Object({name: _count_steps(inner, budget) for name, inner in content.items()})
         counted.budget = budget
         return counted
     if isinstance(content, list):
-        array = _Array(_counted(inner, budget) for inner in content)
+        array = _Array(_count_steps(inner, budget) for inner in content)
         array.budget = budget
         return array
     return content

@@ -11,13 +11,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from app.kernel.errors import PayloadTooLarge, ResponseTooLarge, UpstreamProtocol
+from app.kernel.errors import (
+    PayloadTooLarge,
+    RequestNotAllowed,
+    ResponseTooLarge,
+    UpstreamProtocol,
+    ValueNotAllowedHere,
+)
 from app.kernel.secret import SecretValue
 from app.outbound.decode import decoder
 from app.outbound.guard import Guard
 from app.outbound.inject import Prepared, inject, preview
 from app.outbound.model import Call, Destination, Origin, OutboundRules, Preview, Response, UsedSecret
 from app.outbound.redirects import MOST_HOPS, location_of, next_request
+from app.outbound.requests_allowed import RequestLine, request_line, require_request
 from app.outbound.transport import Answer, Wire
 from app.redaction.charsets import redacted_text
 from app.redaction.redactor import Redactor
@@ -25,17 +32,34 @@ from app.redaction.redactor import Redactor
 _LARGEST_HEAD: Final = 256 * 1024
 _HOP_BY_HOP: Final = frozenset(
     {
-        "connection", "keep-alive", "proxy-authenticate", "proxy-connection", "te", "trailer", "transfer-encoding",
-        "upgrade", "content-encoding",
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "content-encoding",
     }
-)  # fmt: skip
+)
 # What is measured or hashed by whoever holds the original tells something of the value that was taken out.
 _MEASURES: Final = frozenset(
     {
-        "content-length", "content-range", "content-md5", "etag", "digest", "content-digest", "repr-digest",
-        "signature", "signature-input", "x-goog-hash", "x-goog-stored-content-length", "x-amz-content-sha256",
+        "content-length",
+        "content-range",
+        "content-md5",
+        "etag",
+        "digest",
+        "content-digest",
+        "repr-digest",
+        "signature",
+        "signature-input",
+        "x-goog-hash",
+        "x-goog-stored-content-length",
+        "x-amz-content-sha256",
     }
-)  # fmt: skip
+)
 _MEASURES_START: Final = ("x-amz-checksum-", "x-checksum", "x-content-")
 
 
@@ -60,6 +84,7 @@ class OutboundClient:
     ) -> Response:
         """See ``Outbound.send``."""
         request = self._small_enough(inject(call, values))
+        line = _require_same_request(call, request, destination)
         redactor = Redactor(values)
         began = time.monotonic()
         exchange = partial(self._wire.exchange, workspace=workspace, deadline=began + call.timeout_seconds)
@@ -74,11 +99,14 @@ class OutboundClient:
                 request, status=answer.status, location=location, home=call.origin, redactor=redactor
             )
             destination = self._guard.check(origin, destination.secrets)
+            if line is not None:
+                for used in destination.secrets:
+                    require_request(used.name, used.allowed_requests, line.of(request))
             redirects.append(origin)
             sent += len(request.body or b"")
             answer = exchange(request, destination)
         with closing(answer):
-            shown = _redacted(answer, redactor, self._rules.max_response_bytes)
+            shown = _redact(answer, redactor, self._rules.max_response_bytes)
         return Response(
             status=answer.status,
             headers=shown.headers,
@@ -108,6 +136,24 @@ class OutboundClient:
         return request
 
 
+def _require_same_request(call: Call, request: Prepared, destination: Destination) -> RequestLine | None:
+    """Return what of a request is matched against its secrets' patterns, once more with the values in it; or None.
+
+    Raises:
+        ValueNotAllowedHere: A value makes it another request than the one that was allowed.
+    """
+    if not any(used.allowed_requests for used in destination.secrets):
+        return None
+    line = request_line(call)
+    try:
+        for used in destination.secrets:
+            require_request(used.name, used.allowed_requests, line.of(request))
+    except RequestNotAllowed as refused:
+        sentence = "A value would make it another request than the one that is allowed."
+        raise ValueNotAllowedHere(sentence, errors={call.path.location: [sentence]}, extra=refused.extra) from None
+    return line
+
+
 # --- the answer, redacted ---------------------------------------------------------------------------------------------
 
 
@@ -123,7 +169,7 @@ class _Shown:
     received: int
 
 
-def _redacted(answer: Answer, redactor: Redactor, limit: int) -> _Shown:
+def _redact(answer: Answer, redactor: Redactor, limit: int) -> _Shown:
     headers, in_headers = _headers(answer, redactor)
     media_type, charset = _content_type(headers)
     body, in_body, received = _body(answer, redactor, limit)

@@ -13,8 +13,9 @@ from urllib.parse import quote
 import idna
 from publicsuffixlist import PublicSuffixList
 
-from app.kernel.errors import AllowedHostsTooWide, StrongroomError, ValidationFailed
+from app.kernel.errors import AllowedHostsTooWide, FieldLocation, StrongroomError, ValidationFailed, in_body
 from app.outbound.model import Origin
+from app.outbound.shared_names import is_shared
 
 ANY: Final = "*"
 DEFAULT_PORTS: Final = {"https": 443, "http": 80}
@@ -25,6 +26,7 @@ _IN_BRACKETS: Final = re.compile(r"[0-9a-z.%_~-]*:[0-9a-z:.%_~-]*", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 _PORT: Final = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 _LONGEST_NAME: Final = 253  # RFC 1035, without the root's dot
+_ALLOWED_HOSTS: Final = in_body("allowed_hosts")
 
 
 # --- one host ---------------------------------------------------------------------------------------------------------
@@ -48,7 +50,7 @@ def to_ascii(text: str) -> str:
     Raises ``ValueError`` for what is no host at all.
     """
     if text.startswith("["):
-        return _bracketed(text)
+        return _ipv6_in_brackets(text)
     labels = [_label(label) for label in text.removesuffix(".").split(".")]
     host = ".".join(labels)
     if "%" in host:
@@ -60,7 +62,7 @@ def to_ascii(text: str) -> str:
     return f"{host}." if text.endswith(".") and _ends_in_number(host) else host
 
 
-def _bracketed(text: str) -> str:
+def _ipv6_in_brackets(text: str) -> str:
     inside = text[1:-1].lower()
     if not text.endswith("]") or not _IN_BRACKETS.fullmatch(inside):
         raise ValueError("Brackets hold an IPv6 address.")
@@ -133,7 +135,7 @@ class HostPattern:
         return origin.host.partition(".")[2] == self.host and not is_address(origin.host)
 
 
-def parse_pattern(text: str) -> HostPattern:
+def parse_pattern(text: str, *, field: FieldLocation = _ALLOWED_HOSTS) -> HostPattern:
     """Read one allowed host: ``name``, ``*.name``, ``1.2.3.4``, ``[::1]``, each with an optional port, or ``*``.
 
     Raises:
@@ -145,30 +147,30 @@ def parse_pattern(text: str) -> HostPattern:
     one_label = text.startswith("*.")
     written = text[2:] if one_label else text
     if ":" in written and not written.startswith("[") and written.count(":") > 1:
-        raise _wrong(text, "An IPv6 address stands in brackets.")
+        raise _wrong(text, "An IPv6 address stands in brackets.", field)
     try:
         host, port = split_port(written)
         host = to_ascii(host)
     except ValueError as wrong:
-        raise _wrong(text, str(wrong)) from None
+        raise _wrong(text, str(wrong), field) from None
     if not is_canonical(host):
-        raise _wrong(text, "Write the host plainly, an address in its shortest usual form.")
+        raise _wrong(text, "Write the host plainly, an address in its shortest usual form.", field)
     if one_label:
-        _refuse_too_wide(text, host)
+        _refuse_too_wide(text, host, field)
     return HostPattern("one_label" if one_label else "exact", host, port)
 
 
-def _wrong(text: str, why: str) -> ValidationFailed:
+def _wrong(text: str, why: str, field: FieldLocation) -> ValidationFailed:
     sentence = f"{text[:100]!r} is no host that a secret can be allowed to go to. {why}"
-    return ValidationFailed(sentence, errors={"allowed_hosts": [sentence]})
+    return ValidationFailed(sentence, errors={field: [sentence]})
 
 
-def _refuse_too_wide(text: str, host: str) -> None:
+def _refuse_too_wide(text: str, host: str, field: FieldLocation) -> None:
     if is_address(host):
-        raise _wrong(text, "A wildcard stands before a name, not before an address.")
+        raise _wrong(text, "A wildcard stands before a name, not before an address.", field)
     if _public_suffixes().is_public(host):
         sentence = f"{text!r} would allow hosts of many owners: name the host itself."
-        raise AllowedHostsTooWide(sentence, errors={"allowed_hosts": [sentence]})
+        raise AllowedHostsTooWide(sentence, errors={field: [sentence]})
 
 
 @lru_cache(maxsize=1)
@@ -176,31 +178,62 @@ def _public_suffixes() -> PublicSuffixList:
     return PublicSuffixList()  # reads the list that came with the package; it never goes to the network
 
 
-def normalise_patterns(texts: Sequence[str], *, wildcard_allowed: bool) -> tuple[str, ...]:
+def owner_label(host: str) -> str:
+    """Return the label of a name that its owner registered, ``example`` of ``api.example.co.uk``; "" for an address."""
+    if is_address(host) or "." not in host:
+        return "" if is_address(host) else host
+    return (_public_suffixes().privatesuffix(host) or host).partition(".")[0]
+
+
+def normalise_patterns(
+    texts: Sequence[str], *, any_host_allowed: bool, wildcards_allowed: bool = True
+) -> tuple[str, ...]:
     """Return allowed hosts in canonical form, each once, sorted.
 
+    Args:
+        any_host_allowed: Whether ``*`` may be among them.
+        wildcards_allowed: Whether ``*.example.com`` may be among them.
+
     Raises:
-        ValidationFailed, AllowedHostsTooWide: as ``parse_pattern`` does; the latter also for ``*`` where it isn't
-            allowed.
+        ValidationFailed: One is no host.
+        AllowedHostsTooWide: One stands over a public suffix, or is a wildcard that isn't allowed.
     """
-    patterns = {parse_pattern(text) for text in texts}
-    if not wildcard_allowed and HostPattern("any") in patterns:
+    patterns = [parse_pattern(text, field=_ALLOWED_HOSTS.member(index)) for index, text in enumerate(texts)]
+    if not any_host_allowed and (any_host := HostPattern("any")) in patterns:
         sentence = "A restricted secret names its hosts: '*' would let it go to anybody's."
-        raise AllowedHostsTooWide(sentence, errors={"allowed_hosts": [sentence]})
-    return tuple(sorted(str(pattern) for pattern in patterns))
+        raise AllowedHostsTooWide(sentence, errors={_ALLOWED_HOSTS.member(patterns.index(any_host)): [sentence]})
+    for index, pattern in enumerate(patterns):
+        if pattern.kind == "one_label" and not wildcards_allowed:
+            raise _needs_wide(pattern, _ALLOWED_HOSTS.member(index))
+    return tuple(sorted({str(pattern) for pattern in patterns}))
+
+
+def _needs_wide(pattern: HostPattern, field: FieldLocation) -> AllowedHostsTooWide:
+    why = (
+        f"anybody can have a name under {pattern.host} from its provider"
+        if is_shared(pattern.host)
+        else "whoever has a name under it could read the value there"
+    )
+    sentence = f'A restricted secret names its hosts: {pattern} needs "wide": true, since {why}.'
+    return AllowedHostsTooWide(sentence, errors={field: [sentence]})
+
+
+def has_wildcard(patterns: Sequence[str]) -> bool:
+    """Tell whether one of these allowed hosts is ``*.example.com`` or ``*``."""
+    return any(text.startswith(ANY) for text in patterns)
 
 
 def matches(patterns: Sequence[str], origin: Origin, *, any_host: bool) -> bool:
     """Tell whether one of a secret's allowed hosts means this origin; ``*`` counts only with ``any_host``."""
     return any(
         pattern.matches(origin)
-        for pattern in map(_stored, patterns)
+        for pattern in map(_parse_stored, patterns)
         if pattern is not None and (any_host or pattern.kind != "any")
     )
 
 
 @lru_cache(maxsize=4096)
-def _stored(text: str) -> HostPattern | None:
+def _parse_stored(text: str) -> HostPattern | None:
     """Read a pattern that was accepted once; one that isn't any more (a suffix became public) matches nothing."""
     try:
         return parse_pattern(text)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
+from app.kernel.errors import FieldLocation, in_body
 from app.kernel.secret import SecretValue
 
+_CALL: Final = in_body("call")
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -42,11 +44,11 @@ Piece = Text | Filled | Slot
 class Field:
     """One field of a call, its variables filled in; it holds one slot at most. Encoding happens in ``inject``.
 
-    ``label`` is what messages call it, such as ``header Authorization`` or ``body $.a.b``.
+    ``location`` is where it stands in the request that brought the call.
     """
 
     pieces: tuple[Piece, ...]
-    label: str = ""
+    location: FieldLocation = _CALL
 
     @property
     def secret(self) -> str | None:
@@ -131,15 +133,25 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class AllowedRequest:
+    """Requests that a secret may ride: these methods (None: each) to paths of this pattern (None: any)."""
+
+    methods: tuple[str, ...] | None = None
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class UsedSecret:
     """What the guard has to know of a secret that a call carries.
 
     ``any_host`` tells whether ``*`` among its hosts counts for this caller (never for a runtime token's ad-hoc call).
+    ``allowed_requests`` None means any.
     """
 
     name: str
     allowed_hosts: tuple[str, ...]
     any_host: bool = True
+    allowed_requests: tuple[AllowedRequest, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

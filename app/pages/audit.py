@@ -16,7 +16,7 @@ from app.audit.chain import Verdict
 from app.audit.checkpoints import verify_stored
 from app.audit.export import Format, export_events
 from app.audit.service import Filters
-from app.kernel.errors import ValidationFailed, VaultError
+from app.kernel.errors import ValidationFailed, VaultError, in_body
 from app.pages.forms import Typed
 from app.pages.layout import pages, show
 from app.pages.messages import ACTIONS, OUTCOMES, sentence
@@ -33,7 +33,7 @@ _TEXTS: Final = ("actor", "action", "secret", "block", "outcome")
 @pages.get("/workspaces/<ws>/audit")
 def audit(ws: str) -> Response:
     """List the record, newest first; a filter that can't be read is shown again with what is wrong with it."""
-    asked = _asked()
+    asked = _filters_of_request()
     try:
         filters = _filters(asked)
     except ValidationFailed as error:
@@ -45,7 +45,6 @@ def audit(ws: str) -> Response:
         filters,
         access=context.access(),
         sessions=resources.sessions,
-        clock=resources.clock,
         limit=ROWS,
         below=below,
     )
@@ -62,7 +61,7 @@ def audit(ws: str) -> Response:
     )
 
 
-def _asked() -> Mapping[str, str]:
+def _filters_of_request() -> Mapping[str, str]:
     return {name: request.args.get(name, "").strip()[:128] for name in (*_TEXTS, "from", "to")}
 
 
@@ -82,7 +81,7 @@ def audit_export(ws: str) -> Response:
     form: Format = "csv" if request.args.get("format") == "csv" else "ndjson"
     resources = context.resources()
     pieces = export_events(
-        replace(_filters(_asked()), folded=False),
+        replace(_filters(_filters_of_request()), folded=False),
         form,
         access=context.access(),
         sessions=resources.sessions,
@@ -101,7 +100,9 @@ def _show(ws: str, form: Typed, status: int = 200, **names: object) -> Response:
 def _filters(asked: Mapping[str, str]) -> Filters:
     since, until = _day("from", asked["from"]), _day("to", asked["to"], through=True)
     if since and until and since >= until:
-        raise ValidationFailed("The last day is before the first.", errors={"to": ["Is before the first day."]})
+        raise ValidationFailed(
+            "The last day is before the first.", errors={in_body("to"): ["Is before the first day."]}
+        )
     return Filters(**{name: asked[name] or None for name in _TEXTS}, since=since, until=until, folded=True)
 
 
@@ -113,4 +114,4 @@ def _day(name: str, text: str, *, through: bool = False) -> datetime | None:
         day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
         return day + timedelta(days=1) if through else day
     except (ValueError, OverflowError):
-        raise ValidationFailed("This is no day.", errors={name: ["Is no day, such as 2030-01-31."]}) from None
+        raise ValidationFailed("This is no day.", errors={in_body(name): ["Is no day, such as 2030-01-31."]}) from None

@@ -19,7 +19,7 @@ _TO_BE_TYPED: Final = "This can't be brought back. Type the name to go on."  # t
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """A form's texts, the faults by field, and the sentence above it all."""
+    """A form's texts, the faults by control, and the sentence above it all."""
 
     values: Mapping[str, str] = field(default_factory=dict)
     errors: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -29,8 +29,8 @@ class Typed:
     def after(cls, error: StrongroomError, values: Mapping[str, str] | None = None) -> Typed:
         """Return the form as it is shown again after a refusal."""
         errors: dict[str, list[str]] = {}
-        for name, told in (error.errors or {}).items():
-            errors.setdefault(name.partition(".")[0], []).extend(told)
+        for location, told in (error.errors or {}).items():
+            errors.setdefault(str(location.parts[0]) if location.parts else "", []).extend(told)
         problem = _TO_BE_TYPED if isinstance(error, ConfirmationRequired) else error.detail
         return cls(values or {}, {name: list(dict.fromkeys(told)) for name, told in errors.items()}, problem)
 
@@ -42,7 +42,7 @@ class Typed:
         return self.errors.get(name, ())
 
 
-def typed(*, without: Sequence[str] = ()) -> dict[str, str]:
+def form_texts(*, without: Sequence[str] = ()) -> dict[str, str]:
     """Return the texts of the form that was sent, as browsers send them but with plain line breaks."""
     return {
         name: text.replace("\r\n", "\n")

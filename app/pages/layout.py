@@ -19,7 +19,8 @@ from werkzeug.utils import send_from_directory
 from app.access import Access, Actor, Permission, Principal, allows
 from app.web import context
 from app.web.auth import API_PREFIX
-from app.workspaces.service import Workspace, enter, get_workspace
+from app.workspaces.members import enter
+from app.workspaces.service import Workspace, Workspaces
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,8 +43,15 @@ _HEADERS: Final = {
 }
 # Where a piece of a page goes, by the id of the element that asked for it.
 _OUTLETS: Final = frozenset({"panel", "modal"})
+_MACHINES_ONLY: Final[set[str]] = set()
 _PUBLIC: Final[set[str]] = {"pages.static"}
 _BEFORE_NEW_PASSWORD: Final = frozenset({"pages.change_password_page", "pages.change_password", "pages.sign_out"})
+
+
+def machines_only(view: F) -> F:
+    """Mark a route that another server asks, with a proof of its own: it has no form and no form's token."""
+    _MACHINES_ONLY.add(f"pages.{view.__name__}")
+    return view
 
 
 def public(view: F) -> F:
@@ -84,7 +92,8 @@ def _pass_gate() -> ResponseReturnValue | None:
         if current_user.must_change_password and request.endpoint not in _BEFORE_NEW_PASSWORD:
             return go(url_for("pages.change_password"))
         session.modified = True  # a session ends by idleness: every request begins its time anew
-    csrf.protect()
+    if request.endpoint not in _MACHINES_ONLY:
+        csrf.protect()
     if request.endpoint not in _PUBLIC:
         principal = Principal(Actor("user", current_user.id))
         workspace = (request.view_args or {}).get("ws")
@@ -164,7 +173,7 @@ def may(permission: Permission) -> bool:
 def workspace() -> Workspace:
     """Return the workspace of the URL, for the heading that every tab has."""
     if "workspace" not in g:
-        g.workspace = get_workspace(access=context.access(), sessions=context.resources().sessions)
+        g.workspace = Workspaces(context.resources()).get(access=context.access())
     found: Workspace = g.workspace
     return found
 
@@ -187,7 +196,7 @@ def go(url: str) -> Response:
     return make_response(redirect(url, 303))
 
 
-def done(message: str, url: str, *, name: str | None = None, leave: bool = False) -> Response:
+def redirect_with_message(message: str, url: str, *, name: str | None = None, leave: bool = False) -> Response:
     """Send the browser back to a list, where the message stays until the next action.
 
     Where a dialog was opened over another page than that list, that page stays: it is told by an event, with the name

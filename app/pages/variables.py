@@ -9,16 +9,14 @@ from flask import Response, jsonify, make_response, request, url_for
 
 from app.access import Permission, require
 from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError
-from app.pages.forms import Typed, lines, local, moment, number, read, typed
-from app.pages.layout import done, may, pages, show
+from app.pages.forms import Typed, form_texts, lines, local, moment, number, read
+from app.pages.layout import may, pages, redirect_with_message, show
 from app.variables import listing
-from app.variables import service as plain
 from app.variables.listing import ORDERS, Entry, Kind, Order, Place, Wanted
 from app.variables.schemas import RevealSchema, SecretBody, SecretPatch, ValueBody, VariableBody, VariablePatch
-from app.variables.secrets import queries as reading
-from app.variables.secrets import service
-from app.variables.secrets.queries import HIDE_AFTER_SECONDS, Secret
-from app.variables.service import Variable
+from app.variables.secrets.queries import HIDE_AFTER_SECONDS, Secret, SecretQueries
+from app.variables.secrets.service import Secrets
+from app.variables.service import Variable, Variables
 from app.variables.validation import DEFAULT_PLACES
 from app.web import context
 from app.web.errors import STATUS
@@ -34,13 +32,12 @@ _AFTER_CHANGE: Final = (
 @pages.get("/workspaces/<ws>/variables")
 def variables(ws: str) -> Response:
     """List variables and secrets; for a search as it is typed, only the table."""
-    wanted, resources = _wanted(), context.resources()
+    wanted = _filters_of_request()
     after = moment_and_name(request.args.get("cursor") or None, _LIST)
     listed = listing.list_variables(
         wanted,
         access=context.access(),
-        sessions=resources.sessions,
-        clock=resources.clock,
+        resources=context.resources(),
         limit=ROWS,
         after=Place(*after) if after else None,
     )
@@ -50,7 +47,7 @@ def variables(ws: str) -> Response:
     return show(template, listed=listed, wanted=wanted, further=further, first=after is None, ws=ws)
 
 
-def _wanted() -> Wanted:
+def _filters_of_request() -> Wanted:
     order, kind = request.args.get("sort", "name"), request.args.get("kind")
     return Wanted(
         q=request.args.get("q", "").strip()[:100] or None,
@@ -75,9 +72,9 @@ def new_variable(ws: str) -> Response:
     try:
         name, what = make()
     except StrongroomError as error:
-        kept = typed(without=() if make is _make_plain else ("value",))
+        kept = form_texts(without=() if make is _make_plain else ("value",))
         return _show_new(ws, Typed.after(error, kept), STATUS[error.code])
-    return done(f"{what} {name} was created.", url_for("pages.variables", ws=ws), name=name)
+    return redirect_with_message(f"{what} {name} was created.", url_for("pages.variables", ws=ws), name=name)
 
 
 def _show_new(ws: str, form: Typed, status: int = 200) -> Response:
@@ -85,25 +82,18 @@ def _show_new(ws: str, form: Typed, status: int = 200) -> Response:
 
 
 def _make_plain() -> tuple[str, str]:
-    new = read(VariableBody(), {each: typed().get(each, "") for each in ("name", "value", "description")})
-    resources = context.resources()
-    made = plain.create_variable(new, access=context.access(), sessions=resources.sessions, clock=resources.clock)
+    new = read(VariableBody(), {each: form_texts().get(each, "") for each in ("name", "value", "description")})
+    made = Variables(context.resources()).create(new, access=context.access())
     return made.name, "Variable"
 
 
 def _make_secret() -> tuple[str, str]:
-    sent, resources = typed(), context.resources()
+    sent = form_texts()
     fields: dict[str, object] = {
         each: sent.get(each, "") for each in ("name", "value", "visibility", "description")
     } | _rules(sent)
-    secret = service.create_secret(
-        read(SecretBody(), {name: value for name, value in fields.items() if value not in (None, [])}),
-        access=context.access(),
-        sessions=resources.sessions,
-        vault=resources.vault,
-        clock=resources.clock,
-        limits=resources.limits,
-    )
+    new = read(SecretBody(), {name: value for name, value in fields.items() if value not in (None, [])})
+    secret = Secrets(context.resources()).create(new, access=context.access())
     return secret.name, "Secret"
 
 
@@ -130,21 +120,18 @@ def edit_variable(ws: str, name: str) -> Response:
         change = _change_plain if entry.kind == "plain" else _change_secret
         changed = change(entry)
     except StrongroomError as error:
-        kept = typed(without=() if entry.kind == "plain" else ("value",))
+        kept = form_texts(without=() if entry.kind == "plain" else ("value",))
         if isinstance(error, PreconditionFailed):
             entry = _entry(name)
             kept["revision"] = str(entry.item.revision)
             error.detail = _AFTER_CHANGE
         return _show_edit(ws, entry, Typed.after(error, kept), STATUS[error.code])
     told = f"{name} was saved." if changed else f"Nothing of {name} was changed."
-    return done(told, url_for("pages.variables", ws=ws), name=name)
+    return redirect_with_message(told, url_for("pages.variables", ws=ws), name=name)
 
 
 def _entry(name: str) -> Entry:
-    resources = context.resources()
-    entry, _blocks = listing.get_entry(
-        name, access=context.access(), sessions=resources.sessions, clock=resources.clock
-    )
+    entry, _blocks = listing.get_entry(name, access=context.access(), resources=context.resources())
     require(context.access(), Permission.VARIABLE_WRITE if entry.kind == "plain" else Permission.SECRET_WRITE)
     return entry
 
@@ -165,7 +152,7 @@ def _texts(entry: Entry) -> dict[str, str]:
     }
 
 
-def _changed(entry: Entry, sent: Mapping[str, str]) -> list[str]:
+def _changed_fields(entry: Entry, sent: Mapping[str, str]) -> list[str]:
     """Return which fields differ from what the form was filled with; lists are compared as lists."""
     before = _texts(entry)
     same = {name: text.replace("\r\n", "\n") for name, text in before.items()}
@@ -174,37 +161,28 @@ def _changed(entry: Entry, sent: Mapping[str, str]) -> list[str]:
 
 
 def _change_plain(entry: Entry) -> bool:
-    sent, resources = typed(), context.resources()
-    changes = {name: sent[name] for name in _changed(entry, sent)}
+    sent = form_texts()
+    changes = {name: sent[name] for name in _changed_fields(entry, sent)}
     if changes:
-        plain.update_variable(
+        Variables(context.resources()).update(
             entry.item.name,
             read(VariablePatch(), changes),
             revision=number(sent.get("revision", "")),
             access=context.access(),
-            sessions=resources.sessions,
-            clock=resources.clock,
         )
     return bool(changes)
 
 
 def _change_secret(entry: Entry) -> bool:
-    sent, resources = typed(), context.resources()
-    doors: dict[str, Any] = {
-        "revision": number(sent.get("revision", "")),
-        "access": context.access(),
-        "sessions": resources.sessions,
-        "vault": resources.vault,
-        "clock": resources.clock,
-        "limits": resources.limits,
-    }
+    sent, secrets = form_texts(), Secrets(context.resources())
+    where: dict[str, Any] = {"revision": number(sent.get("revision", "")), "access": context.access()}
     value = {"value": sent["value"]} if sent.get("value") else {}
     typed_rules = {"description": sent.get("description", "")} | _rules(sent)
-    changes = {name: typed_rules[name] for name in _changed(entry, sent) if name in typed_rules}
+    changes = {name: typed_rules[name] for name in _changed_fields(entry, sent) if name in typed_rules}
     if changes:
-        service.update_secret(entry.item.name, read(SecretPatch(), changes | value), **doors)
+        secrets.update(entry.item.name, read(SecretPatch(), changes | value), **where)
     elif value:  # the record then says that a value was set, and nothing else
-        service.set_value(entry.item.name, read(ValueBody(), value)["value"], **doors)
+        secrets.set_value(entry.item.name, read(ValueBody(), value)["value"], **where)
     return bool(changes or value)
 
 
@@ -218,31 +196,24 @@ def delete_variable_form(ws: str, name: str) -> Response:
 def delete_variable(ws: str, name: str) -> Response:
     """Delete it; where its name has to be typed, that is insisted on here too."""
     resources = context.resources()
-    entry, blocks = listing.get_entry(name, access=context.access(), sessions=resources.sessions, clock=resources.clock)
-    doors: dict[str, Any] = {
-        "revision": None,
-        "access": context.access(),
-        "sessions": resources.sessions,
-        "clock": resources.clock,
-    }
+    entry, blocks = listing.get_entry(name, access=context.access(), resources=resources)
     try:
         if isinstance(entry.item, Variable):
-            plain.delete_variable(name, **doors)
+            Variables(resources).delete(name, revision=None, access=context.access())
         else:
             by_typing = _needs_typing(entry.item, blocks)
             confirm = request.form.get("typed" if by_typing else "confirm", "").strip()
-            service.delete_secret(name, confirm=confirm, force=by_typing, vault=resources.vault, **doors)
+            Secrets(resources).delete(name, confirm=confirm, force=by_typing, revision=None, access=context.access())
     except NotFound:
         raise
     except StrongroomError as error:
         return _show_delete(ws, name, Typed.after(error), STATUS[error.code])
     what = "Variable" if entry.kind == "plain" else "Secret"
-    return done(f"{what} {name} was deleted.", url_for("pages.variables", ws=ws), name=name)
+    return redirect_with_message(f"{what} {name} was deleted.", url_for("pages.variables", ws=ws), name=name)
 
 
 def _show_delete(ws: str, name: str, form: Typed, status: int = 200) -> Response:
-    resources = context.resources()
-    entry, blocks = listing.get_entry(name, access=context.access(), sessions=resources.sessions, clock=resources.clock)
+    entry, blocks = listing.get_entry(name, access=context.access(), resources=context.resources())
     require(context.access(), Permission.VARIABLE_WRITE if entry.kind == "plain" else Permission.SECRET_WRITE)
     by_typing = isinstance(entry.item, Secret) and _needs_typing(entry.item, blocks)
     return show(
@@ -264,8 +235,5 @@ def _needs_typing(secret: Secret, blocks: object) -> bool:
 @pages.post("/workspaces/<ws>/variables/<name>/reveal")
 def reveal_variable(ws: str, name: str) -> Response:
     """Answer the eye: a masked value, once, to be shown briefly."""
-    resources = context.resources()
-    value = reading.reveal_secret(
-        name, access=context.access(), sessions=resources.sessions, vault=resources.vault, clock=resources.clock
-    )
+    value = SecretQueries(context.resources()).reveal(name, access=context.access())
     return make_response(jsonify(RevealSchema().dump({"value": value, "hide_after_seconds": HIDE_AFTER_SECONDS})))

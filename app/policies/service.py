@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.kernel.errors import ServiceError
+from app.policies.hcl import PolicyFileWrong
 from app.policies.plan import (
     AUDITED,
     PREFIX,
@@ -21,9 +22,10 @@ from app.policies.plan import (
     login_settings,
     plan,
     vault_path,
-    wanted,
+    wanted_things,
 )
-from app.policies.render import ROLES, PolicyFileWrong, render
+from app.policies.render import render
+from app.policies.table import ROLES
 from app.vault.keys import load_signing_key, new_signing_key, public_key, read_or_make, replace_key
 from app.vault.operator import VaultOperator
 from app.vault.options import Mounts, Server
@@ -213,7 +215,9 @@ def _accessor(vault: VaultOperator, mounts: Mounts) -> str | None:
 
 def _things(setup: Setup, accessor: str) -> tuple[Thing, ...]:
     policies = export(setup, accessor=accessor)
-    return wanted(mounts=setup.mounts, public_keys=setup.public_keys, policies=policies, audited=not setup.namespaced)
+    return wanted_things(
+        mounts=setup.mounts, public_keys=setup.public_keys, policies=policies, audited=not setup.namespaced
+    )
 
 
 def _live(vault: VaultOperator, mounts: Mounts, things: Sequence[Thing]) -> Mapping[Identity, Body]:

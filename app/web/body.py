@@ -15,7 +15,13 @@ from flask_smorest import Blueprint
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load
 from webargs.flaskparser import FlaskParser
 
-from app.kernel.errors import Immutable, MalformedJson, PayloadTooLarge, PreconditionRequired, UnsupportedMediaType
+from app.kernel.errors import (
+    Immutable,
+    MalformedJson,
+    PreconditionRequired,
+    UnsupportedMediaType,
+    in_body,
+)
 from app.kernel.secret import SecretValue
 from app.web.errors import validation_failed
 
@@ -37,10 +43,10 @@ class Input(Schema):
 
     @post_load
     def _build(self, data: dict[str, Any], **_kwargs: object) -> object:
-        return self.into(**{k: _frozen(v) for k, v in data.items()}) if self.into is not None else data
+        return self.into(**{k: _as_tuple(v) for k, v in data.items()}) if self.into is not None else data
 
 
-def _frozen(value: object) -> object:
+def _as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -110,7 +116,7 @@ class Patch(Input):
         if fixed := [name for name, field in self.fields.items() if isinstance(field, Fixed) and name in named]:
             raise Immutable(
                 f"{' and '.join(fixed)} can't be changed after creation.",
-                errors={name: ["Can't be changed after creation."] for name in fixed},
+                errors={in_body(name): ["Can't be changed after creation."] for name in fixed},
             )
         return super().load(data, **kwargs)
 
@@ -155,7 +161,7 @@ class Parser(FlaskParser):
         if isinstance(error.messages, dict) and len(error.messages) == 1:
             (inner,) = error.messages.values()  # webargs wraps the messages in the location's name
             error = ValidationError(inner)
-        raise validation_failed(error) from None
+        raise validation_failed(error, source="query") from None
 
 
 def read_json(req: Request) -> Any:
@@ -164,15 +170,8 @@ def read_json(req: Request) -> Any:
     Raises:
         UnsupportedMediaType: a body of another content type.
         MalformedJson: no JSON, or none in UTF-8.
-        PayloadTooLarge: more than the service takes.
     """
-    limit = req.max_content_length
-    if limit is not None and req.content_length is not None and req.content_length > limit:
-        raise PayloadTooLarge(f"The body has more than {limit} bytes.")
     raw = req.get_data(cache=True)
-    if limit is not None and req.content_length is None and len(raw) >= limit:
-        # Of a body that comes in chunks Werkzeug gives as much as the limit lets in, and is silent about the rest.
-        raise PayloadTooLarge(f"The body has {limit} bytes or more.")
     if not raw:
         return {}
     if not req.is_json:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Final
 
 import structlog
 from flask import Flask, Response, request
 from marshmallow import ValidationError
+from marshmallow.exceptions import SCHEMA
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from app.kernel.errors import (
+    FieldLocation,
     MalformedJson,
     MethodNotAllowed,
     NotFound,
@@ -23,6 +25,7 @@ from app.kernel.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
+from app.kernel.field_location import Source
 from app.telemetry import problem_told
 from app.web import context
 
@@ -36,9 +39,12 @@ STATUS: Final[Mapping[str, int]] = {
     "never_shown": 403,
     "destination_not_allowed": 403,
     "place_not_allowed": 403,
+    "not_granted": 403,
+    "request_not_allowed": 403,
     "secret_expired": 403,
     "not_found": 404,
     "method_not_allowed": 405,
+    "request_timeout": 408,
     "name_taken": 409,
     "in_use": 409,
     "last_owner": 409,
@@ -88,7 +94,19 @@ _FROM_HTTP: Final[Mapping[int, type[StrongroomError]]] = {
 
 def problem(error: StrongroomError) -> Response:
     """Turn an error into its problem document."""
-    status = STATUS[error.code]
+    status, headers, content = problem_document(error, request_id=context.request_id())
+    return Response(content, status, headers)
+
+
+def problem_document(
+    error: StrongroomError, *, request_id: str, status: int | None = None
+) -> tuple[int, dict[str, str], bytes]:
+    """Return an error's status, headers and problem document (RFC 9457).
+
+    Args:
+        status: The HTTP status where it isn't the code's usual one.
+    """
+    status = status or STATUS[error.code]
     problem_told(error.code, error.party)
     document: dict[str, object] = {
         "type": f"/api/docs#{error.code}",
@@ -97,25 +115,27 @@ def problem(error: StrongroomError) -> Response:
         "detail": error.detail,
         "code": error.code,
         "party": error.party,
-        "request_id": context.request_id(),
+        "request_id": request_id,
     }
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:
-        document["errors"] = {name: list(told) for name, told in (error.errors or {}).items()}
-    document |= error.extra
-    response = Response(json.dumps(document), status, content_type="application/problem+json")
-    response.headers["Cache-Control"] = "no-store"
+        document["errors"] = {str(field): list(told) for field, told in (error.errors or {}).items()}
+    headers = {
+        "Content-Type": "application/problem+json",
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+    }
     if error.retry_after is not None:
-        response.headers["Retry-After"] = str(error.retry_after)
+        headers["Retry-After"] = str(error.retry_after)
     if status == HTTPStatus.UNAUTHORIZED:
-        response.headers["WWW-Authenticate"] = 'Bearer realm="strongroom"'
-    return response
+        headers["WWW-Authenticate"] = 'Bearer realm="strongroom"'
+    return status, headers, json.dumps(document | error.extra).encode()
 
 
 def register_errors(app: Flask) -> None:
     """Make every way out of a JSON route end in ``problem``."""
 
     @app.errorhandler(StrongroomError)
-    def _known(error: StrongroomError) -> Response:
+    def _known_error(error: StrongroomError) -> Response:
         return problem(error)
 
     @app.errorhandler(ValidationError)
@@ -168,20 +188,21 @@ class BadRequest(MalformedJson):
     title = "Bad request"
 
 
-def validation_failed(error: ValidationError) -> ValidationFailed:
+def validation_failed(error: ValidationError, *, source: Source = "body") -> ValidationFailed:
     """Turn marshmallow's complaints into ours, naming every field; what was sent is never quoted."""
-    return ValidationFailed("Some fields are wrong.", errors=dict(_flat(error.messages)))
+    errors: dict[FieldLocation, list[str]] = {}
+    for location, sentence in _faults(error.messages, FieldLocation(source)):
+        errors.setdefault(location, []).append(sentence)
+    return ValidationFailed("Some fields are wrong.", errors=errors)
 
 
-def _flat(messages: object, path: str = "") -> list[tuple[str, list[str]]]:
+def _faults(messages: object, location: FieldLocation) -> Iterator[tuple[FieldLocation, str]]:
     if isinstance(messages, dict):
-        found = []
-        for key, inner in messages.items():
-            part = "" if key == "_schema" else str(key)
-            found += _flat(inner, f"{path}.{part}".strip("."))
-        return found
-    told = [str(each) for each in messages] if isinstance(messages, list) else [str(messages)]
-    return [(path or "body", told)]
+        for part, inner in messages.items():
+            yield from _faults(inner, location if part == SCHEMA else location.member(part))
+    else:
+        for each in messages if isinstance(messages, list) else [messages]:
+            yield location, str(each)
 
 
 def _frames(error: BaseException) -> list[str]:

@@ -8,11 +8,11 @@ from app.calls.definition import Pair, WrittenCall, WrittenPart
 from app.calls.schemas import CallBody
 from app.calls.service import CompletedCall, Preview, Verdict
 from app.calls.template import parse_call
-from app.kernel.errors import MissingVariable, StrongroomError, UnknownSecret, ValidationFailed
+from app.kernel.errors import MissingVariable, StrongroomError, UnknownSecret, ValidationFailed, in_body
 from app.outbound.model import Response
 from app.pages.call_form import LISTS, CallForm, as_call, control_of, empty_form, faulty, form_of, form_sent
 from app.pages.forms import read
-from app.pages.responses import marked, outgoing, refused, shown
+from app.pages.responses import outgoing, part_at_markers, refusal_of, show_call
 
 URL = "https://api.example.com/v2/tickets/{{id}}?a={{secrets.KEY}}"
 PAIRS = (Pair("Authorization", "Bearer {{secrets.TOKEN}}"), Pair("X-Empty", ""))
@@ -110,8 +110,8 @@ def _refusal(form: CallForm) -> CallForm:
         ({"timeout_seconds": "61"}, "timeout_seconds"),
         ({"headers-5-name": "A", "headers-5-value": "{{secrets.A}}{{secrets.B}}"}, "headers-0-value"),
         ({"headers-0-name": "", "headers-0-value": "x"}, "headers-0-name"),
-        ({"headers-0-name": "Host", "headers-0-value": "x"}, "headers-0-value"),
-        ({"headers-0-name": "X-A", "headers-1-name": "x_a", "headers-1-value": "x"}, "headers-1-value"),
+        ({"headers-0-name": "Host", "headers-0-value": "x"}, "headers-0-name"),
+        ({"headers-0-name": "X-A", "headers-1-name": "x_a", "headers-1-value": "x"}, "headers-1-name"),
         ({"headers-0-name": "X-A", "headers-1-name": "no name"}, "headers-1-name"),
         ({"query-0-name": "q", "query-0-value": "{{!}}"}, "query-0-value"),
         ({"auth": "basic", "username": "{{"}, "username"),
@@ -135,10 +135,12 @@ def test_a_fault_stands_beside_the_control_that_it_is_about(fields: dict[str, st
 
 def test_what_is_about_no_control_is_told_above_and_what_is_about_a_test_value_beside_it() -> None:
     form = form_sent({})
-    told = faulty(form, ValidationFailed("No.", errors={"elsewhere": ["Is wrong."]}))
+    told = faulty(form, ValidationFailed("No.", errors={in_body("elsewhere"): ["Is wrong."]}))
     assert (told.problem, told.errors) == ("No. elsewhere: Is wrong.", {})
-    assert faulty(form, MissingVariable("No id.", errors={"id": ["Has no value."]})).faults("test-id")
-    assert control_of("call.headers.0.name", form) == "headers-0-name"
+    assert faulty(form, MissingVariable("No id.", errors={in_body("variables", "id"): ["Has no value."]})).faults(
+        "test-id"
+    )
+    assert control_of(in_body("call", "headers", 0, "name"), form) == "headers-0-name"
 
 
 def test_an_empty_form_has_a_header_to_fill_in_and_sends_none() -> None:
@@ -156,7 +158,7 @@ def reply(body: bytes, media_type: str = "application/json", redactions: int = 0
 
 def test_only_the_markers_of_secrets_that_were_used_are_marked() -> None:
     text = "a [redacted:KEY] b [redacted:OTHER] [secret:KEY]"
-    assert marked(text, ["KEY"]) == [
+    assert part_at_markers(text, ["KEY"]) == [
         ("a ", None), ("[redacted:KEY]", "KEY"), (" b [redacted:OTHER] ", None), ("[secret:KEY]", "KEY"),
     ]  # fmt: skip
 
@@ -165,7 +167,7 @@ def test_an_answer_is_told_in_numbers_and_its_json_is_indented() -> None:
     ran = CompletedCall(
         "c1", reply(b'{"a":{"b":"[redacted:KEY]"}}', redactions=2), {"b": "[redacted:KEY]", "none": None}
     )
-    told = shown(ran, ["KEY"])
+    told = show_call(ran, ["KEY"])
     assert told.said == "Answered 200 in 31 ms. Redacted: 2 places (KEY)."
     assert "".join(text for text, _ in told.body) == '{\n  "a": {\n    "b": "[redacted:KEY]"\n  }\n}'
     assert [secret for _, secret in told.body if secret] == ["KEY"]
@@ -182,7 +184,7 @@ def test_an_answer_is_told_in_numbers_and_its_json_is_indented() -> None:
     ],
 )
 def test_an_answer_that_is_no_json_is_shown_as_far_as_it_can_be(body: bytes, media_type: str, note: str | None) -> None:
-    assert shown(CompletedCall("c1", reply(body, media_type), {}), []).note == note
+    assert show_call(CompletedCall("c1", reply(body, media_type), {}), []).note == note
 
 
 def test_a_preview_says_where_it_may_not_go_and_why() -> None:
@@ -194,6 +196,11 @@ def test_a_preview_says_where_it_may_not_go_and_why() -> None:
 
 def test_a_refusal_says_whose_turn_it_is_and_leads_to_the_fields() -> None:
     form = form_sent({"headers-0-name": "X-A", "headers-0-value": "{{secrets.GONE}}"})
-    told = refused(UnknownSecret("No GONE.", errors={"header X-A": ["No usable secret GONE."]}), form)
+    told = refusal_of(
+        UnknownSecret(
+            "No GONE.", errors={in_body("call", "headers", 0, "value", label="header X-A"): ["No usable secret GONE."]}
+        ),
+        form,
+    )
     assert told.faults == [("headers-0-value", "header X-A", "No usable secret GONE.")]
     assert "has to change" in told.whose

@@ -1,0 +1,56 @@
+"""The documents about the house hold to the code, and point to what is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from pkgutil import resolve_name
+from urllib.parse import unquote
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md")])
+
+
+def terms() -> list[tuple[str, str, str]]:
+    text = (ROOT / "docs/glossary.md").read_text()
+    rows = re.findall(r"^\| (.+?) \| (.+?) \| `(.+?)` \|$", text, re.MULTILINE)
+    assert len(rows) == text.count("\n| ") - 1  # the head; and no row that is written otherwise
+    return rows
+
+
+@pytest.mark.parametrize(("word", "where"), [(word, where) for word, _, where in terms()])
+def test_a_word_of_the_glossary_stands_in_the_code(word: str, where: str) -> None:
+    assert resolve_name(where) is not None, word
+
+
+def test_the_glossary_is_in_order_and_has_each_word_once() -> None:
+    words = [word.lower() for word, _, _ in terms()]
+    assert words == sorted(set(words))
+    assert 25 <= len(words) <= 60
+    assert all(meaning.endswith(".") for _, meaning, _ in terms())
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_link_to_a_file_of_the_project_finds_it(document: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
+        path = unquote(link.partition("#")[0])
+        if path and ":" not in path:
+            assert (document.parent / path).exists(), link
+
+
+def test_every_document_is_in_the_index() -> None:
+    index = (ROOT / "docs/index.md").read_text()
+    for document in (ROOT / "docs").glob("*.md"):
+        assert document.name == "index.md" or f"]({document.name})" in index, document.name
+
+
+def test_every_decision_is_listed_and_has_the_four_parts() -> None:
+    listed = (ROOT / "docs/adr/README.md").read_text()
+    decisions = sorted((ROOT / "docs/adr").glob("[0-9]*.md"))
+    assert [path.name[:4] for path in decisions] == [f"{number:04}" for number in range(1, len(decisions) + 1)]
+    for decision in decisions:
+        assert f"]({decision.name})" in listed
+        heads = re.findall(r"^## (.+)$", decision.read_text(), re.MULTILINE)
+        assert heads == ["Context", "Options", "Decision", "What it costs"], decision.name
