@@ -99,7 +99,7 @@ def _windows(block: Bytes, sizes: Sequence[int], most: int) -> Iterator[tuple[in
 
     A window of a power of two is hashed from its halves; any other from the two such windows that cover it.
     """
-    hashes, span, level = _TABLE[block], 1, 0
+    hashes, span, level = _TABLE.take(block), 1, 0
     for size in sizes:
         if size > len(block):
             return
