@@ -422,6 +422,8 @@ class RedirectRefused(UpstreamError):
     """The upstream redirects to where the call may not go, or nowhere, after the call's first hop went out.
 
     Args:
+        sentence: Why, in words of ours; what the upstream wrote stands in no problem.
+        reason: The same as a code.
         status: What the upstream answered to the hop that was made last.
         sent_bytes: The bodies of all hops that went out, in bytes.
     """
@@ -429,9 +431,9 @@ class RedirectRefused(UpstreamError):
     code = "redirect_refused"
     title = "Redirect refused"
 
-    def __init__(self, reason: str, *, status: int, sent_bytes: int) -> None:
-        detail = f"The call was sent, and the upstream's redirect isn't followed: {reason}."
-        super().__init__(detail, extra={"upstream_status": status})
+    def __init__(self, sentence: str, *, reason: str, status: int, sent_bytes: int) -> None:
+        detail = f"The call was sent, and the upstream's redirect isn't followed: {sentence}."
+        super().__init__(detail, extra={"reason": reason, "upstream_status": status})
         self.facts = {"status": status, "sent_bytes": sent_bytes, "redirect_refused": reason}
 
 

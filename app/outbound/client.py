@@ -134,8 +134,9 @@ class _Hops:
         try:
             yield
         except (DestinationNotAllowed, RequestNotAllowed, UpstreamUnreachable, UpstreamProtocol) as refused:
-            reason = _REASONS.get(str(refused.extra.get("reason")), _REASONS[refused.code])
-            raise RedirectRefused(reason, status=status, sent_bytes=self.sent_bytes) from None
+            reason = str(refused.extra.get("reason", refused.code))
+            sentence = _REASONS.get(reason, _REASONS[refused.code])
+            raise RedirectRefused(sentence, reason=reason, status=status, sent_bytes=self.sent_bytes) from None
 
     def next(
         self, request: Prepared, destination: Destination, status: int, location: str, guard: Guard

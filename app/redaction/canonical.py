@@ -17,7 +17,7 @@ import numpy as np
 
 from app.redaction.encodings import ESCAPES
 from app.redaction.joins import join, joined_view, unprefixed_view
-from app.redaction.packings import unpacked
+from app.redaction.packings import readable, unpacked, wide
 from app.redaction.search import Search
 from app.redaction.views import View, rewrite
 
@@ -25,8 +25,8 @@ _EXPANDS: Final = 24
 """How many bytes a byte of a value is written with where it is escaped several times."""
 _EACH: Final = 64
 """What a view costs beside its bytes."""
-_FREE: Final = 1 << 20
-_MOST_PER_BYTE: Final = 40
+_FREE: Final = 6 << 20
+_MOST_PER_BYTE: Final = 16
 _PADDING: Final = re.compile(rb"(?:=|%3[dD]|\\u003[dD]){0,2}")
 
 
@@ -113,9 +113,16 @@ def _past_padding(body: bytes, end: int) -> int:
 
 def _views_of(view: View, search: Search) -> Iterator[View]:
     reach = _EXPANDS * search.longest + 256
+    yield from wide(view, reach)
+    text = readable(view, search.shortest) if view.packed else view
+    if text is not None:
+        yield from _views_of_text(text, search, reach)
+
+
+def _views_of_text(view: View, search: Search, reach: int) -> Iterator[View]:
     for order, (begins, undo) in enumerate(ESCAPES):
         if begins in view.raw:
             further = rewrite(view, undo(view.text), order=order, reach=reach)
             if further is not None:
                 yield further
-    yield from unpacked(view, shortest=search.shortest, fewest=search.fewest, reach=reach)
+    yield from unpacked(view, shortest=search.shortest, fewest=search.fewest)

@@ -39,7 +39,7 @@ _SHORT: Final = _table(_LETTERS | {code: code for code in range(0x20, 0x7F) if n
 
 def utf8(points: Numbers) -> tuple[Bytes, Places]:
     """Encode code points: a row of bytes for each, and how many of them count. Surrogates are encoded alike."""
-    out = np.zeros((len(points), _WIDTH), np.uint8)
+    out = np.zeros((len(points), 4), np.uint8)
     count = 1 + (points > 0x7F).astype(np.intp) + (points > 0x7FF) + (points > 0xFFFF)
     lead = np.array([0, 0, 0xC0, 0xE0, 0xF0])
     for size in range(1, 5):
@@ -90,30 +90,35 @@ class _Found:
     def points(self, which: Flags, at: Places, size: Places | int, points: Numbers) -> None:
         """Add escapes that stand for code points."""
         which = which & (points <= 0x10FFFF)
-        out, count = utf8(points[which])
-        self.add(which, at, size, out, count)
+        if which.any():
+            self.add(which, at, size, *utf8(points[which]))
 
     def bytes_(self, which: Flags, at: Places, size: Places | int, values: NDArray[np.integer]) -> None:
         """Add escapes that stand for a byte each."""
-        out = np.zeros((int(which.sum()), _WIDTH), np.uint8)
-        out[:, 0] = values[which]
+        out = values[which].astype(np.uint8)[:, None]
         self.add(which, at, size, out, np.ones(len(out), np.intp))
 
     def nothing(self, which: Flags, at: Places, size: Places | int) -> None:
         """Add what stands for nothing."""
         count = int(which.sum())
-        self.add(which, at, size, np.zeros((count, _WIDTH), np.uint8), np.zeros(count, np.intp))
+        self.add(which, at, size, np.zeros((count, 1), np.uint8), np.zeros(count, np.intp))
 
     def add(self, which: Flags, at: Places, size: Places | int, out: Bytes, count: Places) -> None:
-        sizes = np.full(len(at), size, np.intp) if isinstance(size, int) else size
-        self._parts.append((at[which], sizes[which], out, count))
+        """Add escapes, each with a row of bytes of which ``count`` count."""
+        if len(out):
+            sizes = np.full(len(out), size, np.intp) if isinstance(size, int) else size[which]
+            self._parts.append((at[which], sizes, out, count))
 
     def edits(self) -> Edits:
         """Return them from left to right."""
+        if len(self._parts) == 1:
+            return Edits(*self._parts[0])
         if not self._parts:
             nobody = np.zeros(0, np.intp)
-            return Edits(nobody, nobody, np.zeros((0, _WIDTH), np.uint8), nobody)
-        at, size, out, count = (np.concatenate(column) for column in zip(*self._parts, strict=True))
+            return Edits(nobody, nobody, np.zeros((0, 1), np.uint8), nobody)
+        width = max(out.shape[1] for _, _, out, _ in self._parts)
+        wide = [(at, size, np.pad(out, ((0, 0), (0, width - out.shape[1]))), n) for at, size, out, n in self._parts]
+        at, size, out, count = (np.concatenate(column) for column in zip(*wide, strict=True))
         order = np.argsort(at, kind="stable")
         return Edits(at[order], size[order], out[order], count[order])
 
@@ -248,7 +253,8 @@ _NAMES: Final = sorted((_hash_of(name), name, text) for name, text in html5.item
 _NAME_HASHES: Final = np.array([number for number, _, _ in _NAMES], np.uint64)
 _NAME_COUNT: Final = np.array([len(text.encode()) for _, _, text in _NAMES], np.intp)
 _NAME_OUT: Final = np.zeros((len(_NAMES), _WIDTH), np.uint8)
-for _position, (_, _, _expanded) in enumerate(_NAMES):
+for _position, _named in enumerate(_NAMES):
+    _expanded = _named[2]
     _NAME_OUT[_position, : len(_expanded.encode())] = np.frombuffer(_expanded.encode(), np.uint8)
 _LONGEST_NAME: Final = max(map(len, html5))
 _LONGEST_OPEN: Final = max(len(name) for name in html5 if not name.endswith(";"))

@@ -19,24 +19,25 @@ def replaced(body: bytes, found: Iterable[Match]) -> tuple[bytes, int]:
     Where matches overlap they are one place; it is named by the one that starts first, and of these by the longest.
     What was JSON stays JSON: a marker in the place of a bare number becomes a string.
     """
-    places = list(_places(found))
+    places = list(places_of(found))
     if not places:
         return body, 0
-    plain = _written(body, [(place.start, place.end, _marker(place)) for place in places])
+    plain = _written(body, [(place.start, place.end, marker_of(place)) for place in places])
     if body.lstrip()[:1] not in (b"{", b"[", *(b"%d" % digit for digit in range(10)), b"-") or not _is_json(body):
         return plain, len(places)
     quoted = _written(body, list(_in_json(body, places)))
     return (quoted if _is_json(quoted) else plain), len(places)
 
 
-def _places(found: Iterable[Match]) -> Iterator[Match]:
+def places_of(found: Iterable[Match]) -> Iterator[Match]:
+    """Give the places that matches cover, in order; matches that overlap are one place."""
     aligned: list[Match] = []
     odd: list[Match] = []
     for match in found:
         (odd if match.start % _UNITS.get(match.encoding, 1) else aligned).append(match)
-    covered = sorted((match.start, match.end) for match in aligned)
     # Of two readings that are a byte apart, the one that begins at a whole character is meant.
-    meant = aligned + [match for match in odd if not any(s < match.end and match.start < e for s, e in covered)]
+    known = {match.start + shift for match in aligned for shift in (-3, -2, -1, 1, 2, 3)}
+    meant = aligned + [match for match in odd if match.start not in known]
     place: Match | None = None
     for match in sorted(meant, key=lambda match: (match.start, -match.end)):
         if place is None or match.start >= place.end:
@@ -49,7 +50,8 @@ def _places(found: Iterable[Match]) -> Iterator[Match]:
         yield place
 
 
-def _marker(place: Match) -> bytes:
+def marker_of(place: Match) -> bytes:
+    """Return what stands in a place's stead."""
     return f"[redacted:{place.name}]".encode(place.encoding)
 
 
@@ -76,7 +78,7 @@ def _in_json(body: bytes, places: list[Match]) -> Iterator[tuple[int, int, bytes
     for place in places:
         inside = _is_inside(body, at, place.start, inside)
         ends_inside = _is_inside(body, place.start, place.end, inside)
-        start, end, marker = place.start, place.end, _marker(place)
+        start, end, marker = place.start, place.end, marker_of(place)
         if not inside and not ends_inside:
             while start > done and body[start - 1] in _NUMBER_BYTES:
                 start -= 1

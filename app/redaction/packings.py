@@ -7,7 +7,7 @@ it makes any sense is nobody's question, since looking through it costs little.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -26,29 +26,25 @@ _SEXTETS[ord("-")], _SEXTETS[ord("_")] = 62, 63
 _HEX: Final = np.full(256, _NONE, np.uint8)
 for _char in b"0123456789abcdefABCDEF":
     _HEX[_char] = int(chr(_char), 16)
-_ALNUM: Final = np.array([chr(code).isalnum() and code < 128 for code in range(256)])
 _QUOTES: Final = np.array([code in b"\"'`" for code in range(256)])
 _SPACES: Final = np.array([code in b" \t\r\n" for code in range(256)])
-_BETWEEN: Final = np.array([code in b" \t\r\n,;|" for code in range(256)])
 _OPENS: Final = np.array([code in b" \t\r\n,;|[{(:>=" for code in range(256)])
 _CLOSES: Final = np.array([code in b" \t\r\n,;|]})" for code in range(256)])
 _GAP: Final = 8  # bytes between two groups of one text
 _LIST_GAP: Final = 40  # bytes between two items of one list, a key in it included
 
 
-def unpacked(view: View, *, shortest: int, fewest: int, reach: int) -> Iterator[View]:
+def unpacked(view: View, *, shortest: int, fewest: int) -> Iterator[View]:
     """Give what a view unpacks to, as far as something new is in it.
 
     Args:
         shortest: The bytes of the shortest text that is looked for.
         fewest: The least characters of one.
-        reach: How many bytes a text may cover.
     """
     yield from base64s(view, shortest)
     yield from hexadecimals(view, shortest)
     yield from numbers(view, fewest)
     yield from characters(view, fewest)
-    yield from wide(view, reach)
 
 
 # --- base64 and hexadecimal -------------------------------------------------------------------------------------------
@@ -56,7 +52,9 @@ def unpacked(view: View, *, shortest: int, fewest: int, reach: int) -> Iterator[
 
 def base64s(view: View, least: int) -> Iterator[View]:
     """Unpack base64, once for each of the four places where its first group can begin."""
-    places = _grouped(view, _SEXTETS[view.text] != _NONE, -(-8 * least // 6), smallest=2, group=4)
+    text = view.text
+    mask = _alnum(text) | (text == ord("+")) | (text == ord("/")) | (text == ord("-")) | (text == ord("_"))
+    places = _grouped(view, mask, -(-8 * least // 6), smallest=2, group=4)
     if len(places):
         yield _joined(_at_phases(view, places, _SEXTETS, 4, _three_bytes), padded=True)
 
@@ -64,9 +62,9 @@ def base64s(view: View, least: int) -> Iterator[View]:
 def hexadecimals(view: View, least: int) -> Iterator[View]:
     """Unpack pairs of hexadecimal digits, together or apart, with ``0x`` before them or not."""
     text = view.text
-    digits = _HEX[text] != _NONE
+    digits = (text - ord("0") < 10) | ((text | 0x20) - ord("a") < 6)
     prefixed = (text[1:] | 0x20 == ord("x")) & (text[:-1] == ord("0"))
-    alnum = _ALNUM[text]
+    alnum = _alnum(text)
     # A pair that stands alone; what comes before it is no letter or digit, or the x of its prefix.
     stands = np.ones(len(text), np.bool_)
     stands[1:] = ~alnum[:-1]
@@ -80,6 +78,10 @@ def hexadecimals(view: View, least: int) -> Iterator[View]:
         yield _joined(_at_phases(view, places, _HEX, 2, _one_byte))
 
 
+def _alnum(text: Bytes) -> Flags:
+    return (text - ord("0") < 10) | ((text | 0x20) - ord("a") < 26)
+
+
 def _runs_within(digits: Flags, stands: Flags, ends: Flags) -> Flags:
     """Tell of each run of digits, at its first place, whether it is a word of its own."""
     first = digits.copy()
@@ -88,6 +90,36 @@ def _runs_within(digits: Flags, stands: Flags, ends: Flags) -> Flags:
     last[:-1] &= ~digits[1:]
     begins, closes = np.flatnonzero(first), np.flatnonzero(last)
     return stands[begins] & ends[closes]
+
+
+def readable(view: View, least: int) -> View | None:
+    """Return what of an unpacked view could be text: what else comes of undoing a packing that was none is noise.
+
+    Args:
+        least: The bytes of the shortest piece that is kept.
+    """
+    text = np.concatenate((view.text, np.zeros(1, np.uint8)))
+    follows = text >> 6 == 2
+    leads = text >= 0xC2
+    fine = (text < 0x80) & (text > 0)
+    fine[:-1] |= leads[:-1] & follows[1:]
+    fine[1:] |= follows[1:] & (leads | follows)[:-1]
+    fine[-1] = False
+    first, last = fine.copy(), fine.copy()
+    first[1:] &= ~fine[:-1]
+    last[:-1] &= ~fine[1:]
+    begins, ends = np.flatnonzero(first), np.flatnonzero(last) + 1
+    kept = ends - begins >= least
+    if not kept.any():
+        return None
+    begins, sizes = begins[kept], (ends - begins)[kept] + 1
+    if 4 * int(sizes.sum()) > 3 * len(view.text):
+        return view
+    stops = np.cumsum(sizes)
+    places = np.arange(int(stops[-1])) + np.repeat(begins - (stops - sizes), sizes)
+    cut = view.pick(np.minimum(places, len(view.text) - 1), padded=view.padded)
+    cut.text[stops - 1] = BREAK
+    return cut
 
 
 def _grouped(view: View, mask: Flags, least: int, *, smallest: int, group: int, alone: Flags | None = None) -> Places:
@@ -108,7 +140,7 @@ def _grouped(view: View, mask: Flags, least: int, *, smallest: int, group: int, 
     kept = words if alone is None else words | (sizes >= least)
     begins, ends, sizes = begins[kept], ends[kept], sizes[kept]
     if not len(begins):
-        return begins
+        return np.zeros(0, np.intp)
     number = _groups(view.text, begins, ends, sizes, pairs=alone is not None)
     starts = np.flatnonzero(np.concatenate(([True], number[1:] != number[:-1])))
     closes = np.concatenate((starts[1:], [len(number)]))
@@ -151,31 +183,33 @@ def _places(begins: Places, sizes: Places, group: Places, lacking: int) -> Place
     return np.where(within < np.repeat(sizes, taken), within + np.repeat(begins, taken), -1)
 
 
-Pack = Callable[[list[NDArray[np.int64]]], NDArray[np.uint8]]
+Pack = Callable[[Sequence[Bytes]], Bytes]
 
 
 def _at_phases(view: View, places: Places, values: Bytes, group: int, pack: Pack) -> Iterator[View]:
     """Read groups of characters as bytes, beginning at each place that a group may begin at."""
+    there = np.maximum(places, 0)
+    digits = np.where(places < 0, 0, values[view.text[there]]).astype(np.uint8)
+    start, end = view.spread(there, there)
     for phase in range(group):
-        rows = places[phase : phase + (len(places) - phase) // group * group].reshape(-1, group)
-        if len(rows):
-            columns = [np.where(row < 0, 0, values[view.text[row]]).astype(np.int64) for row in rows.T]
-            out = pack(columns)
-            first, last = rows[:, 0], rows[:, -1]
-            width = out.shape[1]
-            if width > 1:  # a byte is made of two of the group's characters
-                first, last = rows[:, : group - 1].ravel(), rows[:, 1:].ravel()
-            start, end = view.spread(np.maximum(first, 0), np.maximum(last, 0))
-            yield View(out.ravel(), start, end)
+        size = (len(places) - phase) // group * group
+        if size > 0:
+            here = slice(phase, phase + size)
+            out = pack(list(digits[here].reshape(-1, group).T))
+            if out.shape[1] == 1:
+                yield View(out.ravel(), start[here][::group], end[here][group - 1 :: group])
+            else:  # a byte is made of two of the group's characters
+                first, last = (each[here].reshape(-1, group) for each in (start, end))
+                yield View(out.ravel(), first[:, : group - 1].ravel(), last[:, 1:].ravel())
 
 
-def _three_bytes(sextets: list[NDArray[np.int64]]) -> NDArray[np.uint8]:
+def _three_bytes(sextets: Sequence[Bytes]) -> Bytes:
     a, b, c, d = sextets
-    return np.stack((a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d), axis=1).astype(np.uint8)
+    return np.stack((a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d), axis=1).astype(np.uint8, copy=False)
 
 
-def _one_byte(digits: list[NDArray[np.int64]]) -> NDArray[np.uint8]:
-    return (digits[0] << 4 | digits[1]).astype(np.uint8)[:, None]
+def _one_byte(digits: Sequence[Bytes]) -> Bytes:
+    return (digits[0] << 4 | digits[1]).astype(np.uint8, copy=False)[:, None]
 
 
 def _joined(views: Iterator[View], *, padded: bool = False) -> View:
@@ -185,7 +219,7 @@ def _joined(views: Iterator[View], *, padded: bool = False) -> View:
     text = np.concatenate([piece for view in several for piece in (view.text, gap)])
     start = np.concatenate([piece for view in several for piece in (view.start, nowhere)])
     end = np.concatenate([piece for view in several for piece in (view.end, nowhere)])
-    return View(text, start, end, padded=padded)
+    return View(text, start, end, packed=True, padded=padded)
 
 
 # --- lists ------------------------------------------------------------------------------------------------------------
@@ -205,7 +239,7 @@ def numbers(view: View, least: int) -> Iterator[View]:
     padded = np.concatenate((text, np.full(2, ord(" "), np.uint8)))
     after, second = padded[ends], padded[ends + 1]
     key = (_QUOTES[after] & (second == ord(":"))) | ((after == ord(":")) & _SPACES[second])
-    word = _ALNUM[before] | _ALNUM[after] | (before == ord(".")) | ((after == ord(".")) & _ALNUM[second])
+    word = _alnum(before) | _alnum(after) | (before == ord(".")) | ((after == ord(".")) & _alnum(second))
     kept = (ends - begins <= 7) & ~word & ~key
     begins, ends, before = begins[kept], ends[kept], before[kept]
     chain = _chained(view, begins, ends, least)
@@ -227,20 +261,13 @@ def numbers(view: View, least: int) -> Iterator[View]:
 
 def characters(view: View, least: int) -> Iterator[View]:
     """Unpack single characters in quotes or apart from one another; keys (``"0": "s"``) are left out."""
-    text = np.concatenate((np.full(1, ord(" "), np.uint8), view.text, np.full(6, ord(" "), np.uint8)))
     count = len(view.text)
-    here = slice(1, 1 + count)
-    quote, opens = _QUOTES[text[here]], _OPENS[text[:count]]
-    lead = text[2 : 2 + count]
-    found: list[tuple[Places, int]] = []
-    for size, is_lead in ((1, lead < 0x80), (2, lead >> 5 == 6), (3, lead >> 4 == 14), (4, lead >> 3 == 30)):
-        close = text[2 + size : 2 + size + count]
-        after = text[3 + size : 3 + size + count] if 3 + size + count <= len(text) else np.append(close[1:], 32)
-        quoted = quote & opens & (close == text[here]) & _CLOSES[after] & is_lead
-        found.append((np.flatnonzero(quoted) + 1, size))
-    alone = ~_BETWEEN[text[here]] & ~_OPENS[text[here]] & _OPENS[text[:count]] & _CLOSES[text[2 : 2 + count]]
-    alone &= ~quote
-    found.append((np.flatnonzero(alone), 1))
+    text = np.concatenate((view.text, np.full(8, ord(" "), np.uint8)))
+    quote = (text == ord('"')) | (text == ord("'")) | (text == ord("`"))
+    found = [_quoted(text, quote, size) for size in ((1, 2, 3, 4) if view.raw.isascii() is False else (1,))]
+    apart = (text == ord(" ")) | (text == ord(",")) | (text == ord("\n"))
+    alone = np.flatnonzero(apart[:-2] & ~apart[1:-1] & apart[2:]) + 1
+    found.append((alone[~(_OPENS | _CLOSES | _QUOTES)[text[alone]]], 1))
     begins = np.concatenate([at for at, _ in found])
     sizes = np.concatenate([np.full(len(at), size) for at, size in found])
     order = np.argsort(begins, kind="stable")
@@ -250,8 +277,18 @@ def characters(view: View, least: int) -> Iterator[View]:
     chain = _chained(view, begins, begins + sizes, least)
     begins, sizes, chain = begins[chain >= 0], sizes[chain >= 0], chain[chain >= 0]
     if len(begins):
-        out = np.stack([view.text[np.minimum(begins + ahead, count - 1)] for ahead in range(4)], axis=1)
+        out = np.stack([text[begins + ahead] for ahead in range(4)], axis=1)
         yield _listed(view, begins, begins + sizes, out, chain, sizes)
+
+
+def _quoted(text: Bytes, quote: Flags, size: int) -> tuple[Places, int]:
+    """Find characters of so many bytes that stand in quotes, in a list or as a key's value."""
+    at = np.flatnonzero(quote[: -size - 1] & quote[size + 1 :])
+    lead = text[at + 1]
+    is_lead = (lead < 0x80) if size == 1 else (lead >> (7 - size) == (1 << (size + 1)) - 2)
+    opens = _OPENS[text[at - 1]] | (at == 0)
+    closes = _CLOSES[text[np.minimum(at + size + 2, len(text) - 1)]]
+    return at[is_lead & opens & closes & (text[at] == text[at + size + 1])] + 1, size
 
 
 def _chained(view: View, begins: Places, ends: Places, least: int) -> NDArray[np.intp]:
@@ -292,7 +329,9 @@ def wide(view: View, reach: int) -> Iterator[View]:
     nul = view.text == 0
     if len(nul) < 6 or not nul.any():
         return
-    thrice = np.flatnonzero(nul[:-4] & nul[2:-2] & nul[4:])
+    thrice = np.flatnonzero(nul[:-4] & ~nul[1:-3] & nul[2:-2] & ~nul[3:-1] & nul[4:])
+    fourfold = np.flatnonzero(nul[:-4] & nul[1:-3] & nul[2:-2] & ~nul[3:-1] & nul[4:])
+    thrice = np.sort(np.concatenate((thrice, fourfold)))
     if not len(thrice):
         return
     kept = np.zeros(len(nul) + 1, np.int32)

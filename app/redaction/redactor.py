@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from app.kernel.secret import SecretValue
-from app.redaction.canonical import Budget, Searches, matches
+from app.redaction.canonical import Budget, Match, Searches, matches
+from app.redaction.frames import RedactionStream
 from app.redaction.joins import join, unprefix
-from app.redaction.markers import replaced
+from app.redaction.markers import places_of, replaced
 from app.redaction.receiver_forms import SHORTEST_JOINED, approved, judge, whole
 from app.redaction.search import Search
 
@@ -47,10 +48,16 @@ class Redactor:
         Raises:
             OutOfBudgetError: Looking through it would take longer than it may.
         """
+        return replaced(body, self._matches(body))
+
+    def stream(self, media_type: str | None = None) -> RedactionStream:
+        """Begin an answer that goes on while it comes; see ``frames``."""
+        return RedactionStream(lambda body: list(places_of(self._matches(body))), self.longest, media_type)
+
+    def _matches(self, body: bytes) -> Iterator[Match]:
         if self._searches is None or not body:
-            return body, 0
-        found = matches(body, self._searches, Budget(len(body), in_time=self._in_time))
-        return replaced(body, found)
+            return iter(())
+        return matches(body, self._searches, Budget(len(body), in_time=self._in_time))
 
     def text(self, text: str) -> tuple[str, int]:
         """Redact a header's value or an error's text: what is left, and how many places were redacted.

@@ -104,7 +104,7 @@ def _windows(block: Bytes, sizes: Sequence[int], most: int, table: Hashes) -> It
 
     A window of a power of two is hashed from its halves; any other from the two such windows that cover it.
     """
-    hashes, span, level = table[block], 1, 0
+    hashes, span, level = table.take(block), 1, 0
     for size in sizes:
         if size > len(block):
             return

@@ -38,6 +38,8 @@ class View:
     order: int = 0
     bare: bool = False
     """Whether what it was made of are numbers, which stand in no quotes."""
+    packed: bool = False
+    """Whether it was unpacked, and may be noise for the most part."""
     padded: bool = False
     """Whether it was base64, behind which ``=`` may stand."""
 
