@@ -174,7 +174,8 @@ def _escaping(places: Places) -> Places:
         return places
     first = np.concatenate(([True], np.diff(places) != 1))
     begins = places[np.maximum.accumulate(np.where(first, np.arange(len(places)), 0))]
-    return places[(places - begins) % 2 == 0]
+    escaping: Places = places[(places - begins) % 2 == 0]
+    return escaping
 
 
 def percents(text: Bytes) -> Edits:
@@ -252,8 +253,8 @@ _NAMES: Final = sorted((_hash_of(name), name, text) for name, text in html5.item
 _NAME_HASHES: Final = np.array([number for number, _, _ in _NAMES], np.uint64)
 _NAME_COUNT: Final = np.array([len(text.encode()) for _, _, text in _NAMES], np.intp)
 _NAME_OUT: Final = np.zeros((len(_NAMES), _WIDTH), np.uint8)
-for _row, (_, _, _text) in enumerate(_NAMES):
-    _NAME_OUT[_row, : len(_text.encode())] = np.frombuffer(_text.encode(), np.uint8)
+for _row, (_number, _name, _stands_for) in enumerate(_NAMES):
+    _NAME_OUT[_row, : len(_stands_for.encode())] = np.frombuffer(_stands_for.encode(), np.uint8)
 _LONGEST_NAME: Final = max(map(len, html5))
 _LONGEST_OPEN: Final = max(len(name) for name in html5 if not name.endswith(";"))
 

@@ -1,11 +1,10 @@
-"""Texts that a writer cut: by quotes, blanks and line ends, by an operator between two strings, by a line's prefix. Pure.
+"""Texts that a writer cut: by quotes, blanks and line ends, by operators between strings, by lines' prefixes. Pure.
 
 What cuts is left out, of the body and of the text that is looked for alike, so that how it was cut doesn't matter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -85,7 +84,7 @@ def _has_operator(text: Bytes) -> bool:
 
 
 def _one_of(text: Bytes, codes: bytes) -> Flags:
-    found = text == codes[0]  # a few comparisons are faster than a table
+    found: Flags = text == codes[0]  # a few comparisons are faster than a table
     for code in codes[1:]:
         found |= text == code
     return found
@@ -103,5 +102,3 @@ def _unprefixed_places(text: Bytes) -> Places:
     np.add.at(gone, ends, 1)
     np.add.at(gone, until, -1)
     return np.flatnonzero(np.cumsum(gone[:-1]) <= 0)
-
-

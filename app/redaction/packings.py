@@ -7,7 +7,7 @@ it makes any sense is nobody's question, since looking through it costs little.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
@@ -89,7 +89,8 @@ def _runs_within(digits: Flags, stands: Flags, ends: Flags) -> Flags:
     last = digits.copy()
     last[:-1] &= ~digits[1:]
     begins, closes = np.flatnonzero(first), np.flatnonzero(last)
-    return stands[begins] & ends[closes]
+    words: Flags = stands[begins] & ends[closes]
+    return words
 
 
 def readable(view: View, least: int) -> View | None:
@@ -122,9 +123,7 @@ def readable(view: View, least: int) -> View | None:
     return cut
 
 
-def _grouped(
-    view: View, mask: Flags, least: int, *, smallest: int, group: int, alone: Flags | None = None
-) -> Places:
+def _grouped(view: View, mask: Flags, least: int, *, smallest: int, group: int, alone: Flags | None = None) -> Places:
     """Return the places of what belongs together, with -1 for what a last group of characters lacks.
 
     A run that is long enough stands for itself. Shorter ones go together where they are of one length, as the lines and
@@ -138,10 +137,9 @@ def _grouped(
     if not len(begins):
         return begins
     sizes = ends - begins
+    kept = sizes >= smallest
     if alone is not None:
-        kept = (alone & (sizes >= smallest) & (sizes % 2 == 0)) | (sizes >= least)
-    else:
-        kept = sizes >= smallest
+        kept = (alone & kept & (sizes % 2 == 0)) | (sizes >= least)
     begins, ends, sizes = begins[kept], ends[kept], sizes[kept]
     if not len(begins):
         return begins
@@ -185,7 +183,7 @@ def _places(begins: Places, sizes: Places, group: Places, lacking: int) -> Place
     return np.where(within < np.repeat(sizes, taken), within + np.repeat(begins, taken), -1)
 
 
-Pack = Callable[[Sequence[Bytes]], Bytes]
+Pack = Callable[[Bytes], Bytes]
 
 
 def _at_phases(view: View, places: Places, values: Bytes, group: int, pack: Pack) -> Iterator[View]:
@@ -205,13 +203,14 @@ def _at_phases(view: View, places: Places, values: Bytes, group: int, pack: Pack
                 yield View(out.ravel(), first[:, : group - 1].ravel(), last[:, 1:].ravel())
 
 
-def _three_bytes(sextets: Sequence[Bytes]) -> Bytes:
+def _three_bytes(sextets: Bytes) -> Bytes:
     a, b, c, d = sextets
     return np.stack((a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d), axis=1)
 
 
-def _one_byte(digits: Sequence[Bytes]) -> Bytes:
-    return (digits[0] << 4 | digits[1])[:, None]
+def _one_byte(digits: Bytes) -> Bytes:
+    out: Bytes = (digits[0] << 4 | digits[1])[:, None]
+    return out
 
 
 def _joined(views: Iterator[View], *, padded: bool = False) -> View:
@@ -219,8 +218,8 @@ def _joined(views: Iterator[View], *, padded: bool = False) -> View:
     several = list(views)
     gap, nowhere = np.array([BREAK], np.uint8), np.zeros(1, np.int32)
     text = np.concatenate([piece for view in several for piece in (view.text, gap)])
-    start = np.concatenate([piece for view in several for piece in (view.start, nowhere)])  # type: ignore[misc]
-    end = np.concatenate([piece for view in several for piece in (view.end, nowhere)])  # type: ignore[misc]
+    start = np.concatenate([piece for view in several for piece in (view.start, nowhere)])
+    end = np.concatenate([piece for view in several for piece in (view.end, nowhere)])
     return View(text, start, end, packed=True, padded=padded)
 
 
