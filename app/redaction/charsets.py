@@ -14,37 +14,18 @@ from app.redaction.redactor import Redactor
 # What `Redactor` knows as bytes; in the others a value is looked for once more when the text is read.
 _SEEN_AS_BYTES: Final = frozenset({"utf-8", "ascii"})
 _READABLE: Final = _SEEN_AS_BYTES | frozenset(
-    [
+    {
         "utf-8-sig",
-        "utf-16",
-        "utf-16-le",
-        "utf-16-be",
-        "utf-32",
-        "utf-32-le",
-        "utf-32-be",
-        "gb18030",
-        "big5hkscs",
-        "cp932",
-        "euc_jp",
-        "cp949",
-        "koi8-r",
-        "koi8-u",
-        "mac-roman",
-        "mac-cyrillic",
-        "cp866",
-        "cp874",
-        "iso2022_jp",
-    ]
-    + [f"iso8859-{part}" for part in range(2, 17)]
-    + [f"cp125{page}" for page in range(9)]
+        *(f"utf-{unit}{order}" for unit in (16, 32) for order in ("", "-le", "-be")),
+        *("gb18030", "big5hkscs", "cp932", "euc_jp", "cp949", "iso2022_jp"),
+        *("koi8-r", "koi8-u", "mac-roman", "mac-cyrillic", "cp866", "cp874"),
+        *(f"iso8859-{part}" for part in range(1, 17)),
+        *(f"cp125{page}" for page in range(9)),
+    }
 )
 # What a label means to a browser, where that isn't what Python takes it for. Source: WHATWG Encoding, section 4.2.
 _LABELS: Final = {
-    "ascii": "cp1252",
-    "iso8859-1": "cp1252",
-    "iso8859-9": "cp1254",
-    "iso8859-11": "cp874",
-    "tis-620": "cp874",
+    "tis-620": "iso8859-11",
     "gb2312": "gb18030",
     "gbk": "gb18030",
     "shift_jis": "cp932",

@@ -1,8 +1,8 @@
 """What a receiver makes of a value before it gives it back: texts that are looked for beside the value. Pure.
 
-A text that is looked for can be guessed by sending guesses to an echo. So each has to be as long and as hard to guess
-as the value itself must be. That is judged once, when the value is written (``judge``); the verdict lies beside the
-value in Vault, and a call only reads it (``approved``). A value without a verdict is looked for whole.
+Whoever sends guesses to an echo can guess a text that is looked for. So each has to be as long and as hard to guess
+as the value itself must be. That is judged once, when the value is written (``judge``), and a call only goes by the
+verdict (``approved``). A value without one is looked for whole.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def judge(text: str, fits: Callable[[str], bool]) -> str:
 
 
 def approved(text: str, verdict: str | None) -> list[Form]:
-    """Return the forms that may be looked for beside the value; none without a verdict of this version."""
+    """Return the forms that may be looked for beside the value; none without a verdict of this kind."""
     version, _, bits = (verdict or "").partition(":")
     if version != _VERSION:
         return []
