@@ -110,10 +110,8 @@ def test_no_function_is_named_by_a_participle() -> None:
 
 
 def test_a_file_can_be_read_in_one_sitting() -> None:
-    found = {
-        f"{name}: {count}" for name, path in SOURCES.items() if (count := len(path.read_text().splitlines())) > 400
-    }
-    assert not left_over(found)
+    lengths = {name: len(path.read_text().splitlines()) for name, path in SOURCES.items() if name not in ONE_LIST}
+    assert not left_over({f"{name}: {length}" for name, length in lengths.items() if length > 400})
 
 
 def test_a_function_can_be_seen_at_once() -> None:
