@@ -21,13 +21,15 @@ from app.blocks.runs import BlockRuns
 from app.blocks.service import purge_blocks
 from app.calls import api as calls_api
 from app.calls.schemas import answer
-from app.idempotency.service import Asked, Claim, claim, derive_keys, keep, purge_answers, release
+from app.idempotency.service import Asked, Claim, claim, derive_keys, hold, keep, purge_answers, release
 from app.identity import api as identity_api
 from app.identity.sessions import UserSessions
+from app.identity.single_sign_on import OidcClient, SingleSignOn
 from app.identity.tokens import Tokens, token_id_of
 from app.kernel.errors import FieldLocation, ServiceError
 from app.kernel.secret import SecretValue
 from app.pages.register import register_pages
+from app.pages.single_sign_on import CALLBACK
 from app.resources import Resources
 from app.settings import Settings
 from app.variables import api as variables_api
@@ -111,6 +113,8 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
             hours=settings.session_hours,
             idle=timedelta(seconds=settings.session_idle_seconds),
         ),
+        single_sign_on=_single_sign_on(settings),
+        passwords=settings.passwords,
         idle_seconds=settings.session_idle_seconds,
         sign_in_limit=settings.sign_in_limit,
     )
@@ -143,6 +147,20 @@ def front_of(app: Flask, settings: Settings) -> Front:
             return gate.proves() if is_api(request.path) else bool(current_user.is_authenticated)
 
     return Front(app.wsgi_app, limits, _is_proven)
+
+
+def _single_sign_on(settings: Settings) -> SingleSignOn | None:
+    if settings.oidc_issuer is None or settings.oidc_client_id is None:
+        return None
+    secret = settings.oidc_client_secret_file
+    client = OidcClient(
+        settings.oidc_issuer,
+        settings.oidc_client_id,
+        f"{settings.url}{CALLBACK}",
+        secret.read_text().strip() if secret else None,
+        settings.oidc_user_claim,
+    )
+    return SingleSignOn(client)
 
 
 def _call_body(settings: Settings) -> int:
@@ -220,10 +238,13 @@ def _repeats(resources: Resources, secret_key: bytes) -> Repeats[Claim]:
     def _keep(claimed: Claim, answer: bytes) -> None:
         keep(claimed, answer, keys=keys, sessions=resources.sessions)
 
+    def _hold(claimed: Claim) -> None:
+        hold(claimed, sessions=resources.sessions)
+
     def _release(claimed: Claim) -> None:
         release(claimed, sessions=resources.sessions)
 
-    return Repeats(_claim, _keep, _release)
+    return Repeats(_claim, _keep, _hold, _release)
 
 
 def _register_health(app: Flask, resources: Resources) -> None:

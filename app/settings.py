@@ -57,7 +57,7 @@ def _networks(text: str) -> tuple[str, ...]:
     return tuple(str(ipaddress.ip_network(part.strip())) for part in text.split(",") if part.strip())
 
 
-def _plain_http(text: str) -> bool:
+def _allowed(text: str) -> bool:
     """refuse or allow"""
     return {"refuse": False, "allow": True}[text]
 
@@ -83,6 +83,17 @@ def _url(text: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or (parts.port or 1) < 1:
         raise ValueError
     return text.rstrip("/")
+
+
+def _issuer(text: str) -> str:
+    """an https URL, or an http one on loopback"""
+    parts = urlsplit(text)
+    local = parts.hostname in ("127.0.0.1", "::1", "localhost")
+    if parts.scheme != "https" and not (parts.scheme == "http" and local):
+        raise ValueError
+    if not parts.hostname or parts.query or parts.fragment or parts.username or (parts.port or 1) < 1:
+        raise ValueError
+    return text
 
 
 def _database(text: str) -> str:
@@ -174,7 +185,7 @@ class Settings:
         "STRONGROOM_OUTBOUND_HTTP",
         "refuse, or allow plain http to those networks only",
         False,
-        _plain_http,
+        _allowed,
         shown="refuse",
     )
     outbound_ca: Path | None = _setting(
@@ -221,6 +232,21 @@ class Settings:
     )
     stop_seconds: int = _setting(
         "STRONGROOM_STOP_SECONDS", "how long a stop waits for calls in flight", 30, _count(0, 3600)
+    )
+    oidc_issuer: str | None = _setting(
+        "STRONGROOM_OIDC_ISSUER", "the identity provider for single sign-on to the pages", None, _issuer, shown="none"
+    )
+    oidc_client_id: str | None = _setting(
+        "STRONGROOM_OIDC_CLIENT_ID", "this service's id at the identity provider", None, shown="none"
+    )
+    oidc_client_secret_file: Path | None = _setting(
+        "STRONGROOM_OIDC_CLIENT_SECRET_FILE", "a file with the client secret", None, _file, shown="none"
+    )
+    oidc_user_claim: str = _setting(
+        "STRONGROOM_OIDC_USER_CLAIM", "the claim that is the user's id; email counts only when verified", "sub"
+    )
+    passwords: bool = _setting(
+        "STRONGROOM_PASSWORDS", "allow, or refuse passwords beside single sign-on", True, _allowed, shown="allow"
     )
     workers: int = _setting(
         "STRONGROOM_WORKERS", "service processes; with as many as cores, each stays on one", 1, _count(1, 256)
@@ -291,6 +317,10 @@ class Settings:
             faults.append("STRONGROOM_SIGNING_KEY_FILE is missing: with VAULT_ADDR set, the key has to be given.")
         if serving and self.vault_addr and not self.secret_key_file:
             faults.append("STRONGROOM_SECRET_KEY_FILE is missing: with VAULT_ADDR set, the key has to be given.")
+        if (self.oidc_issuer is None) != (self.oidc_client_id is None):
+            faults.append("STRONGROOM_OIDC_ISSUER and STRONGROOM_OIDC_CLIENT_ID go together: set both, or none.")
+        if not self.passwords and self.oidc_issuer is None:
+            faults.append("STRONGROOM_PASSWORDS refuses passwords, and there is no STRONGROOM_OIDC_ISSUER instead.")
         kv, transit = f"{self.kv_mount}/", f"{self.transit_mount}/"
         if kv.startswith(transit) or transit.startswith(kv):
             faults.append("STRONGROOM_KV_MOUNT and STRONGROOM_TRANSIT_MOUNT have to be two mounts, none in the other.")

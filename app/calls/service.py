@@ -99,13 +99,20 @@ class Calls:
         self._resources = resources
 
     def perform(
-        self, target: Target, *, permission: Permission, access: Access, look_up: Callable[[Deed], ResolvedCall]
+        self,
+        target: Target,
+        *,
+        permission: Permission,
+        access: Access,
+        look_up: Callable[[Deed], ResolvedCall],
+        intent: Mapping[str, object] | None = None,
     ) -> CompletedCall:
         """Take one call through the pipeline: record the intent, look up, check, read, send, capture.
 
         Args:
             target: What the record says is run, as far as it is known before anything is looked up.
             permission: What ``access`` must allow.
+            intent: What the record says is intended, as far as it is known: host, method, secrets.
             look_up: Finds names and fills in variables; it may complete the deed's target and detail.
 
         Raises:
@@ -124,6 +131,7 @@ class Calls:
                 access=access,
                 action="call.run",
                 target=target,
+                detail=intent,
             ) as deed,
             self._resources.in_flight.enter(str(access.workspace)),
         ):
@@ -144,12 +152,13 @@ class Calls:
     def make(self, template: CallTemplate, *, access: Access) -> CompletedCall:
         """Make a call that came with the request. Raises what ``perform`` does."""
 
-        def _look_up(deed: Deed) -> ResolvedCall:
-            deed.detail |= intent_facts(template)
-            return self._ad_hoc(template, access=access)
-
-        target = Target("call", name=f"{template.written.method} {template.origin.host}"[:128])
-        return self.perform(target, permission=Permission.CALL_AD_HOC, access=access, look_up=_look_up)
+        return self.perform(
+            Target("call", name=f"{template.written.method} {template.origin.host}"[:128]),
+            permission=Permission.CALL_AD_HOC,
+            access=access,
+            intent=intent_facts(template),
+            look_up=lambda _deed: self._ad_hoc(template, access=access),
+        )
 
     def preview(self, template: CallTemplate, *, access: Access) -> Preview:
         """Show a call that came with the request as it would go out; see ``preview_resolved``.
@@ -176,13 +185,14 @@ class Calls:
         return resolve_call(template, requirements, {}, clock=self._resources.clock, any_host=any_host)
 
     def _read(self, secrets: Mapping[str, UsableSecret], deed: Deed) -> Mapping[str, SecretValue]:
-        values, requests = {}, []
+        values, requests, versions = {}, [], {}
         for name, secret in secrets.items():
             with unless_changed(secret, sessions=self._resources.sessions):
                 stored = self._resources.vault.read_for_call(secret.address)
                 if stored.request_id:
                     requests.append(stored.request_id)
-                deed.detail["vault_request_ids"] = requests
+                versions[name] = stored.version
+                deed.detail |= {"vault_request_ids": requests, "secret_versions": versions}
                 check_binding(stored, secret)
             values[name] = stored.value
         return values

@@ -27,8 +27,8 @@ from app.cli.runtime import (
 from app.kernel.errors import ServiceError
 from app.policies import service, verify
 from app.policies.plan import Change, Plan
-from app.policies.render import ROLES
 from app.policies.service import Setup
+from app.policies.table import ROLES
 from app.settings import Settings
 from app.vault.operator import VaultOperator
 from app.vault.recovery import operator_token

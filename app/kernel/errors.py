@@ -13,7 +13,7 @@
     │       ├── ValueNotAllowedHere, AllowedHostsRequired, AllowedHostsTooWide, ValueRequired, CheckFailed
     │       └── IdempotencyKeyReused
     ├── PolicyError                party: policy — an owner or admin has to decide
-    │   └── Forbidden, NeverShown, DestinationNotAllowed, PlaceNotAllowed, RequestNotAllowed, SecretExpired
+    │   └── Forbidden, NeverShown, DestinationNotAllowed, PlaceNotAllowed, RequestNotAllowed, NotGranted, SecretExpired
     ├── VaultError                 party: vault — an operator has to look at Vault
     │   └── VaultUnavailable, VaultRefused, Unanswered, BindingMismatch, WriteConflict (never leaves the domain)
     ├── UpstreamError              party: upstream — the called service is at fault
@@ -333,6 +333,13 @@ class PlaceNotAllowed(PolicyError):
 
     code = "place_not_allowed"
     title = "Place not allowed"
+
+
+class NotGranted(PolicyError):
+    """Vault's operators don't grant this value, or not to this host."""
+
+    code = "not_granted"
+    title = "Not granted"
 
 
 class RequestNotAllowed(PolicyError):

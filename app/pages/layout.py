@@ -43,8 +43,15 @@ _HEADERS: Final = {
 }
 # Where a piece of a page goes, by the id of the element that asked for it.
 _OUTLETS: Final = frozenset({"panel", "modal"})
+_MACHINES_ONLY: Final[set[str]] = set()
 _PUBLIC: Final[set[str]] = {"pages.static"}
 _BEFORE_NEW_PASSWORD: Final = frozenset({"pages.change_password_page", "pages.change_password", "pages.sign_out"})
+
+
+def machines_only(view: F) -> F:
+    """Mark a route that another server asks, with a proof of its own: it has no form and no form's token."""
+    _MACHINES_ONLY.add(f"pages.{view.__name__}")
+    return view
 
 
 def public(view: F) -> F:
@@ -85,7 +92,8 @@ def _pass_gate() -> ResponseReturnValue | None:
         if current_user.must_change_password and request.endpoint not in _BEFORE_NEW_PASSWORD:
             return go(url_for("pages.change_password"))
         session.modified = True  # a session ends by idleness: every request begins its time anew
-    csrf.protect()
+    if request.endpoint not in _MACHINES_ONLY:
+        csrf.protect()
     if request.endpoint not in _PUBLIC:
         principal = Principal(Actor("user", current_user.id))
         workspace = (request.view_args or {}).get("ws")

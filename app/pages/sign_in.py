@@ -10,7 +10,7 @@ from flask_login import LoginManager, UserMixin, current_user, login_user, logou
 
 from app.identity.sessions import Device, SignedIn, UserSessions
 from app.identity.users import USER_ID, Users
-from app.kernel.errors import NotFound, StrongroomError, Unauthenticated
+from app.kernel.errors import Forbidden, NotFound, StrongroomError, Unauthenticated
 from app.pages.forms import Typed
 from app.pages.layout import done, go, pages, public, show
 from app.web import context
@@ -20,6 +20,8 @@ login = LoginManager()
 login.session_protection = None  # a person's address may change while they work; the cookie is signed as it is
 _LONGEST_PASSWORD: Final = 1024
 _USER_SESSIONS: Final = "strongroom_user_sessions"
+PASSWORDS: Final = "STRONGROOM_PASSWORDS"
+"""Whether users sign in with passwords; in the application's configuration."""
 
 
 class Visitor(UserMixin):
@@ -51,7 +53,8 @@ def _load(session_id: str) -> Visitor | None:
     return Visitor(found) if found else None
 
 
-def _device() -> Device:
+def device() -> Device:
+    """Return what is asking, for its owner to recognise their session by."""
     return Device(request.headers.get("User-Agent", ""), request.remote_addr or "")
 
 
@@ -60,7 +63,7 @@ def _device() -> Device:
 def sign_in_page() -> Response:
     """Ask for user and password."""
     if current_user.is_authenticated:
-        return go(_wanted())
+        return go(wanted_page())
     return show("sign_in.html", form=Typed())
 
 
@@ -70,21 +73,23 @@ def sign_in() -> Response:
     """Check them."""
     user_id, password = _user_sent(), request.form.get("password", "")
     try:
+        if not current_app.config[PASSWORDS]:
+            raise Forbidden("Passwords are switched off here; use single sign-on.")
         if not USER_ID.fullmatch(user_id) or len(password) > _LONGEST_PASSWORD:
             raise Unauthenticated("User or password is wrong.")
-        found = user_sessions().sign_in(user_id, password, device=_device(), request_id=context.request_id())
+        found = user_sessions().sign_in(user_id, password, device=device(), request_id=context.request_id())
     except StrongroomError as error:
         return show("sign_in.html", STATUS[error.code], form=Typed.after(error, {"user": user_id}))
     session.clear()
     login_user(Visitor(found))
-    return go(_wanted())
+    return go(wanted_page())
 
 
 def _user_sent() -> str:
     return request.form.get("user", "").strip()
 
 
-def _wanted() -> str:
+def wanted_page() -> str:
     """Return the page that was asked for before, if it is one of ours."""
     wanted = request.args.get("next", "")
     ours = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable()
@@ -128,7 +133,7 @@ def change_password() -> Response:
     except StrongroomError as error:
         return show("change_password.html", STATUS[error.code], form=Typed.after(error), forced=forced)
     session.clear()
-    login_user(Visitor(user_sessions().begin(user, device=_device())))
+    login_user(Visitor(user_sessions().begin(user, device=device())))
     return done("The new password is set. Every other session of yours has ended.", url_for("pages.workspaces"))
 
 

@@ -39,6 +39,7 @@ STATUS: Final[Mapping[str, int]] = {
     "never_shown": 403,
     "destination_not_allowed": 403,
     "place_not_allowed": 403,
+    "not_granted": 403,
     "request_not_allowed": 403,
     "secret_expired": 403,
     "not_found": 404,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.policies.probes import (
+    ANY_FOLDER,
     DOORS,
     LOGIN_ROLES,
     OTHER,
@@ -13,20 +14,24 @@ from app.policies.probes import (
     main_doors,
     old_versions,
     side_doors,
+    signing_doors,
 )
-from app.policies.render import TABLE
+from app.policies.table import TABLE
 from app.vault import VISIBILITIES
 from app.vault.options import Mounts
 from app.vault.paths import WORKSPACE
 
 MOUNTS = Mounts(kv="kv-here", transit="transit-here", jwt="jwt-here")
 SCRATCH = Scratch(
-    {f"{name}.{each}": f"vault:v1:{name}{each}" for name in (OURS, OTHER) for each in VISIBILITIES}, "sig"
+    {f"{name}.{each}": f"vault:v1:{name}{each}" for name in (OURS, OTHER) for each in VISIBILITIES},
+    "sig",
+    "wrapped",
 )
 
 
 def everything() -> list[Try]:
     found = [each for role in LOGIN_ROLES for each in main_doors(MOUNTS, role, SCRATCH)]
+    found += [each for role in LOGIN_ROLES for each in signing_doors(MOUNTS, role, SCRATCH)]
     return [*found, *key_removal(MOUNTS), *old_versions(MOUNTS), *side_doors(MOUNTS, SCRATCH)]
 
 
@@ -45,9 +50,12 @@ def test_every_door_of_the_table_is_tried_with_every_verb_it_grants() -> None:
     granted = {(door, verb) for role in LOGIN_ROLES for door, verbs in TABLE[role].items() for verb in verbs}
     # A POST to a key is one request for both: Vault looks whether the key is there, and calls it an update then.
     made_anew = {(door, "create") for door in DOORS if "/keys/" in door and door.endswith(VISIBILITIES)}
-    assert granted - made_anew <= tried
+    # The pipeline's one block is tried through the doors of each folder; what lies in _record is created at most.
+    elsewhere = {(ANY_FOLDER, "read"), ("@@KV@@/data/_record/+", "update")}
+    # Reading a signing key and importing one are requests of their own.
+    assert granted - made_anew - elsewhere <= tried | {(f"{door.partition('*')[0]}*", verb) for door, verb in tried}
     assert {(door, "update") for door, _ in made_anew} <= tried
-    assert {door for door, _ in granted} == set(DOORS)
+    assert {door for door, _ in granted if "*" not in door and door != ANY_FOLDER} == set(DOORS)
 
 
 def test_what_is_deleted_is_tried_last() -> None:
