@@ -25,14 +25,6 @@ class SettingsError(Exception):
         self.faults = tuple(faults)
 
 
-def _text(text: str) -> str:
-    return text
-
-
-def _path(text: str) -> Path:
-    return Path(text)
-
-
 def _count(least: int, greatest: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         number = int(text)
@@ -57,7 +49,7 @@ def _networks(text: str) -> tuple[str, ...]:
     return tuple(str(ipaddress.ip_network(part.strip())) for part in text.split(",") if part.strip())
 
 
-def _allowed(text: str) -> bool:
+def _allow(text: str) -> bool:
     """refuse or allow"""
     return {"refuse": False, "allow": True}[text]
 
@@ -136,7 +128,7 @@ def _setting(
     variable: str,
     meaning: str,
     default: Any,
-    parse: Callable[[str], Any] = _text,
+    parse: Callable[[str], Any] = str,
     *,
     secret: bool = False,
     shown: str = "",
@@ -149,7 +141,7 @@ def _setting(
 class Settings:
     """Everything that the environment decides. Sizes in bytes, times in seconds."""
 
-    data_dir: Path = _setting("STRONGROOM_DATA_DIR", "database, embedded Vault and its log", Path("var"), _path)
+    data_dir: Path = _setting("STRONGROOM_DATA_DIR", "database, embedded Vault and its log", Path("var"), Path)
     vault_port: int | None = _setting(
         "STRONGROOM_VAULT_PORT", "the embedded Vault's port", None, _count(1, 65535), shown="a free one"
     )
@@ -157,7 +149,7 @@ class Settings:
     transit_mount: str = _setting("STRONGROOM_TRANSIT_MOUNT", "the transit mount", "strongroom-transit", _mount)
     jwt_mount: str = _setting("STRONGROOM_JWT_MOUNT", "the JWT auth mount", "strongroom", _mount)
     policies_dir: Path | None = _setting(
-        "STRONGROOM_POLICIES_DIR", "the policy files", None, _path, shown="vault-policies, or the ones in the package"
+        "STRONGROOM_POLICIES_DIR", "the policy files", None, Path, shown="vault-policies, or the ones in the package"
     )
     host: str = _setting("STRONGROOM_HOST", "the address to listen on", "127.0.0.1")
     port: int = _setting("PORT", "the port to listen on", 8000, _count(1, 65535))
@@ -185,7 +177,7 @@ class Settings:
         "STRONGROOM_OUTBOUND_HTTP",
         "refuse, or allow plain http to those networks only",
         False,
-        _allowed,
+        _allow,
         shown="refuse",
     )
     outbound_ca: Path | None = _setting(
@@ -246,7 +238,7 @@ class Settings:
         "STRONGROOM_OIDC_USER_CLAIM", "the claim that is the user's id; email counts only when verified", "sub"
     )
     passwords: bool = _setting(
-        "STRONGROOM_PASSWORDS", "allow, or refuse passwords beside single sign-on", True, _allowed, shown="allow"
+        "STRONGROOM_PASSWORDS", "allow, or refuse passwords beside single sign-on", True, _allow, shown="allow"
     )
     workers: int = _setting(
         "STRONGROOM_WORKERS", "service processes; with as many as cores, each stays on one", 1, _count(1, 256)
@@ -256,14 +248,14 @@ class Settings:
         "STRONGROOM_SIGNING_KEY_FILE",
         "the key that signs Vault logins",
         None,
-        _path,
+        Path,
         shown="made in the data folder with the embedded Vault",
     )
     secret_key_file: Path | None = _setting(
         "STRONGROOM_SECRET_KEY_FILE",
         "the key that signs sessions",
         None,
-        _path,
+        Path,
         shown="made in the data folder with the embedded Vault",
     )
     database: str | None = _setting(

@@ -6,9 +6,9 @@ from typing import Any, get_args
 
 from marshmallow import Schema, fields, pre_dump, validate
 
+from app.audit.actions import Action
 from app.audit.chain import Event, Outcome
 from app.audit.ndjson import as_document
-from app.audit.service import Action
 from app.web.body import Moment, PlainText
 from app.web.paging import PageQuery
 
@@ -57,7 +57,7 @@ class EventSchema(Schema):
     hash = fields.String(required=True)
 
     @pre_dump
-    def _nested(self, event: Event, **_kwargs: Any) -> dict[str, Any]:
+    def _nest(self, event: Event, **_kwargs: Any) -> dict[str, Any]:
         return as_document(event) | {"at": event.at}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 
 from hvac.api.secrets_engines import KvV2, Transit
@@ -10,6 +11,7 @@ from hvac.api.secrets_engines import KvV2, Transit
 from app.kernel.errors import NotFound, StrongroomError, VaultUnavailable
 from app.vault import VISIBILITIES, Engine, Health, SecretAddress
 from app.vault.granted import GrantedValues
+from app.vault.key_guard import KeyGuard
 from app.vault.oauth_tokens import OAuthTokens
 from app.vault.options import VaultOptions
 from app.vault.paths import RECORD_KEY, checked_workspace, key_name
@@ -24,8 +26,8 @@ from app.vault.values import ValueStore
 class VaultClient(ValueStore, SigningKeys, OAuthTokens, GrantedValues, RecordStore):
     """Vault, for the application. Safe to share among threads; ``close`` it at the end."""
 
-    def __init__(self, options: VaultOptions) -> None:
-        session = VaultSession(options)
+    def __init__(self, options: VaultOptions, guard: KeyGuard | None = None) -> None:
+        session = VaultSession(options, guard)
         ValueStore.__init__(self, session)
         SigningKeys.__init__(self, session)
         OAuthTokens.__init__(self, session)
@@ -47,6 +49,10 @@ class VaultClient(ValueStore, SigningKeys, OAuthTokens, GrantedValues, RecordSto
                 self.delete(address, role="owner")
             if engine == "transit":
                 self._delete_key(workspace, key_name(workspace, visibility))
+
+    def keys_in_doubt(self) -> Sequence[str]:
+        """See ``app.vault.Vault``."""
+        return self._session.guard.doubtful()
 
     # --- whether it works
 

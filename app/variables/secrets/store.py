@@ -14,7 +14,8 @@ from sqlalchemy import CursorResult, Row, Select, delete, select, update
 from sqlalchemy.orm import Session
 
 from app.access import Access, require
-from app.audit.service import Action, Deed, Target, recorded
+from app.audit.actions import Action
+from app.audit.service import Deed, Target, recorded
 from app.kernel.errors import BindingMismatch, Conflict, NotFound
 from app.kernel.preconditions import check_revision
 from app.outbound.requests_allowed import as_json, from_json
@@ -221,7 +222,7 @@ class SecretStore:
             row = secret_row(session, access, name)
             return row, address_of(row, settings_of(row.workspace, session).engine)
 
-    def bound(self, name: str, event: Event, *, deed: Deed, access: Access) -> Bound:
+    def require_bound(self, name: str, event: Event, *, deed: Deed, access: Access) -> Bound:
         """Return a secret if Vault was told the same rules as its row says.
 
         Nothing is built on a row that Vault wasn't told of: a new binding would make a forged one good.
@@ -279,7 +280,7 @@ class SecretStore:
             row = lock(session, row.id, state="active")
             settle(row, began=began, version=written.version, access=access, at=self._clock())
             note_version(session, row, written.version, by=access.actor.name)
-            deed.done(session, self._clock)
+            deed.complete(session, self._clock)
         return row
 
     def take_back_rules(self, row: VariableRow) -> None:
