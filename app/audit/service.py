@@ -73,6 +73,7 @@ _MOVE_HEAD: Final = "UPDATE chain_heads SET seq = ?, hash = ? WHERE chain = ?"
 # Plain columns, in an event's order: mapping objects costs several times what reading them does.
 COLUMNS: Final = tuple(getattr(EventRow, name) for name in FIELDS)
 _AS_STORED: Final = tuple(name for name in FIELDS if name not in ("seq", "at", "detail", "hash"))
+RUNS_LOOKED_THROUGH: Final = 50_000
 
 
 def _new_id() -> str:
@@ -341,6 +342,33 @@ def outcomes_between(
     query = select(*COLUMNS).where(EventRow.chain == chain, EventRow.action == action, _is_outcome(EventRow))
     query = query.where(EventRow.seq > after, EventRow.seq <= through).order_by(EventRow.seq).limit(limit)
     return [Event(*row) for row in session.execute(query)]
+
+
+def last_runs(block: Target, *, chain: str, sessions: Sessions, limit: int, below: int | None = None) -> EventPage:
+    """Read how a block's runs ended, or that they are under way, newest first; one event for each run.
+
+    Only the newest ``RUNS_LOOKED_THROUGH`` events of the chain are looked through, so that a block that hardly ever
+    runs costs no more than another.
+
+    Args:
+        block: The block with its id, so that an earlier one of the same name has no part in it.
+        below: The ``seq`` to go on below.
+    """
+    later = aliased(EventRow)
+    with sessions.read() as session:
+        live = live_processes(session)
+        query = (
+            select(EventRow)
+            .where(EventRow.chain == chain, EventRow.action == "call.run", EventRow.target_type == block.type)
+            .where(EventRow.seq > end_of(session, chain) - RUNS_LOOKED_THROUGH, EventRow.target_name == block.name)
+            .where(or_(EventRow.target_id == block.id, EventRow.target_id.is_(None)))
+            .where(~exists().where(later.deed_id == EventRow.deed_id, later.seq > EventRow.seq))
+            .order_by(EventRow.seq.desc())
+            .limit(limit + 1)
+        )
+        rows = session.scalars(query if below is None else query.where(EventRow.seq < below)).all()
+    events = [_as_event(row, settled=False, live=live) for row in rows[:limit]]
+    return EventPage(events=events, below=events[-1].seq if len(rows) > limit else None)
 
 
 def _process(deed_id: InstrumentedAttribute[str]) -> ColumnElement[str]:

@@ -178,6 +178,13 @@ def _public_suffixes() -> PublicSuffixList:
     return PublicSuffixList()  # reads the list that came with the package; it never goes to the network
 
 
+def owner_label(host: str) -> str:
+    """Return the label of a name that its owner registered, ``example`` of ``api.example.co.uk``; "" for an address."""
+    if is_address(host) or "." not in host:
+        return "" if is_address(host) else host
+    return (_public_suffixes().privatesuffix(host) or host).partition(".")[0]
+
+
 def normalise_patterns(
     texts: Sequence[str], *, any_host_allowed: bool, wildcards_allowed: bool = True
 ) -> tuple[str, ...]:

@@ -77,8 +77,11 @@ def _write(call: Call, open_slot: Open, basic: Basic) -> tuple[str, tuple[tuple[
     headers = [(name, _header(value, open_slot)) for name, value in call.headers]
     if call.basic is not None:
         headers.append(("Authorization", basic(call.basic, open_slot)))
-    if content_type and not any(name.lower() == "content-type" for name, _ in headers):
+    given = {name.lower() for name, _ in headers}
+    if content_type and "content-type" not in given:
         headers.append(("Content-Type", content_type))
+    if "accept" not in given:
+        headers.append(("Accept", "*/*"))  # as every other client says; some servers refuse a request without
     return base_url(call.origin) + _target(call, open_slot), tuple(headers), body
 
 
@@ -104,7 +107,7 @@ def _target(call: Call, open_slot: Open) -> str:
     if not _DOTS.isdisjoint(re.split(r"[/\\]", unquote(path))) and not _authors_dots(call.path):
         raise _not_here(call.path, "would change the path that was written")
     query = [_fill(each, open_slot, _percent, author=keep_escapes) for each in call.url_query]
-    query += [f"{quote_plus(name)}={_fill(value, open_slot, quote_plus)}" for name, value in call.query]
+    query += [f"{_percent(name)}={_fill(value, open_slot, _percent)}" for name, value in call.query]
     return path + ("?" + "&".join(query) if query else "")
 
 
