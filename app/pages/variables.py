@@ -174,7 +174,7 @@ def _change_plain(entry: Entry) -> bool:
 
 
 def _change_secret(entry: Entry) -> bool:
-    sent, secrets = form_texts(), Secrets(context.resources())
+    sent, secrets = form_texts(), Secrets(context.resources(), context.run_check())
     where: dict[str, Any] = {"revision": number(sent.get("revision", "")), "access": context.access()}
     value = {"value": sent["value"]} if sent.get("value") else {}
     typed_rules = {"description": sent.get("description", "")} | _rules(sent)
