@@ -59,7 +59,7 @@ def parse_grants(text: str, *, mounts: Mounts) -> tuple[WorkspaceGrant, ...]:
     unknown = sorted(set(document) - {"grant"})
     entries = document.get("grant", [])
     if unknown or not isinstance(entries, list):
-        raise GrantsFileWrong(f"The file of grants may have [[grant]] and nothing else{_named(unknown)}.")
+        raise GrantsFileWrong(f"The file of grants may have [[grant]] and nothing else{_list_first(unknown)}.")
     found: dict[tuple[str, str], WorkspaceGrant] = {}
     for number, entry in enumerate(entries, 1):
         one = _entry(f"Grant {number}", entry, mounts)
@@ -118,7 +118,7 @@ def _entry(where: str, entry: object, mounts: Mounts) -> WorkspaceGrant:
         raise GrantsFileWrong(f"{where} is no table.")
     unknown, missing = sorted(set(entry) - _KEYS), sorted(_KEYS - set(entry))
     if unknown:
-        raise GrantsFileWrong(f"{where} has an unknown key{_named(unknown)}.")
+        raise GrantsFileWrong(f"{where} has an unknown key{_list_first(unknown)}.")
     if missing:
         raise GrantsFileWrong(f"{where} lacks {', '.join(missing)}.")
     workspace, path = entry["workspace"], entry["path"]
@@ -159,5 +159,5 @@ def _hosts(where: str, hosts: Sequence[str]) -> tuple[str, ...]:
     return patterns
 
 
-def _named(names: Sequence[str]) -> str:
+def _list_first(names: Sequence[str]) -> str:
     return f": {names[0]}" if names else ""
