@@ -63,7 +63,13 @@ class OutboundClient:
         return preview(call)
 
     def send(
-        self, call: Call, destination: Destination, values: Mapping[str, SecretValue], *, workspace: str
+        self,
+        call: Call,
+        destination: Destination,
+        values: Mapping[str, SecretValue],
+        *,
+        workspace: str,
+        hidden: Mapping[str, SecretValue] | None = None,
     ) -> Response:
         """See ``Outbound.send``."""
         body_size = self._small_enough(call)
@@ -71,7 +77,7 @@ class OutboundClient:
         line = _require_same_request(call, request, destination)
         began = time.monotonic()
         exchange = partial(self._wire.exchange, workspace=workspace, deadline=began + call.timeout_seconds)
-        hops = _Hops(call.origin, values, line, body_size)
+        hops = _Hops(call.origin, Redactor(values, hidden), Redactor(values, hidden, any_case=True), line, body_size)
         answer = exchange(request, destination)
         while call.follow_redirects and (location := location_of(answer.status, answer.header("Location"))) is not None:
             answer.discard()
@@ -81,7 +87,7 @@ class OutboundClient:
         with closing(answer):
             body = read_body(answer, self._rules.max_response_bytes)
             elapsed = time.monotonic() - began
-            redactor = Redactor(values, in_time=answer.in_time)
+            redactor = Redactor(values, hidden, in_time=answer.in_time)
             left = redact(answer, body, redactor, self._rules.max_response_bytes)
         return Response(
             status=answer.status,
@@ -118,11 +124,11 @@ class _Hops:
     """The hops of one call: where redirects lead, and what was sent so far."""
 
     def __init__(
-        self, home: Origin, values: Mapping[str, SecretValue], line: RequestLine | None, body_size: int
+        self, home: Origin, redactor: Redactor, any_case: Redactor, line: RequestLine | None, body_size: int
     ) -> None:
         self._home = home
-        self._redactor = Redactor(values)
-        self._any_case = Redactor(values, any_case=True)
+        self._redactor = redactor
+        self._any_case = any_case
         self._line = line
         self._body_size = body_size
         self.sent_bytes = body_size

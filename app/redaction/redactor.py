@@ -6,7 +6,7 @@ Every place of a body that holds a whole value, in whatever form (see ``canonica
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from app.kernel.secret import SecretValue
 from app.redaction.canonical import Budget, Match, Searches, matches
@@ -22,6 +22,7 @@ class Redactor:
 
     Args:
         values: By the names of their secrets.
+        further: More of them, which may go by the same names.
         any_case: Whether letters count whatever their case, as in a host's name.
         in_time: Called now and then while a body is looked through; it raises where the call's time is over.
     """
@@ -29,13 +30,14 @@ class Redactor:
     def __init__(
         self,
         values: Mapping[str, SecretValue],
+        further: Mapping[str, SecretValue] | None = None,
         *,
         any_case: bool = False,
         in_time: Callable[[], None] = lambda: None,
     ) -> None:
         self._in_time = in_time
-        some = any(value.characters for value in values.values())
-        self._searches = _searches(values, any_case=any_case) if some else None
+        named = [(name, value) for name, value in (*values.items(), *(further or {}).items()) if value.characters]
+        self._searches = _searches(named, any_case=any_case) if named else None
 
     @property
     def longest(self) -> int:
@@ -84,9 +86,9 @@ def judged(value: SecretValue, fits: Callable[[str], bool]) -> SecretValue:
     return SecretValue(value.expose(), judge(value.expose(), fits))
 
 
-def _searches(values: Mapping[str, SecretValue], *, any_case: bool) -> Searches:
+def _searches(named: Sequence[tuple[str, SecretValue]], *, any_case: bool) -> Searches:
     plain, joined, unprefixed = [], [], []
-    for name, value in values.items():
+    for name, value in named:
         for text in whole(value.expose()):
             encoded = list(_encoded(text))
             plain += [(name, raw) for raw in encoded]
