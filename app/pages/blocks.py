@@ -83,8 +83,14 @@ def new_block(ws: str) -> Response:
         made = service.create_block(new, access=context.access(), sessions=resources.sessions, clock=resources.clock)
     except StrongroomError as error:
         return _show_faulty(ws, form, error, None)
-    flash(f"The API block {made.name} was created.")
-    return go(url_for("pages.block", ws=ws, block=made.name))
+    told, there = f"The API block {made.name} was created.", url_for("pages.block", ws=ws, block=made.name)
+    flash(told)
+    if "HX-Request" not in request.headers:
+        return go(there)
+    shown_now = replace(_form(made), tests=form.tests)  # the page becomes the block's own, and keeps what was tried
+    response = _show(ws, shown_now, made, 201)
+    response.headers["HX-Replace-Url"] = there
+    return response
 
 
 def _copied(form: CallForm) -> CallForm:
@@ -119,8 +125,17 @@ def change_block(ws: str, block: str) -> Response:
             _update(found, changes, form)
     except StrongroomError as error:
         return _show_faulty(ws, form, error, found)
-    flash(f"The API block {found.name} was saved." if changes else f"Nothing of {found.name} was changed.")
+    told = f"The API block {found.name} was saved." if changes else f"Nothing of {found.name} was changed."
+    if "HX-Request" in request.headers:
+        return _saved(_block(block), told)
+    flash(told)
     return go(url_for("pages.block", ws=ws, block=found.name))
+
+
+def _saved(now: Block, told: str) -> Response:
+    """Tell the editor that what it shows is saved; it stays as it is, with test values and answer."""
+    detail = {"message": told, "revision": now.revision, "title": now.title, "missing": list(_missing(now))}
+    return Response("", 204, {"HX-Trigger": json.dumps({"strongroom:saved": detail})})
 
 
 def _changes(form: CallForm, found: Block) -> dict[str, Any]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from flask import Response, flash, request, session, url_for
+import json
+
+from flask import Response, flash, jsonify, make_response, request, session, url_for
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
+from flask_wtf.csrf import generate_csrf
 
 from app.identity import service
 from app.identity.service import USER_ID, User
 from app.kernel.errors import StrongroomError, Unauthenticated
 from app.pages.forms import Typed
-from app.pages.layout import done, go, pages, public, show
+from app.pages.layout import done, go, outlet, pages, public, show
 from app.web import context
 from app.web.errors import STATUS
 
@@ -44,7 +47,7 @@ def _load(text: str) -> SignedIn | None:
 @public
 def sign_in_page() -> Response:
     """Ask for user and password."""
-    if current_user.is_authenticated:
+    if current_user.is_authenticated and outlet() is None:
         return go(_wanted())
     return show("sign_in.html", form=Typed())
 
@@ -65,7 +68,19 @@ def sign_in() -> Response:
         return show("sign_in.html", STATUS[error.code], form=Typed.after(error, {"user": user_id}))
     session.clear()
     login_user(SignedIn(user))
+    if outlet() == "again":
+        return Response("", 204, {"HX-Trigger": json.dumps({"strongroom:session": _session()})})
     return go(_wanted())
+
+
+@pages.get("/session")
+def this_session() -> Response:
+    """Tell a script who is signed in, and what its requests say to be of this session."""
+    return make_response(jsonify(_session()))
+
+
+def _session() -> dict[str, str]:
+    return {"user": str(current_user.id), "csrf_token": generate_csrf()}
 
 
 def _user_sent() -> str:

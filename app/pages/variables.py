@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final, cast
 
 from flask import Response, jsonify, make_response, request, url_for
 
 from app.access import Permission, require
-from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError
-from app.pages.forms import Typed, lines, local, moment, number, read, typed
+from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError, ValidationFailed
+from app.kernel.secret import SecretValue
+from app.pages.forms import Typed, field_of, lines, local, moment, number, read, typed
 from app.pages.layout import done, may, pages, show
 from app.variables import listing
 from app.variables import service as plain
@@ -19,16 +21,16 @@ from app.variables.secrets import queries as reading
 from app.variables.secrets import service
 from app.variables.secrets.queries import HIDE_AFTER_SECONDS, Secret
 from app.variables.service import Variable
-from app.variables.validation import DEFAULT_PLACES
+from app.variables.validation import DEFAULT_PLACES, check_value, hosts_of, name_taken, places_of
+from app.vault import VISIBILITIES, Visibility
 from app.web import context
 from app.web.errors import STATUS
 from app.web.paging import cursor, moment_and_name
 
 ROWS: Final = 25
 _LIST: Final = "variables-page"
-_AFTER_CHANGE: Final = (
-    "Somebody changed it since you opened this form. Look at what it is now, and save again if yours should hold."
-)
+_GIVE_AGAIN: Final = "Give the new value again, or say below that the one it has is kept."
+_WORDS: Final = {"allowed_hosts": "allowed hosts", "allowed_places": "allowed places", "expires_at": "expiry"}
 
 
 @pages.get("/workspaces/<ws>/variables")
@@ -75,9 +77,40 @@ def new_variable(ws: str) -> Response:
     try:
         name, what = make()
     except StrongroomError as error:
-        kept = typed(without=() if make is _make_plain else ("value",))
-        return _show_new(ws, Typed.after(error, kept), STATUS[error.code])
+        sent, hidden = typed(), make is _make_secret
+        every = _with_every_fault(error, sent) if hidden else error
+        kept = {field: text for field, text in sent.items() if not (hidden and field == "value")}
+        form = Typed.after(every, kept, value_lost=hidden and bool(sent.get("value")))
+        return _show_new(ws, form, STATUS[error.code])
     return done(f"{what} {name} was created.", url_for("pages.variables", ws=ws), name=name)
+
+
+def _with_every_fault(error: StrongroomError, sent: Mapping[str, str]) -> StrongroomError:
+    """Add to a refusal of a new secret what the other fields would be refused for, so that all is told at once."""
+    visibility = cast(Visibility, sent.get("visibility") if sent.get("visibility") in VISIBILITIES else "masked")
+    checks: dict[str, Callable[[], object]] = {
+        "name": lambda: _require_free(sent.get("name", "")),
+        "value": lambda: check_value(SecretValue(sent.get("value", "")), visibility, context.resources().limits),
+        "allowed_hosts": lambda: hosts_of(lines(sent.get("allowed_hosts", "")) or None, visibility),
+        "allowed_places": lambda: places_of(lines(sent.get("allowed_places", "")) or None, visibility),
+    }
+    errors = dict(error.errors or {})
+    known = {field_of(where) for where in errors}
+    for field, check in checks.items():
+        if field not in known and errors:
+            try:
+                check()
+            except StrongroomError as further:
+                errors |= {where: [further.detail] for where in further.errors or {}}
+    error.errors = errors or None
+    return error
+
+
+def _require_free(name: str) -> None:
+    resources = context.resources()
+    with suppress(NotFound):
+        listing.get_entry(name, access=context.access(), sessions=resources.sessions, clock=resources.clock)
+        raise name_taken(name)
 
 
 def _show_new(ws: str, form: Typed, status: int = 200) -> Response:
@@ -130,14 +163,23 @@ def edit_variable(ws: str, name: str) -> Response:
         change = _change_plain if entry.kind == "plain" else _change_secret
         changed = change(entry)
     except StrongroomError as error:
-        kept = typed(without=() if entry.kind == "plain" else ("value",))
+        sent, hidden = typed(), entry.kind == "secret"
+        kept = {field: text for field, text in sent.items() if not (hidden and field == "value")}
         if isinstance(error, PreconditionFailed):
             entry = _entry(name)
             kept["revision"] = str(entry.item.revision)
-            error.detail = _AFTER_CHANGE
-        return _show_edit(ws, entry, Typed.after(error, kept), STATUS[error.code])
+            error.detail = _after_change(entry, sent)
+        lost = hidden and bool(sent.get("value") or sent.get("value_lost"))
+        return _show_edit(ws, entry, Typed.after(error, kept, value_lost=lost), STATUS[error.code])
     told = f"{name} was saved." if changed else f"Nothing of {name} was changed."
     return done(told, url_for("pages.variables", ws=ws), name=name)
+
+
+def _after_change(entry: Entry, sent: Mapping[str, str]) -> str:
+    """Say who was faster, and what is another thing now than in the form."""
+    others = [_WORDS.get(field, field) for field in _changed(entry, sent)]
+    differs = f" What differs from this form now: {', '.join(others)}." if others else ""
+    return f"{entry.item.updated_by} changed it since you opened this form.{differs} Save again if yours should hold."
 
 
 def _entry(name: str) -> Entry:
@@ -199,6 +241,8 @@ def _change_secret(entry: Entry) -> bool:
         "limits": resources.limits,
     }
     value = {"value": sent["value"]} if sent.get("value") else {}
+    if "value_lost" in sent and not value and "keep_value" not in sent:  # empty means to keep it, but not here
+        raise ValidationFailed(_GIVE_AGAIN, errors={"value": [_GIVE_AGAIN]})
     typed_rules = {"description": sent.get("description", "")} | _rules(sent)
     changes = {name: typed_rules[name] for name in _changed(entry, sent) if name in typed_rules}
     if changes:

@@ -3,6 +3,7 @@
 
 import { icon, make, replace, say } from "./chips.js";
 import { openDialog } from "./dialogs.js";
+import { ended, renew } from "./session.js";
 import { secrets, spot, written } from "./references.js";
 
 const MOST_EDITS = 3; // with more secrets than that in the list, only the field's own is offered for a new value
@@ -74,9 +75,10 @@ function expect() {
   later(ask);
 }
 
+/** Where the caret is, and whether a person put it there. */
 function selection(field) {
   const end = field.value.length;
-  return "visited" in field.dataset ? [field.selectionStart, field.selectionEnd] : [end, end];
+  return "visited" in field.dataset ? [field.selectionStart, field.selectionEnd, true] : [end, end, false];
 }
 
 function close() {
@@ -97,8 +99,12 @@ async function ask() {
   const mine = picker;
   const number = (mine.asked += 1);
   const { answer, told } = await fetchSecrets(mine.holder, mine.selection, mine.input.value.trim());
-  if (picker !== mine || mine.asked !== number) return; // closed, or typed on, meanwhile
-  if (answer?.status === 401) return location.reload();
+  if (picker !== mine || mine.asked !== number || mine.input.readOnly) return; // closed, typed on or chosen meanwhile
+  if (ended(answer)) {
+    close();
+    if (await renew()) open(mine.button);
+    return;
+  }
   const keys = mine.keys ?? [];
   mine.keys = null;
   if (!answer?.ok) {
@@ -111,9 +117,9 @@ async function ask() {
 }
 
 /** Ask for the secrets that fit a text; each says whether it may be put in the field, and else why not. */
-async function fetchSecrets(holder, [start, end], q) {
+async function fetchSecrets(holder, selected, q) {
   const field = holder.querySelector("[data-slot] > :is(input, textarea)");
-  const where = spot(holder.dataset.kind, field.value, start, end);
+  const where = spot(holder.dataset.kind, field.value, ...selected);
   const query = new URLSearchParams({ q, place: where.place ?? holder.dataset.place });
   try {
     const answer = await fetch(`${field.form.dataset.secrets}?${query}`, {
@@ -235,10 +241,37 @@ function choose(item) {
   } else if (item.getAttribute("aria-disabled") === "true") {
     const why = item.querySelector(".picker-note").textContent;
     picker.count.textContent = `${item.dataset.name} can't be put in ${label}: ${why}.`;
-  } else {
+  } else if (item.dataset.start) {
+    close();
+    insert(holder, [Number(item.dataset.start), Number(item.dataset.end), true], item.dataset.name);
+  } else if (!askWhere(item.dataset.name)) {
     close();
     insert(holder, selection, item.dataset.name);
   }
+}
+
+/** Ask where in the field a secret goes, if that isn't known; tells whether it had to. */
+function askWhere(name) {
+  const { holder, field, selection, list, count, input } = picker;
+  const { choices, hint } = spot(holder.dataset.kind, field.value, ...selection);
+  if (hint) count.textContent = hint;
+  if (!choices) return Boolean(hint);
+  list.replaceChildren(...choices.map(({ start, end, label }, number) => {
+    const item = make("li", "picker-secret");
+    set(item, { role: "option", "aria-selected": "false" });
+    item.id = `picker-option-${number}`;
+    Object.assign(item.dataset, { name, start, end });
+    const text = field.value.slice(start, end);
+    item.append(make("span", "picker-name", label), make("span", "picker-note", text.length > 60 ? `${text.slice(0, 60)}…` : text || "empty"));
+    return item;
+  }));
+  set(list, { "aria-label": `Where ${name} goes` });
+  set(input, { "aria-label": `Where ${name} goes in ${holder.dataset.label}`, placeholder: `Where does ${name} go?` });
+  input.value = "";
+  input.readOnly = true;
+  count.textContent = `Choose the string that ${name} goes to, or press Escape and click into the body.`;
+  activate(0);
+  return true;
 }
 
 /** Put in what was made in the panel, where that is a secret that may stand there. */
@@ -249,12 +282,16 @@ async function put({ holder, selection }, name) {
   const field = holder.querySelector("[data-slot] > :is(input, textarea)");
   if (!found || secrets(field.value).some((each) => each.secret === name)) return;
   if (found.reason) return say(`${name} can't be put in ${holder.dataset.label}: ${found.reason}.`);
-  insert(holder, selection, name);
+  const where = spot(holder.dataset.kind, field.value, ...selection);
+  if (where.hint) return say(`${name} was created. ${where.hint}`);
+  if (!where.choices) return insert(holder, selection, name);
+  open(holder.querySelector("[data-add-secret]"));
+  askWhere(name);
 }
 
-function insert(holder, [start, end], name) {
+function insert(holder, selected, name) {
   const field = holder.querySelector("[data-slot] > :is(input, textarea)");
-  const where = spot(holder.dataset.kind, field.value, start, end);
+  const where = spot(holder.dataset.kind, field.value, ...selected);
   const text = where.before + written(name) + where.after;
   replace(field, where.start, where.end, text);
   const caret = where.start + text.length - where.after.length;
