@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from app.blocks.service import purge_blocks
 from app.calls import api as calls_api
 from app.idempotency.service import Asked, Claim, claim, derive_keys, keep, purge_answers, release
 from app.identity import api as identity_api
-from app.identity.service import authenticate, purge_tokens, token_id_of
+from app.identity.sessions import UserSessions
+from app.identity.tokens import Tokens, token_id_of
 from app.kernel.errors import ServiceError
 from app.pages.register import register_pages
 from app.resources import Resources
@@ -36,7 +38,8 @@ from app.web.logs import log_requests
 from app.web.metrics import serve_metrics
 from app.web.openapi import complete, document
 from app.workspaces import api as workspaces_api
-from app.workspaces.service import Purge, Workspace, enter
+from app.workspaces.members import enter
+from app.workspaces.service import Purge, Workspace
 
 _MAX_BODY = 2 * 1024 * 1024
 _KEY_LEAST = 32
@@ -89,6 +92,12 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
     register_pages(
         app,
         https=(settings.public_url or "").startswith("https://"),
+        user_sessions=UserSessions(
+            resources.sessions,
+            resources.clock,
+            hours=settings.session_hours,
+            idle=timedelta(seconds=settings.session_idle_seconds),
+        ),
         idle_seconds=settings.session_idle_seconds,
         sign_in_limit=settings.sign_in_limit,
     )
@@ -114,6 +123,7 @@ def read_secret_key(path: Path) -> bytes:
 
 def purges(resources: Resources) -> Sequence[Purge]:
     """Return what makes a workspace disappear, domain by domain; each may run as often as it takes."""
+    tokens = Tokens(resources.sessions, resources.clock)
 
     def _variables(workspace: Workspace) -> None:
         purge_variables(workspace.name, workspace.engine, sessions=resources.sessions, vault=resources.vault)
@@ -122,7 +132,7 @@ def purges(resources: Resources) -> Sequence[Purge]:
         purge_blocks(workspace.name, sessions=resources.sessions)
 
     def _tokens(workspace: Workspace) -> None:
-        purge_tokens(workspace.name, sessions=resources.sessions)
+        tokens.purge(workspace.name)
 
     def _answers(workspace: Workspace) -> None:
         purge_answers(workspace.name, sessions=resources.sessions)
@@ -131,8 +141,10 @@ def purges(resources: Resources) -> Sequence[Purge]:
 
 
 def _gate(app: Flask, resources: Resources) -> Gate:
+    tokens = Tokens(resources.sessions, resources.clock)
+
     def _authenticate(bearer: str | None, act_as: str | None) -> Principal:
-        return authenticate(bearer, act_as, cache=context.cache(), sessions=resources.sessions, clock=resources.clock)
+        return tokens.authenticate(bearer, act_as, cache=context.cache())
 
     def _failed(bearer: str | None) -> None:
         if (token_id := token_id_of(bearer)) is not None:

@@ -209,6 +209,9 @@ class Settings:
     reconcile_seconds: int = _setting(
         "STRONGROOM_RECONCILE_SECONDS", "how often unfinished changes are looked for", 60, _count(1, 86400)
     )
+    session_hours: int = _setting(
+        "STRONGROOM_SESSION_HOURS", "when a session ends, whatever is done with it", 12, _count(1, 24 * 30)
+    )
     session_idle_seconds: int = _setting(
         "STRONGROOM_SESSION_IDLE_SECONDS", "when an idle session ends", 1800, _count(30, 86400 * 30)
     )

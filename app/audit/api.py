@@ -11,7 +11,7 @@ from app.access import Permission
 from app.audit import export, service
 from app.audit.schemas import AuditQuery, EventPageSchema
 from app.audit.service import Filters
-from app.kernel.errors import ValidationFailed
+from app.kernel.errors import ValidationFailed, in_query
 from app.web import context
 from app.web.body import ApiBlueprint
 from app.web.operations import described
@@ -39,7 +39,7 @@ class Audit(MethodView):
 
     def _export(self, query: dict[str, Any], wanted: str) -> Response:
         if query.pop("cursor") is not None:
-            raise ValidationFailed("An export has no pages.", errors={"cursor": ["Goes with a list only."]})
+            raise ValidationFailed("An export has no pages.", errors={in_query("cursor"): ["Goes with a list only."]})
         del query["limit"]
         resources = context.resources()
         pieces = export.export_events(

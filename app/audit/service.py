@@ -23,7 +23,7 @@ from app.audit.chain import GENESIS, Event, Link, Outcome, fast_json, follow, se
 from app.audit.models import ChainHeadRow, EventRow
 from app.db import Raw, Sessions, raw_of
 from app.kernel.clock import Clock
-from app.kernel.errors import CallerError, PolicyError, RecordUnavailable, StrongroomError, ValidationFailed
+from app.kernel.errors import CallerError, PolicyError, RecordUnavailable, StrongroomError, ValidationFailed, in_query
 from app.telemetry import event_recorded, step
 
 Action = Literal[
@@ -36,6 +36,7 @@ Action = Literal[
     "call.run",
     "token.create", "token.revoke",
     "session.sign_in", "session.sign_out",
+    "user.create", "user.disable", "user.enable", "user.reset_password", "user.change_password",
     "audit.export",
 ]  # fmt: skip
 
@@ -60,7 +61,7 @@ def _new_id() -> str:
 class Target:
     """What a deed is done to."""
 
-    type: Literal["workspace", "member", "variable", "secret", "block", "call", "token", "session", "audit"]
+    type: Literal["workspace", "member", "variable", "secret", "block", "call", "token", "session", "user", "audit"]
     id: str | None = None
     name: str | None = None
 
@@ -250,7 +251,9 @@ def list_events(
 def check_filters(filters: Filters) -> None:
     """Raise ``ValidationFailed`` where the filters contradict each other."""
     if filters.since and filters.until and filters.since > filters.until:
-        raise ValidationFailed("The range of time ends before it begins.", errors={"to": ["Is before `from`."]})
+        raise ValidationFailed(
+            "The range of time ends before it begins.", errors={in_query("to"): ["Is before `from`."]}
+        )
 
 
 def read_page(

@@ -61,7 +61,8 @@ class _Written(fields.Field[WrittenCall]):
 class BlockProblemSchema(Schema):
     """Why a field would be refused in a run."""
 
-    field = fields.String(required=True, metadata={"example": "header Authorization"})
+    field = fields.String(required=True, attribute="location", metadata={"example": "/call/headers/0/value"})
+    label = fields.String(required=True, attribute="location.label", metadata={"example": "header Authorization"})
     code = fields.String(required=True, metadata={"example": "unknown_secret"})
     detail = fields.String(required=True, attribute="sentence")
 

@@ -25,10 +25,11 @@ from app.calls.requirements import BlockProblem, needed_secrets, problems_of, un
 from app.calls.template import CallTemplate, parse_call
 from app.db import Sessions
 from app.kernel.clock import Clock
-from app.kernel.errors import NameTaken, NotFound, StrongroomError
+from app.kernel.errors import NameTaken, NotFound, StrongroomError, in_body
+from app.kernel.preconditions import check_revision, require_confirmation
 from app.kernel.unset import UNSET, Unset
 from app.variables.secrets.references import UsableSecret, note_uses, usable_secrets
-from app.workspaces.service import check_revision, require_confirmation, settings_of
+from app.workspaces.service import settings_of
 
 BLOCK_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _KEPT_CHARACTERS: Final = 16 * 1024
@@ -93,7 +94,9 @@ def create_block(new: NewBlock, *, access: Access, sessions: Sessions, clock: Cl
             try:
                 session.flush()
             except IntegrityError:
-                raise NameTaken(f"There is a block {new.name} already.", errors={"name": ["Is taken."]}) from None
+                raise NameTaken(
+                    f"There is a block {new.name} already.", errors={in_body("name"): ["Is taken."]}
+                ) from None
             secrets = _take_call(row, template, deed, session=session)
             deed.done(session, clock)
     return _as_block(row, template, secrets, access=access)

@@ -6,7 +6,7 @@ from flask import jsonify
 from flask.views import MethodView
 
 from app.access import Permission
-from app.calls.definition import WrittenCall
+from app.calls.definition import AdHocCall
 from app.calls.schemas import CALL_CODES, RESOLVE_CODES, AdHocBody, AnswerSchema, PreviewSchema, answer, shown
 from app.calls.service import Calls
 from app.calls.template import parse_call
@@ -24,9 +24,10 @@ class AdHocCalls(MethodView):
     @described("Make a call", needs=Permission.CALL_AD_HOC, codes=CALL_CODES)
     @blueprint.arguments(AdHocBody)
     @blueprint.response(200, AnswerSchema)
-    def post(self, written: WrittenCall, ws: str) -> object:
+    def post(self, sent: AdHocCall, ws: str) -> object:
         """Make the call and answer with what came back, redacted."""
-        return jsonify(answer(Calls(context.resources()).make(parse_call(written), access=context.access())))
+        template = parse_call(sent.call, location=sent.location)
+        return jsonify(answer(Calls(context.resources()).make(template, access=context.access())))
 
 
 @blueprint.route("/workspaces/<ws>/calls/preview")
@@ -36,6 +37,7 @@ class CallPreview(MethodView):
     @described("Preview a call", needs=Permission.CALL_AD_HOC, codes=RESOLVE_CODES, keyed=False)
     @blueprint.arguments(AdHocBody)
     @blueprint.response(200, PreviewSchema)
-    def post(self, written: WrittenCall, ws: str) -> object:
+    def post(self, sent: AdHocCall, ws: str) -> object:
         """Show what would go out and whether it may; no value is read and nothing is sent."""
-        return shown(Calls(context.resources()).preview(parse_call(written), access=context.access()))
+        template = parse_call(sent.call, location=sent.location)
+        return shown(Calls(context.resources()).preview(template, access=context.access()))

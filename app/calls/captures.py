@@ -17,7 +17,7 @@ from jsonpath import JSONPath, JSONPathEnvironment, JSONPathError
 from jsonpath.function_extensions import Match, Search
 
 from app.calls.field_template import is_name
-from app.kernel.errors import ValidationFailed
+from app.kernel.errors import FieldLocation, ValidationFailed
 from app.outbound.model import Response
 from app.redaction.charsets import codec_of
 
@@ -192,19 +192,27 @@ class Capture:
     path: JSONPath
 
 
-def compile_capture(name: str, path: str) -> Capture:
+def compile_capture(name: str, path: str, *, location: FieldLocation) -> Capture:
     """Read a capture as its author wrote it.
+
+    Args:
+        location: Where it stands in the request.
 
     Raises:
         ValidationFailed: the name is no name, or the path no JSONPath of RFC 9535, or too long.
     """
     if not is_name(name):
-        raise _wrong(name, "A capture's name is a letter or _ and then letters, digits and _, 64 at most.")
+        raise _wrong(
+            name,
+            location.member("name", label=location.label),
+            "A capture's name is a letter or _ and then letters, digits and _, 64 at most.",
+        )
+    in_path = location.member("path", label=location.label)
     if len(path) > _LONGEST_PATH:
-        raise _wrong(name, f"A path has at most {_LONGEST_PATH} characters.")
+        raise _wrong(name, in_path, f"A path has at most {_LONGEST_PATH} characters.")
     compiled = _compiled(path)
     if compiled is None:
-        raise _wrong(name, "Is no JSONPath (RFC 9535), such as $.ticket.id.")
+        raise _wrong(name, in_path, "Is no JSONPath (RFC 9535), such as $.ticket.id.")
     return Capture(name, compiled)
 
 
@@ -217,8 +225,8 @@ def _compiled(path: str) -> JSONPath | None:
     return compiled if isinstance(compiled, JSONPath) else None
 
 
-def _wrong(name: str, sentence: str) -> ValidationFailed:
-    return ValidationFailed(f"The capture {name[:64]}: {sentence}", errors={f"capture {name[:64]}": [sentence]})
+def _wrong(name: str, where: FieldLocation, sentence: str) -> ValidationFailed:
+    return ValidationFailed(f"The capture {name[:64]}: {sentence}", errors={where: [sentence]})
 
 
 def captured(captures: Sequence[Capture], response: Response) -> dict[str, object]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
+from app.kernel.errors import FieldLocation
+
 BodyType = Literal["none", "json", "form", "text", "multipart"]
 
 
@@ -45,6 +47,14 @@ class WrittenCall:
     variables: tuple[tuple[str, str], ...] = ()
     timeout_seconds: float = 10.0
     follow_redirects: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AdHocCall:
+    """A call that comes with the request, and where it stands in it: flat, or as the member ``call``."""
+
+    call: WrittenCall
+    location: FieldLocation
 
 
 def as_json(call: WrittenCall) -> dict[str, object]:

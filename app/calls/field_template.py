@@ -11,7 +11,14 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Final
 
-from app.kernel.errors import MissingVariable, OneSecretPerField, TemplateNotAllowed, ValidationFailed
+from app.kernel.errors import (
+    FieldLocation,
+    MissingVariable,
+    OneSecretPerField,
+    TemplateNotAllowed,
+    ValidationFailed,
+    in_body,
+)
 from app.outbound.model import Field, Filled, Piece, Slot, Text
 
 OPENING: Final = "{{"
@@ -32,9 +39,9 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One field: what messages call it, the place it stands in (``app.outbound.places``), its text and its pieces."""
+    """One field: where it stands in the request and in the call (``app.outbound.places``), its text, its pieces."""
 
-    label: str
+    location: FieldLocation
     place: str
     source: str
     pieces: tuple[Text | Variable | Slot, ...]
@@ -55,7 +62,7 @@ def is_name(text: str) -> bool:
     return _VARIABLE_NAME.fullmatch(text) is not None
 
 
-def parse_template(source: str, *, label: str, place: str) -> Template:
+def parse_template(source: str, *, location: FieldLocation, place: str) -> Template:
     """Part a field's text into pieces.
 
     Raises:
@@ -67,7 +74,7 @@ def parse_template(source: str, *, label: str, place: str) -> Template:
     while (start := source.find(OPENING, end)) >= 0:
         found = _REFERENCE.match(source, start)
         if found is None:
-            raise _malformed(label)
+            raise _malformed(location)
         text += source[end:start]
         if found["literal"]:
             text += OPENING
@@ -79,35 +86,37 @@ def parse_template(source: str, *, label: str, place: str) -> Template:
     text += source[end:]
     pieces += [Text(text)] if text else []
     if sum(isinstance(piece, Slot) for piece in pieces) > 1:
-        sentence = f"The field {label} holds more than one secret: a field holds one at most."
-        raise OneSecretPerField(sentence, errors={label: [sentence]})
-    return Template(label=label, place=place, source=source, pieces=tuple(pieces))
+        sentence = f"The field {location.label} holds more than one secret: a field holds one at most."
+        raise OneSecretPerField(sentence, errors={location: [sentence]})
+    return Template(location=location, place=place, source=source, pieces=tuple(pieces))
 
 
-def _malformed(label: str) -> ValidationFailed:
+def _malformed(location: FieldLocation) -> ValidationFailed:
     sentence = (
         'What begins with "{{" is {{variable}} or {{secrets.NAME}}; '
         'a name is a letter or _ and then letters, digits and _, 64 at most. Two literal braces are written {{"{{"}}.'
     )
-    return ValidationFailed(f"The field {label} holds a malformed template. {sentence}", errors={label: [sentence]})
+    return ValidationFailed(
+        f"The field {location.label} holds a malformed template. {sentence}", errors={location: [sentence]}
+    )
 
 
-def refuse_template(text: str, what: str, *, field: str) -> None:
+def refuse_template(text: str, what: str, *, location: FieldLocation) -> None:
     """Do nothing for a text in which no template begins.
 
-    ``what`` is what it is, as the start of a sentence; ``field`` is the part of the call that it stands in.
+    ``what`` is what it is, as the start of a sentence; ``location`` is where it stands.
 
     Raises:
         TemplateNotAllowed: a ``{{`` is in it.
     """
     if OPENING in text:
         sentence = f"{what} can't hold a template."
-        raise TemplateNotAllowed(sentence, errors={field: [sentence]})
+        raise TemplateNotAllowed(sentence, errors={location: [sentence]})
 
 
 def fill(template: Template, variables: Mapping[str, str]) -> Field:
     """Put the variables' values in, as data. Every variable has to be there: see ``require_variables``."""
-    return Field(tuple(_filled(piece, variables) for piece in template.pieces), label=template.label)
+    return Field(tuple(_filled(piece, variables) for piece in template.pieces), template.location)
 
 
 def _filled(piece: Text | Variable | Slot, variables: Mapping[str, str]) -> Piece:
@@ -125,6 +134,6 @@ def require_variables(wanted: Set[str], variables: Mapping[str, str]) -> None:
         sentence = f"No value for {', '.join(missing)}."
         raise MissingVariable(
             sentence,
-            errors={name: ["This variable has no value."] for name in missing},
+            errors={in_body("variables", name): ["This variable has no value."] for name in missing},
             extra={"variables": missing},
         )

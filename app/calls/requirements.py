@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.calls.field_template import Template
 from app.calls.template import CallTemplate
-from app.kernel.errors import PlaceNotAllowed, StrongroomError, UnknownSecret
+from app.kernel.errors import FieldLocation, PlaceNotAllowed, StrongroomError, UnknownSecret, in_body
 from app.outbound.hosts import matches
 from app.outbound.places import require_place
 from app.variables.secrets.references import UsableSecret, usable_secrets
@@ -18,11 +18,13 @@ from app.workspaces.service import Workspace
 
 @dataclass(frozen=True, slots=True)
 class BlockProblem:
-    """Why a block wouldn't run as it stands: the field's label, the code of the refusal, and a sentence."""
+    """Why a block wouldn't run as it stands: where, the code of the refusal, a sentence, and the secret that it is
+    about."""
 
-    field: str
+    location: FieldLocation
     code: str
     sentence: str
+    secret: str | None = None
 
 
 def needed_secrets(
@@ -40,7 +42,7 @@ def needed_secrets(
         raise UnknownSecret(
             f"There is no usable secret {', '.join(missing)}.",
             errors={
-                field.label: [f"No usable secret {field.secret}."]
+                field.location: [f"No usable secret {field.secret}."]
                 for field in template.fields
                 if field.secret in missing
             },
@@ -53,8 +55,8 @@ def needed_secrets(
 
 def _require_places(field: Template, secrets: Mapping[str, UsableSecret]) -> None:
     if field.secret:
-        for _hosts, places in secrets[field.secret].rules:
-            require_place(field.secret, places, place=field.place, field=field.label)
+        for rules in secrets[field.secret].rules:
+            require_place(field.secret, rules.places, place=field.place, field=field.location)
 
 
 def problems_of(template: CallTemplate, secrets: Mapping[str, UsableSecret]) -> tuple[BlockProblem, ...]:
@@ -67,17 +69,17 @@ def _problems(field: Template, template: CallTemplate, secrets: Mapping[str, Usa
         return
     secret = secrets.get(field.secret)
     if secret is None:
-        yield BlockProblem(field.label, "unknown_secret", f"There is no usable secret {field.secret}.")
+        yield BlockProblem(field.location, "unknown_secret", f"There is no usable secret {field.secret}.", field.secret)
         return
     try:
         _require_places(field, secrets)
     except PlaceNotAllowed as refused:
-        yield BlockProblem(field.label, refused.code, refused.detail)
-    if not all(matches(hosts, template.origin, any_host=True) for hosts, _places in secret.rules):
+        yield BlockProblem(field.location, refused.code, refused.detail, field.secret)
+    if not all(matches(rules.hosts, template.origin, any_host=True) for rules in secret.rules):
         sentence = f"The secret {field.secret} may not go to {template.origin.host}, port {template.origin.port}."
-        yield BlockProblem(field.label, "destination_not_allowed", sentence)
+        yield BlockProblem(field.location, "destination_not_allowed", sentence, field.secret)
 
 
 def unreadable(error: StrongroomError) -> tuple[BlockProblem, ...]:
     """Tell why a call that was saved once is refused by today's rules."""
-    return tuple(BlockProblem(field, error.code, error.detail) for field in error.errors or ("call",))
+    return tuple(BlockProblem(where, error.code, error.detail) for where in error.errors or (in_body("call"),))

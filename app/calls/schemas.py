@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, get_args
 
-from marshmallow import Schema, ValidationError, fields, post_load, pre_load, validate
+from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 from app.calls.captures import answer_body
-from app.calls.definition import BodyType, Pair, WrittenCall, WrittenPart
+from app.calls.definition import AdHocCall, BodyType, Pair, WrittenCall, WrittenPart
 from app.calls.service import CompletedCall, Preview
+from app.calls.template import CALL
+from app.kernel.errors import in_body
 from app.outbound.model import Method
 from app.telemetry import step
 from app.web.body import Input, Number, PlainText, Truth
@@ -88,12 +90,18 @@ class BodyBody(Input):
     def _content(self, data: dict[str, Any], **_kwargs: object) -> dict[str, Any]:
         content = data["content"]
         if data["type"] in ("form", "multipart"):
-            schema: Schema = PairBody(many=True) if data["type"] == "form" else PartBody(many=True)
-            pairs = [{"name": k, "value": v} for k, v in content.items()] if isinstance(content, dict) else content
-            data["content"] = tuple(schema.load(pairs or []))
+            data["content"] = _rows(PairBody(many=True) if data["type"] == "form" else PartBody(many=True), content)
         elif data["type"] == "text" and not isinstance(content, str):
             raise ValidationError("Must be text.", "content")
         return data
+
+
+def _rows(schema: Schema, content: object) -> tuple[object, ...]:
+    pairs: Any = [{"name": k, "value": v} for k, v in content.items()] if isinstance(content, dict) else content
+    try:
+        return tuple(schema.load(pairs or []))
+    except ValidationError as error:
+        raise ValidationError({"content": error.messages}) from None
 
 
 class CaptureBody(Input):
@@ -103,8 +111,21 @@ class CaptureBody(Input):
     path = PlainText(required=True, metadata={"description": "A JSONPath (RFC 9535).", "example": "$.ticket.id"})
 
 
-def _variables() -> fields.Dict:
-    return fields.Dict(keys=PlainText(), values=fields.String(), load_default=dict, validate=_MANY)
+class Variables(fields.Dict):
+    """Values of variables by their names."""
+
+    def __init__(self) -> None:
+        super().__init__(keys=PlainText(), values=fields.String(), load_default=dict, validate=_MANY)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        try:
+            return super()._deserialize(value, attr, data, **kwargs)
+        except ValidationError as error:
+            if not isinstance(error.messages, dict):
+                raise
+            # marshmallow tells the faults of a name and of its value apart, by one level more than the body has
+            told = {name: [*faults.get("key", ()), *faults.get("value", ())] for name, faults in error.messages.items()}
+            raise ValidationError(told) from None
 
 
 class CallBody(Input):
@@ -119,7 +140,7 @@ class CallBody(Input):
     auth = fields.Nested(AuthBody, load_default=None, allow_none=True)
     body = fields.Nested(BodyBody, load_default=None, allow_none=True)
     captures = fields.List(fields.Nested(CaptureBody), load_default=list, validate=_MANY)
-    variables = _variables()
+    variables = Variables()
     timeout_seconds = Number(load_default=10.0, validate=validate.Range(0, 60, min_inclusive=False))
     follow_redirects = Truth(load_default=False)
 
@@ -144,18 +165,26 @@ class CallBody(Input):
 class AdHocBody(CallBody):
     """A call that comes with the request."""
 
-    @pre_load
-    def _unwrap(self, data: Any, **_kwargs: object) -> Any:
+    def load(self, data: Any, **kwargs: Any) -> AdHocCall:
         """Take ``{"call": …, "variables": …}`` as well: what a run of a saved block looks like, with the call in it."""
-        if isinstance(data, dict) and isinstance(data.get("call"), dict) and data.keys() <= {"call", "variables"}:
-            return data["call"] | ({"variables": data["variables"]} if "variables" in data else {})
-        return data
+        if not (isinstance(data, dict) and isinstance(data.get("call"), dict) and data.keys() <= {"call", "variables"}):
+            return AdHocCall(super().load(data, **kwargs), in_body())
+        beside = {"variables": data["variables"]} if "variables" in data else {}
+        try:
+            return AdHocCall(super().load(data["call"] | beside, **kwargs), CALL)
+        except ValidationError as error:
+            raise ValidationError(_within_call(error.normalized_messages(), beside)) from None
+
+
+def _within_call(messages: Mapping[str, Any], beside: Mapping[str, object]) -> dict[str, Any]:
+    own = {name: told for name, told in messages.items() if name not in beside}
+    return {name: told for name, told in messages.items() if name in beside} | ({"call": own} if own else {})
 
 
 class RunBody(Input):
     """What a run of a saved block is given."""
 
-    variables = _variables()
+    variables = Variables()
 
 
 class HeaderSchema(Schema):

@@ -84,9 +84,9 @@ class ResolvedCall:
     def used(self) -> Sequence[UsedSecret]:
         """What the guard has to know of each secret that the call carries, once for each of its rules."""
         return [
-            UsedSecret(name, hosts, self.any_host)
+            UsedSecret(name, rules.hosts, self.any_host)
             for name, secret in self.secrets.items()
-            for hosts, _places in secret.rules
+            for rules in secret.rules
         ]
 
 

@@ -12,7 +12,7 @@ from typing import Final, cast
 from app.calls.captures import Capture, compile_capture
 from app.calls.definition import BodyType, Pair, WrittenCall, WrittenPart
 from app.calls.field_template import Template, fill, parse_template, refuse_template, require_variables
-from app.kernel.errors import HeaderNotAllowed, ValidationFailed, ValueNotAllowedHere
+from app.kernel.errors import FieldLocation, HeaderNotAllowed, ValidationFailed, ValueNotAllowedHere, in_body
 from app.outbound.model import (
     Body,
     Call,
@@ -78,122 +78,152 @@ class _Part:
     content: Template
 
 
-def parse_call(written: WrittenCall) -> CallTemplate:
+CALL: Final = in_body("call", label="call")
+"""Where a call stands in a request that doesn't give it flat."""
+
+
+def parse_call(written: WrittenCall, *, location: FieldLocation = CALL) -> CallTemplate:
     """Parse every field once.
+
+    Args:
+        location: Where the call stands in the request.
 
     Raises:
         ValidationFailed, TemplateNotAllowed, HeaderNotAllowed, OneSecretPerField, DestinationNotAllowed (another
         scheme than http and https): naming the field.
     """
-    origin, rest = parse_url(written.url)
+    url = location.member("url")
+    origin, rest = parse_url(written.url, field=url)
     path, _, url_query = rest.partition("?")
-    headers = tuple(_header(pair) for pair in written.headers)
-    _refuse_twins(written)
+    headers = tuple(_header(pair, location.member("headers", index)) for index, pair in enumerate(written.headers))
+    _refuse_twins(written, location)
     return CallTemplate(
         written=written,
         origin=origin,
-        path=parse_template(path or "/", label="url path", place=PATH),
-        url_query=tuple(_url_parameter(text) for text in url_query.split("&") if text),
-        query=tuple(_named(pair, "query", QUERY) for pair in written.query),
+        path=parse_template(path or "/", location=_labelled(url, "url path"), place=PATH),
+        url_query=tuple(_url_parameter(text, url) for text in url_query.split("&") if text),
+        query=tuple(
+            _named(pair, "query", QUERY, location.member("query", index)) for index, pair in enumerate(written.query)
+        ),
         headers=headers,
-        basic=_basic(written.basic),
-        body=_body(written),
-        captures=_captures(written),
+        basic=_basic(written.basic, location.member("auth")),
+        body=_body(written, location.member("body", "content", label="body")),
+        captures=_captures(written, location),
     )
 
 
-def _url_parameter(text: str) -> Template:
+def _labelled(location: FieldLocation, label: str) -> FieldLocation:
+    return location.member(label=label)
+
+
+def _url_parameter(text: str, url: FieldLocation) -> Template:
     name, equals, _ = text.partition("=")
-    refuse_template(name if equals else "", "The name of a query parameter", field="url")
-    return parse_template(text, label=f"url query {name[:64]}", place=QUERY)
+    refuse_template(name if equals else "", "The name of a query parameter", location=url)
+    return parse_template(text, location=_labelled(url, f"url query {name[:64]}"), place=QUERY)
 
 
-def _header(pair: Pair) -> tuple[str, Template]:
-    refuse_template(pair.name, "A header's name", field="headers")
+def _header(pair: Pair, location: FieldLocation) -> tuple[str, Template]:
+    label = f"header {pair.name[:64]}"
+    name = location.member("name", label=label)
+    refuse_template(pair.name, "A header's name", location=name)
     if not is_token(pair.name):
-        raise HeaderNotAllowed(
-            f"{pair.name[:64]!r} can't be a header's name.", errors={"headers": ["Is no header name."]}
-        )
+        raise HeaderNotAllowed(f"{pair.name[:64]!r} can't be a header's name.", errors={name: ["Invalid header name."]})
     if not can_be_set(pair.name):
         raise HeaderNotAllowed(
-            f"The header {pair.name} can't be set by a call.",
-            errors={f"header {pair.name}": ["Can't be set by a call."]},
+            f"The header {pair.name} can't be set by a call.", errors={name: ["Can't be set by a call."]}
         )
-    label = f"header {pair.name}"
+    value = location.member("value", label=label)
     if _NOT_IN_HEADERS.search(pair.value):
         raise ValidationFailed(
-            "A header holds no line break and no NUL.", errors={label: ["Holds a line break or NUL."]}
+            "A header holds no line break and no NUL.", errors={value: ["Holds a line break or NUL."]}
         )
-    return pair.name, parse_template(pair.value, label=label, place=header_place(pair.name))
+    return pair.name, parse_template(pair.value, location=value, place=header_place(pair.name))
 
 
-def _refuse_twins(written: WrittenCall) -> None:
-    names = [folded(pair.name) for pair in written.headers]
-    if written.basic is not None:
-        names.append("authorization")
-    for name in names:
-        if names.count(name) > 1:
-            raise HeaderNotAllowed(f"The header {name} is set twice.", errors={f"header {name}": ["Is set twice."]})
+def _refuse_twins(written: WrittenCall, location: FieldLocation) -> None:
+    first: dict[str, str] = {} if written.basic is None else {"authorization": "the call's auth"}
+    for index, pair in enumerate(written.headers):
+        name = folded(pair.name)
+        if name in first:
+            where = location.member("headers", index, "name", label=f"header {pair.name}")
+            raise HeaderNotAllowed(
+                f"The header {pair.name} is set twice, by {first[name]} as well.", errors={where: ["Is set twice."]}
+            )
+        first[name] = f"the header {pair.name}"
 
 
-def _named(pair: Pair, what: str, place: str) -> tuple[str, Template]:
-    refuse_template(pair.name, f"The name of a {what} parameter", field=what)
-    return pair.name, parse_template(pair.value, label=f"{what} {pair.name[:64]}", place=place)
+def _named(pair: Pair, what: str, place: str, location: FieldLocation) -> tuple[str, Template]:
+    label = f"{what} {pair.name[:64]}"
+    refuse_template(pair.name, f"The name of a {what} parameter", location=location.member("name", label=label))
+    return pair.name, parse_template(pair.value, location=location.member("value", label=label), place=place)
 
 
-def _basic(pair: tuple[str, str] | None) -> tuple[Template, Template] | None:
+def _basic(pair: tuple[str, str] | None, location: FieldLocation) -> tuple[Template, Template] | None:
     if pair is None:
         return None
     return (
-        parse_template(pair[0], label="basic user", place=BASIC),
-        parse_template(pair[1], label="basic password", place=BASIC),
+        parse_template(pair[0], location=location.member("username", label="basic user"), place=BASIC),
+        parse_template(pair[1], location=location.member("password", label="basic password"), place=BASIC),
     )
 
 
-def _body(written: WrittenCall) -> object:
+def _body(written: WrittenCall, location: FieldLocation) -> object:
     if written.body_type == "json":
-        return _json(written.content, "$", 0)
+        return _json(written.content, "$", location, 0)
     if written.body_type == "text":
-        return parse_template(str(written.content), label="body", place=BODY)
+        return parse_template(str(written.content), location=location, place=BODY)
     if written.body_type == "form":
-        return tuple(_named(pair, "body", BODY) for pair in cast(Sequence[Pair], written.content))
+        pairs = cast(Sequence[Pair], written.content)
+        return tuple(_named(pair, "body", BODY, location.member(index)) for index, pair in enumerate(pairs))
     if written.body_type == "multipart":
-        return tuple(_multipart_part(part) for part in cast(Sequence[WrittenPart], written.content))
+        parts = cast(Sequence[WrittenPart], written.content)
+        return tuple(_multipart_part(part, location.member(index)) for index, part in enumerate(parts))
     return None
 
 
-def _captures(written: WrittenCall) -> tuple[Capture, ...]:
-    names = [name for name, _ in written.captures]
-    if twice := sorted({name[:64] for name in names if names.count(name) > 1}):
-        raise ValidationFailed(
-            f"Two captures are named {', '.join(twice)}.",
-            errors={f"capture {name}": ["Is there twice."] for name in twice},
-        )
-    return tuple(compile_capture(name, path) for name, path in written.captures)
+def _captures(written: WrittenCall, location: FieldLocation) -> tuple[Capture, ...]:
+    captures: dict[str, Capture] = {}
+    for index, (name, path) in enumerate(written.captures):
+        where = location.member("captures", index, label=f"capture {name[:64]}")
+        if name in captures:
+            raise ValidationFailed(
+                f"Two captures are named {name[:64]}.",
+                errors={where.member("name", label=where.label): ["This name stands twice."]},
+            )
+        captures[name] = compile_capture(name, path, location=where)
+    return tuple(captures.values())
 
 
-def _json(content: object, path: str, depth: int) -> object:
+def _json(content: object, path: str, location: FieldLocation, depth: int) -> object:
     if depth > _DEPTH:
-        raise ValidationFailed("The JSON body is nested too deep.", errors={"body": [f"At most {_DEPTH} levels."]})
+        raise ValidationFailed("The JSON body is nested too deep.", errors={location: [f"At most {_DEPTH} levels."]})
     if isinstance(content, str):
-        return parse_template(content, label=f"body {path}", place=BODY)
+        return parse_template(content, location=_labelled(location, f"body {path}"), place=BODY)
     if isinstance(content, Mapping):
         for name in content:
-            refuse_template(str(name), "A name in a JSON body", field="body")
-        return {str(name): _json(inner, f"{path}.{str(name)[:64]}", depth + 1) for name, inner in content.items()}
+            refuse_template(str(name), "A name in a JSON body", location=location)
+        return {
+            str(name): _json(inner, f"{path}.{str(name)[:64]}", location.member(str(name)), depth + 1)
+            for name, inner in content.items()
+        }
     if isinstance(content, list | tuple):
-        return [_json(inner, f"{path}[{index}]", depth + 1) for index, inner in enumerate(content)]
+        return [
+            _json(inner, f"{path}[{index}]", location.member(index), depth + 1) for index, inner in enumerate(content)
+        ]
     if isinstance(content, float) and not math.isfinite(content):
-        raise ValidationFailed("The JSON body has a number that is too great.", errors={f"body {path}": ["Too great."]})
+        where = _labelled(location, f"body {path}")
+        raise ValidationFailed("The JSON body has a number that is too great.", errors={where: ["Too great."]})
     return content
 
 
-def _multipart_part(part: WrittenPart) -> _Part:
-    for text in (part.name, part.filename or "", part.content_type or ""):
-        refuse_template(text, "The head of a multipart part", field="body")
-        if _NOT_IN_HEADERS.search(text):
-            raise ValidationFailed("A part's head holds no line break.", errors={"body": ["Holds a line break."]})
-    return _Part(part, parse_template(part.value, label=f"body {part.name[:64]}", place=BODY))
+def _multipart_part(part: WrittenPart, location: FieldLocation) -> _Part:
+    label = f"body {part.name[:64]}"
+    for member, text in (("name", part.name), ("filename", part.filename), ("content_type", part.content_type)):
+        where = location.member(member, label=label)
+        refuse_template(text or "", "The head of a multipart part", location=where)
+        if _NOT_IN_HEADERS.search(text or ""):
+            raise ValidationFailed("A part's head holds no line break.", errors={where: ["Holds a line break."]})
+    return _Part(part, parse_template(part.value, location=location.member("value", label=label), place=BODY))
 
 
 def _leaves(body: object) -> Iterator[Template]:
@@ -247,14 +277,14 @@ def _climbs_nowhere(path: Field) -> Field:
     )
     if any(isinstance(piece, Filled) for piece in path.pieces) and {".", ".."} & set(text.split("/")):
         sentence = "A variable would change the path that was written."
-        raise ValueNotAllowedHere(sentence, errors={path.label: [sentence]})
+        raise ValueNotAllowedHere(sentence, errors={path.location: [sentence]})
     return path
 
 
 def _safe(value: Field) -> Field:
     if any(isinstance(piece, Filled) and _NOT_IN_HEADERS.search(piece.text) for piece in value.pieces):
-        sentence = f"A variable would carry a line break or NUL into {value.label}."
-        raise ValueNotAllowedHere(sentence, errors={value.label: [sentence]})
+        sentence = f"A variable would carry a line break or NUL into {value.location.label}."
+        raise ValueNotAllowedHere(sentence, errors={value.location: [sentence]})
     return value
 
 

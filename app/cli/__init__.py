@@ -69,8 +69,8 @@ def main() -> None:
         sys.exit(FAILED)
     except StrongroomError as error:
         click.echo(f"strongroom: {error.detail}", err=True)
-        for name, told in (error.errors or {}).items():
-            click.echo(f"  {name}: {' '.join(told)}", err=True)
+        for location, told in (error.errors or {}).items():
+            click.echo(f"  {location.label}: {' '.join(told)}", err=True)
         sys.exit(FAILED)
     except SQLAlchemyError as error:  # whose text may hold what was to be stored
         click.echo(f"strongroom: The database doesn't answer ({type(error).__name__}). See DATABASE_URL.", err=True)

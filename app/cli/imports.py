@@ -12,7 +12,7 @@ from app.access import OPERATOR, Access, Role
 from app.cli.runtime import FAILED, TO_DO, as_json_option, counted, open_service, print_rows, read_settings
 from app.kernel.errors import StrongroomError, VaultError
 from app.resources import Resources
-from app.variables.secrets.dotenv_import import GREATEST_FILE, Planned, Rules, import_secret, plan_import, read_dotenv
+from app.variables.secrets.dotenv_import import GREATEST_FILE, DotenvImport, ImportRules, Planned, read_dotenv
 from app.vault import Visibility
 from app.workspaces.service import require_workspace
 
@@ -43,10 +43,8 @@ def import_(
     access = Access(OPERATOR, workspace, Role.OWNER)
     with open_service(read_settings()) as resources:
         require_workspace(workspace, sessions=resources.sessions)
-        plan = plan_import(
-            entries, Rules(visibility, hosts or None, places or None),
-            access=access, sessions=resources.sessions, limits=resources.limits,
-        )  # fmt: skip
+        rules = ImportRules(visibility, hosts or None, places or None)
+        plan = DotenvImport(resources).plan(entries, rules, access=access)
         print_rows([_row(each) for each in plan], as_json=as_json)
         wanted = [each for each in plan if each.fate == "create"]
         if any(each.fate == "wrong" for each in plan):
@@ -76,10 +74,7 @@ def _make(wanted: Sequence[Planned], access: Access, resources: Resources) -> No
     with click.progressbar(wanted, label="Importing", file=sys.stderr, item_show_func=_shown) as bar:
         for each in bar:
             try:
-                import_secret(
-                    each, access=access, sessions=resources.sessions, vault=resources.vault, clock=resources.clock,
-                    limits=resources.limits,
-                )  # fmt: skip
+                DotenvImport(resources).create(each, access=access)
             except StrongroomError as error:
                 failed.append(f"{each.entry.name} (line {each.entry.line}): {error.detail}")
                 if isinstance(error, VaultError):

@@ -10,7 +10,7 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -21,32 +21,21 @@ import structlog
 from granian.constants import Interfaces
 from granian.server.mp import MPServer
 
-from app.access import OPERATOR, Access, Principal, Role
-from app.audit.checkpoints import sign_due
+from app.bootstrap import FIRST_OWNER, FirstProofs, set_up
+from app.chores import chores, mend_and_log
 from app.cli.logs import log_as_json, server_log
-from app.cli.reconcile import mend
 from app.cli.runtime import open_database, read_settings, vault_setup
-from app.db import Sessions
 from app.factory import read_secret_key
-from app.identity.service import NewToken, create_user, issue_token, list_all_tokens, one_time_password
-from app.kernel.clock import system_clock
 from app.kernel.errors import ServiceError
 from app.policies.service import apply_embedded
-from app.resources import Resources
 from app.settings import Settings
 from app.telemetry import MULTIPROC
 from app.variables.secrets.changes import SURELY_OVER_AFTER
-from app.variables.secrets.usage import count_usage
 from app.vault import embedded
 from app.vault.keys import read_or_make, store
 from app.wiring import open_resources
-from app.workspaces.service import NewWorkspace, create_workspace, list_names
 
-FIRST_OWNER: Final = "owner"
-FIRST_WORKSPACE: Final = "main"
 _LAST_WORDS_SECONDS: Final = 10
-_RECORD_SECONDS: Final = 2.0
-_SETTLE_SECONDS: Final = 1.0
 _VAULT_SECONDS: Final = 5.0
 
 log = structlog.get_logger(__name__)
@@ -58,12 +47,12 @@ def serve() -> None:
     settings = read_settings()
     log_as_json()
     _refuse_taken_port(settings)
-    with open_database(settings) as sessions, _vault(settings), open_resources(settings) as resources:
+    with open_database(settings), _vault(settings), open_resources(settings) as resources:
         read_secret_key(settings.secret_key_path)  # here, where a fault stops the start, and not only in the workers
         if settings.embedded:
-            _set_up(settings, sessions, resources)
-        _mend(resources, older_than=timedelta() if settings.embedded else SURELY_OVER_AFTER)
-        with _caretaker(settings, resources), _metrics():
+            _tell(settings, set_up(resources))
+        mend_and_log(resources, older_than=timedelta() if settings.embedded else SURELY_OVER_AFTER)
+        with chores(resources, reconcile_seconds=settings.reconcile_seconds), _metrics():
             _server(settings).serve()
 
 
@@ -125,28 +114,12 @@ def _keep_vault(running: embedded.Embedded, folder: Path, stop: threading.Event)
     running.stop()
 
 
-def _set_up(settings: Settings, sessions: Sessions, resources: Resources) -> None:
-    """Make the first owner, workspace and platform token, each where there is none, and tell their proofs once."""
+def _tell(settings: Settings, proofs: FirstProofs) -> None:
     told = []
-    if not list_names(sessions=sessions):
-        new = NewWorkspace(FIRST_WORKSPACE, "Main", owner=FIRST_OWNER)
-        create_workspace(
-            new,
-            principal=Principal(OPERATOR),
-            request_id=None,
-            sessions=sessions,
-            vault=resources.vault,
-            clock=system_clock,
-        )
-        password = one_time_password()
-        create_user(FIRST_OWNER, password, must_change=True, sessions=sessions, clock=system_clock)
-        told += [f"  User:               {FIRST_OWNER}", f"  One-time password:  {password}"]
-    if not any(token.role is Role.PLATFORM for token in list_all_tokens(sessions=sessions)):
-        new_token = NewToken(Role.PLATFORM, "first start")
-        issued = issue_token(
-            new_token, access=Access(OPERATOR, None, Role.PLATFORM), sessions=sessions, clock=system_clock
-        )
-        told += [f"  Platform token:     {issued.bearer}"]
+    if proofs.password is not None:
+        told += [f"  User:               {FIRST_OWNER}", f"  One-time password:  {proofs.password}"]
+    if proofs.platform_token is not None:
+        told += [f"  Platform token:     {proofs.platform_token}"]
     click.echo(f"\nStrongroom serves on {settings.url}\n  Sign in at:         {settings.url}/sign-in")
     for line in told:
         click.echo(line)
@@ -156,59 +129,6 @@ def _set_up(settings: Settings, sessions: Sessions, resources: Resources) -> Non
         )
     click.echo("", nl=True)
     sys.stdout.flush()
-
-
-def _mend(resources: Resources, *, older_than: timedelta) -> None:
-    for row in mend(resources, older_than=older_than):
-        log.info("reconciled", remedy=row["remedy"])
-
-
-@contextmanager
-def _caretaker(settings: Settings, resources: Resources) -> Iterator[None]:
-    """Look for unfinished changes and for unsigned events now and then, each in a thread beside the server."""
-    stop, broken = threading.Event(), set[str]()
-    chores = (
-        (settings.reconcile_seconds, "reconcile", lambda: _mend(resources, older_than=SURELY_OVER_AFTER)),
-        (_RECORD_SECONDS, "record", lambda: _sign(resources, broken)),
-        (_SETTLE_SECONDS, "settle", resources.sessions.settle),
-        (_RECORD_SECONDS, "usage", lambda: count_usage(sessions=resources.sessions, clock=resources.clock)),
-    )
-    threads = [
-        threading.Thread(target=_now_and_then, args=(stop, *chore), name=chore[1], daemon=True) for chore in chores
-    ]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join(timeout=5)
-        _once("record", lambda: _sign(resources, broken, all_now=True))
-
-
-def _now_and_then(stop: threading.Event, seconds: float, name: str, chore: Callable[[], None]) -> None:
-    while not stop.wait(seconds):
-        _once(name, chore)
-
-
-def _once(name: str, chore: Callable[[], None]) -> None:
-    try:
-        chore()
-    except Exception as error:
-        log.error("chore_failed", chore=name, kind=type(error).__name__)
-
-
-def _sign(resources: Resources, broken: set[str], *, all_now: bool = False) -> None:
-    """Sign what is due; a chain that can't be signed is told of once."""
-    signed = sign_due(sessions=resources.sessions, vault=resources.vault, clock=resources.clock, all_now=all_now)
-    for each in signed:
-        if each.fault is not None and each.chain not in broken:
-            broken.add(each.chain)
-            log.error("record_broken", chain=each.chain, kind=each.fault.kind, event_number=each.fault.seq)
-        for checkpoint in each.checkpoints:
-            # Outside the database, where a later change of it doesn't reach.
-            log.info("checkpoint", chain=each.chain, event_number=checkpoint.seq, hash=checkpoint.hash)
 
 
 def _server(settings: Settings) -> MPServer:

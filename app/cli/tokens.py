@@ -12,7 +12,7 @@ import click
 from app.access import OPERATOR, Access, Role
 from app.audit.chain import rfc3339
 from app.cli.runtime import as_json_option, open_database, print_rows, read_settings, short_text
-from app.identity.service import NewToken, Token, issue_token, list_all_tokens, revoke_any_token
+from app.identity.tokens import NewToken, Token, Tokens
 from app.kernel.clock import system_clock
 from app.workspaces.service import require_workspace
 
@@ -61,9 +61,7 @@ def create(
     with open_database(read_settings()) as sessions:
         if workspace:
             require_workspace(workspace, sessions=sessions)
-        issued = issue_token(
-            new, access=Access(OPERATOR, workspace, Role.PLATFORM), sessions=sessions, clock=system_clock
-        )
+        issued = Tokens(sessions, system_clock).issue(new, access=Access(OPERATOR, workspace, Role.PLATFORM))
     if as_json:
         click.echo(json.dumps({"id": issued.token.id, "token": issued.bearer} | _row(issued.token)))
     else:
@@ -75,7 +73,7 @@ def create(
 def list_(as_json: bool) -> None:
     """List every token, without what proves it."""
     with open_database(read_settings()) as sessions:
-        print_rows([_row(each) for each in list_all_tokens(sessions=sessions)], as_json=as_json)
+        print_rows([_row(each) for each in Tokens(sessions, system_clock).list_all()], as_json=as_json)
 
 
 @token.command()
@@ -83,7 +81,7 @@ def list_(as_json: bool) -> None:
 def revoke(token_id: str) -> None:
     """Revoke a token, at once."""
     with open_database(read_settings()) as sessions:
-        revoke_any_token(token_id, sessions=sessions, clock=system_clock)
+        Tokens(sessions, system_clock).revoke_any(token_id)
     click.echo(f"{token_id} is revoked.")
 
 

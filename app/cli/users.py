@@ -7,7 +7,7 @@ import sys
 import click
 
 from app.cli.runtime import open_database, read_settings
-from app.identity.service import create_user, disable_user, one_time_password, set_password
+from app.identity.users import Users, one_time_password
 from app.kernel.clock import system_clock
 
 
@@ -26,7 +26,7 @@ def create(user_id: str, password_stdin: bool) -> None:
     """Let a user sign in, a disabled one again; without --password-stdin a one-time password is made and printed."""
     password = _password(password_stdin)
     with open_database(read_settings()) as sessions:
-        create_user(user_id, password, must_change=not password_stdin, sessions=sessions, clock=system_clock)
+        Users(sessions, system_clock).create(user_id, password, must_change=not password_stdin)
     _tell(user_id, password, password_stdin)
 
 
@@ -37,17 +37,17 @@ def reset_password(user_id: str, password_stdin: bool) -> None:
     """Set a new password, and sign the user out everywhere."""
     password = _password(password_stdin)
     with open_database(read_settings()) as sessions:
-        set_password(user_id, password, must_change=not password_stdin, sessions=sessions)
+        Users(sessions, system_clock).reset_password(user_id, password, must_change=not password_stdin)
     _tell(user_id, password, password_stdin)
 
 
 @user.command()
 @click.argument("user_id", metavar="ID")
 def disable(user_id: str) -> None:
-    """Take a user's sign-in away, at once."""
+    """Take a user's sign-in away, end their sessions, and revoke the tokens that they made, at once."""
     with open_database(read_settings()) as sessions:
-        disable_user(user_id, sessions=sessions)
-    click.echo(f"{user_id} can't sign in any more.")
+        Users(sessions, system_clock).disable(user_id)
+    click.echo(f"{user_id} can't sign in any more; their sessions and the tokens they made have ended.")
 
 
 def _password(from_stdin: bool) -> str:

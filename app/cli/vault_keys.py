@@ -14,7 +14,7 @@ import click
 from app.access import OPERATOR, Access, Role
 from app.cli.runtime import TO_DO, as_json_option, open_service, read_settings
 from app.resources import Resources
-from app.variables.secrets.keys import Rewrapped, rewrap_all, rotate_keys, secrets_to_rewrap
+from app.variables.secrets.keys import Rewrapped, WorkspaceKeys
 
 
 @click.command("rotate-key")
@@ -27,9 +27,7 @@ def rotate_key(workspace: str, as_json: bool) -> None:
     keeps; `strongroom vault rewrap` moves it to the new one.
     """
     with open_service(read_settings()) as resources:
-        versions = rotate_keys(
-            access=_access(workspace), sessions=resources.sessions, vault=resources.vault, clock=resources.clock
-        )
+        versions = WorkspaceKeys(resources).rotate(access=_access(workspace))
     if as_json:
         click.echo(json.dumps({"workspace": workspace, "key_versions": dict(versions)}))
         return
@@ -66,9 +64,9 @@ def rewrap(workspace: str, as_json: bool) -> None:
 
 
 def _rewrap(workspace: str, resources: Resources) -> list[Rewrapped]:
-    access, sessions = _access(workspace), resources.sessions
-    names = secrets_to_rewrap(access=access, sessions=sessions)
-    moving = rewrap_all(names, access=access, sessions=sessions, vault=resources.vault, clock=resources.clock)
+    access, keys = _access(workspace), WorkspaceKeys(resources)
+    names = keys.secrets_to_rewrap(access=access)
+    moving = keys.rewrap(names, access=access)
     with click.progressbar(moving, length=len(names), label="Rewrapping", file=sys.stderr) as shown:
         return list(shown)
 

@@ -7,7 +7,7 @@ import click
 from app.access import OPERATOR, Principal
 from app.cli.runtime import open_service, read_settings, short_text
 from app.kernel.errors import ValidationFailed
-from app.workspaces.service import WORKSPACE_NAME, NewWorkspace, create_workspace
+from app.workspaces.service import WORKSPACE_NAME, NewWorkspace, Workspaces
 
 
 @click.group()
@@ -26,8 +26,5 @@ def create(name: str, owner: str, title: str | None, engine: str) -> None:
         raise ValidationFailed("A workspace's name must match [a-z][a-z0-9-]{1,62}.")
     new = NewWorkspace(name, title, "transit" if engine == "transit" else "kv", owner=owner)
     with open_service(read_settings()) as resources:
-        create_workspace(
-            new, principal=Principal(OPERATOR), request_id=None,
-            sessions=resources.sessions, vault=resources.vault, clock=resources.clock,
-        )  # fmt: skip
+        Workspaces(resources).create(new, principal=Principal(OPERATOR))
     click.echo(f"{name} is there, and {owner} owns it.")

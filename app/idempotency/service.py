@@ -22,7 +22,7 @@ from sqlalchemy.exc import IntegrityError
 from app.db import Sessions
 from app.idempotency.models import KeyedRequestRow
 from app.kernel.clock import Clock
-from app.kernel.errors import Conflict, IdempotencyKeyReused
+from app.kernel.errors import Conflict, IdempotencyKeyReused, in_header
 
 KEPT_FOR: Final = timedelta(hours=24)
 DEAD_AFTER: Final = timedelta(seconds=150)
@@ -108,7 +108,7 @@ def _answer_of(row: KeyedRequestRow, wanted: KeyedRequestRow, *, keys: Keys) -> 
     if not hmac.compare_digest(row.fingerprint, wanted.fingerprint):
         raise IdempotencyKeyReused(
             "This Idempotency-Key came before with another request.",
-            errors={"Idempotency-Key": ["Take a new key for a new request."]},
+            errors={in_header("Idempotency-Key"): ["Take a new key for a new request."]},
         )
     if row.answer is None:
         raise _under_way()

@@ -9,9 +9,8 @@ from flask.views import MethodView
 
 from app.access import Access, Permission
 from app.audit.chain import rfc3339
-from app.identity import service
 from app.identity.schemas import IssuedTokenSchema, TokenBody, TokenPage, TokenSchema
-from app.identity.service import NewToken
+from app.identity.tokens import NewToken, Tokens
 from app.web import context
 from app.web.body import ApiBlueprint
 from app.web.operations import BODY, described
@@ -22,25 +21,19 @@ blueprint = ApiBlueprint("tokens", __name__, url_prefix="/api/v1", description="
 _MANAGE = Permission.TOKEN_MANAGE
 
 
-def _create(new: NewToken, access: Access, location: str) -> tuple[dict[str, Any], int, dict[str, str]]:
+def _tokens() -> Tokens:
     resources = context.resources()
-    issued = service.issue_token(new, access=access, sessions=resources.sessions, clock=resources.clock)
+    return Tokens(resources.sessions, resources.clock)
+
+
+def _create(new: NewToken, access: Access, location: str) -> tuple[dict[str, Any], int, dict[str, str]]:
+    issued = _tokens().issue(new, access=access)
     return asdict(issued.token) | {"token": issued.bearer}, 201, {"Location": f"{location}/{issued.token.id}"}
 
 
 def _list(query: dict[str, Any], access: Access) -> dict[str, Any]:
-    rows = service.list_tokens(
-        access=access,
-        sessions=context.resources().sessions,
-        limit=query["limit"] + 1,
-        after=moment_and_name(query["cursor"], "tokens"),
-    )
+    rows = _tokens().list(access=access, limit=query["limit"] + 1, after=moment_and_name(query["cursor"], "tokens"))
     return page(rows, query["limit"], "tokens", lambda token: [rfc3339(token.created_at), token.id])
-
-
-def _revoke(token_id: str, access: Access) -> None:
-    resources = context.resources()
-    service.revoke_token(token_id, access=access, sessions=resources.sessions, clock=resources.clock)
 
 
 @blueprint.route("/workspaces/<ws>/tokens")
@@ -67,12 +60,12 @@ class WorkspaceToken(MethodView):
     @described("Show a token", needs=_MANAGE, codes=("not_found",))
     @blueprint.response(200, TokenSchema)
     def get(self, ws: str, token_id: str) -> object:
-        return service.get_token(token_id, access=context.access(), sessions=context.resources().sessions)
+        return _tokens().get(token_id, access=context.access())
 
     @described("Revoke a token, at once", needs=_MANAGE, codes=("not_found",))
     @blueprint.response(204)
     def delete(self, ws: str, token_id: str) -> None:
-        _revoke(token_id, context.access())
+        _tokens().revoke(token_id, access=context.access())
 
 
 @blueprint.route("/tokens")
@@ -99,9 +92,9 @@ class PlatformToken(MethodView):
     @described("Show a platform token", needs=Permission.PLATFORM_TOKEN_MANAGE, codes=("not_found",))
     @blueprint.response(200, TokenSchema)
     def get(self, token_id: str) -> object:
-        return service.get_token(token_id, access=context.service_access(), sessions=context.resources().sessions)
+        return _tokens().get(token_id, access=context.service_access())
 
     @described("Revoke a platform token, at once", needs=Permission.PLATFORM_TOKEN_MANAGE, codes=("not_found",))
     @blueprint.response(204)
     def delete(self, token_id: str) -> None:
-        _revoke(token_id, context.service_access())
+        _tokens().revoke(token_id, access=context.service_access())

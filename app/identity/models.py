@@ -1,4 +1,4 @@
-"""Users and service tokens."""
+"""Users, their sessions, and service tokens."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ from app.db import Base, UtcDateTime
 
 
 class UserRow(Base):
-    """A user known to the service; one without a password can't sign in to the pages.
-
-    ``session_epoch`` is in every session cookie: raising it signs the user out everywhere.
-    """
+    """A user known to the service; one without a password can't sign in to the pages."""
 
     __tablename__ = "users"
 
@@ -22,8 +19,24 @@ class UserRow(Base):
     password_hash: Mapped[str | None] = mapped_column(String(256))
     must_change_password: Mapped[bool] = mapped_column(default=False)
     disabled: Mapped[bool] = mapped_column(default=False)
+    # Of the time before sessions were rows; it stays for processes of that version that still run beside this one.
     session_epoch: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class SessionRow(Base):
+    """A session of the pages; it is over when the row is gone, idle for too long, or past ``ends_at``."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (Index("ix_sessions_user_id", "user_id"), Index("ix_sessions_ends_at", "ends_at"))
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    agent: Mapped[str] = mapped_column(String(200))
+    address: Mapped[str] = mapped_column(String(64))
 
 
 class TokenRow(Base):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import Schema, fields, validate
 
 from app.access import Role
-from app.identity.service import NewToken
+from app.identity.tokens import NewToken
 from app.web.body import Input, Moment, PlainText, Truth
 
 

@@ -18,6 +18,7 @@
     │   └── VaultUnavailable, VaultRefused, Unanswered, BindingMismatch, WriteConflict (never leaves the domain)
     ├── UpstreamError              party: upstream — the called service is at fault
     │   └── UpstreamUnreachable, UpstreamTls, UpstreamProtocol, UpstreamTimeout, ResponseNotReadable, ResponseTooLarge
+    │   └── IssuerUnavailable (a kind of UpstreamUnreachable)
     └── ServiceError               party: service — an operator has to look at Strongroom
         └── RecordUnavailable, Stopping
 
@@ -27,17 +28,23 @@ No message ever holds a value: a text from a library is never copied into one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
+from app.kernel.field_location import FieldErrors as FieldErrors
+from app.kernel.field_location import FieldLocation as FieldLocation
+from app.kernel.field_location import in_body as in_body
+from app.kernel.field_location import in_header as in_header
+from app.kernel.field_location import in_path as in_path
+from app.kernel.field_location import in_query as in_query
+
 Party = Literal["caller", "policy", "vault", "upstream", "service"]
-FieldErrors = Mapping[str, Sequence[str]]
 
 
 class StrongroomError(Exception):
     """A refusal or failure with a code for programs and a sentence for people.
 
-    ``errors`` maps field names to messages; ``extra`` holds further members of the problem document;
+    ``errors`` tells what is wrong with which field; ``extra`` holds further members of the problem document;
     ``retry_after`` is in seconds.
     """
 
@@ -381,6 +388,12 @@ class UpstreamProtocol(UpstreamError):
 
     code = "upstream_protocol"
     title = "Upstream protocol error"
+
+
+class IssuerUnavailable(UpstreamUnreachable):
+    """The identity provider can't be asked, or doesn't answer as OpenID Connect says."""
+
+    title = "The identity provider can't be reached"
 
 
 class UpstreamTimeout(UpstreamError):

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import idna
 from publicsuffixlist import PublicSuffixList
 
-from app.kernel.errors import AllowedHostsTooWide, StrongroomError, ValidationFailed
+from app.kernel.errors import AllowedHostsTooWide, FieldLocation, StrongroomError, ValidationFailed, in_body
 from app.outbound.model import Origin
 
 ANY: Final = "*"
@@ -25,6 +25,7 @@ _IN_BRACKETS: Final = re.compile(r"[0-9a-z.%_~-]*:[0-9a-z:.%_~-]*", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 _PORT: Final = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 _LONGEST_NAME: Final = 253  # RFC 1035, without the root's dot
+_ALLOWED_HOSTS: Final = in_body("allowed_hosts")
 
 
 # --- one host ---------------------------------------------------------------------------------------------------------
@@ -133,7 +134,7 @@ class HostPattern:
         return origin.host.partition(".")[2] == self.host and not is_address(origin.host)
 
 
-def parse_pattern(text: str) -> HostPattern:
+def parse_pattern(text: str, *, field: FieldLocation = _ALLOWED_HOSTS) -> HostPattern:
     """Read one allowed host: ``name``, ``*.name``, ``1.2.3.4``, ``[::1]``, each with an optional port, or ``*``.
 
     Raises:
@@ -145,30 +146,30 @@ def parse_pattern(text: str) -> HostPattern:
     one_label = text.startswith("*.")
     written = text[2:] if one_label else text
     if ":" in written and not written.startswith("[") and written.count(":") > 1:
-        raise _wrong(text, "An IPv6 address stands in brackets.")
+        raise _wrong(text, "An IPv6 address stands in brackets.", field)
     try:
         host, port = split_port(written)
         host = to_ascii(host)
     except ValueError as wrong:
-        raise _wrong(text, str(wrong)) from None
+        raise _wrong(text, str(wrong), field) from None
     if not is_canonical(host):
-        raise _wrong(text, "Write the host plainly, an address in its shortest usual form.")
+        raise _wrong(text, "Write the host plainly, an address in its shortest usual form.", field)
     if one_label:
-        _refuse_too_wide(text, host)
+        _refuse_too_wide(text, host, field)
     return HostPattern("one_label" if one_label else "exact", host, port)
 
 
-def _wrong(text: str, why: str) -> ValidationFailed:
+def _wrong(text: str, why: str, field: FieldLocation) -> ValidationFailed:
     sentence = f"{text[:100]!r} is no host that a secret can be allowed to go to. {why}"
-    return ValidationFailed(sentence, errors={"allowed_hosts": [sentence]})
+    return ValidationFailed(sentence, errors={field: [sentence]})
 
 
-def _refuse_too_wide(text: str, host: str) -> None:
+def _refuse_too_wide(text: str, host: str, field: FieldLocation) -> None:
     if is_address(host):
-        raise _wrong(text, "A wildcard stands before a name, not before an address.")
+        raise _wrong(text, "A wildcard stands before a name, not before an address.", field)
     if _public_suffixes().is_public(host):
         sentence = f"{text!r} would allow hosts of many owners: name the host itself."
-        raise AllowedHostsTooWide(sentence, errors={"allowed_hosts": [sentence]})
+        raise AllowedHostsTooWide(sentence, errors={field: [sentence]})
 
 
 @lru_cache(maxsize=1)
@@ -183,11 +184,11 @@ def normalise_patterns(texts: Sequence[str], *, wildcard_allowed: bool) -> tuple
         ValidationFailed, AllowedHostsTooWide: as ``parse_pattern`` does; the latter also for ``*`` where it isn't
             allowed.
     """
-    patterns = {parse_pattern(text) for text in texts}
-    if not wildcard_allowed and HostPattern("any") in patterns:
+    patterns = [parse_pattern(text, field=_ALLOWED_HOSTS.member(index)) for index, text in enumerate(texts)]
+    if not wildcard_allowed and (any_host := HostPattern("any")) in patterns:
         sentence = "A restricted secret names its hosts: '*' would let it go to anybody's."
-        raise AllowedHostsTooWide(sentence, errors={"allowed_hosts": [sentence]})
-    return tuple(sorted(str(pattern) for pattern in patterns))
+        raise AllowedHostsTooWide(sentence, errors={_ALLOWED_HOSTS.member(patterns.index(any_host)): [sentence]})
+    return tuple(sorted({str(pattern) for pattern in patterns}))
 
 
 def matches(patterns: Sequence[str], origin: Origin, *, any_host: bool) -> bool:

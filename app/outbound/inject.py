@@ -174,7 +174,7 @@ def _json(content: object, open_slot: Open) -> object:
 
 def _json_name(name: str) -> str:
     if _LONE_SURROGATE.search(name):
-        raise _not_here(Field((), "body"), "can't be sent: a name has half of a surrogate pair")
+        raise _not_here(Field(()), "can't be sent: a name has half of a surrogate pair")
     return name
 
 
@@ -222,4 +222,4 @@ def _filled(value: Field, open_slot: Open, encode: Encode, *, author: Encode | N
 def _not_here(value: Field, why: str) -> ValueNotAllowedHere:
     what = f"The value of {value.secret}" if value.secret else "What fills it"
     sentence = f"{what} {why}."
-    return ValueNotAllowedHere(f"{value.label}: {sentence}", errors={value.label or "call": [sentence]})
+    return ValueNotAllowedHere(f"{value.location.label}: {sentence}", errors={value.location: [sentence]})

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
+from app.kernel.errors import FieldLocation, in_body
 from app.kernel.secret import SecretValue
 
+_CALL: Final = in_body("call")
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -42,11 +44,11 @@ Piece = Text | Filled | Slot
 class Field:
     """One field of a call, its variables filled in; it holds one slot at most. Encoding happens in ``inject``.
 
-    ``label`` is what messages call it, such as ``header Authorization`` or ``body $.a.b``.
+    ``location`` is where it stands in the request that brought the call.
     """
 
     pieces: tuple[Piece, ...]
-    label: str = ""
+    location: FieldLocation = _CALL
 
     @property
     def secret(self) -> str | None:

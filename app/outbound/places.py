@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from app.kernel.errors import PlaceNotAllowed, ValidationFailed
+from app.kernel.errors import FieldLocation, PlaceNotAllowed, ValidationFailed, in_body
 
 BASIC: Final = "basic"
 QUERY: Final = "query"
@@ -23,6 +23,7 @@ _HEADER_PREFIX: Final = "header:"
 # RFC 9110, section 5.6.2: what a header's name is made of.
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}", re.ASCII)
 
+_ALLOWED_PLACES: Final = in_body("allowed_places")
 _NOT_SETTABLE: Final = frozenset(
     {
         "host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "trailers",
@@ -73,16 +74,16 @@ def place_allowed(allowed: Sequence[str], place: str) -> bool:
     return any(each == ANY_HEADER or each.lower() == wanted for each in allowed)
 
 
-def require_place(secret: str, allowed: Sequence[str], *, place: str, field: str) -> None:
-    """Do nothing where the secret may be put in the field; ``field`` is how messages call it.
+def require_place(secret: str, allowed: Sequence[str], *, place: str, field: FieldLocation) -> None:
+    """Do nothing where the secret may be put in the field.
 
     Raises:
         PlaceNotAllowed: naming secret and field.
     """
     if not place_allowed(allowed, place):
         raise PlaceNotAllowed(
-            f"The secret {secret} may not be put in {field}.",
-            extra={"secret": secret, "field": field, "place": place},
+            f"The secret {secret} may not be put in {field.label}.",
+            extra={"secret": secret, "field": str(field), "label": field.label, "place": place},
         )
 
 
@@ -94,29 +95,29 @@ def normalise_places(texts: Sequence[str], *, named_headers_only: bool) -> tuple
             any header stands where headers have to be named.
     """
     if not texts:
-        raise _wrong("Name at least one place.")
+        raise _wrong("Name at least one place.", _ALLOWED_PLACES)
     places: dict[str, str] = {}
-    for text in texts:
-        _check(text, named_headers_only=named_headers_only)
+    for index, text in enumerate(texts):
+        _check(text, _ALLOWED_PLACES.member(index), named_headers_only=named_headers_only)
         places.setdefault(text.lower(), text)
     return tuple(sorted(places.values(), key=_order))
 
 
-def _check(text: str, *, named_headers_only: bool) -> None:
+def _check(text: str, field: FieldLocation, *, named_headers_only: bool) -> None:
     if text == ANY_HEADER and named_headers_only:
-        raise _wrong("A restricted secret names its headers, such as header:Authorization.")
+        raise _wrong("A restricted secret names its headers, such as header:Authorization.", field)
     if text in _PLAIN:
         return
     header = text.removeprefix(_HEADER_PREFIX)
     if header == text or not is_token(header):
-        raise _wrong(f"{text[:100]!r} is no place: write header:NAME, {', '.join(_PLAIN[:-1])} or {_PLAIN[-1]}.")
+        raise _wrong(f"{text[:100]!r} is no place: write header:NAME, {', '.join(_PLAIN[:-1])} or {_PLAIN[-1]}.", field)
     if not may_hold_secret(header):
-        raise _wrong(f"No secret may ever be put in the header {header}.")
+        raise _wrong(f"No secret may ever be put in the header {header}.", field)
 
 
 def _order(place: str) -> tuple[int, str]:
     return _PLAIN.index(place.partition(":")[0]), place.lower()
 
 
-def _wrong(sentence: str) -> ValidationFailed:
-    return ValidationFailed(sentence, errors={"allowed_places": [sentence]})
+def _wrong(sentence: str, field: FieldLocation) -> ValidationFailed:
+    return ValidationFailed(sentence, errors={field: [sentence]})

@@ -16,7 +16,7 @@ from app.audit.chain import Verdict
 from app.audit.checkpoints import verify_stored
 from app.audit.export import Format, export_events
 from app.audit.service import Filters
-from app.kernel.errors import ValidationFailed, VaultError
+from app.kernel.errors import ValidationFailed, VaultError, in_body
 from app.pages.forms import Typed
 from app.pages.layout import pages, show
 from app.pages.messages import ACTIONS, OUTCOMES, sentence
@@ -101,7 +101,9 @@ def _show(ws: str, form: Typed, status: int = 200, **names: object) -> Response:
 def _filters(asked: Mapping[str, str]) -> Filters:
     since, until = _day("from", asked["from"]), _day("to", asked["to"], through=True)
     if since and until and since >= until:
-        raise ValidationFailed("The last day is before the first.", errors={"to": ["Is before the first day."]})
+        raise ValidationFailed(
+            "The last day is before the first.", errors={in_body("to"): ["Is before the first day."]}
+        )
     return Filters(**{name: asked[name] or None for name in _TEXTS}, since=since, until=until, folded=True)
 
 
@@ -113,4 +115,4 @@ def _day(name: str, text: str, *, through: bool = False) -> datetime | None:
         day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
         return day + timedelta(days=1) if through else day
     except (ValueError, OverflowError):
-        raise ValidationFailed("This is no day.", errors={name: ["Is no day, such as 2030-01-31."]}) from None
+        raise ValidationFailed("This is no day.", errors={in_body(name): ["Is no day, such as 2030-01-31."]}) from None

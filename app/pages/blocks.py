@@ -172,7 +172,7 @@ def _form(found: Block) -> CallForm:
     form = form_of(found.call, name=found.name, title=found.title, answer=found.answer, revision=found.revision)
     errors: dict[str, list[str]] = {}
     for problem in found.problems:
-        errors.setdefault(control_of(problem.field, form) or "problem", []).append(problem.sentence)
+        errors.setdefault(control_of(problem.location, form) or "problem", []).append(problem.sentence)
     return replace(form, errors=errors, problem=" ".join(errors.pop("problem", [])) or None)
 
 
@@ -205,9 +205,8 @@ def _show(ws: str, form: CallForm, found: Block | None = None, status: int = 200
 
 def _missing(found: Block | None) -> Sequence[str]:
     """Return the secrets of a block that are gone."""
-    labels = {problem.field for problem in found.problems if problem.code == "unknown_secret"} if found else set()
-    fields = parse_call(found.call).fields if found and labels else ()
-    return sorted({field.secret for field in fields if field.label in labels and field.secret})
+    problems = found.problems if found else ()
+    return sorted({each.secret for each in problems if each.secret and each.code == "unknown_secret"})
 
 
 def _variables(form: CallForm) -> Sequence[str]:
@@ -257,12 +256,10 @@ def _tried(form: CallForm, found: Block | None) -> object:
 def secrets_for_field(ws: str) -> Response:
     """Tell a script which secrets there are for a field, and which of them may be put in its place."""
     q, place = request.args.get("q", "").strip()[:100], request.args.get("place", "")[:300]
-    resources = context.resources()
     listed = listing.list_variables(
         Wanted(q=q or None, kind="secret"),
         access=context.access(),
-        sessions=resources.sessions,
-        clock=resources.clock,
+        resources=context.resources(),
         limit=_OFFERED,
     )
     secrets = [entry.item for entry in listed.entries if isinstance(entry.item, Secret)]

@@ -1,7 +1,7 @@
 """A block as a form: texts and rows of texts on one side, what the API takes on the other. Pure.
 
 A control's name is its id: ``url``, or for the value of the first header ``headers-0-value``. Rows that were left
-empty don't count, and the others are numbered anew, so that what the API says of ``headers.0`` is about row 0 here.
+empty don't count, and the others are numbered anew, so that what the API says of ``/headers/0`` is about row 0 here.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, NoReturn, cast
 
 from app.calls.definition import Pair, WrittenCall, WrittenPart
-from app.kernel.errors import FieldErrors, MissingVariable, StrongroomError, ValidationFailed
-from app.outbound.places import folded, is_token
+from app.kernel.errors import FieldLocation, MissingVariable, StrongroomError, ValidationFailed, in_body
 
 # The lists of a form, and what a row of each has.
 LISTS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -46,7 +45,7 @@ class CallForm:
     texts: Mapping[str, str] = field(default_factory=dict)
     rows: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     tests: Mapping[str, str] = field(default_factory=dict)
-    errors: FieldErrors = field(default_factory=dict)
+    errors: Mapping[str, Sequence[str]] = field(default_factory=dict)
     problem: str | None = None
 
     def __getitem__(self, name: str) -> str:
@@ -226,7 +225,9 @@ def _no_constant(text: str) -> NoReturn:
 
 
 def _no_json(sentence: str) -> ValidationFailed:
-    return ValidationFailed("The JSON body can't be read.", errors={"body": [sentence]})
+    return ValidationFailed(
+        "The JSON body can't be read.", errors={in_body("body", "content", label="JSON body"): [sentence]}
+    )
 
 
 def _variables(rows: Sequence[Row]) -> dict[str, str]:
@@ -235,7 +236,8 @@ def _variables(rows: Sequence[Row]) -> dict[str, str]:
         name = row.get("name", "")
         if name in values:
             raise ValidationFailed(
-                "A variable stands twice.", errors={f"variables.{number}.name": ["This name stands twice."]}
+                "A variable stands twice.",
+                errors={in_body("variables", number, "name"): ["This name stands twice."]},
             )
         values[name] = row.get("value", "")
     return values
@@ -247,10 +249,16 @@ def _variables(rows: Sequence[Row]) -> dict[str, str]:
 def placed(error: StrongroomError, form: CallForm) -> Sequence[tuple[str | None, str, str]]:
     """Return what an error says of fields: the control's id where there is one, the field's label, a sentence."""
     return [
-        (f"{_TEST}{label}" if isinstance(error, MissingVariable) else control_of(label, form), label, sentence)
-        for label, sentences in (error.errors or {}).items()
+        (_test_or_control(error, location, form), location.label, sentence)
+        for location, sentences in (error.errors or {}).items()
         for sentence in sentences
     ]
+
+
+def _test_or_control(error: StrongroomError, location: FieldLocation, form: CallForm) -> str | None:
+    if isinstance(error, MissingVariable):
+        return f"{_TEST}{location.parts[-1]}"
+    return control_of(location, form)
 
 
 def faulty(form: CallForm, error: StrongroomError) -> CallForm:
@@ -265,62 +273,35 @@ def faulty(form: CallForm, error: StrongroomError) -> CallForm:
     return replace(form, errors=errors, problem=" ".join(told))
 
 
-def control_of(label: str, form: CallForm) -> str | None:
-    """Return the id of the control that a label of the API is about (``header Authorization``, ``headers.0.name``).
-
-    None where there is none.
-    """
-    label = label.removeprefix("call.")
-    return _by_path(label, form) or _by_label(label, form)
-
-
-def _by_path(label: str, form: CallForm) -> str | None:
-    first, *rest = label.removeprefix("body.content.").removeprefix("auth.").split(".")
-    if label.startswith("body."):
-        inner = [part for part in label.split(".")[1:] if part != "content"]
-        first, rest = _LISTS_OF_BODIES.get(form["body_type"], "body"), inner
-    if first == "variables" and rest and not rest[0].isdigit():
-        return _row_called(form, "variables", rest[0], "name")
-    if first == "headers" and not rest:
-        return _nameless_header(form)
-    if first in LISTS:
-        return "-".join([first, *rest[:2]])
+def control_of(location: FieldLocation, form: CallForm) -> str | None:
+    """Return the id of the control that holds this part of a block or of its call; None where there is none."""
+    parts = location.parts[1:] if location.parts[:1] == ("call",) else location.parts
+    first, *rest = parts or ("",)
     if first == "body":
-        return _body_control(form)
-    return "block_name" if first == "name" else first if first in TEXTS else None
+        return _in_body(rest, form)
+    if first == "auth":
+        return str(rest[0]) if rest and rest[0] in ("username", "password") else "auth"
+    if first == "variables" and rest and isinstance(rest[0], str):
+        return _row_called(form, rest[0])
+    if first in LISTS:
+        return _cell(str(first), rest)
+    return "block_name" if first == "name" else str(first) if first in TEXTS else None
 
 
-def _nameless_header(form: CallForm) -> str:
-    """Return the name that is none, which the API tells of the headers as a whole."""
-    names = [row.get("name", "") for row in form.rows.get("headers", ())]
-    return next((f"headers-{number}-name" for number, name in enumerate(names) if not is_token(name)), "headers")
+def _cell(rows: str, parts: Sequence[str | int]) -> str:
+    """Return a cell of a row; of a fault of a whole row its first one."""
+    if not parts:
+        return rows
+    return f"{rows}-{parts[0]}-{parts[1] if len(parts) > 1 else LISTS[rows][0]}"
 
 
-def _by_label(label: str, form: CallForm) -> str | None:
-    what, _, name = label.partition(" ")
-    if what == "url":
-        return "url"
-    if label in ("basic user", "basic password"):
-        return "username" if name == "user" else "password"
-    if what == "header":
-        return _row_called(form, "headers", name, "value")
-    if what == "query":
-        return _row_called(form, "query", name, "value")
-    if what == "capture":
-        return _row_called(form, "captures", name, "path")
-    if what == "body":
-        rows = _LISTS_OF_BODIES.get(form["body_type"])
-        return _row_called(form, rows, name, "value") if rows else _body_control(form)
-    return None
+def _in_body(parts: Sequence[str | int], form: CallForm) -> str:
+    kind = form["body_type"]
+    if kind in _LISTS_OF_BODIES and parts[:1] == ["content"]:
+        return _cell(_LISTS_OF_BODIES[kind], parts[1:])
+    return kind if kind in ("json", "text") and parts[:1] != ["type"] else "body_type"
 
 
-def _row_called(form: CallForm, rows: str, name: str, cell: str) -> str:
-    """Return the last row of that name, which is the one too many where a name stands twice."""
-    numbers = [
-        number for number, row in enumerate(form.rows.get(rows, ())) if folded(row.get("name", ""))[:64] == folded(name)
-    ]
-    return f"{rows}-{numbers[-1]}-{cell}" if numbers else rows
-
-
-def _body_control(form: CallForm) -> str:
-    return {"json": "json", "text": "text", "form": "form", "multipart": "parts"}.get(form["body_type"], "body_type")
+def _row_called(form: CallForm, name: str) -> str:
+    names = [row.get("name", "") for row in form.rows.get("variables", ())]
+    return f"variables-{names.index(name)}-value" if name in names else "variables"

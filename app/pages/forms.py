@@ -11,7 +11,7 @@ from typing import Any, Final
 from flask import request
 from marshmallow import Schema, ValidationError
 
-from app.kernel.errors import ConfirmationRequired, StrongroomError
+from app.kernel.errors import ConfirmationRequired, FieldLocation, StrongroomError
 from app.web.errors import validation_failed
 
 SOME_ARE_WRONG: Final = "Some fields are wrong."  # of a schema, whose faults say more
@@ -33,7 +33,7 @@ _TO_BE_TYPED: Final = "This can't be brought back. Type the name to go on."  # t
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """A form's texts, the faults by field, and the sentence above it all."""
+    """A form's texts, the faults by control, and the sentence above it all."""
 
     values: Mapping[str, str] = field(default_factory=dict)
     errors: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -50,8 +50,8 @@ class Typed:
             value_lost: a secret's value came along, and has to be given again where no script keeps it in the page.
         """
         errors: dict[str, list[str]] = {}
-        for name, sentences in (error.errors or {}).items():
-            errors.setdefault(field_of(name), []).extend(plain_words(each) for each in sentences)
+        for where, sentences in (error.errors or {}).items():
+            errors.setdefault(field_of(where), []).extend(plain_words(each) for each in sentences)
         sentence = _TO_BE_TYPED if isinstance(error, ConfirmationRequired) else error.detail
         if len(errors) == 1 and sentence != SOME_ARE_WRONG:  # of the one field, in a whole sentence
             errors = {name: [sentence] for name in errors}
@@ -83,9 +83,9 @@ def read(schema: Schema, fields: Mapping[str, object]) -> Any:
         raise validation_failed(error) from None
 
 
-def field_of(where: str) -> str:
+def field_of(location: FieldLocation) -> str:
     """Return the field of a flat form that an error is about, whatever stands behind its name."""
-    return re.split(r"[./]", where.removeprefix("/"), maxsplit=1)[0]
+    return str(location.parts[0]) if location.parts else ""
 
 
 def plain_words(sentence: str) -> str:

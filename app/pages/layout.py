@@ -32,7 +32,8 @@ from werkzeug.utils import send_from_directory
 from app.access import Access, Actor, Permission, Principal, allows
 from app.web import context
 from app.web.auth import API_PREFIX
-from app.workspaces.service import Workspace, enter, get_workspace
+from app.workspaces.members import enter
+from app.workspaces.service import Workspace, Workspaces
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -179,7 +180,7 @@ def may(permission: Permission) -> bool:
 def workspace() -> Workspace:
     """Return the workspace of the URL, for the heading that every tab has."""
     if "workspace" not in g:
-        g.workspace = get_workspace(access=context.access(), sessions=context.resources().sessions)
+        g.workspace = Workspaces(context.resources()).get(access=context.access())
     found: Workspace = g.workspace
     return found
 

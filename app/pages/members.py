@@ -8,14 +8,14 @@ from flask import Response, flash, request, url_for
 from flask_login import current_user
 
 from app.access import MEMBER_ROLES, Access, Permission, Role, require
-from app.kernel.errors import Conflict, NotFound, StrongroomError
+from app.kernel.errors import Conflict, NotFound, StrongroomError, in_body
 from app.pages.filters import rights
 from app.pages.forms import Typed, read, typed
 from app.pages.layout import done, go, may, pages, show
 from app.web import context
 from app.web.errors import STATUS
 from app.web.paging import cursor, position
-from app.workspaces import service
+from app.workspaces.members import Members
 from app.workspaces.schemas import MemberBody
 
 ROWS: Final = 50
@@ -26,9 +26,7 @@ _LIST: Final = "members-page"
 def members(ws: str) -> Response:
     """List members, and say what each role may do."""
     after = position(request.args.get("cursor") or None, _LIST, str)
-    rows = service.list_members(
-        access=context.access(), sessions=context.resources().sessions, limit=ROWS + 1, after=after
-    )
+    rows = _members().list(access=context.access(), limit=ROWS + 1, after=after)
     further = cursor(_LIST, rows[ROWS - 1].user) if len(rows) > ROWS else None
     return show(
         "members/list.html",
@@ -39,6 +37,11 @@ def members(ws: str) -> Response:
         rights=rights(),
         ws=ws,
     )
+
+
+def _members() -> Members:
+    resources = context.resources()
+    return Members(resources.sessions, resources.clock)
 
 
 def _may_change(access: Access, role: Role) -> bool:
@@ -73,29 +76,22 @@ def add_member(ws: str) -> Response:
 
 def _require_new(user: str) -> None:
     try:
-        service.get_member(user, access=context.access(), sessions=context.resources().sessions)
+        _members().get(user, access=context.access())
     except NotFound:
         return
-    raise Conflict(f"{user} is a member already.", errors={"user": ["Is a member already."]})
+    raise Conflict(f"{user} is a member already.", errors={in_body("user"): ["Is a member already."]})
 
 
 def _put(user: str, *, revision: int | None) -> None:
-    resources = context.resources()
-    service.put_member(
-        user,
-        read(MemberBody(), {"role": request.form.get("role", "")})["role"],
-        revision=revision,
-        access=context.access(),
-        sessions=resources.sessions,
-        clock=resources.clock,
-    )
+    role = read(MemberBody(), {"role": request.form.get("role", "")})["role"]
+    _members().put(user, role, revision=revision, access=context.access())
 
 
 @pages.get("/workspaces/<ws>/members/<user>/edit")
 def edit_member_form(ws: str, user: str) -> Response:
     """Ask for another role."""
     require(context.access(), Permission.MEMBER_MANAGE)
-    member = service.get_member(user, access=context.access(), sessions=context.resources().sessions)
+    member = _members().get(user, access=context.access())
     form = Typed({"role": member.role.value})
     return show("members/edit.html", member=member, form=form, roles=_roles(), ws=ws)
 
@@ -103,7 +99,7 @@ def edit_member_form(ws: str, user: str) -> Response:
 @pages.post("/workspaces/<ws>/members/<user>/edit")
 def edit_member(ws: str, user: str) -> Response:
     """Give it."""
-    member = service.get_member(user, access=context.access(), sessions=context.resources().sessions)
+    member = _members().get(user, access=context.access())
     try:
         _put(user, revision=member.revision)
     except StrongroomError as error:
@@ -116,23 +112,16 @@ def edit_member(ws: str, user: str) -> Response:
 def remove_member_form(ws: str, user: str) -> Response:
     """Ask whether they should really go."""
     require(context.access(), Permission.MEMBER_MANAGE)
-    member = service.get_member(user, access=context.access(), sessions=context.resources().sessions)
+    member = _members().get(user, access=context.access())
     return show("members/delete.html", member=member, form=Typed(), ws=ws)
 
 
 @pages.post("/workspaces/<ws>/members/<user>/delete")
 def remove_member(ws: str, user: str) -> Response:
     """Remove them."""
-    resources = context.resources()
-    member = service.get_member(user, access=context.access(), sessions=resources.sessions)
+    member = _members().get(user, access=context.access())
     try:
-        service.remove_member(
-            user,
-            confirm=request.form.get("confirm"),
-            access=context.access(),
-            sessions=resources.sessions,
-            clock=resources.clock,
-        )
+        _members().remove(user, confirm=request.form.get("confirm"), access=context.access())
     except StrongroomError as error:
         return show("members/delete.html", STATUS[error.code], member=member, form=Typed.after(error), ws=ws)
     if user == current_user.id:

@@ -33,13 +33,18 @@ _DEEDS: Final = {
     "token.revoke": ("revoked the service token", "to revoke the service token"),
     "session.sign_in": ("signed in", "to sign in"),
     "session.sign_out": ("signed out", "to sign out"),
+    "user.create": ("let the user sign in", "to let the user sign in"),
+    "user.enable": ("let the user sign in again", "to let the user sign in again"),
+    "user.disable": ("disabled the user", "to disable the user"),
+    "user.reset_password": ("reset the password of", "to reset the password of"),
+    "user.change_password": ("changed the password of", "to change the password of"),
     "audit.export": ("exported the audit trail", "to export the audit trail"),
 }
 # What a filter offers: the actions that a workspace's record holds, each in words.
 ACTIONS: Final = {
     action: wish.removeprefix("to ").removesuffix(" of").capitalize()
     for action, (_past, wish) in _DEEDS.items()
-    if not action.startswith("session.")
+    if not action.startswith(("session.", "user."))
 }
 OUTCOMES: Final = ("done", "refused", "failed", "unknown", "intended")
 _WITHOUT_TARGET: Final = frozenset({"workspace.update", "workspace.delete", "audit.export"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask, Request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
+from app.identity.sessions import UserSessions
 from app.pages import audit, blocks, docs, errors, filters, members, settings, variables, versions, workspaces
 from app.pages import sign_in as door
 from app.pages.layout import csrf, pages
@@ -23,7 +24,9 @@ class _PagesOnly(SecureCookieSessionInterface):
         return None if request.path.startswith(f"{API_PREFIX}/") else super().open_session(app, request)
 
 
-def register_pages(app: Flask, *, https: bool, idle_seconds: int, sign_in_limit: str) -> None:
+def register_pages(
+    app: Flask, *, https: bool, user_sessions: UserSessions, idle_seconds: int, sign_in_limit: str
+) -> None:
     """Put the pages on the application; ``limit_requests`` has to have been called on it.
 
     ``https`` says that browsers come by TLS only, which makes cookies ``Secure``; ``idle_seconds`` is how long a
@@ -41,6 +44,7 @@ def register_pages(app: Flask, *, https: bool, idle_seconds: int, sign_in_limit:
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session
     )
     app.session_interface = _PagesOnly()
+    door.provide(app, user_sessions)
     door.login.init_app(app, add_context_processor=False)  # it would ask the database for who looks at a page
     csrf.init_app(app)
     app.jinja_env.filters.update(filters.FILTERS)

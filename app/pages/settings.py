@@ -7,17 +7,16 @@ from typing import Final
 from flask import Response, flash, request, url_for
 
 from app.access import Permission, Role, require
-from app.identity import service as identity
 from app.identity.schemas import TokenBody
+from app.identity.tokens import Tokens
 from app.kernel.errors import StrongroomError
 from app.pages.forms import Typed, moment, number, read, typed
 from app.pages.layout import done, go, may, pages, show, workspace
 from app.web import context
 from app.web.errors import STATUS
 from app.web.paging import cursor, moment_and_name
-from app.workspaces import service
 from app.workspaces.schemas import WorkspacePatch
-from app.workspaces.service import Workspace
+from app.workspaces.service import Workspace, Workspaces
 
 ROWS: Final = 50
 _LIST: Final = "tokens-page"
@@ -31,6 +30,11 @@ def settings(ws: str) -> Response:
     return _show(ws, _form_of(workspace()))
 
 
+def _tokens() -> Tokens:
+    resources = context.resources()
+    return Tokens(resources.sessions, resources.clock)
+
+
 def _form_of(shown: Workspace) -> Typed:
     return Typed(
         {"title": shown.title, "refuse_expired": "on" if shown.refuse_expired else "", "revision": str(shown.revision)}
@@ -39,13 +43,7 @@ def _form_of(shown: Workspace) -> Typed:
 
 def _show(ws: str, form: Typed, status: int = 200) -> Response:
     after = moment_and_name(request.args.get("cursor") or None, _LIST)
-    resources = context.resources()
-    tokens = identity.list_tokens(
-        access=context.access(),
-        sessions=resources.sessions,
-        limit=ROWS + 1,
-        after=after,
-    )
+    tokens = _tokens().list(access=context.access(), limit=ROWS + 1, after=after)
     last = tokens[ROWS - 1] if len(tokens) > ROWS else None
     further = cursor(_LIST, [last.created_at.isoformat(), last.id]) if last else None
     return show(
@@ -53,7 +51,7 @@ def _show(ws: str, form: Typed, status: int = 200) -> Response:
         status,
         form=form,
         tokens=tokens[:ROWS],
-        now=resources.clock(),
+        now=context.resources().clock(),
         further=further,
         first=after is None,
         ws=ws,
@@ -63,16 +61,11 @@ def _show(ws: str, form: Typed, status: int = 200) -> Response:
 @pages.post("/workspaces/<ws>/settings")
 def change_settings(ws: str) -> Response:
     """Change title and settings."""
-    sent, resources = typed(), context.resources()
+    sent = typed()
+    fields = {"title": sent.get("title", "").strip(), "refuse_expired": "refuse_expired" in sent}
     try:
-        service.update_workspace(
-            read(
-                WorkspacePatch(), {"title": sent.get("title", "").strip(), "refuse_expired": "refuse_expired" in sent}
-            ),
-            revision=number(sent.get("revision", "")),
-            access=context.access(),
-            sessions=resources.sessions,
-            clock=resources.clock,
+        Workspaces(context.resources()).update(
+            read(WorkspacePatch(), fields), revision=number(sent.get("revision", "")), access=context.access()
         )
     except StrongroomError as error:
         kept = sent | {"revision": str(workspace().revision)}
@@ -90,7 +83,7 @@ def new_token_form(ws: str) -> Response:
 @pages.post("/workspaces/<ws>/settings/tokens/new")
 def new_token(ws: str) -> Response:
     """Make it, and show it this once."""
-    sent, resources = typed(), context.resources()
+    sent = typed()
     fields = {
         "role": sent.get("role", ""),
         "label": sent.get("label", "").strip(),
@@ -99,7 +92,7 @@ def new_token(ws: str) -> Response:
     }
     try:
         new = read(TokenBody(), fields)
-        issued = identity.issue_token(new, access=context.access(), sessions=resources.sessions, clock=resources.clock)
+        issued = _tokens().issue(new, access=context.access())
     except StrongroomError as error:
         form = Typed.after(error, sent)
         return show("settings/new_token.html", STATUS[error.code], form=form, roles=TOKEN_ROLES, ws=ws)
@@ -109,15 +102,14 @@ def new_token(ws: str) -> Response:
 @pages.get("/workspaces/<ws>/settings/tokens/<token_id>/revoke")
 def revoke_token_form(ws: str, token_id: str) -> Response:
     """Ask whether the token should really end."""
-    token = identity.get_token(token_id, access=context.access(), sessions=context.resources().sessions)
+    token = _tokens().get(token_id, access=context.access())
     return show("settings/revoke_token.html", token=token, ws=ws)
 
 
 @pages.post("/workspaces/<ws>/settings/tokens/<token_id>/revoke")
 def revoke_token(ws: str, token_id: str) -> Response:
     """End it."""
-    resources = context.resources()
-    identity.revoke_token(token_id, access=context.access(), sessions=resources.sessions, clock=resources.clock)
+    _tokens().revoke(token_id, access=context.access())
     return done("The token was revoked.", url_for("pages.settings", ws=ws))
 
 
@@ -131,14 +123,9 @@ def delete_workspace_form(ws: str) -> Response:
 @pages.post("/workspaces/<ws>/settings/delete")
 def delete_workspace(ws: str) -> Response:
     """Delete it, with everything that is in it."""
-    resources = context.resources()
     try:
-        service.delete_workspace(
-            confirm=request.form.get("typed", "").strip(),
-            access=context.access(),
-            sessions=resources.sessions,
-            clock=resources.clock,
-            purges=context.purges(),
+        Workspaces(context.resources()).delete(
+            confirm=request.form.get("typed", "").strip(), access=context.access(), purges=context.purges()
         )
     except StrongroomError as error:
         if not may(Permission.WORKSPACE_DELETE) or error.party == "vault":

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from typing import Final, cast
 
-from flask import Response, flash, jsonify, make_response, request, session, url_for
+from flask import Flask, Response, current_app, flash, jsonify, make_response, request, session, url_for
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 from flask_wtf.csrf import generate_csrf
 
-from app.identity import service
-from app.identity.service import USER_ID, User
-from app.kernel.errors import StrongroomError, Unauthenticated
+from app.identity.sessions import Device, SignedIn, UserSessions
+from app.identity.users import USER_ID, Users
+from app.kernel.errors import NotFound, StrongroomError, Unauthenticated
 from app.pages.forms import Typed
 from app.pages.layout import done, go, outlet, pages, public, show
 from app.web import context
@@ -18,29 +20,41 @@ from app.web.errors import STATUS
 
 login = LoginManager()
 login.session_protection = None  # a person's address may change while they work; the cookie is signed as it is
-_LONGEST_PASSWORD = 1024
+_LONGEST_PASSWORD: Final = 1024
+_USER_SESSIONS: Final = "strongroom_user_sessions"
 
 
-class SignedIn(UserMixin):
-    """A user, as flask-login keeps them: the cookie holds the id and the session epoch, which a new password ends."""
+class Visitor(UserMixin):
+    """A user, as flask-login keeps them: the signed cookie holds the id of a session that is a row."""
 
-    def __init__(self, user: User) -> None:
-        self.id = user.id
-        self.epoch = user.session_epoch
-        self.must_change_password = user.must_change_password
+    def __init__(self, signed_in: SignedIn) -> None:
+        self.id = signed_in.user.id
+        self.session_id = signed_in.session_id
+        self.must_change_password = signed_in.user.must_change_password
 
     def get_id(self) -> str:
         """Return what goes into the cookie."""
-        return f"{self.epoch}:{self.id}"
+        return self.session_id
+
+
+def provide(app: Flask, user_sessions: UserSessions) -> None:
+    """Hand the application what begins and ends sessions."""
+    app.extensions[_USER_SESSIONS] = user_sessions
+
+
+def user_sessions() -> UserSessions:
+    """Return what begins, lists and ends sessions."""
+    return cast(UserSessions, current_app.extensions[_USER_SESSIONS])
 
 
 @login.user_loader
-def _load(text: str) -> SignedIn | None:
-    epoch, _, user_id = text.partition(":")
-    if not epoch.isdigit():
-        return None
-    user = service.signed_in_user(user_id, int(epoch), sessions=context.resources().sessions)
-    return SignedIn(user) if user else None
+def _load(session_id: str) -> Visitor | None:
+    found = user_sessions().find(session_id)
+    return Visitor(found) if found else None
+
+
+def _device() -> Device:
+    return Device(request.headers.get("User-Agent", ""), request.remote_addr or "")
 
 
 @pages.get("/sign-in")
@@ -56,18 +70,15 @@ def sign_in_page() -> Response:
 @public
 def sign_in() -> Response:
     """Check them."""
-    resources = context.resources()
     user_id, password = _user_sent(), request.form.get("password", "")
     try:
         if not USER_ID.fullmatch(user_id) or len(password) > _LONGEST_PASSWORD:
             raise Unauthenticated("User or password is wrong.")
-        user = service.sign_in(
-            user_id, password, request_id=context.request_id(), sessions=resources.sessions, clock=resources.clock
-        )
+        found = user_sessions().sign_in(user_id, password, device=_device(), request_id=context.request_id())
     except StrongroomError as error:
         return show("sign_in.html", STATUS[error.code], form=Typed.after(error, {"user": user_id}))
     session.clear()
-    login_user(SignedIn(user))
+    login_user(Visitor(found))
     if outlet() == "again":
         return Response("", 204, {"HX-Trigger": json.dumps({"strongroom:session": _session()})})
     return go(_wanted())
@@ -102,11 +113,9 @@ def still_here() -> Response:
 
 @pages.post("/sign-out")
 def sign_out() -> Response:
-    """End this session."""
-    resources = context.resources()
-    service.sign_out(
-        current_user.id, request_id=context.request_id(), sessions=resources.sessions, clock=resources.clock
-    )
+    """End this session, in every copy of its cookie."""
+    with suppress(NotFound):  # it has just been ended elsewhere
+        user_sessions().end(current_user.id, current_user.session_id, request_id=context.request_id())
     logout_user()
     session.clear()
     flash("You have signed out.")
@@ -126,11 +135,14 @@ def change_password() -> Response:
     current = None if forced else request.form.get("current", "")[:_LONGEST_PASSWORD]
     new = request.form.get("password", "")[:_LONGEST_PASSWORD]
     try:
-        user = service.change_password(current_user.id, current, new, sessions=context.resources().sessions)
+        resources = context.resources()
+        user = Users(resources.sessions, resources.clock).change_password(
+            current_user.id, current, new, request_id=context.request_id()
+        )
     except StrongroomError as error:
         return show("change_password.html", STATUS[error.code], form=Typed.after(error), forced=forced)
     session.clear()
-    login_user(SignedIn(user))
+    login_user(Visitor(user_sessions().begin(user, device=_device())))
     return done("The new password is set. Every other session of yours has ended.", url_for("pages.workspaces"))
 
 

@@ -9,19 +9,18 @@ from typing import Any, Final, cast
 from flask import Response, jsonify, make_response, request, url_for
 
 from app.access import Permission, require
-from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError, ValidationFailed
+from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError, ValidationFailed, in_body
 from app.kernel.secret import SecretValue
 from app.pages.forms import Typed, field_of, lines, local, moment, number, read, typed
 from app.pages.layout import done, may, pages, show
 from app.variables import listing
-from app.variables import service as plain
 from app.variables.listing import ORDERS, Entry, Kind, Order, Place, Wanted
 from app.variables.schemas import RevealSchema, SecretBody, SecretPatch, ValueBody, VariableBody, VariablePatch
-from app.variables.secrets import queries as reading
-from app.variables.secrets import service
-from app.variables.secrets.queries import HIDE_AFTER_SECONDS, Secret
-from app.variables.service import Variable
-from app.variables.validation import DEFAULT_PLACES, check_value, hosts_of, name_taken, places_of
+from app.variables.secrets.changes import name_taken
+from app.variables.secrets.queries import HIDE_AFTER_SECONDS, Secret, SecretQueries
+from app.variables.secrets.service import Secrets
+from app.variables.service import Variable, Variables
+from app.variables.validation import DEFAULT_PLACES, check_value, normalise_hosts, places_of
 from app.vault import VISIBILITIES, Visibility
 from app.web import context
 from app.web.errors import STATUS
@@ -36,13 +35,12 @@ _WORDS: Final = {"allowed_hosts": "allowed hosts", "allowed_places": "allowed pl
 @pages.get("/workspaces/<ws>/variables")
 def variables(ws: str) -> Response:
     """List variables and secrets; for a search as it is typed, only the table."""
-    wanted, resources = _wanted(), context.resources()
+    wanted = _wanted()
     after = moment_and_name(request.args.get("cursor") or None, _LIST)
     listed = listing.list_variables(
         wanted,
         access=context.access(),
-        sessions=resources.sessions,
-        clock=resources.clock,
+        resources=context.resources(),
         limit=ROWS,
         after=Place(*after) if after else None,
     )
@@ -91,7 +89,7 @@ def _with_every_fault(error: StrongroomError, sent: Mapping[str, str]) -> Strong
     checks: dict[str, Callable[[], object]] = {
         "name": lambda: _require_free(sent.get("name", "")),
         "value": lambda: check_value(SecretValue(sent.get("value", "")), visibility, context.resources().limits),
-        "allowed_hosts": lambda: hosts_of(lines(sent.get("allowed_hosts", "")) or None, visibility),
+        "allowed_hosts": lambda: normalise_hosts(lines(sent.get("allowed_hosts", "")) or None, visibility),
         "allowed_places": lambda: places_of(lines(sent.get("allowed_places", "")) or None, visibility),
     }
     errors = dict(error.errors or {})
@@ -107,9 +105,8 @@ def _with_every_fault(error: StrongroomError, sent: Mapping[str, str]) -> Strong
 
 
 def _require_free(name: str) -> None:
-    resources = context.resources()
     with suppress(NotFound):
-        listing.get_entry(name, access=context.access(), sessions=resources.sessions, clock=resources.clock)
+        listing.get_entry(name, access=context.access(), resources=context.resources())
         raise name_taken(name)
 
 
@@ -119,24 +116,17 @@ def _show_new(ws: str, form: Typed, status: int = 200) -> Response:
 
 def _make_plain() -> tuple[str, str]:
     new = read(VariableBody(), {each: typed().get(each, "") for each in ("name", "value", "description")})
-    resources = context.resources()
-    made = plain.create_variable(new, access=context.access(), sessions=resources.sessions, clock=resources.clock)
+    made = Variables(context.resources()).create(new, access=context.access())
     return made.name, "Variable"
 
 
 def _make_secret() -> tuple[str, str]:
-    sent, resources = typed(), context.resources()
+    sent = typed()
     fields: dict[str, object] = {
         each: sent.get(each, "") for each in ("name", "value", "visibility", "description")
     } | _rules(sent)
-    secret = service.create_secret(
-        read(SecretBody(), {name: value for name, value in fields.items() if value not in (None, [])}),
-        access=context.access(),
-        sessions=resources.sessions,
-        vault=resources.vault,
-        clock=resources.clock,
-        limits=resources.limits,
-    )
+    new = read(SecretBody(), {name: value for name, value in fields.items() if value not in (None, [])})
+    secret = Secrets(context.resources()).create(new, access=context.access())
     return secret.name, "Secret"
 
 
@@ -183,10 +173,7 @@ def _after_change(entry: Entry, sent: Mapping[str, str]) -> str:
 
 
 def _entry(name: str) -> Entry:
-    resources = context.resources()
-    entry, _blocks = listing.get_entry(
-        name, access=context.access(), sessions=resources.sessions, clock=resources.clock
-    )
+    entry, _blocks = listing.get_entry(name, access=context.access(), resources=context.resources())
     require(context.access(), Permission.VARIABLE_WRITE if entry.kind == "plain" else Permission.SECRET_WRITE)
     return entry
 
@@ -216,39 +203,30 @@ def _changed(entry: Entry, sent: Mapping[str, str]) -> list[str]:
 
 
 def _change_plain(entry: Entry) -> bool:
-    sent, resources = typed(), context.resources()
+    sent = typed()
     changes = {name: sent[name] for name in _changed(entry, sent)}
     if changes:
-        plain.update_variable(
+        Variables(context.resources()).update(
             entry.item.name,
             read(VariablePatch(), changes),
             revision=number(sent.get("revision", "")),
             access=context.access(),
-            sessions=resources.sessions,
-            clock=resources.clock,
         )
     return bool(changes)
 
 
 def _change_secret(entry: Entry) -> bool:
-    sent, resources = typed(), context.resources()
-    doors: dict[str, Any] = {
-        "revision": number(sent.get("revision", "")),
-        "access": context.access(),
-        "sessions": resources.sessions,
-        "vault": resources.vault,
-        "clock": resources.clock,
-        "limits": resources.limits,
-    }
+    sent, secrets = typed(), Secrets(context.resources())
+    where: dict[str, Any] = {"revision": number(sent.get("revision", "")), "access": context.access()}
     value = {"value": sent["value"]} if sent.get("value") else {}
     if "value_lost" in sent and not value and "keep_value" not in sent:  # empty means to keep it, but not here
-        raise ValidationFailed(_GIVE_AGAIN, errors={"value": [_GIVE_AGAIN]})
+        raise ValidationFailed(_GIVE_AGAIN, errors={in_body("value"): [_GIVE_AGAIN]})
     typed_rules = {"description": sent.get("description", "")} | _rules(sent)
     changes = {name: typed_rules[name] for name in _changed(entry, sent) if name in typed_rules}
     if changes:
-        service.update_secret(entry.item.name, read(SecretPatch(), changes | value), **doors)
+        secrets.update(entry.item.name, read(SecretPatch(), changes | value), **where)
     elif value:  # the record then says that a value was set, and nothing else
-        service.set_value(entry.item.name, read(ValueBody(), value)["value"], **doors)
+        secrets.set_value(entry.item.name, read(ValueBody(), value)["value"], **where)
     return bool(changes or value)
 
 
@@ -262,20 +240,14 @@ def delete_variable_form(ws: str, name: str) -> Response:
 def delete_variable(ws: str, name: str) -> Response:
     """Delete it; where its name has to be typed, that is insisted on here too."""
     resources = context.resources()
-    entry, blocks = listing.get_entry(name, access=context.access(), sessions=resources.sessions, clock=resources.clock)
-    doors: dict[str, Any] = {
-        "revision": None,
-        "access": context.access(),
-        "sessions": resources.sessions,
-        "clock": resources.clock,
-    }
+    entry, blocks = listing.get_entry(name, access=context.access(), resources=resources)
     try:
         if isinstance(entry.item, Variable):
-            plain.delete_variable(name, **doors)
+            Variables(resources).delete(name, revision=None, access=context.access())
         else:
             by_typing = _needs_typing(entry.item, blocks)
             confirm = request.form.get("typed" if by_typing else "confirm", "").strip()
-            service.delete_secret(name, confirm=confirm, force=by_typing, vault=resources.vault, **doors)
+            Secrets(resources).delete(name, confirm=confirm, force=by_typing, revision=None, access=context.access())
     except NotFound:
         raise
     except StrongroomError as error:
@@ -285,8 +257,7 @@ def delete_variable(ws: str, name: str) -> Response:
 
 
 def _show_delete(ws: str, name: str, form: Typed, status: int = 200) -> Response:
-    resources = context.resources()
-    entry, blocks = listing.get_entry(name, access=context.access(), sessions=resources.sessions, clock=resources.clock)
+    entry, blocks = listing.get_entry(name, access=context.access(), resources=context.resources())
     require(context.access(), Permission.VARIABLE_WRITE if entry.kind == "plain" else Permission.SECRET_WRITE)
     by_typing = isinstance(entry.item, Secret) and _needs_typing(entry.item, blocks)
     return show(
@@ -308,8 +279,5 @@ def _needs_typing(secret: Secret, blocks: object) -> bool:
 @pages.post("/workspaces/<ws>/variables/<name>/reveal")
 def reveal_variable(ws: str, name: str) -> Response:
     """Answer the eye: a masked value, once, to be shown briefly."""
-    resources = context.resources()
-    value = reading.reveal_secret(
-        name, access=context.access(), sessions=resources.sessions, vault=resources.vault, clock=resources.clock
-    )
+    value = SecretQueries(context.resources()).reveal(name, access=context.access())
     return make_response(jsonify(RevealSchema().dump({"value": value, "hide_after_seconds": HIDE_AFTER_SECONDS})))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Response, url_for
 
 from app.kernel.errors import NotFound, StrongroomError
 from app.pages.forms import Typed, number, typed
 from app.pages.layout import done, pages, show
-from app.variables.secrets import queries as reading
-from app.variables.secrets import versions
+from app.variables.secrets.queries import SecretQueries
 from app.variables.secrets.usage import usage_of
+from app.variables.secrets.versions import SecretVersions
 from app.vault import VERSIONS_KEPT
 from app.web import context
 from app.web.errors import STATUS
@@ -26,17 +24,11 @@ def version_history(ws: str, name: str) -> Response:
 @pages.post("/workspaces/<ws>/variables/<name>/versions")
 def roll_back_version(ws: str, name: str) -> Response:
     """Make an older version's value the newest version."""
-    sent, resources = typed(), context.resources()
+    sent = typed()
     version = number(sent.get("version", ""))
     try:
-        secret = versions.roll_back(
-            name,
-            version,
-            revision=number(sent.get("revision", "")),
-            access=context.access(),
-            sessions=resources.sessions,
-            vault=resources.vault,
-            clock=resources.clock,
+        secret = SecretVersions(context.resources()).roll_back(
+            name, version, revision=number(sent.get("revision", "")), access=context.access()
         )
     except StrongroomError as error:
         return _show(ws, name, Typed.after(error), STATUS[error.code])
@@ -45,12 +37,11 @@ def roll_back_version(ws: str, name: str) -> Response:
 
 
 def _show(ws: str, name: str, form: Typed, status: int = 200) -> Response:
-    resources = context.resources()
-    doors: dict[str, Any] = {"access": context.access(), "sessions": resources.sessions}
-    secret = reading.get_secret(name, clock=resources.clock, **doors)
-    usage = usage_of(name, clock=resources.clock, **doors)
+    resources, access = context.resources(), context.access()
+    secret = SecretQueries(resources).get(name, access=access)
+    usage = usage_of(name, access=access, resources=resources)
     try:
-        listed = versions.list_versions(name, vault=resources.vault, limit=VERSIONS_KEPT, **doors)
+        listed = SecretVersions(resources).list(name, access=access, limit=VERSIONS_KEPT)
     except NotFound:
         raise
     except StrongroomError as error:  # Vault is away: the page says so

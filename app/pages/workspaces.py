@@ -9,7 +9,8 @@ from flask import Response, request, url_for
 from app.pages.layout import go, pages, show
 from app.web import context
 from app.web.paging import cursor, position
-from app.workspaces import service
+from app.workspaces.members import standings
+from app.workspaces.service import Workspaces
 
 ROWS: Final = 60
 _LIST: Final = "workspaces-page"
@@ -18,11 +19,11 @@ _LIST: Final = "workspaces-page"
 @pages.get("/")
 def workspaces() -> Response:
     """List the workspaces that the user is a member of, with their role in each."""
-    sessions, principal = context.resources().sessions, context.principal()
+    resources, principal = context.resources(), context.principal()
     after = position(request.args.get("cursor") or None, _LIST, str)
-    standings = service.standings(principal, request_id=context.request_id(), cache=context.cache(), sessions=sessions)
-    found = service.list_workspaces(principal=principal, sessions=sessions, limit=ROWS + 1, after=after)
-    roles = {standing.workspace: standing.role for standing in standings}
+    mine = standings(principal, request_id=context.request_id(), cache=context.cache(), sessions=resources.sessions)
+    found = Workspaces(resources).list(principal=principal, limit=ROWS + 1, after=after)
+    roles = {standing.workspace: standing.role for standing in mine}
     return show(
         "workspaces.html",
         rows=[(each, roles.get(each.name)) for each in found[:ROWS]],

@@ -10,7 +10,6 @@ from flask.views import MethodView
 from app.access import Permission
 from app.kernel.secret import SecretValue
 from app.variables import listing
-from app.variables import service as plain
 from app.variables.schemas import (
     ConfirmQuery,
     DeletionQuery,
@@ -30,11 +29,13 @@ from app.variables.schemas import (
     VariableSchema,
     VersionPage,
 )
-from app.variables.secrets import queries as reading
-from app.variables.secrets import service, usage, versions
-from app.variables.secrets.queries import HIDE_AFTER_SECONDS
-from app.variables.secrets.service import NewSecret, SecretChanges
-from app.variables.service import NewVariable, Variable, VariableChanges
+from app.variables.secrets.changes import NEEDS, Event
+from app.variables.secrets.creation import NewSecret
+from app.variables.secrets.queries import HIDE_AFTER_SECONDS, Secret, SecretQueries
+from app.variables.secrets.service import SecretChanges, Secrets
+from app.variables.secrets.usage import usage_of
+from app.variables.secrets.versions import SecretVersions
+from app.variables.service import NewVariable, Variable, VariableChanges, Variables
 from app.web import context
 from app.web.body import ApiBlueprint, etag, revision_sent
 from app.web.operations import BODY, described
@@ -46,23 +47,20 @@ _VALUE_CODES = ("too_short", "too_long", "too_guessable", "conflict", "vault_una
 _RULE_CODES = ("allowed_hosts_required", "allowed_hosts_too_wide")
 
 
-def _answer(secret: reading.Secret, status: int = 200) -> object:
+def _answer(secret: Secret, status: int = 200) -> object:
     return secret, status, etag(secret.revision)
 
 
 @blueprint.route("/workspaces/<ws>/secrets")
-class Secrets(MethodView):
+class SecretList(MethodView):
     """A workspace's secrets."""
 
-    @described("List secrets", needs=Permission.SECRET_READ, codes=("not_found", "validation_failed"))
+    @described("List secrets", needs=NEEDS[Event.READ], codes=("not_found", "validation_failed"))
     @blueprint.arguments(SecretsQuery, location="query")
     @blueprint.response(200, SecretPage)
     def get(self, query: dict[str, Any], ws: str) -> object:
-        resources = context.resources()
-        rows = reading.list_secrets(
+        rows = SecretQueries(context.resources()).list(
             access=context.access(),
-            sessions=resources.sessions,
-            clock=resources.clock,
             limit=query["limit"] + 1,
             after=position(query["cursor"], "secrets", str),
             q=query["q"],
@@ -72,21 +70,13 @@ class Secrets(MethodView):
 
     @described(
         "Create a secret",
-        needs=Permission.SECRET_WRITE,
+        needs=NEEDS[Event.CREATE],
         codes=("not_found", "name_taken", *_RULE_CODES, *_VALUE_CODES),
     )
     @blueprint.arguments(SecretBody)
     @blueprint.response(201, SecretSchema)
     def post(self, new: NewSecret, ws: str) -> object:
-        resources = context.resources()
-        secret = service.create_secret(
-            new,
-            access=context.access(),
-            sessions=resources.sessions,
-            vault=resources.vault,
-            clock=resources.clock,
-            limits=resources.limits,
-        )
+        secret = Secrets(context.resources()).create(new, access=context.access())
         headers = {"Location": f"{request.path}/{secret.name}"} | etag(secret.revision)
         return secret, 201, headers
 
@@ -95,42 +85,35 @@ class Secrets(MethodView):
 class OneSecret(MethodView):
     """One secret."""
 
-    @described("Show a secret: all but its value", needs=Permission.SECRET_READ, codes=("not_found",))
+    @described("Show a secret: all but its value", needs=NEEDS[Event.READ], codes=("not_found",))
     @blueprint.response(200, SecretSchema)
     def get(self, ws: str, name: str) -> object:
-        resources = context.resources()
-        return _answer(
-            reading.get_secret(name, access=context.access(), sessions=resources.sessions, clock=resources.clock)
-        )
+        return _answer(SecretQueries(context.resources()).get(name, access=context.access()))
 
     @described(
         "Change description, expiry, hosts or places",
-        needs=Permission.SECRET_WRITE,
+        needs=NEEDS[Event.DESCRIBE],
         codes=(
-            "not_found", "immutable", "value_required", "binding_mismatch", "precondition_failed",
+            "not_found",
+            "immutable",
+            "value_required",
+            "binding_mismatch",
+            "precondition_failed",
             "precondition_required",
-            *_RULE_CODES, *_VALUE_CODES,
+            *_RULE_CODES,
+            *_VALUE_CODES,
         ),
-    )  # fmt: skip
+    )
     @blueprint.arguments(SecretPatch)
     @blueprint.response(200, SecretSchema)
     def patch(self, changes: SecretChanges, ws: str, name: str) -> object:
-        resources = context.resources()
-        secret = service.update_secret(
-            name,
-            changes,
-            revision=revision_sent(required=True),
-            access=context.access(),
-            sessions=resources.sessions,
-            vault=resources.vault,
-            clock=resources.clock,
-            limits=resources.limits,
-        )
+        revision = revision_sent(required=True)
+        secret = Secrets(context.resources()).update(name, changes, revision=revision, access=context.access())
         return _answer(secret)
 
     @described(
         "Delete a secret with all its versions",
-        needs=Permission.SECRET_WRITE,
+        needs=NEEDS[Event.DELETE],
         codes=(
             "not_found",
             "conflict",
@@ -144,16 +127,12 @@ class OneSecret(MethodView):
     @blueprint.arguments(DeletionQuery, location="query")
     @blueprint.response(204)
     def delete(self, query: dict[str, Any], ws: str, name: str) -> None:
-        resources = context.resources()
-        service.delete_secret(
+        Secrets(context.resources()).delete(
             name,
             confirm=query["confirm"],
             force=query["force"],
             revision=revision_sent(),
             access=context.access(),
-            sessions=resources.sessions,
-            vault=resources.vault,
-            clock=resources.clock,
         )
 
 
@@ -163,23 +142,14 @@ class SecretsValue(MethodView):
 
     @described(
         "Store a new value, as a new version",
-        needs=Permission.SECRET_WRITE,
+        needs=NEEDS[Event.SET_VALUE],
         codes=("not_found", "binding_mismatch", "precondition_failed", *_VALUE_CODES),
     )
     @blueprint.arguments(ValueBody)
     @blueprint.response(200, SecretSchema)
     def put(self, body: dict[str, SecretValue], ws: str, name: str) -> object:
-        resources = context.resources()
-        secret = service.set_value(
-            name,
-            body["value"],
-            revision=revision_sent(),
-            access=context.access(),
-            sessions=resources.sessions,
-            vault=resources.vault,
-            clock=resources.clock,
-            limits=resources.limits,
-        )
+        secrets = Secrets(context.resources())
+        secret = secrets.set_value(name, body["value"], revision=revision_sent(), access=context.access())
         return _answer(secret)
 
 
@@ -189,16 +159,13 @@ class Reveal(MethodView):
 
     @described(
         "Reveal a masked value; recorded",
-        needs=Permission.SECRET_REVEAL,
+        needs=NEEDS[Event.REVEAL],
         keyed=False,
         codes=("not_found", "never_shown", "conflict", "binding_mismatch", "vault_unavailable"),
     )
     @blueprint.response(200, RevealSchema)
     def post(self, ws: str, name: str) -> object:
-        resources = context.resources()
-        value = reading.reveal_secret(
-            name, access=context.access(), sessions=resources.sessions, vault=resources.vault, clock=resources.clock
-        )
+        value = SecretQueries(context.resources()).reveal(name, access=context.access())
         return {"value": value, "hide_after_seconds": HIDE_AFTER_SECONDS}
 
 
@@ -206,11 +173,10 @@ class Reveal(MethodView):
 class SecretsUsage(MethodView):
     """How a secret is used."""
 
-    @described("Tell how a secret is used", needs=Permission.SECRET_READ, codes=("not_found",))
+    @described("Tell how a secret is used", needs=NEEDS[Event.READ], codes=("not_found",))
     @blueprint.response(200, UsageSchema)
     def get(self, ws: str, name: str) -> object:
-        resources = context.resources()
-        return usage.usage_of(name, access=context.access(), sessions=resources.sessions, clock=resources.clock)
+        return usage_of(name, access=context.access(), resources=context.resources())
 
 
 @blueprint.route("/workspaces/<ws>/secrets/<name>/versions")
@@ -219,18 +185,15 @@ class Versions(MethodView):
 
     @described(
         "List a secret's versions, newest first",
-        needs=Permission.SECRET_READ,
+        needs=NEEDS[Event.READ],
         codes=("not_found", "validation_failed", "vault_unavailable"),
     )
     @blueprint.arguments(PageQuery, location="query")
     @blueprint.response(200, VersionPage)
     def get(self, query: dict[str, Any], ws: str, name: str) -> object:
-        resources = context.resources()
-        rows = versions.list_versions(
+        rows = SecretVersions(context.resources()).list(
             name,
             access=context.access(),
-            sessions=resources.sessions,
-            vault=resources.vault,
             limit=query["limit"] + 1,
             below=position(query["cursor"], "versions", int),
         )
@@ -243,7 +206,7 @@ class OneVersion(MethodView):
 
     @described(
         "Destroy an older version's value for good",
-        needs=Permission.SECRET_WRITE,
+        needs=NEEDS[Event.DESTROY_VERSION],
         codes=(
             "not_found",
             "conflict",
@@ -256,16 +219,8 @@ class OneVersion(MethodView):
     @blueprint.arguments(ConfirmQuery, location="query")
     @blueprint.response(204)
     def delete(self, query: dict[str, Any], ws: str, name: str, number: int) -> None:
-        resources = context.resources()
-        versions.destroy_version(
-            name,
-            number,
-            confirm=query["confirm"],
-            revision=revision_sent(),
-            access=context.access(),
-            sessions=resources.sessions,
-            vault=resources.vault,
-            clock=resources.clock,
+        SecretVersions(context.resources()).destroy(
+            name, number, confirm=query["confirm"], revision=revision_sent(), access=context.access()
         )
 
 
@@ -275,22 +230,14 @@ class Rollback(MethodView):
 
     @described(
         "Make an older version's value the newest version",
-        needs=Permission.SECRET_WRITE,
+        needs=NEEDS[Event.ROLL_BACK],
         codes=("not_found", "conflict", "precondition_failed", "binding_mismatch", "vault_unavailable", *BODY),
     )
     @blueprint.arguments(RollbackBody)
     @blueprint.response(200, SecretSchema)
     def post(self, body: dict[str, int], ws: str, name: str) -> object:
-        resources = context.resources()
-        secret = versions.roll_back(
-            name,
-            body["version"],
-            revision=revision_sent(),
-            access=context.access(),
-            sessions=resources.sessions,
-            vault=resources.vault,
-            clock=resources.clock,
-        )
+        versions = SecretVersions(context.resources())
+        secret = versions.roll_back(name, body["version"], revision=revision_sent(), access=context.access())
         return _answer(secret)
 
 
@@ -299,20 +246,18 @@ def _answer_plain(variable: Variable, status: int = 200) -> object:
 
 
 @blueprint.route("/workspaces/<ws>/variables")
-class Variables(MethodView):
+class VariableList(MethodView):
     """A workspace's variables, plain ones and secrets."""
 
     @described("List variables and secrets", needs=Permission.VARIABLE_READ, codes=("not_found", "validation_failed"))
     @blueprint.arguments(VariableQuery, location="query")
     @blueprint.response(200, VariablePage)
     def get(self, query: dict[str, Any], ws: str) -> object:
-        resources = context.resources()
         after = position(query["cursor"], "variables", str)
         listed = listing.list_variables(
             listing.Wanted(q=query["q"], kind=query["kind"]),
             access=context.access(),
-            sessions=resources.sessions,
-            clock=resources.clock,
+            resources=context.resources(),
             limit=query["limit"],
             after=listing.after_name(after) if after is not None else None,
             counted=False,
@@ -326,10 +271,7 @@ class Variables(MethodView):
     @blueprint.arguments(VariableBody)
     @blueprint.response(201, VariableSchema)
     def post(self, new: NewVariable, ws: str) -> object:
-        resources = context.resources()
-        variable = plain.create_variable(
-            new, access=context.access(), sessions=resources.sessions, clock=resources.clock
-        )
+        variable = Variables(context.resources()).create(new, access=context.access())
         return variable, 201, {"Location": f"{request.path}/{variable.name}"} | etag(variable.revision)
 
 
@@ -340,7 +282,7 @@ class OneVariable(MethodView):
     @described("Show a plain variable", needs=Permission.VARIABLE_READ, codes=("not_found",))
     @blueprint.response(200, VariableSchema)
     def get(self, ws: str, name: str) -> object:
-        return _answer_plain(plain.get_variable(name, access=context.access(), sessions=context.resources().sessions))
+        return _answer_plain(Variables(context.resources()).get(name, access=context.access()))
 
     @described(
         "Change a plain variable",
@@ -350,25 +292,11 @@ class OneVariable(MethodView):
     @blueprint.arguments(VariablePatch)
     @blueprint.response(200, VariableSchema)
     def patch(self, changes: VariableChanges, ws: str, name: str) -> object:
-        resources = context.resources()
-        variable = plain.update_variable(
-            name,
-            changes,
-            revision=revision_sent(required=True),
-            access=context.access(),
-            sessions=resources.sessions,
-            clock=resources.clock,
-        )
+        revision = revision_sent(required=True)
+        variable = Variables(context.resources()).update(name, changes, revision=revision, access=context.access())
         return _answer_plain(variable)
 
     @described("Delete a plain variable", needs=Permission.VARIABLE_WRITE, codes=("not_found", "precondition_failed"))
     @blueprint.response(204)
     def delete(self, ws: str, name: str) -> None:
-        resources = context.resources()
-        plain.delete_variable(
-            name,
-            revision=revision_sent(),
-            access=context.access(),
-            sessions=resources.sessions,
-            clock=resources.clock,
-        )
+        Variables(context.resources()).delete(name, revision=revision_sent(), access=context.access())

@@ -11,9 +11,8 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.access import Access, Permission, require
-from app.db import Sessions
-from app.kernel.clock import Clock
 from app.kernel.errors import NotFound
+from app.resources import Resources
 from app.variables.models import SecretUseRow, VariableRow
 from app.variables.secrets.queries import Secret, as_secret
 from app.variables.secrets.usage import DENIED_WITHIN, denials
@@ -71,26 +70,39 @@ class Listed:
 
 
 def list_variables(
-    wanted: Wanted, *, access: Access, sessions: Sessions, clock: Clock, limit: int, after: Place | None = None,
+    wanted: Wanted,
+    *,
+    access: Access,
+    resources: Resources,
+    limit: int,
+    after: Place | None = None,
     counted: bool = True,
-) -> Listed:  # fmt: skip
-    """List a workspace's variables and secrets; without ``counted`` a page costs the same however many there are."""
+) -> Listed:
+    """List a workspace's variables and secrets.
+
+    Args:
+        counted: Whether to count them all; without, a page costs the same however many there are.
+
+    Raises:
+        Forbidden: The role may not.
+    """
     require(access, Permission.VARIABLE_READ)
     require(access, Permission.SECRET_READ)
     narrowed = _narrowed(wanted, access)
     query = _ordered(narrowed, wanted.order).limit(limit + 1)
     if after is not None:
         query = query.where(_beyond(after, wanted.order))
-    with sessions.read() as session:
+    now = resources.clock()
+    with resources.sessions.read() as session:
         rows = session.scalars(query).all()
         used = _uses(session, access, [row.name for row in rows[:limit]])
-        denied = denials([row.id for row in rows[:limit]], session=session, since=clock() - DENIED_WITHIN)
+        denied = denials([row.id for row in rows[:limit]], session=session, since=now - DENIED_WITHIN)
         total = session.scalar(select(func.count()).select_from(narrowed.subquery())) if counted else None
-    entries = [_as_entry(row, used, denied, access=access, now=clock()) for row in rows[:limit]]
+    entries = [_as_entry(row, used, denied, access=access, now=now) for row in rows[:limit]]
     return Listed(entries, _place(rows[limit - 1], wanted.order) if len(rows) > limit else None, total)
 
 
-def get_entry(name: str, *, access: Access, sessions: Sessions, clock: Clock) -> tuple[Entry, Sequence[str]]:
+def get_entry(name: str, *, access: Access, resources: Resources) -> tuple[Entry, Sequence[str]]:
     """Return the variable or secret with exactly this name, and the names of the blocks that use it.
 
     Raises:
@@ -101,12 +113,12 @@ def get_entry(name: str, *, access: Access, sessions: Sessions, clock: Clock) ->
     uses = select(SecretUseRow.block).where(
         SecretUseRow.workspace == access.workspace, SecretUseRow.secret_name == name
     )
-    with sessions.read() as session:
+    with resources.sessions.read() as session:
         row = session.scalar(_of(access).where(VariableRow.name == name))
         blocks = session.scalars(uses.order_by(SecretUseRow.block)).all()
     if row is None:
         raise NotFound(f"There is no variable or secret {name[:64]}.")
-    return _as_entry(row, {name: len(blocks)}, {}, access=access, now=clock()), blocks
+    return _as_entry(row, {name: len(blocks)}, {}, access=access, now=resources.clock()), blocks
 
 
 def _of(access: Access) -> Select[VariableRow]:

@@ -8,8 +8,9 @@ from marshmallow import Schema, fields, validate
 
 from app.kernel.secret import SecretValue
 from app.variables.listing import Entry, Kind
+from app.variables.secrets.creation import NewSecret
 from app.variables.secrets.queries import Expiry
-from app.variables.secrets.service import NewSecret, SecretChanges
+from app.variables.secrets.service import SecretChanges
 from app.variables.service import NewVariable, VariableChanges
 from app.variables.validation import VARIABLE_NAME
 from app.vault import VISIBILITIES

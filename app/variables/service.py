@@ -14,13 +14,14 @@ from sqlalchemy.orm import Session
 
 from app.access import Access, Permission, allows, require
 from app.audit.service import Action, Deed, Target, recorded
-from app.db import Sessions
-from app.kernel.clock import Clock
 from app.kernel.errors import NotFound
+from app.kernel.preconditions import check_revision
 from app.kernel.unset import UNSET, Unset
+from app.resources import Resources
 from app.variables.models import VariableRow
-from app.variables.validation import check_size, name_taken
-from app.workspaces.service import check_revision, settings_of
+from app.variables.secrets.changes import name_taken
+from app.variables.validation import check_size
+from app.workspaces.service import settings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +57,39 @@ class VariableChanges:
     description: str | Unset = UNSET
 
 
-def create_variable(new: NewVariable, *, access: Access, sessions: Sessions, clock: Clock) -> Variable:
-    """Make a plain variable. Raises ``Forbidden``, ``NameTaken`` or ``TooLong``."""
-    variable_id = uuid.uuid4().hex
-    with _recorded(access, "variable.create", Target("variable", variable_id, new.name), sessions, clock) as deed:
-        require(access, Permission.VARIABLE_WRITE)
-        check_size(len(new.value.encode()))
-        now, by = clock(), access.actor.name
-        row = VariableRow(
+class Variables:
+    """Makes, shows, changes and deletes plain variables; bound to one request's resources."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._sessions = resources.sessions
+        self._clock = resources.clock
+
+    def create(self, new: NewVariable, *, access: Access) -> Variable:
+        """Make a plain variable.
+
+        Raises:
+            Forbidden: The role may not.
+            NameTaken: A variable or secret has the name.
+            TooLong: The value is over its greatest length.
+        """
+        target = Target("variable", uuid.uuid4().hex, new.name)
+        with self._recorded("variable.create", target, access) as deed:
+            require(access, Permission.VARIABLE_WRITE)
+            check_size(len(new.value.encode()))
+            row = self._new_row(new, str(target.id), access=access)
+            try:
+                with self._sessions.begin() as session:
+                    settings_of(str(access.workspace), session)
+                    session.add(row)
+                    session.flush()
+                    deed.done(session, self._clock)
+            except IntegrityError:
+                raise name_taken(new.name) from None
+        return as_variable(row, access=access)
+
+    def _new_row(self, new: NewVariable, variable_id: str, *, access: Access) -> VariableRow:
+        now, by = self._clock(), access.actor.name
+        return VariableRow(
             id=variable_id,
             workspace=access.workspace,
             name=new.name,
@@ -77,63 +103,66 @@ def create_variable(new: NewVariable, *, access: Access, sessions: Sessions, clo
             updated_at=now,
             updated_by=by,
         )
-        try:
-            with sessions.begin() as session:
-                settings_of(str(access.workspace), session)
-                session.add(row)
-                session.flush()
-                deed.done(session, clock)
-        except IntegrityError:
-            raise name_taken(new.name) from None
-    return as_variable(row, access=access)
 
+    def get(self, name: str, *, access: Access) -> Variable:
+        """Return one plain variable by its exact name.
 
-def get_variable(name: str, *, access: Access, sessions: Sessions) -> Variable:
-    """Return one plain variable by its exact name. Raises ``NotFound``, also where the name is a secret's."""
-    require(access, Permission.VARIABLE_READ)
-    with sessions.read() as session:
-        return as_variable(_plain_row(session, access, name), access=access)
+        Raises:
+            Forbidden: The role may not.
+            NotFound: There is no such variable, also where the name is a secret's.
+        """
+        require(access, Permission.VARIABLE_READ)
+        with self._sessions.read() as session:
+            return as_variable(_plain_row(session, access, name), access=access)
 
+    def update(self, name: str, changes: VariableChanges, *, revision: int | None, access: Access) -> Variable:
+        """Change a plain variable.
 
-def update_variable(
-    name: str, changes: VariableChanges, *, revision: int | None, access: Access, sessions: Sessions, clock: Clock
-) -> Variable:
-    """Change a plain variable. Raises ``Forbidden``, ``NotFound``, ``PreconditionFailed`` or ``TooLong``."""
-    with _recorded(access, "variable.update", Target("variable", None, name[:64]), sessions, clock) as deed:
-        require(access, Permission.VARIABLE_WRITE)
-        if changes.value is not UNSET:
-            check_size(len(changes.value.encode()))
-        with sessions.begin() as session:
-            row = _plain_row(session, access, name, for_update=True)
-            deed.target = Target("variable", row.id, row.name)
-            check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
-            wanted = {each: getattr(changes, each) for each in VariableChanges.__slots__}
-            changed = {each: value for each, value in wanted.items() if value is not UNSET}
-            for each, value in changed.items():
-                setattr(row, each, value)
-            deed.detail["changed"] = sorted(changed)
-            row.revision += 1
-            row.updated_at, row.updated_by = clock(), access.actor.name
-            deed.done(session, clock)
-        return as_variable(row, access=access)
+        Raises:
+            Forbidden: The role may not.
+            NotFound: There is no such variable.
+            PreconditionFailed: Somebody changed it since this revision.
+            TooLong: The value is over its greatest length.
+        """
+        with self._recorded("variable.update", Target("variable", None, name[:64]), access) as deed:
+            require(access, Permission.VARIABLE_WRITE)
+            if changes.value is not UNSET:
+                check_size(len(changes.value.encode()))
+            with self._sessions.begin() as session:
+                row = _plain_row(session, access, name, for_update=True)
+                deed.target = Target("variable", row.id, row.name)
+                check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
+                wanted = {each: getattr(changes, each) for each in VariableChanges.__slots__}
+                changed = {each: value for each, value in wanted.items() if value is not UNSET}
+                for each, value in changed.items():
+                    setattr(row, each, value)
+                deed.detail["changed"] = sorted(changed)
+                row.revision += 1
+                row.updated_at, row.updated_by = self._clock(), access.actor.name
+                deed.done(session, self._clock)
+            return as_variable(row, access=access)
 
+    def delete(self, name: str, *, revision: int | None, access: Access) -> None:
+        """Delete a plain variable.
 
-def delete_variable(name: str, *, revision: int | None, access: Access, sessions: Sessions, clock: Clock) -> None:
-    """Delete a plain variable. Raises ``Forbidden``, ``NotFound`` or ``PreconditionFailed``."""
-    with _recorded(access, "variable.delete", Target("variable", None, name[:64]), sessions, clock) as deed:
-        require(access, Permission.VARIABLE_WRITE)
-        with sessions.begin() as session:
-            row = _plain_row(session, access, name, for_update=True)
-            deed.target = Target("variable", row.id, row.name)
-            check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
-            session.delete(row)
-            deed.done(session, clock)
+        Raises:
+            Forbidden: The role may not.
+            NotFound: There is no such variable.
+            PreconditionFailed: Somebody changed it since this revision.
+        """
+        with self._recorded("variable.delete", Target("variable", None, name[:64]), access) as deed:
+            require(access, Permission.VARIABLE_WRITE)
+            with self._sessions.begin() as session:
+                row = _plain_row(session, access, name, for_update=True)
+                deed.target = Target("variable", row.id, row.name)
+                check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
+                session.delete(row)
+                deed.done(session, self._clock)
 
-
-def _recorded(
-    access: Access, action: Action, target: Target, sessions: Sessions, clock: Clock
-) -> AbstractContextManager[Deed]:
-    return recorded(sessions=sessions, clock=clock, access=access, action=action, target=target, intent=False)
+    def _recorded(self, action: Action, target: Target, access: Access) -> AbstractContextManager[Deed]:
+        return recorded(
+            sessions=self._sessions, clock=self._clock, access=access, action=action, target=target, intent=False
+        )
 
 
 def _plain_row(session: Session, access: Access, name: str, *, for_update: bool = False) -> VariableRow:

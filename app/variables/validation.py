@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from app.kernel.errors import AllowedHostsRequired, NameTaken, TooGuessable, TooLong, TooShort
+from app.kernel.errors import AllowedHostsRequired, TooGuessable, TooLong, TooShort, in_body
 from app.kernel.secret import SecretValue
 from app.outbound.hosts import normalise_patterns
 from app.outbound.places import normalise_places
 from app.resources import Limits
-from app.variables.models import VariableRow
 from app.vault import Visibility
 
 VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -29,7 +28,7 @@ def check_value(value: SecretValue, visibility: Visibility, limits: Limits) -> N
     least = LEAST_CHARACTERS[visibility]
     if value.characters < least:
         told = f"A {visibility} value has at least {least} characters."
-        raise TooShort(told, errors={"value": [told]})
+        raise TooShort(told, errors={in_body("value"): [told]})
     check_size(value.size)
     if (
         visibility == "restricted"
@@ -37,29 +36,21 @@ def check_value(value: SecretValue, visibility: Visibility, limits: Limits) -> N
         and value.guesses() < limits.restricted_min_guesses
     ):
         told = "A restricted value must be hard to guess; this one is not. Use the random token that you were given."
-        raise TooGuessable(told, errors={"value": [told]})
+        raise TooGuessable(told, errors={in_body("value"): [told]})
 
 
 def check_size(size: int) -> None:
     """Raise ``TooLong`` where a value of so many bytes, a secret's or a plain one, is too large."""
     if size > GREATEST_BYTES:
         told = f"A value has at most {GREATEST_BYTES // 1024} KiB."
-        raise TooLong(told, errors={"value": [told]})
+        raise TooLong(told, errors={in_body("value"): [told]})
 
 
-def name_taken(name: str) -> NameTaken:
-    """Say that a variable or secret has the name already."""
-    return NameTaken(
-        f"The name {name} is taken, by a variable or secret (upper and lower case count as one).",
-        errors={"name": ["Is taken."]},
-    )
-
-
-def hosts_of(texts: Sequence[str] | None, visibility: Visibility) -> tuple[str, ...]:
+def normalise_hosts(texts: Sequence[str] | None, visibility: Visibility) -> tuple[str, ...]:
     """Return the hosts that these texts mean; raises ``AllowedHostsRequired`` or ``AllowedHostsTooWide``."""
     if visibility == "restricted" and not texts:
         told = "A restricted secret must be given the hosts that it may be sent to."
-        raise AllowedHostsRequired(told, errors={"allowed_hosts": [told]})
+        raise AllowedHostsRequired(told, errors={in_body("allowed_hosts"): [told]})
     return normalise_patterns(("*",) if texts is None else texts, wildcard_allowed=visibility == "masked")
 
 
@@ -68,10 +59,3 @@ def places_of(texts: Sequence[str] | None, visibility: Visibility) -> tuple[str,
     return normalise_places(
         DEFAULT_PLACES[visibility] if texts is None else texts, named_headers_only=visibility == "restricted"
     )
-
-
-def widens(row: VariableRow, hosts: Iterable[str], places: Iterable[str]) -> bool:
-    """Tell whether these rules would let a restricted secret go where it couldn't before."""
-    if row.visibility != "restricted":
-        return False
-    return not (set(hosts) <= set(row.allowed_hosts) and set(places) <= set(row.allowed_places))

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from app.kernel.errors import ValidationFailed
+from app.kernel.errors import ValidationFailed, in_body
 from app.vault import VISIBILITIES, SecretAddress, Visibility
 
 WORKSPACE: Final = re.compile(r"[a-z][a-z0-9-]{1,62}")
@@ -33,14 +33,18 @@ def checked_workspace(workspace: str) -> str:
         ValidationFailed: where it can't, so that no wildcard and no slash gets into a path or a login.
     """
     if not WORKSPACE.fullmatch(workspace):
-        raise ValidationFailed("This is no workspace's name.", errors={"workspace": ["is no workspace's name"]})
+        raise ValidationFailed(
+            "This is no workspace's name.", errors={in_body("workspace"): ["is no workspace's name"]}
+        )
     return workspace
 
 
 def folder(workspace: str, visibility: Visibility) -> str:
     """Return the folder, inside the KV mount, of a workspace's secrets of one visibility."""
     if visibility not in VISIBILITIES:
-        raise ValidationFailed("A secret is masked or restricted.", errors={"visibility": ["is masked or restricted"]})
+        raise ValidationFailed(
+            "A secret is masked or restricted.", errors={in_body("visibility"): ["is masked or restricted"]}
+        )
     return f"{checked_workspace(workspace)}/{visibility}"
 
 
@@ -51,7 +55,7 @@ def entry(address: SecretAddress) -> str:
         ValidationFailed: where a part of the address can't be one.
     """
     if not NAME.fullmatch(address.name):
-        raise ValidationFailed("This is no secret's name.", errors={"name": ["is no secret's name"]})
+        raise ValidationFailed("This is no secret's name.", errors={in_body("name"): ["is no secret's name"]})
     return f"{folder(address.workspace, address.visibility)}/{address.name}"
 
 

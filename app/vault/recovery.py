@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from app.kernel.errors import ServiceError, VaultRefused, VaultUnavailable
 from app.vault.options import Server
@@ -35,7 +35,7 @@ def operator_token(folder: Path, address: str, policy_text: str) -> Iterator[str
     """
     with closing(Line(Server(address, read_timeout=30.0))) as line:
         with _one_at_a_time(folder):
-            root = _generate_root(line, _recovery_key(folder))
+            root = generate_token(line, read_recovery_key(folder), "root")
             try:
                 _asked(line, "PUT", f"sys/policies/acl/{OPERATOR_POLICY}", root, {"policy": policy_text})
                 wanted = {"policies": [OPERATOR_POLICY], "no_default_policy": True, "renewable": False}
@@ -59,18 +59,32 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
         yield
 
 
-def _recovery_key(folder: Path) -> str:
+def read_recovery_key(folder: Path) -> str:
+    """Return the recovery key that lies in the embedded Vault's folder.
+
+    Raises:
+        ServiceError: the file is missing or damaged.
+    """
     try:
         return str(json.loads((folder / "recovery.json").read_bytes())["recovery_key"])
-    except (OSError, ValueError, KeyError):
-        raise ServiceError("The embedded Vault's recovery.json is missing or damaged. Bring it back.") from None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ServiceError(
+            f"{folder / 'recovery.json'} is missing or damaged. Bring it back from a backup of this folder."
+        ) from None
 
 
-def _generate_root(line: Line, recovery_key: str) -> str:
-    line.ask("DELETE", "sys/generate-root/attempt", repeat=True)  # what a killed command left
-    attempt = _asked(line, "PUT", "sys/generate-root/attempt", None, {})
+def generate_token(line: Line, recovery_key: str, kind: Literal["root", "recovery-token"]) -> str:
+    """Make a root token, or in recovery mode a recovery token.
+
+    Raises:
+        ServiceError: the recovery key doesn't fit.
+        VaultUnavailable: the server doesn't serve.
+    """
+    path = f"sys/generate-{kind}"
+    line.ask("DELETE", f"{path}/attempt", repeat=True)  # what a killed command left
+    attempt = _asked(line, "PUT", f"{path}/attempt", None, {})
     update = {"key": recovery_key, "nonce": attempt["nonce"]}
-    answer = line.ask("PUT", "sys/generate-root/update", body=update, repeat=False)
+    answer = line.ask("PUT", f"{path}/update", body=update, repeat=False)
     if answer.status != 200 or not answer.document.get("complete"):
         raise ServiceError("The embedded Vault doesn't take the recovery key in recovery.json.")
     encoded = base64.b64decode(answer.document["encoded_token"] + "==")

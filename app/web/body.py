@@ -15,7 +15,14 @@ from flask_smorest import Blueprint
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load
 from webargs.flaskparser import FlaskParser
 
-from app.kernel.errors import Immutable, MalformedJson, PayloadTooLarge, PreconditionRequired, UnsupportedMediaType
+from app.kernel.errors import (
+    Immutable,
+    MalformedJson,
+    PayloadTooLarge,
+    PreconditionRequired,
+    UnsupportedMediaType,
+    in_body,
+)
 from app.kernel.secret import SecretValue
 from app.web.errors import validation_failed
 
@@ -110,7 +117,7 @@ class Patch(Input):
         if fixed := [name for name, field in self.fields.items() if isinstance(field, Fixed) and name in named]:
             raise Immutable(
                 f"{' and '.join(fixed)} can't be changed after creation.",
-                errors={name: ["Can't be changed after creation."] for name in fixed},
+                errors={in_body(name): ["Can't be changed after creation."] for name in fixed},
             )
         return super().load(data, **kwargs)
 
@@ -155,7 +162,7 @@ class Parser(FlaskParser):
         if isinstance(error.messages, dict) and len(error.messages) == 1:
             (inner,) = error.messages.values()  # webargs wraps the messages in the location's name
             error = ValidationError(inner)
-        raise validation_failed(error) from None
+        raise validation_failed(error, source="query") from None
 
 
 def read_json(req: Request) -> Any:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Final
 
 import structlog
 from flask import Flask, Response, request
 from marshmallow import ValidationError
+from marshmallow.exceptions import SCHEMA
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from app.kernel.errors import (
+    FieldLocation,
     MalformedJson,
     MethodNotAllowed,
     NotFound,
@@ -23,6 +25,7 @@ from app.kernel.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
+from app.kernel.field_location import Source
 from app.telemetry import problem_told
 from app.web import context
 
@@ -100,7 +103,7 @@ def problem(error: StrongroomError) -> Response:
         "request_id": context.request_id(),
     }
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:
-        document["errors"] = {name: list(told) for name, told in (error.errors or {}).items()}
+        document["errors"] = {str(field): list(told) for field, told in (error.errors or {}).items()}
     document |= error.extra
     response = Response(json.dumps(document), status, content_type="application/problem+json")
     response.headers["Cache-Control"] = "no-store"
@@ -168,20 +171,21 @@ class BadRequest(MalformedJson):
     title = "Bad request"
 
 
-def validation_failed(error: ValidationError) -> ValidationFailed:
+def validation_failed(error: ValidationError, *, source: Source = "body") -> ValidationFailed:
     """Turn marshmallow's complaints into ours, naming every field; what was sent is never quoted."""
-    return ValidationFailed("Some fields are wrong.", errors=dict(_flat(error.messages)))
+    errors: dict[FieldLocation, list[str]] = {}
+    for location, sentence in _faults(error.messages, FieldLocation(source)):
+        errors.setdefault(location, []).append(sentence)
+    return ValidationFailed("Some fields are wrong.", errors=errors)
 
 
-def _flat(messages: object, path: str = "") -> list[tuple[str, list[str]]]:
+def _faults(messages: object, location: FieldLocation) -> Iterator[tuple[FieldLocation, str]]:
     if isinstance(messages, dict):
-        found = []
-        for key, inner in messages.items():
-            part = "" if key == "_schema" else str(key)
-            found += _flat(inner, f"{path}.{part}".strip("."))
-        return found
-    told = [str(each) for each in messages] if isinstance(messages, list) else [str(messages)]
-    return [(path or "body", told)]
+        for part, inner in messages.items():
+            yield from _faults(inner, location if part == SCHEMA else location.member(part))
+    else:
+        for each in messages if isinstance(messages, list) else [messages]:
+            yield location, str(each)
 
 
 def _frames(error: BaseException) -> list[str]:

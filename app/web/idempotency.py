@@ -19,7 +19,7 @@ from flask import Flask, Response, g, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.access import require
-from app.kernel.errors import ValidationFailed
+from app.kernel.errors import ValidationFailed, in_header
 from app.web import context
 from app.web.operations import Declared, declared_for
 
@@ -88,7 +88,7 @@ def _key() -> str:
     if not KEY.fullmatch(key):
         raise ValidationFailed(
             "An Idempotency-Key is 1 to 255 visible ASCII characters; a UUID will do.",
-            errors={HEADER: ["Must be 1 to 255 visible ASCII characters."]},
+            errors={in_header(HEADER): ["Must be 1 to 255 visible ASCII characters."]},
         )
     return key
 

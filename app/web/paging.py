@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from marshmallow import fields, validate
 
-from app.kernel.errors import ValidationFailed
+from app.kernel.errors import ValidationFailed, in_query
 from app.web.body import Input, is_text
 
 T = TypeVar("T")
@@ -83,5 +83,6 @@ def _can_be_looked_for(where: object) -> bool:
 
 def _foreign() -> ValidationFailed:
     return ValidationFailed(
-        "The cursor doesn't belong to this list.", errors={"cursor": ["Is no cursor of this list."]}
+        "The cursor doesn't belong to this list.",
+        errors={in_query("cursor"): ["Is no cursor of this list."]},
     )

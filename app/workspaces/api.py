@@ -11,7 +11,7 @@ from app.web import context
 from app.web.body import ApiBlueprint, confirm_sent, etag, revision_sent
 from app.web.operations import BODY, described
 from app.web.paging import PageQuery, page, position
-from app.workspaces import service
+from app.workspaces.members import Members, standings
 from app.workspaces.schemas import (
     MemberBody,
     MemberPage,
@@ -22,9 +22,14 @@ from app.workspaces.schemas import (
     WorkspacePatch,
     WorkspaceSchema,
 )
-from app.workspaces.service import NewWorkspace, WorkspaceChanges
+from app.workspaces.service import NewWorkspace, WorkspaceChanges, Workspaces
 
 blueprint = ApiBlueprint("workspaces", __name__, url_prefix="/api/v1", description="Workspaces and members")
+
+
+def _members() -> Members:
+    resources = context.resources()
+    return Members(resources.sessions, resources.clock)
 
 
 @blueprint.route("/me")
@@ -36,23 +41,20 @@ class Me(MethodView):
     def get(self) -> object:
         principal = context.principal()
         sessions = context.resources().sessions
-        standings = service.standings(
-            principal, request_id=context.request_id(), cache=context.cache(), sessions=sessions
-        )
-        return {"actor": principal.actor, "workspaces": standings}
+        found = standings(principal, request_id=context.request_id(), cache=context.cache(), sessions=sessions)
+        return {"actor": principal.actor, "workspaces": found}
 
 
 @blueprint.route("/workspaces")
-class Workspaces(MethodView):
+class AllWorkspaces(MethodView):
     """All workspaces that the caller is something in."""
 
     @described("List the caller's workspaces", needs=Permission.WORKSPACE_READ, codes=("validation_failed",))
     @blueprint.arguments(PageQuery, location="query")
     @blueprint.response(200, WorkspacePage)
     def get(self, query: dict[str, Any]) -> object:
-        rows = service.list_workspaces(
+        rows = Workspaces(context.resources()).list(
             principal=context.principal(),
-            sessions=context.resources().sessions,
             limit=query["limit"] + 1,
             after=position(query["cursor"], "workspaces", str),
         )
@@ -66,16 +68,10 @@ class Workspaces(MethodView):
     @blueprint.arguments(WorkspaceBody)
     @blueprint.response(201, WorkspaceSchema)
     def post(self, new: NewWorkspace) -> object:
-        resources = context.resources()
-        made = service.create_workspace(
-            new,
-            principal=context.principal(),
-            request_id=context.request_id(),
-            sessions=resources.sessions,
-            vault=resources.vault,
-            clock=resources.clock,
+        created = Workspaces(context.resources()).create(
+            new, principal=context.principal(), request_id=context.request_id()
         )
-        return made, 201, {"Location": f"/api/v1/workspaces/{made.name}"} | etag(made.revision)
+        return created, 201, {"Location": f"/api/v1/workspaces/{created.name}"} | etag(created.revision)
 
 
 @blueprint.route("/workspaces/<ws>")
@@ -85,7 +81,7 @@ class OneWorkspace(MethodView):
     @described("Show a workspace", needs=Permission.WORKSPACE_READ, codes=("not_found",))
     @blueprint.response(200, WorkspaceSchema)
     def get(self, ws: str) -> object:
-        workspace = service.get_workspace(access=context.access(), sessions=context.resources().sessions)
+        workspace = Workspaces(context.resources()).get(access=context.access())
         return workspace, 200, etag(workspace.revision)
 
     @described(
@@ -96,13 +92,8 @@ class OneWorkspace(MethodView):
     @blueprint.arguments(WorkspacePatch)
     @blueprint.response(200, WorkspaceSchema)
     def patch(self, changes: WorkspaceChanges, ws: str) -> object:
-        resources = context.resources()
-        workspace = service.update_workspace(
-            changes,
-            revision=revision_sent(required=True),
-            access=context.access(),
-            sessions=resources.sessions,
-            clock=resources.clock,
+        workspace = Workspaces(context.resources()).update(
+            changes, revision=revision_sent(required=True), access=context.access()
         )
         return workspace, 200, etag(workspace.revision)
 
@@ -113,28 +104,21 @@ class OneWorkspace(MethodView):
     )
     @blueprint.response(204)
     def delete(self, ws: str) -> None:
-        resources = context.resources()
-        service.delete_workspace(
-            confirm=confirm_sent(),
-            revision=revision_sent(),
-            access=context.access(),
-            sessions=resources.sessions,
-            clock=resources.clock,
-            purges=context.purges(),
+        Workspaces(context.resources()).delete(
+            confirm=confirm_sent(), revision=revision_sent(), access=context.access(), purges=context.purges()
         )
 
 
 @blueprint.route("/workspaces/<ws>/members")
-class Members(MethodView):
+class AllMembers(MethodView):
     """A workspace's members."""
 
     @described("List members", needs=Permission.MEMBER_READ, codes=("not_found", "validation_failed"))
     @blueprint.arguments(PageQuery, location="query")
     @blueprint.response(200, MemberPage)
     def get(self, query: dict[str, Any], ws: str) -> object:
-        rows = service.list_members(
+        rows = _members().list(
             access=context.access(),
-            sessions=context.resources().sessions,
             limit=query["limit"] + 1,
             after=position(query["cursor"], "members", str),
         )
@@ -148,7 +132,7 @@ class OneMember(MethodView):
     @described("Show a member", needs=Permission.MEMBER_READ, codes=("not_found",))
     @blueprint.response(200, MemberSchema)
     def get(self, ws: str, user: str) -> object:
-        member = service.get_member(user, access=context.access(), sessions=context.resources().sessions)
+        member = _members().get(user, access=context.access())
         return member, 200, etag(member.revision)
 
     @described(
@@ -160,15 +144,7 @@ class OneMember(MethodView):
     @blueprint.response(200, MemberSchema)
     @blueprint.alt_response(201, schema=MemberSchema)
     def put(self, body: dict[str, Role], ws: str, user: str) -> object:
-        resources = context.resources()
-        member, new = service.put_member(
-            user,
-            body["role"],
-            revision=revision_sent(),
-            access=context.access(),
-            sessions=resources.sessions,
-            clock=resources.clock,
-        )
+        member, new = _members().put(user, body["role"], revision=revision_sent(), access=context.access())
         location = {"Location": f"/api/v1/workspaces/{ws}/members/{user}"} if new else {}
         return member, 201 if new else 200, etag(member.revision) | location
 
@@ -179,12 +155,4 @@ class OneMember(MethodView):
     )
     @blueprint.response(204)
     def delete(self, ws: str, user: str) -> None:
-        resources = context.resources()
-        service.remove_member(
-            user,
-            confirm=confirm_sent(),
-            revision=revision_sent(),
-            access=context.access(),
-            sessions=resources.sessions,
-            clock=resources.clock,
-        )
+        _members().remove(user, confirm=confirm_sent(), revision=revision_sent(), access=context.access())

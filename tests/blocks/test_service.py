@@ -99,7 +99,7 @@ def test_a_name_that_fits_its_url_is_taken(service: Service, workspace: str, nam
 def test_another_name_is_refused(service: Service, workspace: str, name: object) -> None:
     answer = service.ask("POST", f"{workspace}/blocks", {"name": name, "call": CALL})
     assert problem(answer) == (422, "validation_failed")
-    assert "name" in answer.json()["errors"]
+    assert list(answer.json()["errors"]) == ["/name"]
 
 
 @pytest.mark.parametrize(
@@ -260,13 +260,18 @@ def test_a_block_whose_secret_is_gone_is_marked_and_neither_runs_nor_is_saved(se
     tag = {"If-Match": save(service, workspace, headers=both).headers["ETag"]}
     path = f"{workspace}/blocks/create-ticket"
     assert service.ask("DELETE", f"{workspace}/secrets/TOKEN?confirm=TOKEN&force=true").status_code == 204
-    told = {"field": "header A", "code": "unknown_secret", "detail": "There is no usable secret TOKEN."}
+    told = {
+        "field": "/call/headers/0/value",
+        "label": "header A",
+        "code": "unknown_secret",
+        "detail": "There is no usable secret TOKEN.",
+    }
     shown = service.ask("GET", path).json()
     assert (shown["problems"], shown["uses"]) == ([told], ["OTHER", "TOKEN"])
     assert service.ask("GET", f"{workspace}/blocks").json()["items"] == [shown]
     ran = service.ask("POST", f"{path}/run", {})
     assert problem(ran) == (422, "unknown_secret")
-    assert (ran.json()["secrets"], list(ran.json()["errors"])) == (["TOKEN"], ["header A"])
+    assert (ran.json()["secrets"], list(ran.json()["errors"])) == (["TOKEN"], ["/call/headers/0/value"])
     assert problem(service.ask("POST", f"{path}/preview", {})) == (422, "unknown_secret")
     assert problem(service.ask("PATCH", path, {"call": shown["call"]}, headers=tag)) == (422, "unknown_secret")
     make_secret(service, workspace, "TOKEN")
@@ -281,12 +286,12 @@ def test_a_block_that_its_secrets_rules_have_left_behind_is_marked(service: Serv
     assert patched.ok, patched.text
     problems = service.ask("GET", f"{workspace}/blocks/create-ticket").json()["problems"]
     assert [(each["field"], each["code"]) for each in problems] == [
-        ("header Authorization", "place_not_allowed"),
-        ("header Authorization", "destination_not_allowed"),
+        ("/call/headers/0/value", "place_not_allowed"),
+        ("/call/headers/0/value", "destination_not_allowed"),
     ]
     ran = service.ask("POST", f"{workspace}/blocks/create-ticket/run", {})
     assert problem(ran) == (403, "place_not_allowed")
-    assert ran.json()["field"] == "header Authorization"
+    assert (ran.json()["field"], ran.json()["label"]) == ("/call/headers/0/value", "header Authorization")
 
 
 def test_a_runtime_token_runs_blocks_and_reads_none(service: Service, workspace: str) -> None:

@@ -169,7 +169,7 @@ def test_a_bad_key_is_refused(service: Service, workspace: str, key: str) -> Non
     headers = {"Idempotency-Key": key.encode().decode("latin-1")}
     answer = service.ask("POST", f"/workspaces/{workspace}/variables", {"name": "A", "value": "b"}, headers=headers)
     assert problem(answer) == (422, "validation_failed")
-    assert "Idempotency-Key" in answer.json()["errors"]
+    assert "header:Idempotency-Key" in answer.json()["errors"]
 
 
 def test_reveal_takes_no_key(service: Service, workspace: str) -> None:

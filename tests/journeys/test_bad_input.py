@@ -143,8 +143,8 @@ def test_what_is_not_there_is_not_found(service: Service) -> None:
 
 def test_who_is_no_user_is_named_by_the_field_that_says_so(service: Service) -> None:
     wanted = {"name": f"w{uuid.uuid4().hex[:12]}", "owner": "no body"}
-    assert list(service.ask("POST", "/workspaces", wanted, user=None).json()["errors"]) == ["owner"]
-    assert list(service.ask("GET", "/me", user="no body").json()["errors"]) == ["Strongroom-Act-As"]
+    assert list(service.ask("POST", "/workspaces", wanted, user=None).json()["errors"]) == ["/owner"]
+    assert list(service.ask("GET", "/me", user="no body").json()["errors"]) == ["header:Strongroom-Act-As"]
 
 
 def test_act_as_is_for_the_platform_alone(service: Service) -> None:

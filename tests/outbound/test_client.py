@@ -38,8 +38,8 @@ def send(
     call = Call(
         method="GET",
         origin=Origin(scheme, host, port),  # type: ignore[arg-type]
-        path=Field((Text(path),), "url path"),
-        headers=((header, Field((Slot("TOKEN"),), f"header {header}")),),
+        path=Field((Text(path),)),
+        headers=((header, Field((Slot("TOKEN"),))),),
         timeout_seconds=timeout,
     )
     destination = client.check(call, [UsedSecret("TOKEN", (f"{host}:{port}",))])

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.kernel.errors import AllowedHostsTooWide, ValidationFailed
+from app.kernel.errors import AllowedHostsTooWide, ValidationFailed, in_body
 from app.outbound.hosts import HostPattern, is_canonical, matches, normalise_patterns, parse_pattern
 from app.outbound.model import Origin
 
@@ -69,7 +69,7 @@ def test_a_wildcard_over_a_public_suffix_is_too_wide(text: str) -> None:
     with pytest.raises(AllowedHostsTooWide) as refusal:
         parse_pattern(text)
     assert refusal.value.errors is not None
-    assert "allowed_hosts" in refusal.value.errors
+    assert in_body("allowed_hosts") in refusal.value.errors
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_what_is_no_host_pattern_is_refused_with_a_sentence(text: str) -> None:
     with pytest.raises(ValidationFailed) as refusal:
         parse_pattern(text)
     assert refusal.value.detail.endswith(".")
-    assert refusal.value.errors == {"allowed_hosts": [refusal.value.detail]}
+    assert refusal.value.errors == {in_body("allowed_hosts"): [refusal.value.detail]}
 
 
 def test_patterns_are_kept_once_each_and_sorted() -> None:

@@ -40,7 +40,7 @@ def client() -> Iterator[OutboundClient]:
 
 def send(
     client: OutboundClient, port: int, *, value: str = "canary-12345678", scheme: str = "http", timeout: float = 0.5,
-    body: Body = NoBody(), header: Field = Field((Slot("TOKEN"),), "header X-Key"),  # noqa: B008  # frozen
+    body: Body = NoBody(), header: Field = Field((Slot("TOKEN"),)),  # noqa: B008  # frozen
 ) -> Response:  # fmt: skip
     call = Call(
         "POST", Origin(scheme, "127.0.0.1", port), Field((Text("/"),)), headers=(("X-Key", header),), body=body,  # type: ignore[arg-type]

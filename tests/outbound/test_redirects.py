@@ -30,7 +30,7 @@ from tests.support.dns import DnsServer
 from tests.support.upstream import Script, Upstream, upstream
 
 VALUE = "canary-7f3a9c21/d5e84b60"
-SLOT = Field((Slot("TOKEN"),), "a field")
+SLOT = Field((Slot("TOKEN"),))
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def client() -> Iterator[OutboundClient]:
 
 
 def text(written: str) -> Field:
-    return Field((Text(written),), "a field")
+    return Field((Text(written),))
 
 
 def to(location: str, status: int = 302) -> Script:
@@ -263,7 +263,7 @@ def test_no_header_with_a_value_goes_to_another_origin(
 ) -> None:
     upstream.scripts["/go"] = to(f"http://127.0.0.1:{other.port}/next", 307)
     headers = (
-        ("X-Key", Field((Text("Token "), Slot("TOKEN")), "header X-Key")),
+        ("X-Key", Field((Text("Token "), Slot("TOKEN")))),
         ("X-Typed-In", text(base64.b64encode(f"me:{VALUE}".encode()).decode())),
         ("Cookie", text("session=plain")),
         ("X-Plain", text("hello")),

@@ -36,7 +36,7 @@ from tests.support.upstream import Handler, Upstream, upstream
 
 MARKER = b"[redacted:TOKEN]"
 _FIELD = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # what a header's value may hold; another is no answer at all
-SLOT = Field((Slot("TOKEN"),), "a field")
+SLOT = Field((Slot("TOKEN"),))
 QUICK = settings(
     max_examples=80,
     deadline=None,
@@ -104,7 +104,7 @@ def exchange(
     call = Call(
         method="POST",
         origin=Origin("http", "127.0.0.1", there.port),
-        path=Field((Text("/a/"), SLOT.pieces[0]) if place == "path" else (Text("/a"),), "url path"),
+        path=Field((Text("/a/"), SLOT.pieces[0]) if place == "path" else (Text("/a"),)),
         query=(("q", SLOT),) if place == "query" else (),
         headers=(("X-Key", SLOT),) if place == "header" else (),
         basic=(Field((Text("me"),)), SLOT) if place == "basic" else None,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.kernel.errors import DestinationNotAllowed, TemplateNotAllowed, ValidationFailed
+from app.kernel.errors import DestinationNotAllowed, TemplateNotAllowed, ValidationFailed, in_body
 from app.outbound.model import Origin
 from app.outbound.urls import Reason, parse_url
 
@@ -148,4 +148,4 @@ def test_only_https_and_http_are_schemes_to_call(scheme: str) -> None:
 def test_what_is_no_absolute_url_of_a_host_is_refused(url: str) -> None:
     with pytest.raises(ValidationFailed) as refusal:
         parse_url(url)
-    assert refusal.value.errors == {"url": [refusal.value.detail]}
+    assert refusal.value.errors == {in_body("url"): [refusal.value.detail]}

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, expect
 
 from app.db import Sessions, open_engine
 from app.factory import create_app
-from app.identity.service import create_user
+from app.identity.users import Users
 from app.kernel.clock import system_clock
 from app.settings import Settings
 from app.wiring import open_resources
@@ -39,7 +39,7 @@ def people(service: Service) -> dict[str, str]:
 def make_user(service: Service, user: str, password: str = PASSWORD, *, must_change: bool = False) -> None:
     """Let somebody sign in, as `strongroom user create` does but without a process for each."""
     sessions = Sessions(open_engine(service.database_url))
-    create_user(user, password, must_change=must_change, sessions=sessions, clock=system_clock)
+    Users(sessions, system_clock).create(user, password, must_change=must_change)
     sessions.close()
 
 

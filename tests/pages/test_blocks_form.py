@@ -8,7 +8,7 @@ from app.calls.definition import Pair, WrittenCall, WrittenPart
 from app.calls.schemas import CallBody
 from app.calls.service import CompletedCall, Preview, Verdict
 from app.calls.template import parse_call
-from app.kernel.errors import MissingVariable, StrongroomError, UnknownSecret, ValidationFailed
+from app.kernel.errors import MissingVariable, StrongroomError, UnknownSecret, ValidationFailed, in_body
 from app.outbound.model import Response
 from app.pages.call_form import LISTS, CallForm, as_call, control_of, empty_form, faulty, form_of, form_sent
 from app.pages.forms import read
@@ -110,8 +110,8 @@ def _refusal(form: CallForm) -> CallForm:
         ({"timeout_seconds": "61"}, "timeout_seconds"),
         ({"headers-5-name": "A", "headers-5-value": "{{secrets.A}}{{secrets.B}}"}, "headers-0-value"),
         ({"headers-0-name": "", "headers-0-value": "x"}, "headers-0-name"),
-        ({"headers-0-name": "Host", "headers-0-value": "x"}, "headers-0-value"),
-        ({"headers-0-name": "X-A", "headers-1-name": "x_a", "headers-1-value": "x"}, "headers-1-value"),
+        ({"headers-0-name": "Host", "headers-0-value": "x"}, "headers-0-name"),
+        ({"headers-0-name": "X-A", "headers-1-name": "x_a", "headers-1-value": "x"}, "headers-1-name"),
         ({"headers-0-name": "X-A", "headers-1-name": "no name"}, "headers-1-name"),
         ({"query-0-name": "q", "query-0-value": "{{!}}"}, "query-0-value"),
         ({"auth": "basic", "username": "{{"}, "username"),
@@ -135,10 +135,12 @@ def test_a_fault_stands_beside_the_control_that_it_is_about(fields: dict[str, st
 
 def test_what_is_about_no_control_is_told_above_and_what_is_about_a_test_value_beside_it() -> None:
     form = form_sent({})
-    told = faulty(form, ValidationFailed("No.", errors={"elsewhere": ["Is wrong."]}))
+    told = faulty(form, ValidationFailed("No.", errors={in_body("elsewhere"): ["Is wrong."]}))
     assert (told.problem, told.errors) == ("No. elsewhere: Is wrong.", {})
-    assert faulty(form, MissingVariable("No id.", errors={"id": ["Has no value."]})).faults("test-id")
-    assert control_of("call.headers.0.name", form) == "headers-0-name"
+    assert faulty(form, MissingVariable("No id.", errors={in_body("variables", "id"): ["Has no value."]})).faults(
+        "test-id"
+    )
+    assert control_of(in_body("call", "headers", 0, "name"), form) == "headers-0-name"
 
 
 def test_an_empty_form_has_a_header_to_fill_in_and_sends_none() -> None:
@@ -194,6 +196,11 @@ def test_a_preview_says_where_it_may_not_go_and_why() -> None:
 
 def test_a_refusal_says_whose_turn_it_is_and_leads_to_the_fields() -> None:
     form = form_sent({"headers-0-name": "X-A", "headers-0-value": "{{secrets.GONE}}"})
-    told = refused(UnknownSecret("No GONE.", errors={"header X-A": ["No usable secret GONE."]}), form)
+    told = refused(
+        UnknownSecret(
+            "No GONE.", errors={in_body("call", "headers", 0, "value", label="header X-A"): ["No usable secret GONE."]}
+        ),
+        form,
+    )
     assert told.faults == [("headers-0-value", "header X-A", "No usable secret GONE.")]
     assert "has to change" in told.whose

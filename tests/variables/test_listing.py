@@ -12,14 +12,14 @@ from sqlalchemy import event, insert
 
 from app.access import Access, Actor, Role
 from app.db import Sessions, open_engine
-from app.kernel.clock import system_clock
 from app.migrations import upgrade
 from app.variables import listing
-from app.variables import service as plain
 from app.variables.models import VariableRow
-from app.variables.secrets import queries as reading
+from app.variables.secrets.queries import SecretQueries
+from app.variables.service import NewVariable, Variables
 from app.workspaces.models import WorkspaceRow
 from tests.support import databases
+from tests.support.doors import resources_of
 from tests.support.service import Service
 
 MANY = 10_000
@@ -70,11 +70,16 @@ def plans(sessions: Sessions, ask: Any) -> list[str]:
 
 
 def test_a_page_is_found_by_an_index_and_neither_sorted_nor_counted(sessions: Sessions) -> None:
-    where: dict[str, Any] = {"access": ACCESS, "sessions": sessions, "clock": system_clock}
+    resources = resources_of(sessions)
     for ask in (
-        lambda: reading.list_secrets(limit=51, after="S09000", **where),
+        lambda: SecretQueries(resources).list(limit=51, after="S09000", access=ACCESS),
         lambda: listing.list_variables(
-            listing.Wanted(), limit=50, after=listing.after_name("s09000"), counted=False, **where
+            listing.Wanted(),
+            limit=50,
+            after=listing.after_name("s09000"),
+            counted=False,
+            access=ACCESS,
+            resources=resources,
         ),
     ):
         steps = plans(sessions, ask)
@@ -90,21 +95,19 @@ def test_a_page_is_found_by_an_index_and_neither_sorted_nor_counted(sessions: Se
 
 def test_every_secret_is_listed_once(sessions: Sessions) -> None:
     seen: list[str] = []
-    after = None
-    while page := reading.list_secrets(access=ACCESS, sessions=sessions, clock=system_clock, limit=200, after=after):
+    after, queries = None, SecretQueries(resources_of(sessions))
+    while page := queries.list(access=ACCESS, limit=200, after=after):
         seen += [secret.name for secret in page]
         after = seen[-1]
     assert seen == [f"S{number:05}" for number in range(MANY)]
 
 
 def test_search_looks_in_names_and_descriptions_whatever_the_case(sessions: Sessions) -> None:
-    plain.create_variable(
-        plain.NewVariable("REGION", "eu", "Where the 100%_Tickets are"),
-        access=ACCESS, sessions=sessions, clock=system_clock,
-    )  # fmt: skip
+    resources = resources_of(sessions)
+    Variables(resources).create(NewVariable("REGION", "eu", "Where the 100%_Tickets are"), access=ACCESS)
     for q, found in (("region", 1), ("tickets", 1), ("100%_t", 1), ("1000_t", 0), ("%", 1), ("s0999", 10)):
         wanted = listing.Wanted(q=q)
-        listed = listing.list_variables(wanted, access=ACCESS, sessions=sessions, clock=system_clock, limit=50)
+        listed = listing.list_variables(wanted, access=ACCESS, resources=resources, limit=50)
         assert (len(listed.entries), listed.total) == (found, found), q
 
 

@@ -48,4 +48,4 @@ def test_a_cursor_that_was_made_up_is_refused(
         made_up = cursor(name.rpartition("/")[2], position)
         answer = service.ask("GET", f"{workspace}/{name}?cursor={made_up}")
         assert problem(answer) == (422, "validation_failed"), position
-        assert list(answer.json()["errors"]) == ["cursor"]
+        assert list(answer.json()["errors"]) == ["query:cursor"]

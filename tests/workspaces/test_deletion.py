@@ -17,7 +17,7 @@ from app.resources import Resources
 from app.settings import Settings
 from app.vault import SecretAddress
 from app.wiring import open_resources
-from app.workspaces.service import Purge, Workspace, delete_workspace, finish_deletions, hold_workspace
+from app.workspaces.service import Purge, Workspace, Workspaces, finish_deletions, hold_workspace
 from tests.support import databases
 from tests.support.service import Service, problem
 
@@ -81,13 +81,7 @@ def test_whatever_is_left_of_a_broken_off_deletion_is_finished(
         assert all(held.values()), held
         access = Access(Actor("user", "ada"), name, Role.OWNER)
         with pytest.raises(PowerCut):
-            delete_workspace(
-                confirm=name,
-                access=access,
-                sessions=resources.sessions,
-                clock=resources.clock,
-                purges=cut(steps, before),
-            )
+            Workspaces(resources).delete(confirm=name, access=access, purges=cut(steps, before))
         assert problem(service.ask("GET", f"/workspaces/{name}")) == (404, "not_found")
         finish_deletions(sessions=resources.sessions, purges=steps)  # the service itself may have come before us
         left = rows(service, name)
@@ -105,10 +99,7 @@ def test_a_deletion_waits_for_whoever_holds_the_workspace(service: Service, reso
     with ThreadPoolExecutor(1) as pool:
         with sessions.begin() as session:
             hold_workspace(name, session)
-            deletion = pool.submit(
-                delete_workspace,
-                confirm=name, access=access, sessions=sessions, clock=resources.clock, purges=purges(resources),
-            )  # fmt: skip
+            deletion = pool.submit(Workspaces(resources).delete, confirm=name, access=access, purges=purges(resources))
             with pytest.raises(TimeoutError):
                 deletion.result(0.5)
         deletion.result()

@@ -1,261 +1,335 @@
-"""A secret's row and its way through a change: found, marked, settled or taken back.
+"""A secret's changes as tables: which event leads from which state to which, who may act, what reconcile does. Pure.
 
-A change that goes to Vault marks the row first and settles it afterwards; what stays marked, ``reconcile`` looks at.
+A row and its entry in Vault can't change in one transaction. So the row says first what is about to happen, then
+Vault is asked, then the row says that it has happened. ``service`` and its neighbours carry out what is decided here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final, cast
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final, Literal
 
-from sqlalchemy import CursorResult, Row, Select, delete, select, update
-from sqlalchemy.orm import Session
-
-from app.access import Access
-from app.audit.service import Action, Deed, Target, recorded
-from app.db import Sessions
-from app.kernel.clock import Clock
-from app.kernel.errors import BindingMismatch, Conflict, NotFound
-from app.variables.models import SecretVersionRow, VariableRow
-from app.variables.secrets.binding import binding
-from app.vault import VERSIONS_KEPT, Engine, PersonRole, SecretAddress, StoredMetadata, Vault, Visibility, Written
-from app.workspaces.service import check_revision, settings_of
+from app.access import Permission
+from app.kernel.errors import Conflict, NameTaken, NotFound, StrongroomError, in_body
 
 # Longer than the slowest living change can take, and than Vault works on a request by itself (90 seconds). Source:
 # https://developer.hashicorp.com/vault/docs/configuration#default_max_request_duration
 SURELY_OVER_AFTER: Final = timedelta(minutes=2)
 
 
-def recorded_change(
-    access: Access, action: Action, name: str, *, sessions: Sessions, clock: Clock
-) -> AbstractContextManager[Deed]:
-    """Record what is done to a secret, by the name that was asked for until its row is found."""
-    target = Target("secret", None, name[:64])
-    return recorded(sessions=sessions, clock=clock, access=access, action=action, target=target)
+class State(StrEnum):
+    """What a row says of its secret."""
+
+    ABSENT = "absent"
+    """There is no row."""
+    PENDING = "pending"
+    """The value may be on its way to Vault for the first time."""
+    ACTIVE = "active"
+    """Row and Vault agree."""
+    VALUE_CHANGING = "value_changing"
+    """A version may have been stored that the row doesn't know of."""
+    RULES_CHANGING = "rules_changing"
+    """Vault may have been told new rules; the row holds the old ones and the new ones."""
+    DELETING = "deleting"
+    """Vault may have deleted the value."""
 
 
-def person(access: Access) -> PersonRole:
-    """Return the Vault role of whoever asks."""
-    return cast(PersonRole, str(access.role))
+class Event(StrEnum):
+    """What happens to a secret: first what people and calls ask for, then what becomes of a change under way."""
+
+    CREATE = "create"
+    READ = "read"
+    USE = "use"
+    REVEAL = "reveal"
+    DESCRIBE = "describe"
+    SET_VALUE = "set_value"
+    CHANGE_RULES = "change_rules"
+    ROLL_BACK = "roll_back"
+    REWRAP = "rewrap"
+    DESTROY_VERSION = "destroy_version"
+    DELETE = "delete"
+    STORED = "stored"
+    TAKEN_BACK = "taken_back"
+    GONE = "gone"
 
 
-def vault_facts(version: int, request_id: str | None) -> dict[str, object]:
-    """Return what the record keeps of Vault's answer."""
-    return {"version": version} | ({"vault_request_id": request_id} if request_id else {})
+class Refusal(StrEnum):
+    """Why an event can't happen in a state."""
+
+    NOT_FOUND = "not_found"
+    NAME_TAKEN = "name_taken"
+    NOT_ACTIVE = "not_active"
+    UNDER_WAY = "under_way"
+    AT_WORK = "at_work"
+    """Somebody may be creating or deleting it at this moment."""
+    IMPOSSIBLE = "impossible"
+    """Nobody asks for this: the end of a change that never began."""
 
 
-# --- which row, and where its value lies
+ASKED_FOR: Final = (
+    Event.CREATE,
+    Event.READ,
+    Event.USE,
+    Event.REVEAL,
+    Event.DESCRIBE,
+    Event.SET_VALUE,
+    Event.CHANGE_RULES,
+    Event.ROLL_BACK,
+    Event.REWRAP,
+    Event.DESTROY_VERSION,
+    Event.DELETE,
+)
+
+NEEDS: Final[Mapping[Event, Permission]] = {
+    Event.CREATE: Permission.SECRET_WRITE,
+    Event.READ: Permission.SECRET_READ,
+    Event.REVEAL: Permission.SECRET_REVEAL,
+    Event.DESCRIBE: Permission.SECRET_WRITE,
+    Event.SET_VALUE: Permission.SECRET_WRITE,
+    Event.CHANGE_RULES: Permission.SECRET_WRITE,
+    Event.ROLL_BACK: Permission.SECRET_WRITE,
+    Event.REWRAP: Permission.SECRET_WRITE,
+    Event.DESTROY_VERSION: Permission.SECRET_WRITE,
+    Event.DELETE: Permission.SECRET_WRITE,
+}
+"""Who may act: the permission that an event asks for. A use is part of a call, which asks for its own.
+
+The API declares these, and the services check these: there is no second place."""
+
+_NOT_THERE: Final[Mapping[Event, State | Refusal]] = {
+    **dict.fromkeys(Event, Refusal.IMPOSSIBLE),
+    **dict.fromkeys(ASKED_FOR, Refusal.NOT_FOUND),
+    Event.CREATE: State.PENDING,
+}
+_UNUSABLE: Final[Mapping[Event, State | Refusal]] = {
+    **dict.fromkeys(Event, Refusal.IMPOSSIBLE),
+    **dict.fromkeys(ASKED_FOR, Refusal.NOT_ACTIVE),
+    Event.CREATE: Refusal.NAME_TAKEN,
+    # Vault deletes by name: a second deletion could reach it when the first has given the name back, and would take
+    # the next secret's value; and one of a secret that isn't there yet would leave behind what its maker writes then.
+    Event.DELETE: Refusal.AT_WORK,
+}
+
+TRANSITIONS: Final[Mapping[State, Mapping[Event, State | Refusal]]] = {
+    State.ABSENT: _NOT_THERE,
+    State.PENDING: {
+        **_UNUSABLE,
+        Event.READ: State.PENDING,
+        Event.STORED: State.ACTIVE,
+        Event.TAKEN_BACK: State.ABSENT,
+    },
+    State.ACTIVE: {
+        **dict.fromkeys(Event, Refusal.IMPOSSIBLE),
+        Event.CREATE: Refusal.NAME_TAKEN,
+        Event.READ: State.ACTIVE,
+        Event.USE: State.ACTIVE,
+        Event.REVEAL: State.ACTIVE,
+        Event.DESCRIBE: State.ACTIVE,
+        Event.SET_VALUE: State.VALUE_CHANGING,
+        Event.CHANGE_RULES: State.RULES_CHANGING,
+        Event.ROLL_BACK: State.VALUE_CHANGING,
+        Event.REWRAP: State.VALUE_CHANGING,
+        Event.DESTROY_VERSION: State.ACTIVE,
+        Event.DELETE: State.DELETING,
+    },
+    State.VALUE_CHANGING: {
+        **dict.fromkeys(Event, Refusal.IMPOSSIBLE),
+        Event.CREATE: Refusal.NAME_TAKEN,
+        Event.READ: State.VALUE_CHANGING,
+        Event.USE: State.VALUE_CHANGING,
+        Event.REVEAL: State.VALUE_CHANGING,
+        Event.DESCRIBE: State.VALUE_CHANGING,
+        Event.SET_VALUE: State.VALUE_CHANGING,
+        Event.CHANGE_RULES: State.RULES_CHANGING,
+        Event.ROLL_BACK: State.VALUE_CHANGING,
+        Event.REWRAP: State.VALUE_CHANGING,
+        Event.DESTROY_VERSION: State.VALUE_CHANGING,
+        Event.DELETE: State.DELETING,
+        Event.STORED: State.ACTIVE,
+    },
+    State.RULES_CHANGING: {
+        **dict.fromkeys(Event, Refusal.IMPOSSIBLE),
+        Event.CREATE: Refusal.NAME_TAKEN,
+        Event.READ: State.RULES_CHANGING,
+        Event.USE: State.RULES_CHANGING,
+        Event.REVEAL: State.RULES_CHANGING,
+        # So that no value slips in between such a change's new value and its new rules.
+        Event.DESCRIBE: Refusal.UNDER_WAY,
+        Event.SET_VALUE: Refusal.UNDER_WAY,
+        Event.CHANGE_RULES: Refusal.UNDER_WAY,
+        Event.ROLL_BACK: Refusal.UNDER_WAY,
+        Event.REWRAP: State.RULES_CHANGING,
+        Event.DESTROY_VERSION: State.RULES_CHANGING,
+        Event.DELETE: State.DELETING,
+        Event.STORED: State.ACTIVE,
+        # The new rules are given up; what became of the value, reconcile finds out.
+        Event.TAKEN_BACK: State.VALUE_CHANGING,
+    },
+    State.DELETING: {**_UNUSABLE, Event.READ: State.DELETING, Event.GONE: State.ABSENT},
+}
 
 
-def secrets_of(access: Access) -> Select[VariableRow]:
-    """Select the rows of the workspace that ``access`` stands in."""
-    return select(VariableRow).where(VariableRow.workspace == access.workspace)
+def decide(state: State, event: Event, *, silent: bool = False) -> State | Refusal:
+    """Return the state that an event leads to, or why it can't happen.
 
-
-def secret_row(session: Session, access: Access, name: str, *, for_update: bool = False) -> VariableRow:
-    """Return a secret's row by its exact name. Raises ``NotFound``."""
-    query = secrets_of(access).where(VariableRow.kind == "secret", VariableRow.name == name)
-    row = session.scalar(query.with_for_update() if for_update else query)
-    if row is None:
-        raise NotFound(f"There is no secret {name[:64]}.")
-    return row
-
-
-def held(session: Session, secret_id: str, *, state: str) -> VariableRow:
-    """Lock and return a row that is still in this state. Raises ``Conflict``."""
-    row = session.get(VariableRow, secret_id, with_for_update=True, populate_existing=True)
-    if row is None or row.state != state:
-        raise Conflict("The secret was deleted at the same moment.")
-    return row
-
-
-def address_of(row: VariableRow | Row[Any], engine: Engine) -> SecretAddress:
-    """Return where the row says that its value lies."""
-    return SecretAddress(row.workspace, engine, cast(Visibility, row.visibility), row.name)
-
-
-def digest(row: VariableRow | Row[Any], hosts: Sequence[str], places: Sequence[str]) -> str:
-    """Return the binding of the row with these hosts and places."""
-    return binding(
-        workspace=row.workspace,
-        secret_id=row.id,
-        name=row.name,
-        visibility=str(row.visibility),
-        hosts=hosts,
-        places=places,
-    )
-
-
-# --- before a change
-
-
-def require_active(row: VariableRow) -> None:
-    """Raise ``Conflict`` where the secret is being made or deleted."""
-    if row.state != "active":
-        raise Conflict(
-            f"{row.name} is {row.state}; it can't be used or changed until that is finished.", retry_after=60
-        )
-
-
-def require_nobody_at_work(row: VariableRow, now: datetime) -> None:
-    """Raise ``Conflict`` where the secret may be being made or deleted by somebody else at this moment.
-
-    Vault deletes by name: a second deletion could reach it when the first has given the name back, and would take the
-    next secret's value; and one of a secret that isn't there yet would leave behind what its maker writes afterwards.
+    Args:
+        silent: Nobody has touched the row for ``SURELY_OVER_AFTER``: whoever was at work on it is surely dead.
     """
-    if row.state != "active" and row.touched_at > now - SURELY_OVER_AFTER:
-        under_way = "created" if row.state == "pending" else "deleted"
-        raise Conflict(
-            f"{row.name} is being {under_way} at this moment; what was cut off is mended within three minutes.",
-            retry_after=5,
-        )
+    cell = TRANSITIONS[state][event]
+    if cell is Refusal.AT_WORK and silent:
+        return State.DELETING
+    return cell
 
 
-def require_settled(row: VariableRow) -> None:
-    """Raise ``Conflict`` where, besides, a change of hosts or places isn't known to have ended.
-
-    So that no value slips in between such a change's new value and its new rules.
-    """
-    require_active(row)
-    if row.next_hosts is not None:
-        raise Conflict(f"Another change of {row.name} is under way.", retry_after=60)
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """A secret that may be changed, as Vault was told of it, and what lies beside its value."""
-
-    row: VariableRow
-    address: SecretAddress
-    stored: StoredMetadata
-
-    @property
-    def binding(self) -> str:
-        """The binding that Vault and the row agree on."""
-        return digest(self.row, self.row.allowed_hosts, self.row.allowed_places)
-
-
-def bound(name: str, *, deed: Deed, access: Access, sessions: Sessions, vault: Vault) -> Bound:
-    """Return a secret if Vault was told the same rules as its row says.
-
-    Nothing is built on a row that Vault wasn't told of: a new binding would make a forged one good.
+def advance(state: State, event: Event, *, name: str, silent: bool = False) -> State:
+    """Return the state that an event leads to.
 
     Raises:
-        Conflict: it is being made, deleted, or given other rules.
-        NotFound, BindingMismatch, VaultUnavailable
+        NotFound, NameTaken, Conflict: The event can't happen in this state.
     """
-    for _attempt in range(2):  # once more, since the rules may have changed between the two looks
-        row, address = found(name, access=access, sessions=sessions)
-        deed.target = Target("secret", row.id, row.name)
-        require_settled(row)
-        stored = vault.metadata(address, role=person(access))
-        if stored is not None and stored.binding == digest(row, row.allowed_hosts, row.allowed_places):
-            return Bound(row, address, stored)
-    raise BindingMismatch(f"What the database says of {name} isn't what Vault was told. Run `strongroom doctor`.")
+    cell = decide(state, event, silent=silent)
+    if isinstance(cell, Refusal):
+        raise _refusal(cell, state, name)
+    return cell
 
 
-def found(name: str, *, access: Access, sessions: Sessions) -> tuple[VariableRow, SecretAddress]:
-    """Return a secret's row and where its value lies. Raises ``NotFound``."""
-    with sessions.read() as session:
-        row = secret_row(session, access, name)
-        return row, address_of(row, settings_of(row.workspace, session).engine)
-
-
-def lock_bound(session: Session, seen: Bound, *, access: Access, revision: int | None) -> VariableRow:
-    """Lock the row of a secret that was bound a moment ago, if it still says the same.
-
-    Raises:
-        Conflict, NotFound, PreconditionFailed
-    """
-    row = secret_row(session, access, seen.row.name, for_update=True)
-    check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
-    require_settled(row)
-    if digest(row, row.allowed_hosts, row.allowed_places) != seen.binding:
-        raise Conflict(f"{row.name} was changed at the same moment.", retry_after=1)
-    return row
-
-
-def mark(session: Session, row: VariableRow, *, by: str, at: datetime) -> None:
-    """Say in the row that a write to Vault begins.
-
-    Whoever began one before and isn't known to have ended it made the next version, if anybody did: their name is
-    kept for it, until whoever really made it says so.
-    """
-    if row.unfinished and session.get(SecretVersionRow, (row.id, row.version + 1)) is None:
-        note_version(session, row, row.version + 1, by=row.touched_by)
-    row.unfinished, row.touched_at, row.touched_by = True, at, by
-
-
-def touch(row: VariableRow, at: datetime, *, sessions: Sessions) -> bool:
-    """Put another moment into an unfinished row, which keeps others away while it is new.
-
-    Tells whether the row still was as it was seen; nothing happens where it wasn't.
-    """
-    same = (VariableRow.id == row.id, VariableRow.unfinished, VariableRow.touched_at == row.touched_at)
-    with sessions.begin() as session:
-        done = session.execute(
-            update(VariableRow).where(*same).values(touched_at=at).execution_options(synchronize_session=False)
-        )
-    row.touched_at = at
-    return cast(CursorResult[Any], done).rowcount == 1
-
-
-# --- after it
-
-
-def stored_version(
-    row: VariableRow, written: Written, *, began: datetime, deed: Deed, access: Access, sessions: Sessions, clock: Clock
-) -> VariableRow:
-    """Say that a change ended that stored a version, in the row and in the record at once; returns the row."""
-    deed.detail |= vault_facts(written.version, written.request_id)
-    with sessions.begin() as session:
-        row = held(session, row.id, state="active")
-        settle(row, began=began, version=written.version, access=access, clock=clock)
-        note_version(session, row, written.version, by=access.actor.name)
-        deed.done(session, clock)
-    return row
-
-
-def settle(row: VariableRow, *, began: datetime, version: int, access: Access, clock: Clock) -> None:
-    """Say that a change ended, which began at that moment; one that began later is still under way.
-
-    Where a newer version overtook the change's own, who stored that one stays named as who changed the secret last.
-    """
-    row.unfinished = row.touched_at != began
-    row.revision += 1
-    if not 0 < version < row.version:
-        row.updated_at, row.updated_by = clock(), access.actor.name
-    row.version = max(row.version, version)
-
-
-def note_version(session: Session, row: VariableRow, version: int, *, by: str) -> None:
-    """Keep who made a version, and forget who made those that Vault keeps no more."""
-    session.merge(SecretVersionRow(secret_id=row.id, version=version, created_by=by))
-    session.execute(
-        delete(SecretVersionRow).where(
-            SecretVersionRow.secret_id == row.id, SecretVersionRow.version <= version - VERSIONS_KEPT
-        )
+def _refusal(why: Refusal, state: State, name: str) -> StrongroomError:
+    if why is Refusal.NOT_FOUND:
+        return NotFound(f"There is no secret {name[:64]}.")
+    if why is Refusal.NAME_TAKEN:
+        return name_taken(name)
+    if why is Refusal.NOT_ACTIVE:
+        return Conflict(f"{name} is {state}; it can't be used or changed until that is finished.", retry_after=60)
+    if why is Refusal.UNDER_WAY:
+        return Conflict(f"Another change of {name} is under way.", retry_after=60)
+    under_way = "created" if state is State.PENDING else "deleted"
+    return Conflict(
+        f"{name} is being {under_way} at this moment; what was cut off is mended within three minutes.", retry_after=5
     )
 
 
-def take_back_rules(row: VariableRow, *, sessions: Sessions) -> None:
-    """Take back new rules that Vault wasn't told of.
-
-    The row stays marked: what became of its value, ``reconcile`` finds out.
-    """
-    with sessions.begin() as session:
-        current = session.get(VariableRow, row.id, with_for_update=True)
-        if current is not None and current.touched_at == row.touched_at:
-            current.next_hosts = current.next_places = None
-
-
-def drop_deleted(session: Session, row: VariableRow) -> None:
-    """Give a name back whose secret Vault holds no more; unless somebody else has taken the deletion over meanwhile."""
-    session.execute(
-        delete(VariableRow).where(
-            VariableRow.id == row.id, VariableRow.state == "deleting", VariableRow.touched_at == row.touched_at
-        )
+def name_taken(name: str) -> NameTaken:
+    """Say that a variable or secret has the name already."""
+    return NameTaken(
+        f"The name {name} is taken, by a variable or secret (upper and lower case count as one).",
+        errors={in_body("name"): ["Is taken."]},
     )
+
+
+# --- what a crash left ------------------------------------------------------------------------------------------------
+
+
+class Finding(StrEnum):
+    """What Vault holds under the name of a secret whose last change isn't known to have ended."""
+
+    NOTHING = "nothing"
+    ENTRY = "entry"
+    """An entry with the row's binding and no value."""
+    VALUE = "value"
+    """A value with the row's binding."""
+    NEXT = "next"
+    """An entry with the binding of the rules that the row is to get."""
+    FOREIGN_ENTRY = "foreign_entry"
+    """An entry with another binding, or none, that never had a version."""
+    FOREIGN_VALUE = "foreign_value"
+    """The same, with versions."""
+
+
+class Remedy(StrEnum):
+    """What reconcile does about it."""
+
+    SETTLE = "settle"
+    """Take over Vault's version; the row is active."""
+    TAKE_OVER = "take_over"
+    """Put the new rules in force as well."""
+    GIVE_UP = "give_up"
+    """Drop the new rules, take over Vault's version."""
+    TAKE_BACK = "take_back"
+    """Delete in Vault, then the row."""
+    DROP = "drop"
+    """Delete the row; a stranger's value stays where it is."""
+    DELETE = "delete"
+    """Carry out the deletion, in Vault and then here."""
+    POSTPONE = "postpone"
+    """Leave it to a later time, or to an operator: ``doctor`` names it."""
+
+
+_ALWAYS_DELETE: Final = dict.fromkeys(Finding, Remedy.DELETE)
+
+REMEDIES: Final[Mapping[State, Mapping[Finding, Remedy]]] = {
+    State.PENDING: {
+        Finding.NOTHING: Remedy.DROP,
+        Finding.ENTRY: Remedy.TAKE_BACK,
+        Finding.VALUE: Remedy.SETTLE,
+        Finding.NEXT: Remedy.DROP,  # a row that is pending has no next rules
+        Finding.FOREIGN_ENTRY: Remedy.TAKE_BACK,
+        Finding.FOREIGN_VALUE: Remedy.DROP,
+    },
+    State.VALUE_CHANGING: {
+        Finding.NOTHING: Remedy.POSTPONE,
+        # What Vault holds is believed, never the row. A row whose rules Vault was never told of is unusable all the
+        # same, and stays so: the binding is told nothing here.
+        Finding.ENTRY: Remedy.SETTLE,
+        Finding.VALUE: Remedy.SETTLE,
+        Finding.NEXT: Remedy.SETTLE,
+        Finding.FOREIGN_ENTRY: Remedy.SETTLE,
+        Finding.FOREIGN_VALUE: Remedy.SETTLE,
+    },
+    State.RULES_CHANGING: {
+        Finding.NOTHING: Remedy.POSTPONE,
+        # A binding is the last thing that a change of rules writes, after the new value and the older ones' end.
+        Finding.ENTRY: Remedy.GIVE_UP,
+        Finding.VALUE: Remedy.GIVE_UP,
+        Finding.NEXT: Remedy.TAKE_OVER,
+        Finding.FOREIGN_ENTRY: Remedy.POSTPONE,
+        Finding.FOREIGN_VALUE: Remedy.POSTPONE,
+    },
+    State.DELETING: _ALWAYS_DELETE,
+}
+"""What reconcile does about a secret that nobody is at work on any more, by what Vault holds of it."""
+
+TOLD_AS: Final[Mapping[Remedy, Literal["finished", "undone", "deleted", "postponed"]]] = {
+    Remedy.SETTLE: "finished",
+    Remedy.TAKE_OVER: "finished",
+    Remedy.GIVE_UP: "undone",
+    Remedy.TAKE_BACK: "undone",
+    Remedy.DROP: "undone",
+    Remedy.DELETE: "deleted",
+    Remedy.POSTPONE: "postponed",
+}
+
+
+def remedy_for(state: State, finding: Finding, *, workspace_lives: bool = True) -> Remedy:
+    """Return what reconcile does.
+
+    Args:
+        workspace_lives: Whether the secret's workspace is active. The purge of one that is being deleted takes its
+            secrets along, but not what may come after it: a value that is still on its way to Vault.
+    """
+    if not workspace_lives:
+        return Remedy.TAKE_BACK if state is State.PENDING else Remedy.POSTPONE
+    return REMEDIES[state][finding]
+
+
+def finding_of(
+    *, binding: str | None, value: bool, versions: bool, there: bool, bindings: tuple[str, str | None]
+) -> Finding:
+    """Return what Vault holds.
+
+    Args:
+        binding: The binding in Vault's entry.
+        value: Whether the entry has a version in force.
+        versions: Whether it ever had one.
+        there: Whether there is an entry at all.
+        bindings: The binding of the row's rules, and of the rules that it is to get, if any.
+    """
+    now, next_ = bindings
+    if not there:
+        return Finding.NOTHING
+    if next_ is not None and binding == next_:
+        return Finding.NEXT
+    if binding == now:
+        return Finding.VALUE if value else Finding.ENTRY
+    return Finding.FOREIGN_VALUE if versions else Finding.FOREIGN_ENTRY

@@ -13,17 +13,18 @@ from typing import Final, Literal
 from dotenv.parser import Binding, parse_stream
 from sqlalchemy import select
 
-from app.access import Access, Permission, require
-from app.db import Sessions
-from app.kernel.clock import Clock
-from app.kernel.errors import StrongroomError, ValidationFailed
+from app.access import Access
+from app.kernel.errors import StrongroomError, ValidationFailed, in_body
 from app.kernel.secret import SecretValue
-from app.resources import Limits
+from app.resources import Resources
 from app.variables.models import VariableRow
+from app.variables.secrets.changes import Event
+from app.variables.secrets.creation import NewSecret, rules_for
 from app.variables.secrets.queries import Secret
-from app.variables.secrets.service import NewSecret, create_secret, rules_of
+from app.variables.secrets.service import Secrets
+from app.variables.secrets.store import require_for
 from app.variables.validation import VARIABLE_NAME
-from app.vault import Vault, Visibility
+from app.vault import Visibility
 
 GREATEST_FILE: Final = 1024 * 1024
 _FAULTS_TOLD: Final = 20
@@ -39,7 +40,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class ImportRules:
     """What every secret of an import is made with."""
 
     visibility: Visibility = "masked"
@@ -66,7 +67,10 @@ def read_dotenv(content: bytes) -> Sequence[Entry]:
     bindings = list(parse_stream(io.StringIO(_decoded(content), newline="")))
     faults = dict(_faults(bindings))
     if faults:
-        told = {f"line {line}": [fault] for line, fault in sorted(faults.items())[:_FAULTS_TOLD]}
+        told = {
+            in_body("content", line, label=f"line {line}"): [fault]
+            for line, fault in sorted(faults.items())[:_FAULTS_TOLD]
+        }
         raise ValidationFailed(
             f"The file can't be read (lines that are wrong: {len(faults)}); nothing was done.", errors=told
         )
@@ -113,37 +117,39 @@ def _faults(bindings: Sequence[Binding]) -> Iterator[tuple[int, str]]:
             yield line, f"Has the same name as line {first} (upper and lower case count as one)."
 
 
-def plan_import(
-    entries: Sequence[Entry], rules: Rules, *, access: Access, sessions: Sessions, limits: Limits
-) -> Sequence[Planned]:
-    """Say what would become of each entry; nothing is changed."""
-    require(access, Permission.SECRET_WRITE)
-    with sessions.read() as session:
-        taken = set(session.scalars(select(VariableRow.folded_name).where(VariableRow.workspace == access.workspace)))
-    return [_planned(entry, rules, taken=entry.name.lower() in taken, limits=limits) for entry in entries]
+class DotenvImport:
+    """Plans and makes the secrets of a .env file; bound to one request's resources."""
 
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
 
-def _planned(entry: Entry, rules: Rules, *, taken: bool, limits: Limits) -> Planned:
-    new = NewSecret(
-        name=entry.name,
-        value=entry.value,
-        visibility=rules.visibility,
-        allowed_hosts=rules.hosts,
-        allowed_places=rules.places,
-    )
-    if taken:
-        return Planned("exists", entry, new)
-    try:
-        rules_of(new, limits)
-    except StrongroomError as error:
-        return Planned("wrong", entry, new, error.detail)
-    return Planned("create", entry, new)
+    def plan(self, entries: Sequence[Entry], rules: ImportRules, *, access: Access) -> Sequence[Planned]:
+        """Say what would become of each entry; nothing is changed. Raises ``Forbidden``."""
+        require_for(access, Event.CREATE)
+        query = select(VariableRow.folded_name).where(VariableRow.workspace == access.workspace)
+        with self._resources.sessions.read() as session:
+            taken = set(session.scalars(query))
+        return [self._plan_entry(entry, rules, taken=entry.name.lower() in taken) for entry in entries]
 
+    def _plan_entry(self, entry: Entry, rules: ImportRules, *, taken: bool) -> Planned:
+        new = NewSecret(
+            name=entry.name,
+            value=entry.value,
+            visibility=rules.visibility,
+            allowed_hosts=rules.hosts,
+            allowed_places=rules.places,
+        )
+        if taken:
+            return Planned("exists", entry, new)
+        try:
+            rules_for(new, self._resources.limits)
+        except StrongroomError as error:
+            return Planned("wrong", entry, new, error.detail)
+        return Planned("create", entry, new)
 
-def import_secret(
-    planned: Planned, *, access: Access, sessions: Sessions, vault: Vault, clock: Clock, limits: Limits
-) -> Secret:
-    """Make one secret of the plan, whole or not at all; recorded as ``secret.import``. Raises as ``create_secret``."""
-    return create_secret(
-        planned.new, access=access, sessions=sessions, vault=vault, clock=clock, limits=limits, action="secret.import"
-    )
+    def create(self, planned: Planned, *, access: Access) -> Secret:
+        """Make one secret of the plan, whole or not at all; recorded as ``secret.import``.
+
+        Raises what ``Secrets.create`` does.
+        """
+        return Secrets(self._resources).create(planned.new, access=access, action="secret.import")

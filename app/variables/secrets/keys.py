@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
 
 from sqlalchemy import select
 
 from app.access import Access, Permission, require
-from app.audit.service import Target, recorded
-from app.db import Sessions
-from app.kernel.clock import Clock
+from app.audit.service import Deed, Target, recorded
 from app.kernel.errors import Conflict, NotFound, StrongroomError, WriteConflict
+from app.resources import Resources
 from app.variables.models import VariableRow
-from app.variables.secrets.changes import (
+from app.variables.secrets.changes import Event
+from app.variables.secrets.store import (
     address_of,
-    held,
-    mark,
+    begin,
+    lock,
     note_version,
     person,
-    require_active,
+    require_for,
     secret_row,
     settle,
 )
-from app.vault import VISIBILITIES, Vault, Visibility
+from app.vault import VISIBILITIES, Visibility
 from app.workspaces.service import settings_of
 
 Outcome = Literal["rewrapped", "unchanged", "failed"]
@@ -39,84 +40,96 @@ class Rewrapped:
     problem: str | None = None
 
 
-def rotate_keys(*, access: Access, sessions: Sessions, vault: Vault, clock: Clock) -> Mapping[Visibility, int]:
-    """Rotate a workspace's two keys and return their new versions. What is stored stays readable.
+class WorkspaceKeys:
+    """Rotates a workspace's two keys and moves its values to the newest; bound to one request's resources."""
 
-    Raises:
-        Conflict: the workspace's engine has no keys.
-        Forbidden, NotFound, VaultUnavailable
-    """
-    _require_transit(access, sessions)
-    target = Target("workspace", access.workspace, access.workspace)
-    with recorded(sessions=sessions, clock=clock, access=access, action="workspace.update", target=target) as deed:
-        require(access, Permission.WORKSPACE_UPDATE)
-        versions = {visibility: vault.rotate_key(str(access.workspace), visibility) for visibility in VISIBILITIES}
-        deed.detail |= {"changed": ["keys"], "key_versions": dict(versions)}
-    return versions
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
 
+    def rotate(self, *, access: Access) -> Mapping[Visibility, int]:
+        """Rotate the two keys and return their new versions. What is stored stays readable.
 
-def secrets_to_rewrap(*, access: Access, sessions: Sessions) -> list[str]:
-    """Name the secrets that ``rewrap_all`` will look at, sorted. Raises ``Conflict`` where there are no keys."""
-    require(access, Permission.SECRET_WRITE)
-    _require_transit(access, sessions)
-    query = select(VariableRow.name).where(
-        VariableRow.workspace == access.workspace, VariableRow.kind == "secret", VariableRow.state == "active"
-    )
-    with sessions.read() as session:
-        return list(session.scalars(query.order_by(VariableRow.name)))
+        Raises:
+            Conflict: The workspace's engine has no keys.
+            Forbidden: The role may not.
+            NotFound: There is no such workspace.
+            VaultUnavailable: Vault can't be asked.
+        """
+        self._require_transit(access)
+        with self._recorded(access) as deed:
+            require(access, Permission.WORKSPACE_UPDATE)
+            workspace = str(access.workspace)
+            versions = {each: self._resources.vault.rotate_key(workspace, each) for each in VISIBILITIES}
+            deed.detail |= {"changed": ["keys"], "key_versions": dict(versions)}
+        return versions
 
+    def secrets_to_rewrap(self, *, access: Access) -> Sequence[str]:
+        """Name the secrets that ``rewrap`` will look at, sorted.
 
-def rewrap_all(
-    names: list[str], *, access: Access, sessions: Sessions, vault: Vault, clock: Clock
-) -> Iterator[Rewrapped]:
-    """Move the value in force of each secret to its key's newest version, telling of each as it is done.
+        Raises:
+            Conflict: The workspace's engine has no keys.
+            Forbidden: The role may not.
+        """
+        require_for(access, Event.REWRAP)
+        self._require_transit(access)
+        query = select(VariableRow.name).where(
+            VariableRow.workspace == access.workspace, VariableRow.kind == "secret", VariableRow.state == "active"
+        )
+        with self._resources.sessions.read() as session:
+            return session.scalars(query.order_by(VariableRow.name)).all()
 
-    It may be broken off anywhere and called again: what was moved already stays as it is. A value that somebody
-    stores at the same moment wins, since it is under the newest key anyway. Older versions aren't moved; they stay
-    readable, by the older key versions that Vault keeps.
-    """
-    target = Target("workspace", access.workspace, access.workspace)
-    with recorded(sessions=sessions, clock=clock, access=access, action="workspace.update", target=target) as deed:
-        require(access, Permission.SECRET_WRITE)
-        moved = 0
-        deed.detail["changed"] = ["encryption"]
-        for name in names:
-            one = _told(name, access=access, sessions=sessions, vault=vault, clock=clock)
-            moved += one.outcome == "rewrapped"
-            yield one
-        deed.detail["rewrapped"] = moved
+    def rewrap(self, names: Sequence[str], *, access: Access) -> Iterator[Rewrapped]:
+        """Move the value in force of each secret to its key's newest version, telling of each as it is done.
 
+        It may be broken off anywhere and called again: what was moved already stays as it is. A value that somebody
+        stores at the same moment wins, since it is under the newest key anyway. Older versions aren't moved; they stay
+        readable, by the older key versions that Vault keeps.
+        """
+        with self._recorded(access) as deed:
+            require_for(access, Event.REWRAP)
+            moved = 0
+            deed.detail["changed"] = ["encryption"]
+            for name in names:
+                one = self._rewrapped(name, access=access)
+                moved += one.outcome == "rewrapped"
+                yield one
+            deed.detail["rewrapped"] = moved
 
-def _told(name: str, *, access: Access, sessions: Sessions, vault: Vault, clock: Clock) -> Rewrapped:
-    try:
-        moved = _rewrap(name, access=access, sessions=sessions, vault=vault, clock=clock)
-    except (NotFound, WriteConflict):  # deleted, or given a new value, in the meantime
-        return Rewrapped(name, "unchanged")
-    except StrongroomError as error:
-        return Rewrapped(name, "failed", error.detail)
-    return Rewrapped(name, "rewrapped" if moved else "unchanged")
+    def _rewrapped(self, name: str, *, access: Access) -> Rewrapped:
+        try:
+            moved = self._rewrap(name, access=access)
+        except (NotFound, WriteConflict):  # deleted, or given a new value, in the meantime
+            return Rewrapped(name, "unchanged")
+        except StrongroomError as error:
+            return Rewrapped(name, "failed", error.detail)
+        return Rewrapped(name, "rewrapped" if moved else "unchanged")
 
+    def _rewrap(self, name: str, *, access: Access) -> bool:
+        """Store one value anew where it is under an older key version: a new version of it, with the same value."""
+        sessions, clock = self._resources.sessions, self._resources.clock
+        with sessions.begin() as session:
+            row = secret_row(session, access, name, for_update=True)
+            begin(session, row, Event.REWRAP, access=access, at=clock())
+            address = address_of(row, settings_of(row.workspace, session).engine)
+        began = row.touched_at
+        written = self._resources.vault.rewrap(address, role=person(access))
+        with sessions.begin() as session:
+            row = lock(session, row.id, state="active")
+            if written is None:
+                row.unfinished = row.touched_at != began
+            else:
+                settle(row, began=began, version=written.version, access=access, at=clock())
+                note_version(session, row, written.version, by=access.actor.name)
+        return written is not None
 
-def _rewrap(name: str, *, access: Access, sessions: Sessions, vault: Vault, clock: Clock) -> bool:
-    """Store one value anew where it is under an older key version: a new version of it, with the same value."""
-    with sessions.begin() as session:
-        row = secret_row(session, access, name, for_update=True)
-        require_active(row)
-        mark(session, row, by=access.actor.name, at=clock())
-        address = address_of(row, settings_of(row.workspace, session).engine)
-    began = row.touched_at
-    written = vault.rewrap(address, role=person(access))
-    with sessions.begin() as session:
-        row = held(session, row.id, state="active")
-        if written is None:
-            row.unfinished = row.touched_at != began
-        else:
-            settle(row, began=began, version=written.version, access=access, clock=clock)
-            note_version(session, row, written.version, by=access.actor.name)
-    return written is not None
+    def _recorded(self, access: Access) -> AbstractContextManager[Deed]:
+        target = Target("workspace", access.workspace, access.workspace)
+        resources = self._resources
+        return recorded(
+            sessions=resources.sessions, clock=resources.clock, access=access, action="workspace.update", target=target
+        )
 
-
-def _require_transit(access: Access, sessions: Sessions) -> None:
-    with sessions.read() as session:
-        if settings_of(str(access.workspace), session).engine != "transit":
-            raise Conflict(f"The workspace {access.workspace} has the engine kv: it has no keys of its own.")
+    def _require_transit(self, access: Access) -> None:
+        with self._resources.sessions.read() as session:
+            if settings_of(str(access.workspace), session).engine != "transit":
+                raise Conflict(f"The workspace {access.workspace} has the engine kv: it has no keys of its own.")

@@ -9,25 +9,24 @@ from typing import Final, Literal, cast
 
 from sqlalchemy import or_
 
-from app.access import Access, Permission, allows, require
+from app.access import Access, allows
 from app.audit.service import Target
-from app.db import Sessions
-from app.kernel.clock import Clock
 from app.kernel.errors import NeverShown
 from app.kernel.secret import SecretValue
+from app.resources import Resources
 from app.variables.models import VariableRow
-from app.variables.secrets.changes import (
-    address_of,
+from app.variables.secrets.changes import NEEDS, Event, advance
+from app.variables.secrets.references import check_binding, unless_changed, usable
+from app.variables.secrets.store import (
+    SecretStore,
     person,
-    recorded_change,
-    require_active,
+    require_for,
     secret_row,
     secrets_of,
+    state_of,
     vault_facts,
 )
-from app.variables.secrets.references import check_binding, unless_changed, usable
-from app.vault import Vault, Visibility, Written
-from app.workspaces.service import settings_of
+from app.vault import Visibility, Written
 
 Expiry = Literal["none", "ok", "expiring", "expired"]
 
@@ -59,62 +58,84 @@ class Secret:
     permissions: Mapping[str, bool]
 
 
-def list_secrets(
-    *, access: Access, sessions: Sessions, clock: Clock, limit: int, after: str | None = None, q: str | None = None,
-    unused: bool | None = None,
-) -> Sequence[Secret]:  # fmt: skip
-    """List a workspace's secrets by name; ``q`` looks in names and descriptions, whatever the case.
+class SecretQueries:
+    """Shows secrets; bound to one request's resources."""
 
-    ``unused`` leaves only those that no call ever carried, or only the others.
-    """
-    require(access, Permission.SECRET_READ)
-    query = secrets_of(access).where(VariableRow.kind == "secret").order_by(VariableRow.name).limit(limit)
-    if q:
-        query = query.where(
-            or_(*(column.icontains(q, autoescape=True) for column in (VariableRow.name, VariableRow.description)))
-        )
-    if unused is not None:
-        query = query.where(VariableRow.last_used_at.is_(None) if unused else VariableRow.last_used_at.is_not(None))
-    if after is not None:
-        query = query.where(VariableRow.name > after)
-    with sessions.read() as session:
-        return [as_secret(row, access=access, now=clock()) for row in session.scalars(query)]
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._store = SecretStore(resources)
 
+    def list(
+        self,
+        *,
+        access: Access,
+        limit: int,
+        after: str | None = None,
+        q: str | None = None,
+        unused: bool | None = None,
+    ) -> Sequence[Secret]:
+        """List a workspace's secrets by name.
 
-def get_secret(name: str, *, access: Access, sessions: Sessions, clock: Clock) -> Secret:
-    """Return one secret by its exact name. Raises ``NotFound``."""
-    require(access, Permission.SECRET_READ)
-    with sessions.read() as session:
-        return as_secret(secret_row(session, access, name), access=access, now=clock())
+        Args:
+            after: The name after which the list goes on.
+            q: Looked for in names and descriptions, whatever the case.
+            unused: Only those that no call ever carried, or only the others.
 
+        Raises:
+            Forbidden: The role may not.
+        """
+        require_for(access, Event.READ)
+        query = secrets_of(access).where(VariableRow.kind == "secret").order_by(VariableRow.name).limit(limit)
+        if q:
+            query = query.where(
+                or_(*(column.icontains(q, autoescape=True) for column in (VariableRow.name, VariableRow.description)))
+            )
+        if unused is not None:
+            query = query.where(VariableRow.last_used_at.is_(None) if unused else VariableRow.last_used_at.is_not(None))
+        if after is not None:
+            query = query.where(VariableRow.name > after)
+        with self._resources.sessions.read() as session:
+            return [as_secret(row, access=access, now=self._resources.clock()) for row in session.scalars(query)]
 
-def reveal_secret(name: str, *, access: Access, sessions: Sessions, vault: Vault, clock: Clock) -> SecretValue:
-    """Return a masked secret's value to be shown for ``HIDE_AFTER_SECONDS``; recorded before Vault is asked.
+    def get(self, name: str, *, access: Access) -> Secret:
+        """Return one secret by its exact name.
 
-    Raises:
-        NeverShown: the secret is restricted.
-        Forbidden, NotFound, Conflict, BindingMismatch, VaultUnavailable
-    """
-    with recorded_change(access, "secret.reveal", name, sessions=sessions, clock=clock) as deed:
-        require(access, Permission.SECRET_REVEAL)
-        with sessions.read() as session:
-            row = secret_row(session, access, name)
-            address = address_of(row, settings_of(row.workspace, session).engine)
-        deed.target = Target("secret", row.id, row.name)
-        if row.visibility != "masked":
-            raise NeverShown(f"{row.name} is restricted: its value is never shown to anybody.")
-        require_active(row)
-        secret = usable(row, address)
-        with unless_changed(secret, sessions=sessions):
-            stored = vault.read_to_reveal(address, role=person(access))
-            check_binding(stored, secret)
-        deed.detail |= vault_facts(stored.version, stored.request_id)
-    return stored.value
+        Raises:
+            Forbidden: The role may not.
+            NotFound: There is no such secret.
+        """
+        require_for(access, Event.READ)
+        with self._resources.sessions.read() as session:
+            return as_secret(secret_row(session, access, name), access=access, now=self._resources.clock())
+
+    def reveal(self, name: str, *, access: Access) -> SecretValue:
+        """Return a masked secret's value to be shown for ``HIDE_AFTER_SECONDS``; recorded before Vault is asked.
+
+        Raises:
+            NeverShown: The secret is restricted.
+            Forbidden: The role may not.
+            NotFound: There is no such secret.
+            Conflict: It is being made or deleted.
+            BindingMismatch, VaultUnavailable: Vault holds something else, or can't be asked.
+        """
+        with self._store.recorded(Event.REVEAL, name, access=access) as deed:
+            require_for(access, Event.REVEAL)
+            row, address = self._store.find(name, access=access)
+            deed.target = Target("secret", row.id, row.name)
+            if row.visibility != "masked":
+                raise NeverShown(f"{row.name} is restricted: its value is never shown to anybody.")
+            advance(state_of(row), Event.REVEAL, name=row.name)
+            secret = usable(row, address)
+            with unless_changed(secret, sessions=self._resources.sessions):
+                stored = self._resources.vault.read_to_reveal(address, role=person(access))
+                check_binding(stored, secret)
+            deed.detail |= vault_facts(stored.version, stored.request_id)
+        return stored.value
 
 
 def as_secret(row: VariableRow, *, access: Access, now: datetime) -> Secret:
     """Return a row as somebody with this standing sees it."""
-    active, writes = row.state == "active", allows(access, Permission.SECRET_WRITE)
+    active, may = row.state == "active", {event: allows(access, needed) for event, needed in NEEDS.items()}
     return Secret(
         id=row.id,
         workspace=row.workspace,
@@ -134,10 +155,10 @@ def as_secret(row: VariableRow, *, access: Access, now: datetime) -> Secret:
         last_used_at=row.last_used_at,
         revision=row.revision,
         permissions={
-            "reveal": active and row.visibility == "masked" and allows(access, Permission.SECRET_REVEAL),
-            "set_value": active and writes,
-            "edit": active and writes,
-            "delete": writes,
+            "reveal": active and row.visibility == "masked" and may[Event.REVEAL],
+            "set_value": active and may[Event.SET_VALUE],
+            "edit": active and may[Event.DESCRIBE],
+            "delete": may[Event.DELETE],
         },
     )
 

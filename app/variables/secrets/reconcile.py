@@ -1,4 +1,7 @@
-"""Finishing or undoing what a crash left between the database and Vault. May be killed anywhere and run again."""
+"""Finishing or undoing what a crash left between the database and Vault. May be killed anywhere and run again.
+
+What is done in which case is a table of ``changes``.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,24 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.db import Sessions
-from app.kernel.clock import Clock
 from app.kernel.errors import NotFound, StrongroomError, Unanswered, ValidationFailed
+from app.resources import Resources
 from app.variables.models import SecretVersionRow, VariableRow
-from app.variables.secrets.changes import address_of, digest, drop_deleted, note_version, touch
-from app.variables.secrets.service import drop_pending, take_over_rules
+from app.variables.secrets.changes import TOLD_AS, Finding, Remedy, finding_of, remedy_for
+from app.variables.secrets.store import (
+    SecretStore,
+    address_of,
+    digest,
+    drop_deleted,
+    next_rules_of,
+    note_version,
+    rules_of,
+    set_next_rules,
+    state_of,
+    take_over_rules,
+)
 from app.vault import VISIBILITIES, SecretAddress, StoredMetadata, Vault, Visibility
 from app.workspaces.service import find_workspace, hold_workspace, settings_of
-
-Remedy = Literal["finished", "undone", "deleted", "postponed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,121 +40,103 @@ class Mended:
 
     workspace: str
     name: str
-    remedy: Remedy
+    remedy: Literal["finished", "undone", "deleted", "postponed"]
 
 
-def reconcile_secrets(*, sessions: Sessions, vault: Vault, clock: Clock, older_than: timedelta) -> Sequence[Mended]:
-    """Mend every secret whose last change isn't known to have ended, and that nobody touched for ``older_than``.
+class SecretReconciliation:
+    """Mends secrets whose last change isn't known to have ended; bound to the resources of a process."""
 
-    ``older_than`` keeps away from changes still under way in a living process; it is zero at the start of the only one.
-    Of processes that do this at the same moment, each secret has one that mends it; it isn't told of by the others.
-    """
-    with sessions.read() as session:
-        rows = session.scalars(
-            select(VariableRow).where(VariableRow.unfinished, VariableRow.touched_at <= clock() - older_than)
-        ).all()
-    told = [(row, _mend_alone(row, sessions=sessions, vault=vault, clock=clock)) for row in rows]
-    return [Mended(row.workspace, row.name, remedy) for row, remedy in told if remedy is not None]
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._store = SecretStore(resources)
 
+    def run(self, *, older_than: timedelta) -> Sequence[Mended]:
+        """Mend every such secret that nobody touched for ``older_than``.
 
-def _mend_alone(row: VariableRow, *, sessions: Sessions, vault: Vault, clock: Clock) -> Remedy | None:
-    """Mend a secret unless another process does so; None where one does.
+        Of processes that do this at the same moment, each secret has one that mends it; the others don't tell of it.
 
-    Two that both delete in Vault would be one too many: when the first has given the name back, the second would
-    take away the value of the next secret that has it.
-    """
-    last_touched = row.touched_at
-    if not touch(row, clock(), sessions=sessions):
-        return None
-    try:
-        remedy = _mend(row, sessions=sessions, vault=vault)
-    except Unanswered:
-        return "postponed"  # and stays touched, since a deletion may still be carried out
-    except StrongroomError:
-        # Vault is away, or the row holds what no address can be made of.
-        remedy = "postponed"
-    if remedy == "postponed":
-        touch(row, last_touched, sessions=sessions)
-    return remedy
+        Args:
+            older_than: Keeps away from changes still under way in a living process; zero at the start of the only one.
+        """
+        before = self._resources.clock() - older_than
+        query = select(VariableRow).where(VariableRow.unfinished, VariableRow.touched_at <= before)
+        with self._resources.sessions.read() as session:
+            rows = session.scalars(query).all()
+        done = [(row, self._mend_alone(row)) for row in rows]
+        return [Mended(row.workspace, row.name, TOLD_AS[remedy]) for row, remedy in done if remedy is not None]
 
+    def _mend_alone(self, row: VariableRow) -> Remedy | None:
+        """Mend a secret unless another process does so; None where one does.
 
-def _mend(row: VariableRow, *, sessions: Sessions, vault: Vault) -> Remedy:
-    with sessions.read() as session:
-        workspace = find_workspace(row.workspace, session)
-    address = address_of(row, workspace.engine)
-    if workspace.state != "active":  # its purge takes the others along, but not what may have come after it
-        pending = row.state == "pending"
-        return _take_back(row, address, sessions=sessions, vault=vault) if pending else "postponed"
-    if row.state == "deleting":
-        return _finish_deletion(row, address, sessions=sessions, vault=vault)
-    stored = vault.metadata(address, role="owner")
-    if row.state == "pending":
-        return _finish_creation(row, address, stored, sessions=sessions, vault=vault)
-    return _finish_change(row, stored, sessions=sessions)
+        Two that both delete in Vault would be one too many: when the first has given the name back, the second would
+        take away the value of the next secret that has it.
+        """
+        last_touched = row.touched_at
+        if not self._store.touch(row, self._resources.clock()):
+            return None
+        try:
+            remedy = self._mend(row)
+        except Unanswered:
+            return Remedy.POSTPONE  # and stays touched, since a deletion may still be carried out
+        except StrongroomError:
+            # Vault is away, or the row holds what no address can be made of.
+            remedy = Remedy.POSTPONE
+        if remedy is Remedy.POSTPONE:
+            self._store.touch(row, last_touched)
+        return remedy
 
+    def _mend(self, row: VariableRow) -> Remedy:
+        with self._resources.sessions.read() as session:
+            workspace = find_workspace(row.workspace, session)
+        address = address_of(row, workspace.engine)
+        stored = self._resources.vault.metadata(address, role="owner") if workspace.state == "active" else None
+        remedy = remedy_for(state_of(row), _finding(row, stored), workspace_lives=workspace.state == "active")
+        return self._carry_out(remedy, row, address, stored)
 
-def _take_back(row: VariableRow, address: SecretAddress, *, sessions: Sessions, vault: Vault) -> Remedy:
-    vault.delete(address, role="owner")
-    drop_pending(row, sessions=sessions)
-    return "undone"
+    def _carry_out(
+        self, remedy: Remedy, row: VariableRow, address: SecretAddress, stored: StoredMetadata | None
+    ) -> Remedy:
+        if remedy in (Remedy.TAKE_BACK, Remedy.DELETE):
+            self._resources.vault.delete(address, role="owner")
+        if remedy in (Remedy.TAKE_BACK, Remedy.DROP):
+            self._store.drop_pending(row)
+        elif remedy is Remedy.DELETE:
+            with self._resources.sessions.begin() as session:
+                drop_deleted(session, row)
+        elif remedy is not Remedy.POSTPONE and stored is not None:
+            return self._settle(row, stored, remedy)
+        return remedy
 
-
-def _finish_deletion(row: VariableRow, address: SecretAddress, *, sessions: Sessions, vault: Vault) -> Remedy:
-    vault.delete(address, role="owner")
-    with sessions.begin() as session:
-        drop_deleted(session, row)
-    return "deleted"
-
-
-def _finish_creation(
-    row: VariableRow, address: SecretAddress, stored: StoredMetadata | None, *, sessions: Sessions, vault: Vault
-) -> Remedy:
-    ours = stored is not None and stored.binding == digest(row, row.allowed_hosts, row.allowed_places)
-    if stored is not None and ours and stored.current_version:
-        return _settle(row, stored, sessions=sessions, remedy="finished")
-    if stored is not None and (ours or not stored.versions):
-        return _take_back(row, address, sessions=sessions, vault=vault)
-    drop_pending(row, sessions=sessions)  # a stranger's value stays where it is
-    return "undone"
-
-
-def _finish_change(row: VariableRow, stored: StoredMetadata | None, *, sessions: Sessions) -> Remedy:
-    """Believe Vault, never the row: the rules that Vault was told of are in force, and it is told nothing here.
-
-    A binding is the last thing that a change of rules writes, after the new value and the end of the older ones. A
-    row whose rules Vault was never told of stays as it is, unusable, for ``doctor`` to name.
-    """
-    if stored is None:
-        return "postponed"
-    if row.next_hosts is not None and row.next_places is not None:
-        if stored.binding == digest(row, row.next_hosts, row.next_places):
-            return _settle(row, stored, sessions=sessions, remedy="finished", rules_taken_over=True)
-        if stored.binding == digest(row, row.allowed_hosts, row.allowed_places):
-            return _settle(row, stored, sessions=sessions, remedy="undone")
-        return "postponed"
-    return _settle(row, stored, sessions=sessions, remedy="finished")
+    def _settle(self, row: VariableRow, stored: StoredMetadata, remedy: Remedy) -> Remedy:
+        with self._resources.sessions.begin() as session:
+            hold_workspace(row.workspace, session)
+            current = session.get(VariableRow, row.id, with_for_update=True)
+            if current is None or current.revision != row.revision or current.touched_at != row.touched_at:
+                return Remedy.POSTPONE  # somebody changed it meanwhile
+            rules_change = remedy is Remedy.TAKE_OVER
+            if rules_change:
+                take_over_rules(current)
+            changed = rules_change or current.version != stored.current_version or current.state != "active"
+            _note_makers(session, current, stored)
+            set_next_rules(current, None)
+            current.state, current.version, current.unfinished = "active", stored.current_version, False
+            current.revision += changed
+        return remedy
 
 
-def _settle(
-    row: VariableRow, stored: StoredMetadata, *, sessions: Sessions, remedy: Remedy, rules_taken_over: bool = False
-) -> Remedy:
-    with sessions.begin() as session:
-        hold_workspace(row.workspace, session)
-        current = session.get(VariableRow, row.id, with_for_update=True)
-        if current is None or current.revision != row.revision or current.touched_at != row.touched_at:
-            return "postponed"  # somebody changed it meanwhile
-        if rules_taken_over:
-            take_over_rules(current)
-        changed = rules_taken_over or current.version != stored.current_version or current.state != "active"
-        _note_makers(session, current, stored)
-        current.next_hosts = current.next_places = None
-        current.state, current.version, current.unfinished = "active", stored.current_version, False
-        current.revision += changed
-    return remedy
+def _finding(row: VariableRow, stored: StoredMetadata | None) -> Finding:
+    next_rules = next_rules_of(row)
+    return finding_of(
+        there=stored is not None,
+        binding=stored.binding if stored else None,
+        value=bool(stored and stored.current_version),
+        versions=bool(stored and stored.versions),
+        bindings=(digest(row, rules_of(row)), None if next_rules is None else digest(row, next_rules)),
+    )
 
 
 def _note_makers(session: Session, row: VariableRow, stored: StoredMetadata) -> None:
-    """What Vault holds beyond the version that the row knows of was made by whoever touched it last."""
+    """Note that whoever touched the row last made what Vault holds beyond the version that the row knows of."""
     for version in range(row.version + 1, stored.current_version + 1):
         if session.get(SecretVersionRow, (row.id, version)) is None:
             note_version(session, row, version, by=row.touched_by)
@@ -183,17 +177,16 @@ def mismatched_bindings(*, sessions: Sessions, vault: Vault) -> Sequence[tuple[s
         rows = session.scalars(
             select(VariableRow).where(VariableRow.kind == "secret", VariableRow.state == "active")
         ).all()
-    return [(row.workspace, row.name) for row in rows if not _told(row, sessions=sessions, vault=vault)]
+    return [(row.workspace, row.name) for row in rows if not _agree(row, sessions=sessions, vault=vault)]
 
 
-def _told(row: VariableRow, *, sessions: Sessions, vault: Vault) -> bool:
+def _agree(row: VariableRow, *, sessions: Sessions, vault: Vault) -> bool:
     try:
         with sessions.read() as session:
             address = address_of(row, settings_of(row.workspace, session).engine)
         stored = vault.metadata(address, role="owner")
     except (NotFound, ValidationFailed):  # no address can be made of what the row says
         return False
-    said = [digest(row, row.allowed_hosts, row.allowed_places)]
-    if row.next_hosts is not None and row.next_places is not None:
-        said.append(digest(row, row.next_hosts, row.next_places))
-    return stored is not None and stored.binding in said
+    next_rules = next_rules_of(row)
+    bindings = [digest(row, rules_of(row)), *([] if next_rules is None else [digest(row, next_rules)])]
+    return stored is not None and stored.binding in bindings

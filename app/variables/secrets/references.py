@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 from app.db import Sessions
 from app.kernel.errors import BindingMismatch, Conflict
 from app.variables.models import SecretUseRow, VariableRow
-from app.variables.secrets.changes import address_of, digest
+from app.variables.secrets.binding import Rules
+from app.variables.secrets.store import address_of, digest, next_rules_of, rules_of
 from app.vault import SecretAddress, StoredValue
 from app.workspaces.service import Workspace
 
@@ -33,14 +34,14 @@ _USABLE_HELD: Final = _USABLE.with_for_update(read=True)
 class UsableSecret:
     """What the call pipeline has to know of a secret before it reads the value.
 
-    ``rules`` has one pair of hosts and places, or two while a change of them is under way; a call must pass each.
-    ``bindings`` are the digests of the same pairs: Vault's must be one of them.
+    ``rules`` has one entry, or two while a change of them is under way; a call must pass each. ``bindings`` are the
+    digests of the same: Vault's must be one of them.
     """
 
     id: str
     name: str
     address: SecretAddress
-    rules: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+    rules: tuple[Rules, ...]
     bindings: tuple[str, ...]
     state: str
     expires_at: datetime | None
@@ -63,15 +64,14 @@ def usable_secrets(
 
 def usable(row: VariableRow | Row[Any], address: SecretAddress) -> UsableSecret:
     """Return what a row says of a secret that is to be used."""
-    rules = [(tuple(row.allowed_hosts), tuple(row.allowed_places))]
-    if row.next_hosts is not None and row.next_places is not None:
-        rules.append((tuple(row.next_hosts), tuple(row.next_places)))
+    next_rules = next_rules_of(row)
+    rules = (rules_of(row),) if next_rules is None else (rules_of(row), next_rules)
     return UsableSecret(
         id=row.id,
         name=row.name,
         address=address,
-        rules=tuple(rules),
-        bindings=tuple(digest(row, hosts, places) for hosts, places in rules),
+        rules=rules,
+        bindings=tuple(digest(row, each) for each in rules),
         state=row.state,
         expires_at=row.expires_at,
     )

@@ -3,86 +3,58 @@
 The local row and the Vault entry can't change in one transaction. So a row says first what is about to happen
 (``pending``, ``deleting``, ``unfinished``, ``next_hosts``), then Vault is asked, then the row says that it has
 happened, together with the record's event. What a crash leaves between, ``reconcile`` finishes or undoes.
+``changes`` decides what may follow what; this file carries it out.
 """
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, cast
 
 from sqlalchemy import delete
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.access import Access, Permission, require
-from app.audit.service import Target, recorded
+from app.access import Access
+from app.audit.service import Deed, Target
 from app.db import Sessions
-from app.kernel.clock import Clock
-from app.kernel.errors import (
-    Conflict,
-    InUse,
-    NotFound,
-    PreconditionFailed,
-    Unanswered,
-    ValueRequired,
-    VaultError,
-    WriteConflict,
-)
+from app.kernel.errors import InUse, PreconditionFailed, Unanswered, ValueRequired, VaultError, WriteConflict, in_body
+from app.kernel.preconditions import check_revision, require_confirmation
 from app.kernel.secret import SecretValue
 from app.kernel.unset import UNSET, Unset
-from app.resources import Limits
+from app.resources import Resources
 from app.variables.models import SecretUseRow, VariableRow
-from app.variables.secrets.changes import (
-    SURELY_OVER_AFTER,
+from app.variables.secrets.binding import Rules
+from app.variables.secrets.changes import SURELY_OVER_AFTER, Event
+from app.variables.secrets.creation import NewSecret, SecretCreation
+from app.variables.secrets.queries import Secret, as_stored
+from app.variables.secrets.references import blocks_using
+from app.variables.secrets.store import (
+    Bound,
+    SecretStore,
     address_of,
-    bound,
+    begin,
     digest,
     drop_deleted,
-    held,
-    lock_bound,
-    mark,
+    lock,
+    next_rules_of,
     note_version,
     person,
-    recorded_change,
-    require_nobody_at_work,
+    require_for,
+    rules_of,
     secret_row,
+    set_next_rules,
     settle,
-    stored_version,
-    take_back_rules,
-    touch,
+    take_over_rules,
     vault_facts,
 )
-from app.variables.secrets.queries import Secret, as_secret, as_stored
-from app.variables.secrets.references import blocks_using
-from app.variables.validation import check_value, hosts_of, name_taken, places_of, widens
+from app.variables.validation import check_value, normalise_hosts, places_of
 from app.vault import VERSIONS_KEPT, Engine, SecretAddress, Vault, Visibility, Written
-from app.workspaces.service import (
-    check_revision,
-    hold_workspace,
-    require_confirmation,
-    require_workspace,
-    settings_of,
-)
+from app.workspaces.service import settings_of
 
 _OVERTAKEN_AT_MOST: Final = 8
 """How often a writer who doesn't mind to come later tries again when another was faster."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewSecret:
-    """What a secret is made of."""
-
-    name: str
-    value: SecretValue
-    visibility: Visibility
-    description: str = ""
-    allowed_hosts: tuple[str, ...] | None = None
-    allowed_places: tuple[str, ...] | None = None
-    expires_at: datetime | None = None
+_OVERTAKEN: Final = "Somebody else stored a new value at the same moment; read the secret again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,303 +68,219 @@ class SecretChanges:
     value: SecretValue | Unset = UNSET
 
 
-# --- creating ---------------------------------------------------------------------------------------------------------
+class Secrets:
+    """Makes, changes and deletes secrets; bound to one request's resources."""
 
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._store = SecretStore(resources)
 
-def create_secret(
-    new: NewSecret,
-    *, access: Access, sessions: Sessions, vault: Vault, clock: Clock, limits: Limits,
-    action: Literal["secret.create", "secret.import"] = "secret.create",
-) -> Secret:  # fmt: skip
-    """Make a secret; when this returns its value is in Vault and the row is ``active``.
+    def create(
+        self, new: NewSecret, *, access: Access, action: Literal["secret.create", "secret.import"] = "secret.create"
+    ) -> Secret:
+        """Make a secret; see ``SecretCreation.create``, whose errors this raises."""
+        return SecretCreation(self._resources).create(new, access=access, action=action)
 
-    Raises:
-        Forbidden, NameTaken, TooShort, TooLong, TooGuessable, AllowedHostsRequired, AllowedHostsTooWide,
-        ValidationFailed: nothing was changed.
-        NotFound: the workspace was deleted at the same moment; the value is taken back.
-        VaultUnavailable: the value isn't stored, as far as can be known; what is left is undone by ``reconcile``.
-    """
-    target = Target("secret", uuid.uuid4().hex, new.name)
-    with recorded(sessions=sessions, clock=clock, access=access, action=action, target=target) as deed:
-        require(access, Permission.SECRET_WRITE)
-        hosts, places = rules_of(new, limits)
-        deed.detail |= {"visibility": new.visibility}
-        row, address = _insert_pending(new, target, hosts, places, access=access, sessions=sessions, clock=clock)
-        _require_nothing_there(row, address, access=access, sessions=sessions, vault=vault)
-        try:
-            vault.write_binding(address, digest(row, hosts, places), role=person(access))
-            written = vault.write_value(address, new.value, cas=0, role=person(access))
-            deed.detail |= vault_facts(written.version, written.request_id)
-            with sessions.begin() as session:
-                # The purge of a workspace that is deleted may have come before the value.
-                hold_workspace(row.workspace, session)
-                row = held(session, row.id, state="pending")
-                row.state, row.version, row.unfinished = "active", written.version, False
-                note_version(session, row, written.version, by=access.actor.name)
-                deed.done(session, clock)
-        except (VaultError, NotFound) as error:
-            _undo_creation(row, address, access=access, sessions=sessions, vault=vault, clock=clock)
-            require_workspace(row.workspace, sessions=sessions)  # what Vault says of one that is gone would mislead
-            raise _as_conflict(error, new.name) from None
-    return as_secret(row, access=access, now=clock())
+    def set_value(self, name: str, value: SecretValue, *, revision: int | None, access: Access) -> Secret:
+        """Store a new value as a new version.
 
+        Where two do so at once, both values become versions, and each is told its own number; with ``revision`` the
+        later one is refused instead.
 
-def rules_of(new: NewSecret, limits: Limits) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the hosts and places that a new secret gets; raises as ``create_secret`` where it can't be made so."""
-    check_value(new.value, new.visibility, limits)
-    return hosts_of(new.allowed_hosts, new.visibility), places_of(new.allowed_places, new.visibility)
+        Raises:
+            Forbidden: The role may not.
+            NotFound: There is no such secret.
+            TooShort, TooLong, TooGuessable: The value isn't fit for the secret's visibility.
+            PreconditionFailed: Somebody changed the secret since this revision.
+            Conflict: Another change is under way.
+            BindingMismatch, VaultUnavailable: Vault holds something else, or can't be asked.
+        """
+        resources = self._resources
+        with self._store.recorded(Event.SET_VALUE, name, access=access) as deed:
+            require_for(access, Event.SET_VALUE)
+            seen = self._store.bound(name, Event.SET_VALUE, deed=deed, access=access)
+            with resources.sessions.begin() as session:
+                row = self._store.lock_bound(session, seen, Event.SET_VALUE, access=access, revision=revision)
+                check_value(value, cast(Visibility, row.visibility), resources.limits)
+                begin(session, row, Event.SET_VALUE, access=access, at=resources.clock())
+            began = row.touched_at
+            written = self._write_newest(seen.address, value, row, revision, access=access)
+            row = self._store.settle_version(row, written, began=began, deed=deed, access=access)
+            return as_stored(row, written, access=access, now=resources.clock())
 
+    def _write_newest(
+        self, address: SecretAddress, value: SecretValue, row: VariableRow, revision: int | None, *, access: Access
+    ) -> Written:
+        vault, role, cas = self._resources.vault, person(access), row.version
+        for _attempt in range(_OVERTAKEN_AT_MOST):
+            try:
+                return vault.write_value(address, value, cas=cas, role=role)
+            except WriteConflict:
+                # Another writer was faster, or one died before it could say how far it came; Vault knows the newest.
+                if revision:
+                    break
+                stored = vault.metadata(address, role=role)
+                if stored is None or stored.current_version == cas:
+                    break
+                cas = stored.current_version
+        raise PreconditionFailed(_OVERTAKEN)
 
-def _insert_pending(
-    new: NewSecret, target: Target, hosts: Sequence[str], places: Sequence[str],
-    *, access: Access, sessions: Sessions, clock: Clock,
-) -> tuple[VariableRow, SecretAddress]:  # fmt: skip
-    now = clock()
-    row = VariableRow(
-        id=target.id,
-        workspace=access.workspace,
-        name=new.name,
-        folded_name=new.name.lower(),
-        kind="secret",
-        description=new.description,
-        value=None,
-        visibility=new.visibility,
-        allowed_hosts=list(hosts),
-        allowed_places=list(places),
-        version=0,
-        state="pending",
-        unfinished=True,
-        touched_at=now,
-        touched_by=access.actor.name,
-        expires_at=new.expires_at,
-        revision=1,
-        created_at=now,
-        created_by=access.actor.name,
-        updated_at=now,
-        updated_by=access.actor.name,
-    )
-    try:
-        with sessions.begin() as session:
-            engine = settings_of(str(access.workspace), session).engine
-            session.add(row)
-    except IntegrityError:
-        raise name_taken(new.name) from None
-    return row, address_of(row, engine)
+    def update(self, name: str, changes: SecretChanges, *, revision: int | None, access: Access) -> Secret:
+        """Change description, expiry, hosts or places, keeping the binding in Vault in step.
 
+        Hosts and places in force stay in force until Vault has the new binding; meanwhile a call must pass the old
+        rules and the new. A restricted secret gets further hosts or places only with a new value, and its older
+        versions are destroyed, so that nobody can redirect a value that they never knew.
 
-def _require_nothing_there(
-    row: VariableRow, address: SecretAddress, *, access: Access, sessions: Sessions, vault: Vault
-) -> None:
-    # A value that the database lost sight of must not be given a stranger's rules.
-    try:
-        stored = vault.metadata(address, role=person(access))
-    except VaultError:  # nothing was written yet, so the name is free for who tries again
-        drop_pending(row, sessions=sessions)
-        raise
-    if stored is not None and stored.versions:
-        drop_pending(row, sessions=sessions)
-        raise _as_conflict(WriteConflict(""), row.name)
+        Raises:
+            Forbidden: The role may not.
+            NotFound: There is no such secret.
+            PreconditionFailed: Somebody changed the secret since this revision.
+            ValueRequired: The rules become wider, and no new value came along.
+            AllowedHostsRequired, AllowedHostsTooWide, ValidationFailed: The rules can't be such.
+            TooShort, TooLong, TooGuessable: The value isn't fit for the secret's visibility.
+            Conflict: Another change is under way.
+            BindingMismatch, VaultUnavailable: Vault holds something else, or can't be asked.
+        """
+        resources = self._resources
+        with self._store.recorded(Event.DESCRIBE, name, access=access) as deed:
+            require_for(access, Event.DESCRIBE)
+            seen = self._store.bound(name, Event.DESCRIBE, deed=deed, access=access)
+            row = self._begin_update(seen, changes, revision=revision, access=access)
+            began = row.touched_at
+            deed.detail["changed"] = _changed_fields(changes)
+            written = self._bring_to_vault(row, seen.address, changes, access=access)
+            row = self._end_update(row, changes, written, began=began, deed=deed, access=access)
+            return as_stored(row, written, access=access, now=resources.clock())
 
+    def _begin_update(
+        self, seen: Bound, changes: SecretChanges, *, revision: int | None, access: Access
+    ) -> VariableRow:
+        """Write down in the row what is about to happen in Vault, if anything is."""
+        resources = self._resources
+        with resources.sessions.begin() as session:
+            row = self._store.lock_bound(session, seen, Event.DESCRIBE, access=access, revision=revision)
+            rules = _new_rules(row, changes)
+            if changes.value is not UNSET:
+                check_value(changes.value, cast(Visibility, row.visibility), resources.limits)
+            elif rules is not None:
+                _require_no_value(row, rules)
+            if rules is not None or changes.value is not UNSET:
+                event = Event.SET_VALUE if rules is None else Event.CHANGE_RULES
+                begin(session, row, event, access=access, at=resources.clock())
+            if rules is not None:
+                set_next_rules(row, rules)
+        return row
 
-def _undo_creation(
-    row: VariableRow, address: SecretAddress, *, access: Access, sessions: Sessions, vault: Vault, clock: Clock
-) -> None:
-    if not touch(row, clock(), sessions=sessions):  # as for a deletion: Vault may carry it out much later
-        return
-    # Where Vault can't be asked now, the row stays pending, which nobody can use, and reconcile takes it back.
-    with suppress(VaultError):
-        vault.delete(address, role=person(access))
-        drop_pending(row, sessions=sessions)
+    def _bring_to_vault(
+        self, row: VariableRow, address: SecretAddress, changes: SecretChanges, *, access: Access
+    ) -> Written | None:
+        """Store the new value under the old rules, destroy what it takes the place of, and only then tell the new ones.
 
+        So Vault's binding alone says how far a change of rules came, and ``reconcile`` never has to believe the row.
+        """
+        vault, role, written = self._resources.vault, person(access), None
+        if changes.value is not UNSET:
+            try:
+                written = vault.write_value(address, changes.value, cas=row.version, role=role)
+            except WriteConflict:
+                self._store.take_back_rules(row)
+                raise PreconditionFailed(_OVERTAKEN) from None
+        rules = next_rules_of(row)
+        if rules is not None:
+            if written is not None and _widens(row, rules):
+                vault.destroy_versions(address, _older_versions(written.version), role=role)
+            vault.write_binding(address, digest(row, rules), role=role)
+        return written
 
-def drop_pending(row: VariableRow, *, sessions: Sessions) -> None:
-    """Delete the row of a secret that never came to be."""
-    with sessions.begin() as session:
-        session.execute(delete(VariableRow).where(VariableRow.id == row.id, VariableRow.state == "pending"))
-
-
-def _as_conflict(error: VaultError | NotFound, name: str) -> VaultError | NotFound | Conflict:
-    if isinstance(error, WriteConflict):
-        return Conflict(
-            f"Vault holds a value under the name {name} of which the database knows nothing; an operator has to look."
-        )
-    return error
-
-
-# --- changing ---------------------------------------------------------------------------------------------------------
-
-
-def set_value(
-    name: str, value: SecretValue, *, revision: int | None,
-    access: Access, sessions: Sessions, vault: Vault, clock: Clock, limits: Limits,
-) -> Secret:  # fmt: skip
-    """Store a new value as a new version.
-
-    Where two do so at once, both values become versions, and each is told its own number; with ``revision`` the later
-    one is refused instead.
-
-    Raises:
-        Forbidden, NotFound, TooShort, TooLong, TooGuessable, PreconditionFailed, Conflict, BindingMismatch,
-        VaultUnavailable
-    """
-    with recorded_change(access, "secret.set_value", name, sessions=sessions, clock=clock) as deed:
-        require(access, Permission.SECRET_WRITE)
-        seen = bound(name, deed=deed, access=access, sessions=sessions, vault=vault)
-        with sessions.begin() as session:
-            row = lock_bound(session, seen, access=access, revision=revision)
-            check_value(value, cast(Visibility, row.visibility), limits)
-            mark(session, row, by=access.actor.name, at=clock())
-        began = row.touched_at
-        written = _write_newest(seen.address, value, row, revision, access=access, vault=vault)
-        row = stored_version(row, written, began=began, deed=deed, access=access, sessions=sessions, clock=clock)
-        return as_stored(row, written, access=access, now=clock())
-
-
-def _write_newest(
-    address: SecretAddress, value: SecretValue, row: VariableRow, revision: int | None,
-    *, access: Access, vault: Vault,
-) -> Written:  # fmt: skip
-    cas = row.version
-    for _attempt in range(_OVERTAKEN_AT_MOST):
-        try:
-            return vault.write_value(address, value, cas=cas, role=person(access))
-        except WriteConflict:
-            # Another writer was faster, or one died before it could say how far it came; Vault knows the newest.
-            if revision:
-                break
-            stored = vault.metadata(address, role=person(access))
-            if stored is None or stored.current_version == cas:
-                break
-            cas = stored.current_version
-    raise PreconditionFailed("Somebody else stored a new value at the same moment; read the secret again.")
-
-
-def update_secret(
-    name: str, changes: SecretChanges, *, revision: int | None,
-    access: Access, sessions: Sessions, vault: Vault, clock: Clock, limits: Limits,
-) -> Secret:  # fmt: skip
-    """Change description, expiry, hosts or places, keeping the binding in Vault in step.
-
-    Hosts and places in force stay in force until Vault has the new binding; meanwhile a call must pass the old rules
-    and the new. A restricted secret gets further hosts or places only with a new value, and its older versions are
-    destroyed, so that nobody can redirect a value that they never knew.
-
-    Raises:
-        Forbidden, NotFound, PreconditionFailed, ValueRequired, AllowedHostsRequired, AllowedHostsTooWide,
-        ValidationFailed, TooShort, TooLong, TooGuessable, Conflict, BindingMismatch, VaultUnavailable
-    """
-    with recorded_change(access, "secret.update", name, sessions=sessions, clock=clock) as deed:
-        require(access, Permission.SECRET_WRITE)
-        seen = bound(name, deed=deed, access=access, sessions=sessions, vault=vault)
-        with sessions.begin() as session:
-            row = lock_bound(session, seen, access=access, revision=revision)
-            _plan_rules(row, changes, limits)
-            if row.next_hosts is not None or changes.value is not UNSET:
-                mark(session, row, by=access.actor.name, at=clock())
-        began = row.touched_at
-        deed.detail["changed"] = sorted(
-            field for field in SecretChanges.__slots__ if getattr(changes, field) is not UNSET
-        )
-        written = _bring_to_vault(row, seen.address, changes, access=access, sessions=sessions, vault=vault)
-        with sessions.begin() as session:
-            row = held(session, row.id, state="active")
+    def _end_update(
+        self,
+        row: VariableRow,
+        changes: SecretChanges,
+        written: Written | None,
+        *,
+        began: datetime,
+        deed: Deed,
+        access: Access,
+    ) -> VariableRow:
+        clock = self._resources.clock
+        with self._resources.sessions.begin() as session:
+            row = lock(session, row.id, state="active")
             take_over_rules(row)
-            for field in ("description", "expires_at"):
-                if (wanted := getattr(changes, field)) is not UNSET:
-                    setattr(row, field, wanted)
-            settle(row, began=began, version=written.version if written else 0, access=access, clock=clock)
+            if changes.description is not UNSET:
+                row.description = changes.description
+            if changes.expires_at is not UNSET:
+                row.expires_at = changes.expires_at
+            settle(row, began=began, version=written.version if written else 0, access=access, at=clock())
             if written is not None:
                 note_version(session, row, written.version, by=access.actor.name)
                 deed.detail |= vault_facts(written.version, written.request_id)
             deed.done(session, clock)
-        return as_stored(row, written, access=access, now=clock())
+        return row
+
+    def delete(self, name: str, *, confirm: str | None, force: bool, revision: int | None, access: Access) -> None:
+        """Delete a secret with all its versions.
+
+        Raises:
+            Forbidden: The role may not.
+            NotFound: There is no such secret.
+            ConfirmationRequired: ``confirm`` isn't its name.
+            PreconditionFailed: Somebody changed the secret since this revision.
+            InUse: Blocks use it and ``force`` isn't set; ``extra["blocks"]`` names them.
+            Conflict: It is being made or deleted at this moment, as far as can be known.
+            VaultUnavailable: Vault can't be asked.
+        """
+        resources = self._resources
+        with self._store.recorded(Event.DELETE, name, access=access) as deed:
+            require_for(access, Event.DELETE)
+            with resources.sessions.begin() as session:
+                row = secret_row(session, access, name, for_update=True)
+                deed.target = Target("secret", row.id, row.name)
+                require_confirmation(confirm, row.name)
+                check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
+                begin(session, row, Event.DELETE, access=access, at=resources.clock())
+                _require_unused(row, force, session)
+                row.revision += 1
+                address = address_of(row, settings_of(row.workspace, session).engine)
+            try:
+                resources.vault.delete(address, role=person(access))
+            except Unanswered:
+                raise  # it may still be carried out, so the name isn't given back, nor asked for again, for a while
+            except VaultError:
+                self._store.touch(row, resources.clock() - SURELY_OVER_AFTER)  # nothing was done: anybody may go on
+                raise
+            with resources.sessions.begin() as session:
+                drop_deleted(session, row)
+                deed.done(session, resources.clock)
 
 
-def _plan_rules(row: VariableRow, changes: SecretChanges, limits: Limits) -> None:
-    visibility = cast(Visibility, row.visibility)
-    hosts = row.allowed_hosts if changes.allowed_hosts is UNSET else list(hosts_of(changes.allowed_hosts, visibility))
-    places = (
-        row.allowed_places if changes.allowed_places is UNSET else list(places_of(changes.allowed_places, visibility))
-    )
-    if changes.value is not UNSET:
-        check_value(changes.value, visibility, limits)
-    elif widens(row, hosts, places):
-        told = "A restricted secret is given further hosts or places only together with a new value."
-        raise ValueRequired(told, errors={"value": [told]})
-    if (hosts, places) != (row.allowed_hosts, row.allowed_places):
-        row.next_hosts, row.next_places = hosts, places
+def _changed_fields(changes: SecretChanges) -> list[str]:
+    return sorted(field for field in SecretChanges.__slots__ if getattr(changes, field) is not UNSET)
 
 
-def _bring_to_vault(
-    row: VariableRow, address: SecretAddress, changes: SecretChanges,
-    *, access: Access, sessions: Sessions, vault: Vault,
-) -> Written | None:  # fmt: skip
-    """Store the new value under the old rules, destroy what it takes the place of, and only then tell the new rules.
+def _new_rules(row: VariableRow, changes: SecretChanges) -> Rules | None:
+    """Return the rules that the changes ask for, None where they are as they were."""
+    visibility, now = cast(Visibility, row.visibility), rules_of(row)
+    hosts = now.hosts if changes.allowed_hosts is UNSET else normalise_hosts(changes.allowed_hosts, visibility)
+    places = now.places if changes.allowed_places is UNSET else places_of(changes.allowed_places, visibility)
+    rules = Rules(hosts, places)
+    return None if rules == now else rules
 
-    So Vault's binding alone says how far a change of rules came, and ``reconcile`` never has to believe the row.
-    """
-    role, written = person(access), None
-    if changes.value is not UNSET:
-        try:
-            written = vault.write_value(address, changes.value, cas=row.version, role=role)
-        except WriteConflict:
-            take_back_rules(row, sessions=sessions)
-            raise PreconditionFailed(
-                "Somebody else stored a new value at the same moment; read the secret again."
-            ) from None
-    if row.next_hosts is not None and row.next_places is not None:
-        if written is not None and widens(row, row.next_hosts, row.next_places):
-            vault.destroy_versions(address, _older_versions(written.version), role=role)
-        vault.write_binding(address, digest(row, row.next_hosts, row.next_places), role=role)
-    return written
+
+def _require_no_value(row: VariableRow, rules: Rules) -> None:
+    if _widens(row, rules):
+        sentence = "A restricted secret is given further hosts or places only together with a new value."
+        raise ValueRequired(sentence, errors={in_body("value"): [sentence]})
+
+
+def _widens(row: VariableRow, rules: Rules) -> bool:
+    """Tell whether these rules would let a restricted secret go where it couldn't before."""
+    return row.visibility == "restricted" and rules.widens(rules_of(row))
 
 
 def _older_versions(version: int) -> list[int]:
     """Return the numbers of the versions before this one that Vault may still keep."""
     return list(range(max(1, version - VERSIONS_KEPT), version))
-
-
-def take_over_rules(row: VariableRow) -> None:
-    """Put the rules in force that Vault has been told of."""
-    if row.next_hosts is not None and row.next_places is not None:
-        row.allowed_hosts, row.allowed_places = row.next_hosts, row.next_places
-        row.next_hosts = row.next_places = None
-
-
-def delete_secret(
-    name: str, *, confirm: str | None, force: bool, revision: int | None,
-    access: Access, sessions: Sessions, vault: Vault, clock: Clock,
-) -> None:  # fmt: skip
-    """Delete a secret with all its versions.
-
-    Raises:
-        InUse: blocks use it and ``force`` isn't set; ``extra["blocks"]`` names them.
-        Conflict: it is being made or deleted at this moment, as far as can be known.
-        Forbidden, NotFound, ConfirmationRequired, PreconditionFailed, VaultUnavailable
-    """
-    with recorded_change(access, "secret.delete", name, sessions=sessions, clock=clock) as deed:
-        require(access, Permission.SECRET_WRITE)
-        with sessions.begin() as session:
-            row = secret_row(session, access, name, for_update=True)
-            deed.target = Target("secret", row.id, row.name)
-            require_confirmation(confirm, row.name)
-            check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
-            require_nobody_at_work(row, clock())
-            _require_unused(row, force, session)
-            row.state = "deleting"
-            mark(session, row, by=access.actor.name, at=clock())
-            row.revision += 1
-            address = address_of(row, settings_of(row.workspace, session).engine)
-        try:
-            vault.delete(address, role=person(access))
-        except Unanswered:
-            raise  # it may still be carried out, so that the name isn't given back, nor asked for again, for a while
-        except VaultError:
-            touch(row, clock() - SURELY_OVER_AFTER, sessions=sessions)  # nothing was done: anybody may go on at once
-            raise
-        with sessions.begin() as session:
-            drop_deleted(session, row)
-            deed.done(session, clock)
 
 
 def _require_unused(row: VariableRow, force: bool, session: Session) -> None:

@@ -13,13 +13,16 @@ from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.access import Access, Permission, require
+from app.access import Access
 from app.audit.chain import Event
 from app.audit.service import end_of, ends, outcomes_between
 from app.db import Sessions
 from app.kernel.clock import Clock
 from app.kernel.errors import NotFound
+from app.resources import Resources
 from app.variables.models import SecretUseRow, UpstreamDenialRow, UsageMarkRow, VariableRow
+from app.variables.secrets.changes import Event as Change
+from app.variables.secrets.store import require_for
 
 DENIED_WITHIN: Final = timedelta(hours=24)
 _DENIED: Final = (401, 403)
@@ -116,19 +119,20 @@ def _add(session: Session, uses: Sequence[_Use]) -> None:
     session.add_all(UpstreamDenialRow(secret_id=use.secret_id, seq=use.seq, at=use.at) for use in uses if use.denied)
 
 
-def usage_of(name: str, *, access: Access, sessions: Sessions, clock: Clock) -> Usage:
+def usage_of(name: str, *, access: Access, resources: Resources) -> Usage:
     """Tell how a secret is used, up to this moment: what was counted, and what came since.
 
     Raises:
-        Forbidden, NotFound
+        Forbidden: The role may not.
+        NotFound: There is no such secret.
     """
-    require(access, Permission.SECRET_READ)
-    workspace, since = str(access.workspace), clock() - DENIED_WITHIN
+    require_for(access, Change.READ)
+    workspace, since = str(access.workspace), resources.clock() - DENIED_WITHIN
     query = select(VariableRow).where(
         VariableRow.workspace == workspace, VariableRow.kind == "secret", VariableRow.name == name
     )
     blocks = select(SecretUseRow.block).where(SecretUseRow.workspace == workspace, SecretUseRow.secret_name == name)
-    with sessions.snapshot() as session:
+    with resources.sessions.snapshot() as session:
         row = session.scalar(query)
         if row is None:
             raise NotFound(f"There is no secret {name[:64]}.")

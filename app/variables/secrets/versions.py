@@ -8,25 +8,16 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from app.access import Access, Permission, require
+from app.access import Access
 from app.audit.service import Target
-from app.db import Sessions
-from app.kernel.clock import Clock
 from app.kernel.errors import Conflict, NotFound, PreconditionFailed, WriteConflict
+from app.kernel.preconditions import check_revision, require_confirmation
+from app.resources import Resources
 from app.variables.models import SecretVersionRow, VariableRow
-from app.variables.secrets.changes import (
-    bound,
-    found,
-    lock_bound,
-    mark,
-    person,
-    recorded_change,
-    require_active,
-    stored_version,
-)
+from app.variables.secrets.changes import Event, advance
 from app.variables.secrets.queries import Secret, as_stored
-from app.vault import VERSIONS_KEPT, StoredMetadata, Vault
-from app.workspaces.service import check_revision, require_confirmation
+from app.variables.secrets.store import SecretStore, begin, person, require_for, state_of
+from app.vault import VERSIONS_KEPT, StoredMetadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,90 +30,96 @@ class Version:
     destroyed: bool
 
 
-def list_versions(
-    name: str, *, access: Access, sessions: Sessions, vault: Vault, limit: int, below: int | None = None
-) -> Sequence[Version]:
-    """List the versions that Vault keeps, newest first.
+class SecretVersions:
+    """Lists, destroys and brings back versions of secrets; bound to one request's resources."""
 
-    Vault is asked in the admin's role whoever asks us: an editor may know of versions, and their Vault policy
-    reaches values only. What is read here holds none.
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._store = SecretStore(resources)
 
-    Raises:
-        Forbidden, NotFound, VaultUnavailable
-    """
-    require(access, Permission.SECRET_READ)
-    row, address = found(name, access=access, sessions=sessions)
-    stored = vault.metadata(address, role="admin")
-    with sessions.read() as session:
-        query = select(SecretVersionRow).where(SecretVersionRow.secret_id == row.id)
-        makers = {each.version: each.created_by for each in session.scalars(query)}
-    versions = [
-        Version(each.version, each.created_at, makers.get(each.version), each.destroyed)
-        for each in reversed(stored.versions if stored else ())
-        if below is None or each.version < below
-    ]
-    return versions[:limit]
+    def list(self, name: str, *, access: Access, limit: int, below: int | None = None) -> Sequence[Version]:
+        """List the versions that Vault keeps, newest first.
 
+        Vault is asked in the admin's role whoever asks us: an editor may know of versions, and their Vault policy
+        reaches values only. What is read here holds none.
 
-def destroy_version(
-    name: str, number: int, *, confirm: str | None, revision: int | None,
-    access: Access, sessions: Sessions, vault: Vault, clock: Clock,
-) -> None:  # fmt: skip
-    """Destroy the value of one version for good; a second time nothing more happens.
+        Raises:
+            Forbidden: The role may not.
+            NotFound: There is no such secret.
+            VaultUnavailable: Vault can't be asked.
+        """
+        require_for(access, Event.READ)
+        row, address = self._store.find(name, access=access)
+        stored = self._resources.vault.metadata(address, role="admin")
+        with self._resources.sessions.read() as session:
+            query = select(SecretVersionRow).where(SecretVersionRow.secret_id == row.id)
+            makers = {each.version: each.created_by for each in session.scalars(query)}
+        versions = [
+            Version(each.version, each.created_at, makers.get(each.version), each.destroyed)
+            for each in reversed(stored.versions if stored else ())
+            if below is None or each.version < below
+        ]
+        return versions[:limit]
 
-    Nothing is kept of it here, so that a crash in the middle leaves nothing to mend.
+    def destroy(self, name: str, number: int, *, confirm: str | None, revision: int | None, access: Access) -> None:
+        """Destroy the value of one version for good; a second time nothing more happens.
 
-    Raises:
-        Conflict: it is the version in force.
-        Forbidden, NotFound, ConfirmationRequired, PreconditionFailed, VaultUnavailable
-    """
-    with recorded_change(access, "secret.update", name, sessions=sessions, clock=clock) as deed:
-        deed.detail |= {"changed": ["versions"], "destroyed_version": number}
-        require(access, Permission.SECRET_WRITE)
-        row, address = found(name, access=access, sessions=sessions)
-        deed.target = Target("secret", row.id, row.name)
-        require_confirmation(confirm, row.name)
-        check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
-        require_active(row)
-        stored = vault.metadata(address, role=person(access))
-        _require_version(stored, number)
-        if stored is not None and number == stored.current_version:
-            raise Conflict(f"Version {number} is in force; store a new value first, or delete the secret.")
-        vault.destroy_versions(address, [number], role=person(access))
+        Nothing is kept of it here, so that a crash in the middle leaves nothing to mend.
 
+        Raises:
+            Conflict: It is the version in force.
+            Forbidden: The role may not.
+            NotFound: There is no such secret or version.
+            ConfirmationRequired: ``confirm`` isn't the secret's name.
+            PreconditionFailed: Somebody changed the secret since this revision.
+            VaultUnavailable: Vault can't be asked.
+        """
+        with self._store.recorded(Event.DESTROY_VERSION, name, access=access) as deed:
+            deed.detail |= {"changed": ["versions"], "destroyed_version": number}
+            require_for(access, Event.DESTROY_VERSION)
+            row, address = self._store.find(name, access=access)
+            deed.target = Target("secret", row.id, row.name)
+            require_confirmation(confirm, row.name)
+            check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
+            advance(state_of(row), Event.DESTROY_VERSION, name=row.name)
+            stored = self._resources.vault.metadata(address, role=person(access))
+            _require_version(stored, number)
+            if stored is not None and number == stored.current_version:
+                raise Conflict(f"Version {number} is in force; store a new value first, or delete the secret.")
+            self._resources.vault.destroy_versions(address, [number], role=person(access))
 
-def roll_back(
-    name: str, number: int, *, revision: int | None,
-    access: Access, sessions: Sessions, vault: Vault, clock: Clock,
-) -> Secret:  # fmt: skip
-    """Make the value of an older version the newest version; nobody sees it, this service's caller included.
+    def roll_back(self, name: str, number: int, *, revision: int | None, access: Access) -> Secret:
+        """Make the value of an older version the newest version; nobody sees it, this service's caller included.
 
-    Where another value is stored at the same moment, that one stays: the rollback is refused.
+        Where another value is stored at the same moment, that one stays: the rollback is refused.
 
-    Raises:
-        NotFound: no such version, or its value was destroyed.
-        Conflict: it is in force already, or an earlier change of the secret isn't known to have ended.
-        Forbidden, PreconditionFailed, BindingMismatch, VaultUnavailable
-    """
-    with recorded_change(access, "secret.rollback", name, sessions=sessions, clock=clock) as deed:
-        deed.detail["from_version"] = number
-        require(access, Permission.SECRET_WRITE)
-        seen = bound(name, deed=deed, access=access, sessions=sessions, vault=vault)
-        _require_version(seen.stored, number)
-        with sessions.begin() as session:
-            row = lock_bound(session, seen, access=access, revision=revision)
-            _require_not_in_force(row, number)
-            mark(session, row, by=access.actor.name, at=clock())
-        began = row.touched_at
-        try:
-            # Only over the version that the row was locked with: one stored since then may stand under wider rules.
-            written = vault.roll_back(seen.address, version=number, cas=row.version, role=person(access))
-        except WriteConflict:
-            raise PreconditionFailed(
-                "Somebody else stored a new value at the same moment; read the secret again."
-            ) from None
-        row = stored_version(row, written, began=began, deed=deed, access=access, sessions=sessions, clock=clock)
-        return as_stored(row, written, access=access, now=clock())
+        Raises:
+            NotFound: There is no such secret or version, or its value was destroyed.
+            Conflict: It is in force already, or an earlier change of the secret isn't known to have ended.
+            Forbidden: The role may not.
+            PreconditionFailed: Somebody changed the secret since this revision.
+            BindingMismatch, VaultUnavailable: Vault holds something else, or can't be asked.
+        """
+        resources = self._resources
+        with self._store.recorded(Event.ROLL_BACK, name, access=access) as deed:
+            deed.detail["from_version"] = number
+            require_for(access, Event.ROLL_BACK)
+            seen = self._store.bound(name, Event.ROLL_BACK, deed=deed, access=access)
+            _require_version(seen.stored, number)
+            with resources.sessions.begin() as session:
+                row = self._store.lock_bound(session, seen, Event.ROLL_BACK, access=access, revision=revision)
+                _require_not_in_force(row, number)
+                begin(session, row, Event.ROLL_BACK, access=access, at=resources.clock())
+            began = row.touched_at
+            try:
+                # Only over the version that the row was locked with: one stored since may stand under wider rules.
+                written = resources.vault.roll_back(seen.address, version=number, cas=row.version, role=person(access))
+            except WriteConflict:
+                raise PreconditionFailed(
+                    "Somebody else stored a new value at the same moment; read the secret again."
+                ) from None
+            row = self._store.settle_version(row, written, began=began, deed=deed, access=access)
+            return as_stored(row, written, access=access, now=resources.clock())
 
 
 def _require_version(stored: StoredMetadata | None, number: int) -> None:

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import secrets
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,18 +23,19 @@ from app.kernel.errors import NameTaken, NotFound, PreconditionFailed, Strongroo
 from app.kernel.secret import SecretValue
 from app.migrations import upgrade
 from app.policies.service import Setup, apply_embedded, read_files
-from app.resources import Limits
-from app.variables.secrets import queries as reading
-from app.variables.secrets import service, versions
-from app.variables.secrets.queries import Secret
-from app.variables.secrets.reconcile import Mended, mismatched_bindings, reconcile_secrets, unfinished_secrets
-from app.variables.secrets.service import NewSecret, SecretChanges, purge_variables
+from app.resources import Resources
+from app.variables.secrets.creation import NewSecret
+from app.variables.secrets.queries import Secret, SecretQueries
+from app.variables.secrets.reconcile import Mended, SecretReconciliation, mismatched_bindings, unfinished_secrets
+from app.variables.secrets.service import SecretChanges, Secrets, purge_variables
+from app.variables.secrets.versions import SecretVersions
 from app.vault import VISIBILITIES, Engine, SecretAddress, Vault, embedded
 from app.vault.client import VaultClient
 from app.vault.keys import new_signing_key, public_key
 from app.vault.options import Mounts, Server, VaultOptions
-from app.workspaces.service import NewWorkspace, Purge, Workspace, create_workspace, delete_workspace
+from app.workspaces.service import NewWorkspace, Purge, Workspace, Workspaces
 from tests.support import databases
+from tests.support.doors import resources_of
 from tests.support.vault_proxy import Fault, VaultProxy, vault_proxy
 
 POLICIES = Path(__file__).parents[3] / "vault-policies"
@@ -61,54 +62,65 @@ def access_to(workspace: str, user: str = "ada") -> Access:
     return Access(Actor("user", user), workspace, Role.ADMIN)
 
 
-def create(doors: Mapping[str, Any]) -> None:
+@dataclass(frozen=True)
+class Inside:
+    """What a change is given: whoever makes it, and the doors that it uses."""
+
+    resources: Resources
+    access: Access
+
+    @property
+    def secrets(self) -> Secrets:
+        return Secrets(self.resources)
+
+
+def create(by: Inside) -> None:
     new = NewSecret("TOKEN", SecretValue(NEW), "restricted", allowed_hosts=FURTHER)
-    service.create_secret(new, limits=Limits(), **doors)
+    by.secrets.create(new, access=by.access)
 
 
-def widen(doors: Mapping[str, Any]) -> Secret:
+def widen(by: Inside) -> Secret:
     changes = SecretChanges(allowed_hosts=FURTHER, value=SecretValue(NEW))
-    return service.update_secret("TOKEN", changes, revision=None, limits=Limits(), **doors)
+    return by.secrets.update("TOKEN", changes, revision=None, access=by.access)
 
 
-def narrow(doors: Mapping[str, Any]) -> Secret:
+def narrow(by: Inside) -> Secret:
     changes = SecretChanges(allowed_places=("header:Authorization",))
-    return service.update_secret("TOKEN", changes, revision=None, limits=Limits(), **doors)
+    return by.secrets.update("TOKEN", changes, revision=None, access=by.access)
 
 
-def renew(doors: Mapping[str, Any]) -> Secret:
+def renew(by: Inside) -> Secret:
     changes = SecretChanges(description="New.", value=SecretValue(NEW))
-    return service.update_secret("TOKEN", changes, revision=None, limits=Limits(), **doors)
+    return by.secrets.update("TOKEN", changes, revision=None, access=by.access)
 
 
-def set_value(doors: Mapping[str, Any]) -> Secret:
-    return service.set_value("TOKEN", SecretValue(NEW), revision=None, limits=Limits(), **doors)
+def set_value(by: Inside) -> Secret:
+    return by.secrets.set_value("TOKEN", SecretValue(NEW), revision=None, access=by.access)
 
 
-def roll_back(doors: Mapping[str, Any]) -> Secret:
-    return versions.roll_back("TOKEN", 1, revision=None, **doors)
+def roll_back(by: Inside) -> Secret:
+    return SecretVersions(by.resources).roll_back("TOKEN", 1, revision=None, access=by.access)
 
 
-def destroy(doors: Mapping[str, Any]) -> None:
-    versions.destroy_version("TOKEN", 1, confirm="TOKEN", revision=None, **doors)
+def destroy(by: Inside) -> None:
+    SecretVersions(by.resources).destroy("TOKEN", 1, confirm="TOKEN", revision=None, access=by.access)
 
 
-def delete(doors: Mapping[str, Any]) -> None:
-    service.delete_secret("TOKEN", confirm="TOKEN", force=False, revision=None, **doors)
+def delete(by: Inside) -> None:
+    by.secrets.delete("TOKEN", confirm="TOKEN", force=False, revision=None, access=by.access)
 
 
-def mend(doors: Mapping[str, Any]) -> None:
-    _reconcile(doors["sessions"], doors["vault"])
+def mend(by: Inside) -> None:
+    _reconcile(by.resources.sessions, by.resources.vault)
 
 
 def _reconcile(sessions: Sessions, vault: Vault) -> None:
-    reconcile_secrets(sessions=sessions, vault=vault, clock=system_clock, older_than=timedelta())
+    SecretReconciliation(resources_of(sessions, vault)).run(older_than=timedelta())
 
 
-def run(change: Callable[[Mapping[str, Any]], None], doors: Doors, workspace: str) -> None:
+def run(change: Callable[[Inside], object], doors: Doors, workspace: str) -> None:
     """Make a change in a process of its own."""
-    access = access_to(workspace, "bob")
-    change({"access": access, "sessions": doors.sessions(), "vault": doors.vault(), "clock": system_clock})
+    change(Inside(resources_of(doors.sessions(), doors.vault()), access_to(workspace, "bob")))
 
 
 @dataclass
@@ -120,23 +132,26 @@ class Stage:
     vault: VaultClient
 
     def workspace(self, *, with_secret: bool, engine: Engine = "kv") -> str:
-        name, more = f"w{secrets.token_hex(6)}", {"sessions": self.sessions, "vault": self.vault, "clock": system_clock}
+        name = f"w{secrets.token_hex(6)}"
         principal = Principal(Actor("operator", "operator"))
-        create_workspace(NewWorkspace(name, engine=engine, owner="ada"), principal=principal, request_id=None, **more)  # type: ignore[arg-type]
+        self.workspaces(self.vault).create(NewWorkspace(name, engine=engine, owner="ada"), principal=principal)
         if with_secret:
-            doors = {"access": access_to(name), **more}
+            by = self.inside(name, self.vault)
             new = NewSecret("TOKEN", SecretValue(OLDER), "restricted", allowed_hosts=HERE)
-            service.create_secret(new, limits=Limits(), **doors)  # type: ignore[arg-type]
-            service.set_value("TOKEN", SecretValue(OLD), revision=None, limits=Limits(), **doors)  # type: ignore[arg-type]
+            by.secrets.create(new, access=by.access)
+            by.secrets.set_value("TOKEN", SecretValue(OLD), revision=None, access=by.access)
         return name
 
-    def inside(self, workspace: str, vault: Vault, clock: Clock = system_clock) -> dict[str, Any]:
+    def inside(self, workspace: str, vault: Vault, clock: Clock = system_clock, user: str = "ada") -> Inside:
         """What a change in this process is given."""
-        return {"access": access_to(workspace), "sessions": self.sessions, "vault": vault, "clock": clock}
+        return Inside(resources_of(self.sessions, vault, clock), access_to(workspace, user))
 
     def delete_workspace(self, name: str, *, purges: Sequence[Purge]) -> None:
         access = Access(Actor("user", "ada"), name, Role.OWNER)
-        delete_workspace(confirm=name, access=access, sessions=self.sessions, clock=system_clock, purges=purges)
+        self.workspaces(self.vault).delete(confirm=name, access=access, purges=purges)
+
+    def workspaces(self, vault: Vault, clock: Clock = system_clock) -> Workspaces:
+        return Workspaces(resources_of(self.sessions, vault, clock))
 
     def purge(self, workspace: Workspace) -> None:
         purge_variables(workspace.name, workspace.engine, sessions=self.sessions, vault=self.vault)
@@ -150,7 +165,7 @@ class Stage:
         with closing(self.through.vault()) as vault, self.proxy.broken(fault):
             yield vault
 
-    def kill(self, change: Callable[[Mapping[str, Any]], None], workspace: str, fault: Fault) -> None:
+    def kill(self, change: Callable[[Inside], object], workspace: str, fault: Fault) -> None:
         """Make a change in another process, and kill it where the fault is."""
         process = multiprocessing.get_context("spawn").Process(target=run, args=(change, self.through, workspace))
         fault.then = lambda: os.kill(process.pid or 0, signal.SIGKILL)
@@ -202,9 +217,7 @@ def _cases() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("change", "fault"), list(_cases()))
-def test_a_killed_change_is_finished_or_undone(
-    stage: Stage, change: Callable[[Mapping[str, Any]], None], fault: Fault
-) -> None:
+def test_a_killed_change_is_finished_or_undone(stage: Stage, change: Callable[[Inside], object], fault: Fault) -> None:
     workspace = stage.workspace(with_secret=change is not create)
     stage.kill(change, workspace, fault)
     _reconcile(stage.sessions, stage.vault)
@@ -220,7 +233,7 @@ def test_a_killed_reconcile_is_run_again(stage: Stage) -> None:
     _reconcile(stage.sessions, stage.vault)
     _assert_whole(stage, workspace)
     with pytest.raises(NotFound):
-        reading.get_secret("TOKEN", access=access_to(workspace), sessions=stage.sessions, clock=system_clock)
+        SecretQueries(resources_of(stage.sessions)).get("TOKEN", access=access_to(workspace))
 
 
 def after(minutes: int) -> Clock:
@@ -228,10 +241,10 @@ def after(minutes: int) -> Clock:
     return lambda: system_clock() + timedelta(minutes=minutes)
 
 
-def tried(change: Callable[[dict[str, Any]], None], doors: dict[str, Any]) -> str:
+def tried(change: Callable[[Inside], object], by: Inside) -> str:
     """Try a change, and tell how it ended."""
     try:
-        change(doors)
+        change(by)
     except StrongroomError as error:
         return error.code
     return "done"
@@ -249,9 +262,8 @@ def test_what_one_process_mends_another_leaves_alone(stage: Stage) -> None:
     mended: list[tuple[str, Sequence[Mended]]] = []
 
     def _mend(name: str, vault: Vault, minutes: int) -> None:
-        done = reconcile_secrets(
-            sessions=stage.sessions, vault=vault, clock=after(minutes), older_than=timedelta(minutes=2)
-        )
+        resources = resources_of(stage.sessions, vault, after(minutes))
+        done = SecretReconciliation(resources).run(older_than=timedelta(minutes=2))
         mended.append((name, [each for each in done if each.workspace == workspace]))
 
     # The other one comes while the first is at Vault, whose connection then breaks.
@@ -321,21 +333,20 @@ def test_a_deletion_without_an_answer_keeps_its_name_until_it_is_surely_over(sta
 
 @pytest.mark.parametrize("change", [set_value, renew, roll_back])
 def test_who_is_overtaken_is_told_their_own_version_and_builds_on_nothing_newer(
-    stage: Stage, change: Callable[[Mapping[str, Any]], Secret]
+    stage: Stage, change: Callable[[Inside], Secret]
 ) -> None:
     workspace, overtaker = stage.workspace(with_secret=True), list[Secret]()
-    doors = stage.inside(workspace, stage.vault)
-    bob = doors | {"access": access_to(workspace, "bob")}
+    by, bob = stage.inside(workspace, stage.vault), stage.inside(workspace, stage.vault, user="bob")
     fault = Fault("answer late", "POST", "/data/", times=1, then=lambda: overtaker.append(set_value(bob)))
     with stage.broken(fault) as vault:
         overtaken = change(stage.inside(workspace, vault))
     assert [overtaken.version, *(each.version for each in overtaker)] == [3, 4]
     again = SecretChanges(description="Looked at.")
     with pytest.raises(PreconditionFailed):
-        service.update_secret("TOKEN", again, revision=overtaken.revision, limits=Limits(), **doors)
-    stands = reading.get_secret("TOKEN", access=doors["access"], sessions=stage.sessions, clock=system_clock)
+        by.secrets.update("TOKEN", again, revision=overtaken.revision, access=by.access)
+    stands = SecretQueries(by.resources).get("TOKEN", access=by.access)
     assert (stands.version, stands.updated_by) == (4, "bob")
-    assert service.update_secret("TOKEN", again, revision=stands.revision, limits=Limits(), **doors).version == 4
+    assert by.secrets.update("TOKEN", again, revision=stands.revision, access=by.access).version == 4
 
 
 def test_a_secret_that_is_being_made_is_not_deleted(stage: Stage) -> None:
@@ -402,9 +413,7 @@ def test_a_name_that_is_being_given_is_taken_until_its_maker_is_surely_dead(stag
 
     def _make(owner: str, vault: Vault, clock: Clock = system_clock) -> Workspace:
         new, operator = NewWorkspace(name, engine="transit", owner=owner), Principal(Actor("operator", "operator"))
-        return create_workspace(
-            new, principal=operator, request_id=None, sessions=stage.sessions, vault=vault, clock=clock
-        )
+        return stage.workspaces(vault, clock).create(new, principal=operator)
 
     def _interrupt() -> None:
         with pytest.raises(NameTaken):
@@ -424,29 +433,26 @@ def test_a_name_that_is_being_given_is_taken_until_its_maker_is_surely_dead(stag
 
 def test_a_name_is_free_again_where_vault_was_away(stage: Stage) -> None:
     new = NewWorkspace(f"w{secrets.token_hex(6)}", engine="transit", owner="ada")
-    given: Any = {
-        "principal": Principal(Actor("operator", "operator")), "request_id": None,
-        "sessions": stage.sessions, "clock": system_clock,
-    }  # fmt: skip
+    operator = Principal(Actor("operator", "operator"))
     fault = Fault("cut before", "POST", "/keys/")
     with stage.broken(fault) as vault, pytest.raises(VaultUnavailable):
-        create_workspace(new, vault=vault, **given)
-    assert create_workspace(new, vault=stage.vault, **given).name == new.name
+        stage.workspaces(vault).create(new, principal=operator)
+    assert stage.workspaces(stage.vault).create(new, principal=operator).name == new.name
 
 
 def _assert_whole(stage: Stage, workspace: str) -> None:
-    sessions, vault, access = stage.sessions, stage.vault, access_to(workspace)
+    sessions, vault, by = stage.sessions, stage.vault, stage.inside(workspace, stage.vault)
     assert workspace not in {each for each, _ in unfinished_secrets(sessions=sessions)}
     assert workspace not in {each for each, _ in mismatched_bindings(sessions=sessions, vault=vault)}
     address = SecretAddress(workspace, "kv", "restricted", "TOKEN")
     try:
-        secret = reading.get_secret("TOKEN", access=access, sessions=sessions, clock=system_clock)
+        secret = SecretQueries(by.resources).get("TOKEN", access=by.access)
     except NotFound:
         assert vault.metadata(address, role="owner") is None
         return
     assert secret.state == "active"
     stored = vault.read_for_call(address)
-    kept = versions.list_versions("TOKEN", access=access, sessions=sessions, vault=vault, limit=20)
+    kept = SecretVersions(by.resources).list("TOKEN", access=by.access, limit=20)
     assert stored.version == secret.version == kept[0].version
     assert {each.created_by for each in kept} <= {"ada", "bob"}
     assert all((each.version > 2) == (each.created_by == "bob") for each in kept) or len(kept) == 1
@@ -457,8 +463,5 @@ def _assert_whole(stage: Stage, workspace: str) -> None:
     else:
         assert secret.allowed_hosts == HERE
     # And it can be changed again at once.
-    again = service.set_value(
-        "TOKEN", SecretValue(OLD), revision=None,
-        access=access, sessions=sessions, vault=vault, clock=system_clock, limits=Limits(),
-    )  # fmt: skip
+    again = by.secrets.set_value("TOKEN", SecretValue(OLD), revision=None, access=by.access)
     assert again.version == secret.version + 1

@@ -20,6 +20,7 @@ from app.variables.models import VariableRow
 from app.variables.secrets.usage import Usage, count_usage, usage_of
 from app.workspaces.models import WorkspaceRow
 from tests.support import databases
+from tests.support.doors import resources_of
 from tests.support.service import Service, problem
 from tests.support.upstream import Upstream
 
@@ -116,7 +117,7 @@ def run(sessions: Sessions, many: int, *, status: int = 200, age: timedelta = ti
 
 
 def used(sessions: Sessions) -> Usage:
-    return usage_of("TOKEN", access=ADA, sessions=sessions, clock=system_clock)
+    return usage_of("TOKEN", access=ADA, resources=resources_of(sessions))
 
 
 def test_counting_twice_counts_once_and_what_is_a_day_old_is_no_denial(sessions: Sessions) -> None:

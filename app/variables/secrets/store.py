@@ -1,0 +1,292 @@
+"""A secret's row, and its way through a change: found, locked, marked, settled. What may happen, ``changes`` decides.
+
+A change that goes to Vault marks the row first and settles it afterwards; what stays marked, ``reconcile`` looks at.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, cast
+
+from sqlalchemy import CursorResult, Row, Select, delete, select, update
+from sqlalchemy.orm import Session
+
+from app.access import Access, require
+from app.audit.service import Action, Deed, Target, recorded
+from app.kernel.errors import BindingMismatch, Conflict, NotFound
+from app.kernel.preconditions import check_revision
+from app.resources import Resources
+from app.variables.models import SecretVersionRow, VariableRow
+from app.variables.secrets.binding import Rules, binding
+from app.variables.secrets.changes import NEEDS, SURELY_OVER_AFTER, Event, State, advance
+from app.vault import VERSIONS_KEPT, Engine, PersonRole, SecretAddress, StoredMetadata, Visibility, Written
+from app.workspaces.service import settings_of
+
+ACTIONS: Final[dict[Event, Action]] = {
+    Event.CREATE: "secret.create",
+    Event.DESCRIBE: "secret.update",
+    Event.CHANGE_RULES: "secret.update",
+    Event.DESTROY_VERSION: "secret.update",
+    Event.SET_VALUE: "secret.set_value",
+    Event.ROLL_BACK: "secret.rollback",
+    Event.DELETE: "secret.delete",
+    Event.REVEAL: "secret.reveal",
+}
+"""What the record calls each event that it tells of."""
+
+
+def person(access: Access) -> PersonRole:
+    """Return the Vault role of whoever asks."""
+    return cast(PersonRole, str(access.role))
+
+
+def vault_facts(version: int, request_id: str | None) -> dict[str, object]:
+    """Return what the record keeps of Vault's answer."""
+    return {"version": version} | ({"vault_request_id": request_id} if request_id else {})
+
+
+# --- what a row says --------------------------------------------------------------------------------------------------
+
+
+def state_of(row: VariableRow | None) -> State:
+    """Return the state that the row says its secret is in."""
+    if row is None:
+        return State.ABSENT
+    if row.state != "active":
+        return State(row.state)
+    if not row.unfinished:
+        return State.ACTIVE
+    return State.VALUE_CHANGING if row.next_hosts is None else State.RULES_CHANGING
+
+
+def rules_of(row: VariableRow | Row[Any]) -> Rules:
+    """Return the rules in force."""
+    return Rules(tuple(row.allowed_hosts), tuple(row.allowed_places))
+
+
+def next_rules_of(row: VariableRow | Row[Any]) -> Rules | None:
+    """Return the rules that the row is to get, of which Vault may have been told already; None without such."""
+    if row.next_hosts is None or row.next_places is None:
+        return None
+    return Rules(tuple(row.next_hosts), tuple(row.next_places))
+
+
+def set_next_rules(row: VariableRow, rules: Rules | None) -> None:
+    """Write down the rules that the row is to get, or that it is to get none."""
+    row.next_hosts = None if rules is None else list(rules.hosts)
+    row.next_places = None if rules is None else list(rules.places)
+
+
+def take_over_rules(row: VariableRow) -> None:
+    """Put the rules in force that Vault has been told of."""
+    rules = next_rules_of(row)
+    if rules is not None:
+        row.allowed_hosts, row.allowed_places = list(rules.hosts), list(rules.places)
+        set_next_rules(row, None)
+
+
+def digest(row: VariableRow | Row[Any], rules: Rules) -> str:
+    """Return the binding of the row with these rules."""
+    return binding(
+        workspace=row.workspace, secret_id=row.id, name=row.name, visibility=str(row.visibility), rules=rules
+    )
+
+
+def address_of(row: VariableRow | Row[Any], engine: Engine) -> SecretAddress:
+    """Return where the row says that its value lies."""
+    return SecretAddress(row.workspace, engine, cast(Visibility, row.visibility), row.name)
+
+
+# --- within a transaction ---------------------------------------------------------------------------------------------
+
+
+def secrets_of(access: Access) -> Select[VariableRow]:
+    """Select the rows of the workspace that ``access`` stands in."""
+    return select(VariableRow).where(VariableRow.workspace == access.workspace)
+
+
+def secret_row(session: Session, access: Access, name: str, *, for_update: bool = False) -> VariableRow:
+    """Return a secret's row by its exact name. Raises ``NotFound``."""
+    query = secrets_of(access).where(VariableRow.kind == "secret", VariableRow.name == name)
+    row = session.scalar(query.with_for_update() if for_update else query)
+    if row is None:
+        raise NotFound(f"There is no secret {name[:64]}.")
+    return row
+
+
+def lock(session: Session, secret_id: str, *, state: str) -> VariableRow:
+    """Lock and return a row that is still in this state. Raises ``Conflict``."""
+    row = session.get(VariableRow, secret_id, with_for_update=True, populate_existing=True)
+    if row is None or row.state != state:
+        raise Conflict("The secret was deleted at the same moment.")
+    return row
+
+
+def begin(session: Session, row: VariableRow, event: Event, *, access: Access, at: datetime) -> None:
+    """Say in the row that a write to Vault begins.
+
+    Whoever began one before and isn't known to have ended it made the next version, if anybody did: their name is
+    kept for it, until whoever really made it says so.
+
+    Raises:
+        Conflict: The secret's state doesn't let it happen now.
+    """
+    state = advance(state_of(row), event, name=row.name, silent=row.touched_at <= at - SURELY_OVER_AFTER)
+    row.state = "deleting" if state is State.DELETING else "active"
+    if row.unfinished and session.get(SecretVersionRow, (row.id, row.version + 1)) is None:
+        note_version(session, row, row.version + 1, by=row.touched_by)
+    row.unfinished, row.touched_at, row.touched_by = True, at, access.actor.name
+
+
+def settle(row: VariableRow, *, began: datetime, version: int, access: Access, at: datetime) -> None:
+    """Say that a change ended, which began at that moment; one that began later is still under way.
+
+    Where a newer version overtook the change's own, who stored that one stays named as who changed the secret last.
+    """
+    row.unfinished = row.touched_at != began
+    row.revision += 1
+    if not 0 < version < row.version:
+        row.updated_at, row.updated_by = at, access.actor.name
+    row.version = max(row.version, version)
+
+
+def note_version(session: Session, row: VariableRow, version: int, *, by: str) -> None:
+    """Keep who made a version, and forget who made those that Vault keeps no more."""
+    session.merge(SecretVersionRow(secret_id=row.id, version=version, created_by=by))
+    session.execute(
+        delete(SecretVersionRow).where(
+            SecretVersionRow.secret_id == row.id, SecretVersionRow.version <= version - VERSIONS_KEPT
+        )
+    )
+
+
+def drop_deleted(session: Session, row: VariableRow) -> None:
+    """Give a name back whose secret Vault holds no more; unless somebody else has taken the deletion over meanwhile."""
+    session.execute(
+        delete(VariableRow).where(
+            VariableRow.id == row.id, VariableRow.state == "deleting", VariableRow.touched_at == row.touched_at
+        )
+    )
+
+
+# --- across transactions ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A secret that may be changed, as Vault was told of it, and what lies beside its value."""
+
+    row: VariableRow
+    address: SecretAddress
+    stored: StoredMetadata
+
+    @property
+    def binding(self) -> str:
+        """The binding that Vault and the row agree on."""
+        return digest(self.row, rules_of(self.row))
+
+
+class SecretStore:
+    """Rows and their entries in Vault, kept in step; bound to one request's resources."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._sessions = resources.sessions
+        self._vault = resources.vault
+        self._clock = resources.clock
+
+    def recorded(
+        self, event: Event, name: str, *, access: Access, action: Action | None = None
+    ) -> AbstractContextManager[Deed]:
+        """Record what is done to a secret, by the name that was asked for until its row is found."""
+        target = Target("secret", None, name[:64])
+        action = action or ACTIONS[event]
+        return recorded(sessions=self._sessions, clock=self._clock, access=access, action=action, target=target)
+
+    def find(self, name: str, *, access: Access) -> tuple[VariableRow, SecretAddress]:
+        """Return a secret's row and where its value lies. Raises ``NotFound``."""
+        with self._sessions.read() as session:
+            row = secret_row(session, access, name)
+            return row, address_of(row, settings_of(row.workspace, session).engine)
+
+    def bound(self, name: str, event: Event, *, deed: Deed, access: Access) -> Bound:
+        """Return a secret if Vault was told the same rules as its row says.
+
+        Nothing is built on a row that Vault wasn't told of: a new binding would make a forged one good.
+
+        Raises:
+            Conflict: The secret's state doesn't let the event happen now.
+            NotFound: There is no such secret.
+            BindingMismatch: Vault was told something else.
+            VaultUnavailable: Vault can't be asked.
+        """
+        for _attempt in range(2):  # once more, since the rules may have changed between the two looks
+            row, address = self.find(name, access=access)
+            deed.target = Target("secret", row.id, row.name)
+            advance(state_of(row), event, name=row.name)
+            stored = self._vault.metadata(address, role=person(access))
+            if stored is not None and stored.binding == digest(row, rules_of(row)):
+                return Bound(row, address, stored)
+        raise BindingMismatch(f"What the database says of {name} isn't what Vault was told. Run `strongroom doctor`.")
+
+    def lock_bound(
+        self, session: Session, seen: Bound, event: Event, *, access: Access, revision: int | None
+    ) -> VariableRow:
+        """Lock the row of a secret that was bound a moment ago, if it still says the same.
+
+        Raises:
+            Conflict, NotFound, PreconditionFailed: Somebody changed or deleted it meanwhile.
+        """
+        row = secret_row(session, access, seen.row.name, for_update=True)
+        check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
+        advance(state_of(row), event, name=row.name)
+        if digest(row, rules_of(row)) != seen.binding:
+            raise Conflict(f"{row.name} was changed at the same moment.", retry_after=1)
+        return row
+
+    def touch(self, row: VariableRow, at: datetime) -> bool:
+        """Put another moment into an unfinished row, which keeps others away while it is new.
+
+        Returns:
+            Whether the row still was as it was seen; nothing happens where it wasn't.
+        """
+        same = (VariableRow.id == row.id, VariableRow.unfinished, VariableRow.touched_at == row.touched_at)
+        with self._sessions.begin() as session:
+            done = session.execute(
+                update(VariableRow).where(*same).values(touched_at=at).execution_options(synchronize_session=False)
+            )
+        row.touched_at = at
+        return cast(CursorResult[Any], done).rowcount == 1
+
+    def settle_version(
+        self, row: VariableRow, written: Written, *, began: datetime, deed: Deed, access: Access
+    ) -> VariableRow:
+        """Say that a change ended that stored a version, in the row and in the record at once; return the row."""
+        deed.detail |= vault_facts(written.version, written.request_id)
+        with self._sessions.begin() as session:
+            row = lock(session, row.id, state="active")
+            settle(row, began=began, version=written.version, access=access, at=self._clock())
+            note_version(session, row, written.version, by=access.actor.name)
+            deed.done(session, self._clock)
+        return row
+
+    def take_back_rules(self, row: VariableRow) -> None:
+        """Take back new rules that Vault wasn't told of.
+
+        The row stays marked: what became of its value, ``reconcile`` finds out.
+        """
+        with self._sessions.begin() as session:
+            current = session.get(VariableRow, row.id, with_for_update=True)
+            if current is not None and current.touched_at == row.touched_at:
+                set_next_rules(current, None)
+
+    def drop_pending(self, row: VariableRow) -> None:
+        """Delete the row of a secret that never came to be."""
+        with self._sessions.begin() as session:
+            session.execute(delete(VariableRow).where(VariableRow.id == row.id, VariableRow.state == "pending"))
+
+
+def require_for(access: Access, event: Event) -> None:
+    """Do nothing where the table of changes lets this role ask for the event. Raises ``Forbidden``."""
+    require(access, NEEDS[event])
