@@ -3,17 +3,19 @@
 
 import { openDialog } from "./dialogs.js";
 
-const ONCE_IN_MS = 2_000; // who is refused again at once is refused for something else
 let renewing = null; // { promise, resolve }
-let renewedAt = 0;
+const resent = new WeakSet(); // what is refused again at once is refused for something else
 
 export function watchSession() {
   document.addEventListener("htmx:beforeOnLoad", async (event) => {
     const { xhr, requestConfig } = event.detail;
-    if (xhr.getResponseHeader("Strongroom-Session") !== "ended" || Date.now() - renewedAt < ONCE_IN_MS) return;
+    const again = resent.delete(requestConfig.elt);
+    if (xhr.getResponseHeader("Strongroom-Session") !== "ended" || again) return;
     event.preventDefault();
     document.getElementById("said")?.replaceChildren();
-    if (await renew()) resend(requestConfig);
+    if (!(await renew())) return;
+    resent.add(requestConfig.elt);
+    resend(requestConfig);
   });
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.target.id !== "again") return; // the same person goes on
@@ -44,7 +46,6 @@ function take({ user, csrf_token: token }) {
   if (document.body.dataset.me && user !== document.body.dataset.me) return location.assign("/");
   document.body.setAttribute("hx-headers", JSON.stringify({ "X-CSRFToken": token }));
   document.querySelectorAll("input[name=csrf_token]").forEach((each) => (each.value = token));
-  renewedAt = Date.now();
   settle(true);
   document.getElementById("again").close();
 }
