@@ -13,7 +13,7 @@ DEV = $(VENV)/.dev.stamp
 TOOLS = $(VENV)/.tools.stamp
 
 .DEFAULT_GOAL = help
-.PHONY: help setup setup-dev system-packages run demo check format audit test test-all bench bench-setup soak dist lock clean
+.PHONY: help setup setup-dev system-packages run demo check format audit test test-fast test-all mutation bench bench-setup soak dist lock clean
 
 help:
 	@echo "make setup      the service in $(VENV), from pinned and hashed packages"
@@ -24,9 +24,12 @@ help:
 	@echo "make check      lint, format, types, who may import whom, what is declared and used"
 	@echo "make audit      look up known weaknesses of the pinned packages (needs a package index that knows them)"
 	@echo "make test       check, and the tests of a few minutes, the core of them on PostgreSQL too"
+	@echo "make test-fast  the pure tests: no server, no browser, under a minute"
 	@echo "make test-all   check, and every test, on both databases"
+	@echo "make mutation   change the pure core in one place at a time, and count what no test notices"
 	@echo "make format     let ruff put the code in order"
 	@echo "make bench      measure the service beside its peers: a quarter of an hour, or three minutes with QUICK=1"
+	@echo "                AGAINST=<commit> measures the service at that commit too, in the same run"
 	@echo "make soak       ten minutes of load on a whole installation while one thing after the other breaks; SECONDS=120"
 	@echo "make dist       wheel and sdist in dist/"
 	@echo "make lock       pin the newest packages anew (needs uv)"
@@ -105,8 +108,17 @@ format: $(DEV)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The pure core, changed in one place at a time: a test has to notice. Goes on where it was; about half an hour from nothing.
+mutation: $(TOOLS)
+	$(BIN)/mutmut run
+	@$(BIN)/python -m tests.support.mutation mutants
+
 # What the two databases could differ in: several writers, locks, the order and the cutting of lists.
 CORE = tests/db tests/audit/test_record.py tests/idempotency tests/variables tests/workspaces tests/journeys/test_two_copies.py
+
+# What needs no server, no database and no browser: well under a minute.
+test-fast: $(DEV)
+	$(BIN)/python -m pytest -q --pure -m "not slow"
 
 test: setup-dev check
 	$(BIN)/python -m pytest -n 2 -m "not slow"
@@ -119,19 +131,24 @@ test-all: setup-dev check
 
 # ---------------------------------------------------------------------------------------------------------------------
 
-# The peers get an environment of their own: mitmproxy pins what the service has newer.
+# The peers get environments of their own: mitmproxy pins what the service has newer, LiteLLM what mitmproxy has.
 BENCH = $(VENV)-bench
+LITELLM = $(VENV)-litellm
 
-bench-setup: $(DEV) requirements/bench.txt
+bench-setup: $(DEV) requirements/bench.txt requirements/litellm.txt
 	@missing=""; \
 	test -x /usr/sbin/nginx || command -v nginx >/dev/null || missing="nginx-light"; \
 	command -v wrk >/dev/null || missing="$$missing wrk"; \
 	test -z "$$missing" || { apt-get update -qq && apt-get install -qq -y --no-install-recommends $$missing >/dev/null; }
 	@test -x "$(BENCH)/bin/python" || $(PYTHON) -m venv "$(BENCH)"
 	"$(BENCH)/bin/python" -m pip --disable-pip-version-check $(HASHED) -r requirements/bench.txt
+	@test -x "$(LITELLM)/bin/python" || $(PYTHON) -m venv "$(LITELLM)"
+	"$(LITELLM)/bin/python" -m pip --disable-pip-version-check $(HASHED) -r requirements/litellm.txt
 
+# AGAINST=<commit> is checked out beside, set up by its own `make setup`, and measured in the same run.
 bench: bench-setup
-	$(BIN)/python -m bench.main --peers "$(BENCH)/bin" $(if $(QUICK),--quick)
+	$(BIN)/python -m bench.main --peers "$(BENCH)/bin" --litellm "$(LITELLM)/bin" --checkouts "$(VENV)-against" \
+		$(if $(QUICK),--quick) $(if $(AGAINST),--against "$(AGAINST)")
 
 # Ten minutes of load, and what starting, ending and judging take.
 SECONDS ?= 600
@@ -152,7 +169,8 @@ lock:
 	$(COMPILE) requirements/dev.in --output-file requirements/dev.txt
 	$(COMPILE) requirements/tools.in --output-file requirements/tools.txt
 	$(COMPILE) requirements/bench.in --output-file requirements/bench.txt
+	$(COMPILE) requirements/litellm.in --output-file requirements/litellm.txt
 
 clean:
-	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
+	rm -rf build dist mutants *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 	find app tests bench demo deploy soak -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -7,7 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, jsonify
+from flask import Flask, Response, jsonify, request
+from flask_login import current_user
 from flask_smorest import Api
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -18,30 +19,37 @@ from app.audit.checkpoints import unsigned_events
 from app.blocks import api as blocks_api
 from app.blocks.service import purge_blocks
 from app.calls import api as calls_api
-from app.idempotency.service import Asked, Claim, claim, derive_keys, keep, purge_answers, release
+from app.idempotency.service import Asked, Claim, claim, derive_keys, hold, keep, purge_answers, release
 from app.identity import api as identity_api
 from app.identity.sessions import UserSessions
+from app.identity.single_sign_on import OidcClient, SingleSignOn
 from app.identity.tokens import Tokens, token_id_of
 from app.kernel.errors import ServiceError
 from app.pages.register import register_pages
+from app.pages.single_sign_on import CALLBACK
 from app.resources import Resources
 from app.settings import Settings
 from app.variables import api as variables_api
 from app.variables.secrets.service import purge_variables
 from app.web import context
-from app.web.auth import Gate, guard_api
+from app.web.auth import Gate, guard_api, is_api
 from app.web.errors import register_errors
 from app.web.fast_json import FastJson
+from app.web.front import Front, FrontLimits
 from app.web.idempotency import Repeats, answer_repeats
 from app.web.limits import count_failed_proof, limit_requests
 from app.web.logs import log_requests
 from app.web.metrics import serve_metrics
 from app.web.openapi import complete, document
+from app.web.wsgi import Environ
 from app.workspaces import api as workspaces_api
 from app.workspaces.members import enter
 from app.workspaces.service import Purge, Workspace
 
-_MAX_BODY = 2 * 1024 * 1024
+_MIB = 1024 * 1024
+_FORM_BYTES = 2 * _MIB
+_HSTS_SECONDS = 365 * 24 * 3600
+_GATE = "strongroom_gate"
 _KEY_LEAST = 32
 _ABOUT = "Keeps API tokens, keys and credentials in Vault, so that they are used and never seen."
 
@@ -63,7 +71,8 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
             app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=0
         )
     app.config.update(
-        MAX_CONTENT_LENGTH=_MAX_BODY,
+        MAX_CONTENT_LENGTH=_call_body(settings),  # the front has smaller limits for all but calls
+        MAX_FORM_MEMORY_SIZE=_FORM_BYTES,
         SECRET_KEY=secret_key,
         API_TITLE="Strongroom",
         API_VERSION=__version__,
@@ -79,7 +88,9 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
     context.provide(app, resources, purges(resources))
     log_requests(app)
     register_errors(app)
-    guard_api(app, _gate(app, resources))
+    _send_safety_headers(app, https=(settings.public_url or "").startswith("https://"))
+    gate = app.extensions[_GATE] = _gate(app, resources)
+    guard_api(app, gate)
     limit_requests(app, rate=settings.rate_limit, storage=settings.redis_url)
     answer_repeats(app, _repeats(resources, secret_key))
     api = Api(app)
@@ -98,12 +109,59 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
             hours=settings.session_hours,
             idle=timedelta(seconds=settings.session_idle_seconds),
         ),
+        single_sign_on=_single_sign_on(settings),
+        passwords=settings.passwords,
         idle_seconds=settings.session_idle_seconds,
         sign_in_limit=settings.sign_in_limit,
     )
     _register_health(app, resources)
     serve_metrics(app, lambda: unsigned_events(resources.sessions))
     return app
+
+
+def _send_safety_headers(app: Flask, *, https: bool) -> None:
+    @app.after_request
+    def _add(response: Response) -> Response:
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        if https:
+            response.headers["Strict-Transport-Security"] = f"max-age={_HSTS_SECONDS}"
+        return response
+
+
+def front_of(app: Flask, settings: Settings) -> Front:
+    """Put the front before an application: what reads requests whole, and shares threads fairly."""
+    limits = FrontLimits(
+        threads=settings.threads,
+        calls_in_flight=settings.workspace_calls,
+        max_call_body=_call_body(settings),
+    )
+
+    gate: Gate = app.extensions[_GATE]
+
+    def _is_proven(environ: Environ) -> bool:
+        with app.request_context(environ):
+            return gate.proves() if is_api(request.path) else bool(current_user.is_authenticated)
+
+    return Front(app.wsgi_app, limits, _is_proven)
+
+
+def _single_sign_on(settings: Settings) -> SingleSignOn | None:
+    if settings.oidc_issuer is None or settings.oidc_client_id is None:
+        return None
+    secret = settings.oidc_client_secret_file
+    client = OidcClient(
+        settings.oidc_issuer,
+        settings.oidc_client_id,
+        f"{settings.url}{CALLBACK}",
+        secret.read_text().strip() if secret else None,
+        settings.oidc_user_claim,
+    )
+    return SingleSignOn(client)
+
+
+def _call_body(settings: Settings) -> int:
+    """Return how many bytes a call's JSON may have: its body as base64, and what stands around it."""
+    return settings.max_request_bytes * 4 // 3 + _MIB
 
 
 def read_secret_key(path: Path) -> bytes:
@@ -146,14 +204,14 @@ def _gate(app: Flask, resources: Resources) -> Gate:
     def _authenticate(bearer: str | None, act_as: str | None) -> Principal:
         return tokens.authenticate(bearer, act_as, cache=context.cache())
 
-    def _failed(bearer: str | None) -> None:
+    def _count_failure(bearer: str | None) -> None:
         if (token_id := token_id_of(bearer)) is not None:
             count_failed_proof(app, token_id)
 
     def _enter(principal: Principal, workspace: str, request_id: str) -> Access:
         return enter(principal, workspace, request_id=request_id, cache=context.cache())
 
-    return Gate(_authenticate, _failed, _enter, public=frozenset({"openapi_json"}))
+    return Gate(_authenticate, _count_failure, _enter, public=frozenset({"openapi_json"}))
 
 
 def _repeats(resources: Resources, secret_key: bytes) -> Repeats[Claim]:
@@ -166,17 +224,16 @@ def _repeats(resources: Resources, secret_key: bytes) -> Repeats[Claim]:
     def _keep(claimed: Claim, answer: bytes) -> None:
         keep(claimed, answer, keys=keys, sessions=resources.sessions)
 
+    def _hold(claimed: Claim) -> None:
+        hold(claimed, sessions=resources.sessions)
+
     def _release(claimed: Claim) -> None:
         release(claimed, sessions=resources.sessions)
 
-    return Repeats(_claim, _keep, _release)
+    return Repeats(_claim, _keep, _hold, _release)
 
 
 def _register_health(app: Flask, resources: Resources) -> None:
-    @app.get("/healthz")
-    def healthz() -> Response:
-        return jsonify(status="ok")
-
     @app.get("/readyz")
     def readyz() -> tuple[Response, int]:
         database, vault = resources.sessions.problem(), resources.vault.health()

@@ -57,7 +57,7 @@ def _networks(text: str) -> tuple[str, ...]:
     return tuple(str(ipaddress.ip_network(part.strip())) for part in text.split(",") if part.strip())
 
 
-def _plain_http(text: str) -> bool:
+def _allowed(text: str) -> bool:
     """refuse or allow"""
     return {"refuse": False, "allow": True}[text]
 
@@ -83,6 +83,17 @@ def _url(text: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or (parts.port or 1) < 1:
         raise ValueError
     return text.rstrip("/")
+
+
+def _issuer(text: str) -> str:
+    """an https URL, or an http one on loopback"""
+    parts = urlsplit(text)
+    local = parts.hostname in ("127.0.0.1", "::1", "localhost")
+    if parts.scheme != "https" and not (parts.scheme == "http" and local):
+        raise ValueError
+    if not parts.hostname or parts.query or parts.fragment or parts.username or (parts.port or 1) < 1:
+        raise ValueError
+    return text
 
 
 def _database(text: str) -> str:
@@ -174,7 +185,7 @@ class Settings:
         "STRONGROOM_OUTBOUND_HTTP",
         "refuse, or allow plain http to those networks only",
         False,
-        _plain_http,
+        _allowed,
         shown="refuse",
     )
     outbound_ca: Path | None = _setting(
@@ -193,8 +204,12 @@ class Settings:
     max_response_bytes: int = _setting(
         "STRONGROOM_MAX_RESPONSE_BYTES", "the body of an upstream's answer", 10 * 1024 * 1024, _count(1, 1024**3)
     )
-    calls_in_flight: int = _setting(
-        "STRONGROOM_CALLS_IN_FLIGHT", "calls at the same time, for each workspace and process", 64, _count(1, 100_000)
+    calls_in_flight: int | None = _setting(
+        "STRONGROOM_CALLS_IN_FLIGHT",
+        "calls at the same time, for each workspace and process; beyond: 429",
+        None,
+        _count(1, 100_000),
+        shown="half of STRONGROOM_THREADS",
     )
     rate_limit: str = _setting("STRONGROOM_RATE_LIMIT", "requests for each token", "60000/minute", _rate)
     sign_in_limit: str = _setting(
@@ -217,6 +232,21 @@ class Settings:
     )
     stop_seconds: int = _setting(
         "STRONGROOM_STOP_SECONDS", "how long a stop waits for calls in flight", 30, _count(0, 3600)
+    )
+    oidc_issuer: str | None = _setting(
+        "STRONGROOM_OIDC_ISSUER", "the identity provider for single sign-on to the pages", None, _issuer, shown="none"
+    )
+    oidc_client_id: str | None = _setting(
+        "STRONGROOM_OIDC_CLIENT_ID", "this service's id at the identity provider", None, shown="none"
+    )
+    oidc_client_secret_file: Path | None = _setting(
+        "STRONGROOM_OIDC_CLIENT_SECRET_FILE", "a file with the client secret", None, _file, shown="none"
+    )
+    oidc_user_claim: str = _setting(
+        "STRONGROOM_OIDC_USER_CLAIM", "the claim that is the user's id; email counts only when verified", "sub"
+    )
+    passwords: bool = _setting(
+        "STRONGROOM_PASSWORDS", "allow, or refuse passwords beside single sign-on", True, _allowed, shown="allow"
     )
     workers: int = _setting(
         "STRONGROOM_WORKERS", "service processes; with as many as cores, each stays on one", 1, _count(1, 256)
@@ -287,6 +317,10 @@ class Settings:
             faults.append("STRONGROOM_SIGNING_KEY_FILE is missing: with VAULT_ADDR set, the key has to be given.")
         if serving and self.vault_addr and not self.secret_key_file:
             faults.append("STRONGROOM_SECRET_KEY_FILE is missing: with VAULT_ADDR set, the key has to be given.")
+        if (self.oidc_issuer is None) != (self.oidc_client_id is None):
+            faults.append("STRONGROOM_OIDC_ISSUER and STRONGROOM_OIDC_CLIENT_ID go together: set both, or none.")
+        if not self.passwords and self.oidc_issuer is None:
+            faults.append("STRONGROOM_PASSWORDS refuses passwords, and there is no STRONGROOM_OIDC_ISSUER instead.")
         kv, transit = f"{self.kv_mount}/", f"{self.transit_mount}/"
         if kv.startswith(transit) or transit.startswith(kv):
             faults.append("STRONGROOM_KV_MOUNT and STRONGROOM_TRANSIT_MOUNT have to be two mounts, none in the other.")
@@ -295,6 +329,11 @@ class Settings:
                 "STRONGROOM_OUTBOUND_HTTP allows plain http only to STRONGROOM_OUTBOUND_NETWORKS, which is empty."
             )
         return faults
+
+    @property
+    def workspace_calls(self) -> int:
+        """How many calls a workspace may have in flight in each process."""
+        return self.calls_in_flight or max(1, self.threads // 2)
 
     @property
     def embedded(self) -> bool:
@@ -340,20 +379,20 @@ class Described:
 
 def describe(settings: Settings | None = None) -> Sequence[Described]:
     """List every setting with its meaning and default, and its value where settings are given and it isn't secret."""
-    return [_described(each, settings) for each in fields(Settings)]
+    return [_describe(each, settings) for each in fields(Settings)]
 
 
-def _described(each: Any, settings: Settings | None) -> Described:
+def _describe(each: Any, settings: Settings | None) -> Described:
     default = each.metadata["shown"] or ("" if each.default in (None, MISSING) else str(each.default))
     value = None
     if settings is not None:
         current = getattr(settings, each.name)
         changed = current != each.default
-        value = "set" if changed and each.metadata["secret"] else _shown(current) if changed else default
+        value = "set" if changed and each.metadata["secret"] else _as_text(current) if changed else default
     return Described(each.metadata["variable"], each.metadata["meaning"], default, value)
 
 
-def _shown(current: object) -> str:
+def _as_text(current: object) -> str:
     if isinstance(current, tuple):
         return ",".join(current)
     if isinstance(current, bool):

@@ -36,7 +36,7 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
             outbound=OutboundClient(outbound_rules(settings)),
             clock=system_clock,
             limits=Limits(restricted_min_guesses=settings.restricted_min_guesses),
-            in_flight=InFlight(settings.calls_in_flight),
+            in_flight=InFlight(settings.workspace_calls),
         )
     finally:
         sessions.close()

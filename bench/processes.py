@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -53,18 +53,20 @@ def running(command: Sequence[str], *, environ: Mapping[str, str], log: Path) ->
                 process.wait()
 
 
-def await_answer(url: str, *, log: Path, seconds: float = 60) -> None:
-    """Wait until something answers at this URL, whatever it says. Raises ``RuntimeError`` with the log's end."""
+def await_answer(url: str, *, log: Path, seconds: float = 60, status: int | None = None, every: float = 0.1) -> None:
+    """Wait until something answers at this URL: with this status, or whatever it says where none is asked for.
+
+    Raises:
+        RuntimeError: it doesn't, within these seconds; with the end of the log.
+    """
     end = time.monotonic() + seconds
     with requests.Session() as session:
         session.trust_env = False
         while time.monotonic() < end:
-            try:
-                session.get(url, timeout=5)
-            except requests.RequestException:
-                time.sleep(0.1)
-            else:
-                return
+            with suppress(requests.RequestException):
+                if session.get(url, timeout=5).status_code == status or status is None:
+                    return
+            time.sleep(every)
     raise RuntimeError(f"{url} doesn't answer: {log.read_text(errors='replace')[-2000:]}")
 
 
@@ -97,3 +99,15 @@ def cost(pids: Sequence[int]) -> Cost:
         cpu += (int(fields[11]) + int(fields[12])) / _TICKS
         memory += int(fields[21]) * _PAGE
     return Cost(cpu, memory)
+
+
+def resident(pids: Sequence[int]) -> int:
+    """Add up the bytes that are resident; a page that several of them share counts once. Source: proc(5), Pss."""
+    found = 0
+    for pid in pids:
+        try:
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        except OSError:
+            continue
+        found += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+    return found

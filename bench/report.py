@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from html import escape
 from statistics import median
@@ -10,9 +11,16 @@ from typing import Final
 from bench.goals import Goal
 from bench.load import Run
 
+_BEGAN: Final = time.monotonic()
 _WIDTH: Final = 720
 _ROW: Final = 30
 _LEFT: Final = 230
+
+
+def tell(text: str) -> None:
+    """Print with the seconds since the beginning, so that whoever waits sees it now."""
+    after = f"[{time.monotonic() - _BEGAN:.0f} s]"
+    print(after, text, sep="\n" if "\n" in text else " ", flush=True)
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> str:
@@ -38,9 +46,16 @@ def _shown(value: object) -> str:
 def goal_table(goals: Sequence[Goal]) -> str:
     """Lay the goals out."""
     return table(
-        [{"goal": goal.name, "measured": goal.measured, "wanted": f"{goal.compared} {goal.bound:g}",
-          "": "met" if goal.met else "MISSED"} for goal in goals]
-    )  # fmt: skip
+        [
+            {
+                "goal": goal.name,
+                "measured": goal.measured,
+                "wanted": f"{goal.compared} {goal.bound:g}",
+                "": "met" if goal.met else "MISSED",
+            }
+            for goal in goals
+        ]
+    )
 
 
 def middle(runs: Sequence[Run]) -> Run:

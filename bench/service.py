@@ -84,27 +84,42 @@ class Strongroom:
 
 
 @contextmanager
-def strongroom(folder: Path, **settings: str) -> Iterator[Strongroom]:
+def strongroom(folder: Path, program: Path = STRONGROOM) -> Iterator[Strongroom]:
     """Run the service for as long as the block runs: its defaults, but for where upstreams may be."""
     port = free_port()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("STRONGROOM_", "VAULT_", "BAO_"))}
-    environ = kept | {
+    environ, log = _environ(folder, port), folder.with_suffix(".log")
+    with running([str(program), "serve"], environ=environ, log=log) as pid:
+        await_answer(f"http://127.0.0.1:{port}/readyz", log=log, status=200)
+        made = subprocess.run(
+            [program, "token", "create", "--platform", "--json"],
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        yield Strongroom(folder, port, pid, json.loads(made.stdout)["token"])
+
+
+def time_start(folder: Path, program: Path) -> float:
+    """Return the seconds from ``strongroom serve`` on an existing folder to ready, and end it again."""
+    port, log = free_port(), folder.with_suffix(".log")
+    began = time.monotonic()
+    with running([str(program), "serve"], environ=_environ(folder, port), log=log):
+        await_answer(f"http://127.0.0.1:{port}/readyz", log=log, status=200, every=0.01)
+        return time.monotonic() - began
+
+
+def _environ(folder: Path, port: int) -> dict[str, str]:
+    ours = ("STRONGROOM_", "VAULT_", "BAO_", "DATABASE_URL", "REDIS_URL", "PYTHON")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | {
         "STRONGROOM_DATA_DIR": str(folder),
         "PORT": str(port),
         "STRONGROOM_OUTBOUND_NETWORKS": "127.0.0.0/8",
         "STRONGROOM_OUTBOUND_HTTP": "allow",
         "STRONGROOM_RATE_LIMIT": "100000000/minute",
+        "STRONGROOM_CALLS_IN_FLIGHT": "64",  # as many as connections that press it
         "STRONGROOM_WORKERS": str(WORKERS),
-        **settings,
     }
-    log = folder.with_suffix(".log")
-    with running([str(STRONGROOM), "serve"], environ=environ, log=log) as pid:
-        await_answer(f"http://127.0.0.1:{port}/readyz", log=log)
-        made = subprocess.run(
-            [STRONGROOM, "token", "create", "--platform", "--json"],
-            env=environ, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        yield Strongroom(folder, port, pid, json.loads(made.stdout)["token"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,34 +15,54 @@ from tests.support.upstream import Upstream
 from tests.support.upstream import upstream as run_upstream
 
 TESTS: Final = Path(__file__).parent
-# Folders and files without a database, or with one that they choose by themselves. All others run on both databases.
-RUNS_ONCE: Final = (
+# Files and folders whose tests need no server, no process and no socket: `make test-fast` runs these alone.
+PURE: Final = (
+    "access",
     "audit/test_chain.py",
+    "audit/test_ndjson.py",
     "bench",
     "calls/test_captures.py",
+    "calls/test_field_template.py",
+    "house/test_documents.py",
+    "house/test_gallery.py",
+    "house/test_habits.py",
+    "house/test_manners.py",
+    "house/test_settings_page.py",
+    "kernel",
+    "outbound/test_decode.py",
+    "outbound/test_hosts.py",
+    "outbound/test_inject.py",
+    "outbound/test_urls.py",
+    "policies/test_plan.py",
+    "policies/test_probes.py",
+    "policies/test_render.py",
+    "redaction",
+    "variables/secrets/test_changes.py",
+    "vault/test_paths.py",
+)
+# Files and folders without a database, or with one that they choose by themselves. All others run on both databases.
+RUNS_ONCE: Final = (
+    *PURE,
     "contracts/test_vault_contract.py",
     "db/test_moments.py",
     "db/test_turns.py",
     "deployment/test_compose_file.py",
     "deployment/test_guide.py",
     "deployment/test_topology.py",
-    "house/test_gallery.py",
-    "house/test_settings_page.py",
     "journeys/test_database_away.py",
     "journeys/test_soak.py",
     "migrations",
     "outbound",
     "policies/test_apply.py",
-    "policies/test_render.py",
     "policies/test_verify.py",
     "soak",
     "vault",
     "http1",
-    "redaction",
 )
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pure", action="store_true", help="run only the tests that need no server")
     parser.addoption("--postgresql", action="store_true", help="run the services under test on PostgreSQL")
     parser.addoption(
         "--hashicorp-vault", action="store_true", help="try the contract on HashiCorp Vault's own image too (Docker)"
@@ -54,20 +75,42 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out of a run on PostgreSQL what would only do the same once more."""
-    return True if config.getoption("--postgresql") and _runs_once(collection_path) else None
+    """Leave out of a run on PostgreSQL what would only do the same once more, and of a pure one what isn't."""
+    if config.getoption("--pure") and collection_path.suffix == ".py" and collection_path.name.startswith("test_"):
+        return None if _is_among(PURE, collection_path) else True
+    return True if config.getoption("--postgresql") and _is_among(RUNS_ONCE, collection_path) else None
+
+
+class _Sockets:
+    """Refuses sockets while a pure test runs. Source: docs.python.org, "Audit events table"."""
+
+    def __init__(self) -> None:
+        self.refused = False
+        sys.addaudithook(self.hear)
+
+    def hear(self, event: str, arguments: tuple[object, ...]) -> None:
+        if self.refused and event in ("socket.connect", "socket.bind", "socket.getaddrinfo"):
+            raise RuntimeError("PURE names this test's file, and it opens a socket: take it out")
+
+
+_SOCKETS: Final = _Sockets()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Fail a test that RUNS_ONCE names, and that stands on a database which depends on the run all the same."""
-    once = _runs_once(item.path)
+    """Fail a test that RUNS_ONCE or PURE names, and that stands on what it says it doesn't need."""
+    once = _is_among(RUNS_ONCE, item.path)
     databases.let_be_asked(not once)
     assert not (once and "service" in getattr(item, "fixturenames", ())), "RUNS_ONCE names this file: take it out"
+    _SOCKETS.refused = _is_among(PURE, item.path)
 
 
-def _runs_once(path: Path) -> bool:
-    return any(path == TESTS / each or TESTS / each in path.parents for each in RUNS_ONCE)
+def pytest_runtest_teardown() -> None:
+    _SOCKETS.refused = False
+
+
+def _is_among(names: Sequence[str], path: Path) -> bool:
+    return any(path == TESTS / each or TESTS / each in path.parents for each in names)
 
 
 @pytest.fixture(scope="session")

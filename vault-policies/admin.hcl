@@ -74,3 +74,27 @@ path "@@TRANSIT@@/keys/{{identity.entity.aliases.@@ACCESSOR@@.metadata.workspace
 path "@@TRANSIT@@/keys/{{identity.entity.aliases.@@ACCESSOR@@.metadata.workspace}}.restricted/rotate" {
   capabilities = ["update"]
 }
+
+# The tokens of an OAuth 2.0 secret go with it. Only the renewal reads and writes them.
+path "@@KV@@/metadata/{{identity.entity.aliases.@@ACCESSOR@@.metadata.workspace}}/tokens/+" {
+  capabilities = ["delete"]
+}
+
+# Signing keys: import one, wrapped by Vault's own public key, give it a further version, raise the minimum versions and
+# delete it. No parameter here makes a key readable. The "*" covers what lies behind a key's name, too.
+path "@@TRANSIT@@/wrapping_key" {
+  capabilities = ["read"]
+}
+
+path "@@TRANSIT@@/keys/{{identity.entity.aliases.@@ACCESSOR@@.metadata.workspace}}.sign.*" {
+  capabilities       = ["update", "read", "delete"]
+  allowed_parameters = {
+    "type"                   = ["hmac", "rsa-2048", "rsa-3072", "rsa-4096", "ecdsa-p256", "ed25519"]
+    "hash_function"          = []
+    "ciphertext"             = []
+    "min_decryption_version" = []
+    "min_encryption_version" = []
+    "min_available_version"  = []
+    "deletion_allowed"       = []
+  }
+}

@@ -12,3 +12,12 @@ path "@@TRANSIT@@/verify/_record" {
 path "@@TRANSIT@@/keys/_record" {
   capabilities = ["read"]
 }
+
+# The newest checkpoint of each chain, so that a record that was cut back is found out.
+path "@@KV@@/data/_record/+" {
+  capabilities = ["create", "update", "read"]
+}
+
+path "@@KV@@/metadata/_record/" {
+  capabilities = ["list"]
+}

@@ -1,19 +1,7 @@
-# The call pipeline, for one call: reads the values that the call injects. Asked for by nobody else, and never by a
-# person. It writes nothing.
+# The call pipeline, for one call: reads what the call injects. Asked for by nobody else, and never by a person. It
+# writes nothing. One block, since Vault renders every templated block anew for every request; so under a workspace lie
+# only folders that the pipeline may read.
 
-path "@@KV@@/data/{{identity.entity.aliases.@@ACCESSOR@@.metadata.workspace}}/masked/+" {
+path "@@KV@@/data/{{identity.entity.aliases.@@ACCESSOR@@.metadata.workspace}}/+/+" {
   capabilities = ["read"]
-}
-
-path "@@KV@@/data/{{identity.entity.aliases.@@ACCESSOR@@.metadata.workspace}}/restricted/+" {
-  capabilities = ["read"]
-}
-
-# The same in a workspace with the transit engine, where what lies in KV is ciphertext.
-path "@@TRANSIT@@/decrypt/{{identity.entity.aliases.@@ACCESSOR@@.metadata.workspace}}.masked" {
-  capabilities = ["update"]
-}
-
-path "@@TRANSIT@@/decrypt/{{identity.entity.aliases.@@ACCESSOR@@.metadata.workspace}}.restricted" {
-  capabilities = ["update"]
 }

@@ -59,7 +59,6 @@ class Audit(MethodView):
             Filters(**query),
             access=context.access(),
             sessions=resources.sessions,
-            clock=resources.clock,
             limit=limit,
             below=below,
         )

@@ -9,62 +9,110 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import orjson
 
 GENESIS: Final = "0" * 64
 _CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 _SIMPLE: Final = frozenset({str, int, bool, type(None)})
-Outcome = Literal["intended", "done", "refused", "failed", "unknown"]
+Outcome = Literal["intended", "streaming", "done", "refused", "failed", "unknown"]
+
+
+def _fact(name: str, part: int | None = None) -> Any:
+    """Declare a field of an event: the hash covers it under this name, as this part of a list where one is given."""
+    return field(metadata={"fact": (name, part)})
+
+
+def _own_hash() -> Any:
+    """Declare the one field that the hash can't cover."""
+    return field()
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event of the record, as it is hashed, stored, listed and exported."""
+    """One event of the record: what stands here is a column of the table, and is hashed.
 
-    id: str
-    chain: str
-    seq: int
-    deed_id: str
-    at: datetime
-    workspace: str | None
-    actor_type: str
-    actor_id: str | None
-    acting_for: str | None
-    action: str
-    target_type: str
-    target_id: str | None
-    target_name: str | None
-    outcome: Outcome
-    detail: Mapping[str, object]
-    request_id: str | None
-    hash: str
+    INSERT, hash, CSV and JSON go by these fields; one that isn't declared with ``_fact`` can't be (``_facts`` below).
+    """
+
+    id: str = _fact("id")
+    chain: str = _fact("chain")
+    seq: int = _fact("seq")
+    deed_id: str = _fact("deed_id")
+    at: datetime = _fact("at")
+    workspace: str | None = _fact("workspace")
+    actor_type: str = _fact("actor", 0)
+    actor_id: str | None = _fact("actor", 1)
+    acting_for: str | None = _fact("actor", 2)
+    action: str = _fact("action")
+    target_type: str = _fact("target", 0)
+    target_id: str | None = _fact("target", 1)
+    target_name: str | None = _fact("target", 2)
+    outcome: Outcome = _fact("outcome")
+    detail: Mapping[str, object] = _fact("detail")
+    request_id: str | None = _fact("request_id")
+    hash: str = _own_hash()
+
+
+def _facts() -> Mapping[str, tuple[str, ...]]:
+    """Return the fields that each fact is made of; every field but the hash itself is in one."""
+    facts: dict[str, tuple[str, ...]] = {}
+    for each in fields(Event):
+        if each.name != "hash":
+            name, part = each.metadata["fact"]
+            if len(facts.get(name, ())) != (part or 0):
+                raise TypeError(f"the parts of {name} aren't in order")
+            facts[name] = (*facts.get(name, ()), each.name)
+    return facts
+
+
+FACTS: Final = _facts()
+"""What a hash covers: the name of each fact, and the fields of ``Event`` that it is made of."""
+FIELDS: Final = tuple(each.name for each in fields(Event))
+"""The columns of the table, in an event's order."""
+_KEPT_AS_THEY_ARE: Final = tuple((name, of[0]) for name, of in FACTS.items() if len(of) == 1 and name != "at")
+_LISTS: Final = tuple((name, of) for name, of in FACTS.items() if len(of) > 1)
 
 
 def link(previous: str, facts: Mapping[str, object]) -> str:
     """Hash an event's facts onto the hash before it: SHA-256 over both, the facts as canonical JSON."""
-    return hashlib.sha256(previous.encode() + b"\n" + canonical(facts)).hexdigest()
+    return _digest(previous, canonical(facts))
+
+
+def _digest(previous: str, facts: bytes) -> str:
+    return hashlib.sha256(previous.encode() + b"\n" + facts).hexdigest()
 
 
 def facts_of(event: Event) -> dict[str, object]:
     """Return what the hash of an event covers: everything but the hash itself."""
-    return {
-        "id": event.id,
-        "chain": event.chain,
-        "seq": event.seq,
-        "deed_id": event.deed_id,
-        "at": rfc3339(event.at),
-        "workspace": event.workspace,
-        "actor": [event.actor_type, event.actor_id, event.acting_for],
-        "action": event.action,
-        "target": [event.target_type, event.target_id, event.target_name],
-        "outcome": event.outcome,
-        "detail": dict(event.detail),
-        "request_id": event.request_id,
-    }
+    facts: dict[str, object] = {name: getattr(event, of) for name, of in _KEPT_AS_THEY_ARE}
+    for name, parts in _LISTS:
+        facts[name] = [getattr(event, of) for of in parts]
+    facts["at"] = rfc3339(event.at)
+    facts["detail"] = dict(event.detail)
+    return facts
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An event in its place of a chain; ``detail`` is the JSON that is stored of it, as it was hashed."""
+
+    link: Link
+    detail: str
+
+
+def place(before: Link, event: Event) -> Placed:
+    """Put an event next in a chain, in one pass: its detail is written once, for the hash and for its row."""
+    facts, seq = facts_of(event), before.seq + 1
+    facts["seq"] = seq
+    detail = fast_json(facts["detail"], option=orjson.OPT_SORT_KEYS)
+    if detail is None:
+        return Placed(Link(seq, link(before.hash, facts)), json.dumps(facts["detail"]))
+    written = fast_json(facts | {"detail": orjson.Fragment(detail)}, option=orjson.OPT_SORT_KEYS, plain=True)
+    return Placed(Link(seq, _digest(before.hash, written or canonical(facts))), detail.decode())
 
 
 def canonical(facts: Mapping[str, object]) -> bytes:
@@ -72,9 +120,13 @@ def canonical(facts: Mapping[str, object]) -> bytes:
     return fast_json(facts, option=orjson.OPT_SORT_KEYS) or _CANONICAL(facts).encode(errors="surrogatepass")
 
 
-def fast_json(value: object, *, option: int = 0) -> bytes | None:
-    """Write JSON by the fast writer, or give None where the thorough one would write another text."""
-    if not _is_plain(value):
+def fast_json(value: object, *, option: int = 0, plain: bool = False) -> bytes | None:
+    """Write JSON by the fast writer; None where the thorough one would write another text.
+
+    Args:
+        plain: It is known that it wouldn't, but for text that isn't Unicode.
+    """
+    if not plain and not _is_plain(value):
         return None
     try:
         return orjson.dumps(value, option=option)
@@ -85,6 +137,8 @@ def fast_json(value: object, *, option: int = 0) -> bytes | None:
 def _is_plain(value: object) -> bool:
     """Tell whether JSON's fast writer writes this as the thorough one does: no float with an exponent, no subclass."""
     kind = type(value)
+    if kind in _SIMPLE:
+        return True
     if kind is float:
         return value == 0 or 1e-4 <= abs(value) < 1e16  # type: ignore[arg-type]
     if kind is dict:
@@ -92,8 +146,11 @@ def _is_plain(value: object) -> bool:
     elif kind is list or kind is tuple:
         inside = value  # type: ignore[assignment]
     else:
-        return kind in _SIMPLE
-    return all(type(each) in _SIMPLE or _is_plain(each) for each in inside)
+        return False
+    for each in inside:  # noqa: SIM110 - a generator costs twice as much, for every event
+        if type(each) not in _SIMPLE and not _is_plain(each):
+            return False
+    return True
 
 
 def rfc3339(moment: datetime) -> str:
@@ -133,12 +190,6 @@ class Link:
 
 
 BEGINNING: Final = Link(0, GENESIS)
-
-
-def follow(before: Link, event: Event) -> Link:
-    """Return the place of an event that comes next in a chain, whatever ``seq`` and ``hash`` it has as yet."""
-    seq = before.seq + 1
-    return Link(seq, link(before.hash, facts_of(event) | {"seq": seq}))
 
 
 _WORDS: Final = {

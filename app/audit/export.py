@@ -90,7 +90,7 @@ def _pieces(source: _Source, form: Format, deed: Deed, *, sessions: Sessions, cl
         yield b""
         if form == "csv":
             yield csv_head()
-        for lines in _pages(source, sessions=sessions, clock=clock):
+        for lines in _pages(source, sessions=sessions):
             yield b"".join(map(_WRITERS[form], lines))
             taken += len(lines)
         whole = True
@@ -99,12 +99,10 @@ def _pieces(source: _Source, form: Format, deed: Deed, *, sessions: Sessions, cl
         conclude(deed, "done" if whole else "failed", sessions=sessions, clock=clock)
 
 
-def _pages(source: _Source, *, sessions: Sessions, clock: Clock) -> Iterator[Sequence[Line]]:
+def _pages(source: _Source, *, sessions: Sessions) -> Iterator[Sequence[Line]]:
     below: int | None = source.head + 1
     while below is not None:
-        page = read_page(
-            source.filters, chain=source.chain, sessions=sessions, now=clock(), limit=_AT_ONCE, below=below
-        )
+        page = read_page(source.filters, chain=source.chain, sessions=sessions, limit=_AT_ONCE, below=below)
         if source.whole:
             # As recorded, which is what the hash covers: an intent stays one.
             yield [

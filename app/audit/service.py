@@ -6,22 +6,21 @@ either can't be stored it raises ``RecordUnavailable``, as Vault's own audit dev
 
 from __future__ import annotations
 
-import json
-import secrets
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Literal
 
-from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from app.access import Access, Permission, require
-from app.audit.chain import GENESIS, Event, Link, Outcome, fast_json, follow, secrets_of
+from app.audit.chain import FIELDS, GENESIS, Event, Link, Outcome, place, secrets_of
 from app.audit.models import ChainHeadRow, EventRow
-from app.db import Raw, Sessions, raw_of
+from app.db import NAME_CHARACTERS, Raw, Sessions, live_processes, raw_of
 from app.kernel.clock import Clock
 from app.kernel.errors import CallerError, PolicyError, RecordUnavailable, StrongroomError, ValidationFailed, in_query
 from app.telemetry import event_recorded, step
@@ -31,30 +30,33 @@ Action = Literal[
     "member.add", "member.change", "member.remove",
     "variable.create", "variable.update", "variable.delete",
     "secret.create", "secret.update", "secret.set_value", "secret.rollback", "secret.delete", "secret.reveal",
-    "secret.import",
+    "secret.import", "secret.renew",
     "block.create", "block.update", "block.delete",
     "call.run",
     "token.create", "token.revoke",
     "session.sign_in", "session.sign_out",
     "user.create", "user.disable", "user.enable", "user.reset_password", "user.change_password",
-    "audit.export",
+    "audit.export", "audit.accept_restore",
 ]  # fmt: skip
 
 SERVICE_CHAIN: Final = ""
-_COLUMNS: Final = (*Event.__slots__, "secrets")
-_ADD_EVENTS: Final = f"INSERT INTO events ({', '.join(_COLUMNS)})"
+_PROCESS: Final = slice(16, 16 + NAME_CHARACTERS)
+"""Where in an intended deed's id the process stands that does it, as it is called in ``leases``."""
+if {each.name for each in EventRow.__table__.columns} != {*FIELDS, "secrets"}:
+    raise TypeError("a column of events that isn't a field of Event would be stored and not hashed")
+# What is looked for by the names of secrets is made of hashed facts, and compared with them when a chain is read.
+_ADD_EVENTS: Final = f"INSERT INTO events ({', '.join((*FIELDS, 'secrets'))})"
 _BEGIN_CHAIN: Final = "INSERT INTO chain_heads (chain, seq, hash) VALUES (?, 0, ?) ON CONFLICT DO NOTHING"
 _HEAD_OF: Final = "SELECT seq, hash FROM chain_heads WHERE chain = ?"
 _MOVE_HEAD: Final = "UPDATE chain_heads SET seq = ?, hash = ? WHERE chain = ?"
 # Plain columns, in an event's order: mapping objects costs several times what reading them does.
-COLUMNS: Final = tuple(getattr(EventRow, name) for name in Event.__slots__)
-# Longer than any deed can take, so that an intent without an outcome after that time is one whose process died.
-IN_DOUBT_AFTER: Final = timedelta(seconds=150)
+COLUMNS: Final = tuple(getattr(EventRow, name) for name in FIELDS)
+_AS_STORED: Final = tuple(name for name in FIELDS if name not in ("seq", "at", "detail", "hash"))
 
 
 def _new_id() -> str:
     # By time first, as UUIDs of version 7 are, so that an index on it grows at its end and few pages are written anew.
-    return f"{time.time_ns():016x}{secrets.token_hex(8)}"
+    return f"{time.time_ns():016x}{os.urandom(8).hex()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,67 +117,108 @@ class Deed:
 class recorded:  # noqa: N801 - it reads as a verb where it is used
     """Record a deed around the block that does it: the intent before, the outcome after, success and failure alike.
 
-    A deed that happens wholly in one local transaction needs no intent (``intent=False``) where it closes itself
-    with ``Deed.done`` in that transaction; a refusal of it is recorded all the same.
+    Args:
+        intent: False for a deed that happens wholly in one local transaction, where it closes itself by
+            ``Deed.done``; a refusal of it is recorded all the same.
+        detail: What is intended, as far as it is known: host, method, secrets.
 
     Raises:
-        RecordUnavailable: the record can't be written; before the block, nothing was done.
+        RecordUnavailable: The record can't be written. Before the block nothing was done; after it, the error's
+            ``in_doubt`` says that something may have been.
     """
 
     __slots__ = ("_clock", "_deed", "_intent", "_sessions")
 
     def __init__(
-        self, *, sessions: Sessions, clock: Clock, access: Access, action: Action, target: Target, intent: bool = True
+        self,
+        *,
+        sessions: Sessions,
+        clock: Clock,
+        access: Access,
+        action: Action,
+        target: Target,
+        intent: bool = True,
+        detail: Mapping[str, object] | None = None,
     ) -> None:
         self._sessions = sessions
         self._clock = clock
         self._intent = intent
-        self._deed = Deed(access, action, target)
+        self._deed = Deed(access, action, target, detail=dict(detail or {}))
 
     def __enter__(self) -> Deed:
         if self._intent:
-            self._commit("intended")
+            intend(self._deed, sessions=self._sessions, clock=self._clock)
         return self._deed
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         deed = self._deed
         if error is None:
             if not deed.closed:
-                self._commit("done")
+                self._conclude("done")
         elif isinstance(error, StrongroomError):
-            deed.detail |= {"code": error.code} | _told(error)
-            self._commit("refused" if isinstance(error, CallerError | PolicyError) else "failed")
+            deed.detail |= {"code": error.code} | _reasons(error)
+            self._conclude("refused" if isinstance(error, CallerError | PolicyError) else "failed")
         elif isinstance(error, SQLAlchemyError):
-            raise RecordUnavailable(
-                "The database can't be written at the moment; nothing was done.", retry_after=5
-            ) from None
+            if self._intent:
+                raise _in_doubt() from None
+            raise _nothing_done() from None
         elif isinstance(error, Exception):
             deed.detail |= {"code": StrongroomError.code}
-            self._commit("failed")
+            self._conclude("failed")
 
-    def _commit(self, outcome: Outcome) -> None:
+    def _conclude(self, outcome: Outcome) -> None:
         conclude(self._deed, outcome, sessions=self._sessions, clock=self._clock)
 
 
+def intend(deed: Deed, *, sessions: Sessions, clock: Clock) -> None:
+    """Record that a deed is about to be done; its id names this process: while its lease lasts, the outcome is to come.
+
+    Raises:
+        RecordUnavailable: It can't be stored; nothing must be done.
+    """
+    try:
+        deed.id = deed.id[: _PROCESS.start] + sessions.lease.process + deed.id[_PROCESS.stop :]
+        with step("record"):
+            sessions.together(deed.event("intended", clock()), append)
+    except SQLAlchemyError:
+        raise _nothing_done() from None
+    event_recorded(deed.action, "intended")
+
+
 def conclude(deed: Deed, outcome: Outcome, *, sessions: Sessions, clock: Clock) -> None:
-    """Record how a deed ended that goes on after its ``recorded`` block, which it left ``closed``."""
-    with step("record"):
-        _stored(sessions, deed.event(outcome, clock()))
+    """Record how a deed ended, or (``streaming``) that its answer is about to go out.
+
+    An outcome that can't be stored now is stored as soon as the database can be written again, as long as this process
+    lives.
+
+    Raises:
+        RecordUnavailable: It isn't stored; what was done must not be answered.
+    """
+    event = deed.event(outcome, clock())
+    try:
+        with step("record"):
+            sessions.together(event, append)
+    except SQLAlchemyError:
+        sessions.lease.later(event, append)
+        raise _in_doubt() from None
     event_recorded(deed.action, outcome)
 
 
-def _told(error: StrongroomError) -> dict[str, object]:
-    """What an error adds to the record: the missing action or the reason, which never hold a value."""
+def _reasons(error: StrongroomError) -> dict[str, object]:
+    """Return what an error adds to the record: the missing action or the reason, which never hold a value."""
     return {key: error.extra[key] for key in ("action", "reason") if key in error.extra}
 
 
-def _stored(sessions: Sessions, event: Event) -> None:
-    try:
-        sessions.together(event, append)
-    except SQLAlchemyError:
-        raise RecordUnavailable(
-            "The record can't be written at the moment, so nothing is done.", retry_after=5
-        ) from None
+def _nothing_done() -> RecordUnavailable:
+    return RecordUnavailable("The record can't be written at the moment, so nothing is done.", retry_after=5)
+
+
+def _in_doubt() -> RecordUnavailable:
+    return RecordUnavailable(
+        "The record can't be written at the moment: what came of this isn't known.",
+        retry_after=5,
+        extra={"in_doubt": True},
+    )
 
 
 def append(raw: Raw, events: Sequence[Event]) -> None:
@@ -186,22 +229,13 @@ def append(raw: Raw, events: Sequence[Event]) -> None:
     heads = {chain: _take_head(raw, chain) for chain in sorted({event.chain for event in events})}
     rows: list[Sequence[object]] = []
     for event in events:
-        heads[event.chain] = placed = follow(heads[event.chain], event)
-        stored = {
-            "seq": placed.seq,
-            "hash": placed.hash,
-            "at": raw.moment(event.at),
-            "detail": _as_text(event.detail),
-            "secrets": secrets_of(event),
-        }
-        rows.append([stored[name] if name in stored else getattr(event, name) for name in _COLUMNS])
+        placed = place(heads[event.chain], event)
+        heads[event.chain] = placed.link
+        row = {name: getattr(event, name) for name in _AS_STORED}
+        row |= {"seq": placed.link.seq, "at": raw.moment(event.at), "detail": placed.detail, "hash": placed.link.hash}
+        rows.append([*(row[name] for name in FIELDS), secrets_of(event)])
     raw.insert(_ADD_EVENTS, rows)
     raw.run(_MOVE_HEAD, [(head.seq, head.hash, chain) for chain, head in heads.items()])
-
-
-def _as_text(detail: Mapping[str, object]) -> str:
-    written = fast_json(detail)
-    return json.dumps(detail) if written is None else written.decode()
 
 
 def _take_head(raw: Raw, chain: str) -> Link:
@@ -235,9 +269,9 @@ class EventPage:
 
 
 def list_events(
-    filters: Filters, *, access: Access, sessions: Sessions, clock: Clock, limit: int, below: int | None = None
+    filters: Filters, *, access: Access, sessions: Sessions, limit: int, below: int | None = None
 ) -> EventPage:
-    """List a workspace's events, newest first. An intent whose outcome never came reads ``unknown``.
+    """List a workspace's events, newest first. An intent without an outcome, whose process is dead, reads ``unknown``.
 
     Raises:
         Forbidden: the actor may not read the record.
@@ -245,7 +279,7 @@ def list_events(
     """
     require(access, Permission.AUDIT_READ)
     check_filters(filters)
-    return read_page(filters, chain=str(access.workspace), sessions=sessions, now=clock(), limit=limit, below=below)
+    return read_page(filters, chain=str(access.workspace), sessions=sessions, limit=limit, below=below)
 
 
 def check_filters(filters: Filters) -> None:
@@ -256,19 +290,16 @@ def check_filters(filters: Filters) -> None:
         )
 
 
-def read_page(
-    filters: Filters, *, chain: str, sessions: Sessions, now: datetime, limit: int, below: int | None
-) -> EventPage:
+def read_page(filters: Filters, *, chain: str, sessions: Sessions, limit: int, below: int | None) -> EventPage:
     """Read some events of a chain, newest first, below a ``seq``."""
     query = select(EventRow).where(EventRow.chain == chain).order_by(EventRow.seq.desc()).limit(limit + 1)
-    for condition in _conditions(filters, now):
-        query = query.where(condition)
     if below is not None:
         query = query.where(EventRow.seq < below)
     with sessions.read() as session:
-        rows = session.scalars(query).all()
+        live = live_processes(session)
+        rows = session.scalars(query.where(*_conditions(filters, live))).all()
         settled = _settled(session, [row for row in rows if row.outcome == "intended"])
-    events = [_as_event(row, settled=row.deed_id in settled, now=now) for row in rows[:limit]]
+    events = [_as_event(row, settled=row.deed_id in settled, live=live) for row in rows[:limit]]
     return EventPage(events=events, below=events[-1].seq if len(rows) > limit else None)
 
 
@@ -286,12 +317,20 @@ def outcomes_between(
     session: Session, chain: str, action: Action, *, after: int, through: int, limit: int
 ) -> Sequence[Event]:
     """Read how a chain's deeds of one kind ended, in order, as it was recorded."""
-    query = select(*COLUMNS).where(EventRow.chain == chain, EventRow.action == action, EventRow.outcome != "intended")
+    query = select(*COLUMNS).where(EventRow.chain == chain, EventRow.action == action, _ended(EventRow))
     query = query.where(EventRow.seq > after, EventRow.seq <= through).order_by(EventRow.seq).limit(limit)
     return [Event(*row) for row in session.execute(query)]
 
 
-def _conditions(filters: Filters, now: datetime) -> Iterator[ColumnElement[bool]]:
+def _process(deed_id: InstrumentedAttribute[str]) -> ColumnElement[str]:
+    return func.substr(deed_id, _PROCESS.start + 1, NAME_CHARACTERS)
+
+
+def _ended(row: type[EventRow]) -> ColumnElement[bool]:
+    return row.outcome.not_in(("intended", "streaming"))
+
+
+def _conditions(filters: Filters, live: frozenset[str]) -> Iterator[ColumnElement[bool]]:
     if filters.actor:
         yield or_(EventRow.actor_id == filters.actor, EventRow.acting_for == filters.actor)
     if filters.action:
@@ -301,11 +340,11 @@ def _conditions(filters: Filters, now: datetime) -> Iterator[ColumnElement[bool]
     if filters.block:
         yield (EventRow.target_type == "block") & (EventRow.target_name == filters.block)
     later = aliased(EventRow)
-    has_outcome = exists().where(later.deed_id == EventRow.deed_id, later.outcome != "intended")
+    has_outcome = exists().where(later.deed_id == EventRow.deed_id, _ended(later))
     if filters.folded:
-        yield (EventRow.outcome != "intended") | ~has_outcome
+        yield _ended(EventRow) | ((EventRow.outcome == "intended") & ~has_outcome)
     if filters.outcome in ("intended", "unknown"):
-        in_doubt = ~has_outcome & (EventRow.at < now - IN_DOUBT_AFTER)
+        in_doubt = ~has_outcome & _process(EventRow.deed_id).not_in(sorted(live))
         yield EventRow.outcome == "intended"
         yield in_doubt if filters.outcome == "unknown" else ~in_doubt
     elif filters.outcome:
@@ -320,11 +359,11 @@ def _settled(session: Session, intents: Sequence[EventRow]) -> set[str]:
     deeds = [intent.deed_id for intent in intents]
     if not deeds:
         return set()
-    query = select(EventRow.deed_id).where(EventRow.deed_id.in_(deeds), EventRow.outcome != "intended")
+    query = select(EventRow.deed_id).where(EventRow.deed_id.in_(deeds), _ended(EventRow))
     return set(session.scalars(query))
 
 
-def _as_event(row: EventRow, *, settled: bool, now: datetime) -> Event:
-    event = Event(**{name: getattr(row, name) for name in Event.__slots__})
-    in_doubt = event.outcome == "intended" and not settled and event.at < now - IN_DOUBT_AFTER
+def _as_event(row: EventRow, *, settled: bool, live: frozenset[str]) -> Event:
+    event = Event(**{name: getattr(row, name) for name in FIELDS})
+    in_doubt = event.outcome == "intended" and not settled and event.deed_id[_PROCESS] not in live
     return replace(event, outcome="unknown") if in_doubt else event

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from app.access import Access, Permission, require
 from app.audit.service import Deed, Target
-from app.blocks.service import runnable
+from app.blocks.service import Runnable, runnable
 from app.calls.service import Calls, CompletedCall, Preview, ResolvedCall, intent_facts, requirements_of, resolve_call
 from app.db import VersionedCache
+from app.kernel.errors import StrongroomError
 from app.resources import Resources
 
 
@@ -31,11 +32,9 @@ class BlockRuns:
             StrongroomError: Whatever ``Calls.perform`` raises.
         """
 
-        def _look_up(deed: Deed) -> ResolvedCall:
-            block = cache.get(("block", access.workspace, name), lambda session: runnable(session, access, name))
-            deed.target = Target("block", block.id, name)
+        def _look_up(_deed: Deed) -> ResolvedCall:
+            block = self._find(name, access=access, cache=cache)
             template = block.template
-            deed.detail |= intent_facts(template)
             requirements = cache.get(
                 ("requirements", access.workspace, name),
                 lambda session: requirements_of(template, access=access, session=session),
@@ -44,8 +43,23 @@ class BlockRuns:
                 template, requirements, variables, clock=self._resources.clock, captures_only=block.captures_only
             )
 
-        target = Target("block", name=name[:64])
-        return Calls(self._resources).perform(target, permission=Permission.BLOCK_RUN, access=access, look_up=_look_up)
+        target, intent = self._intent(name, access=access, cache=cache)
+        return Calls(self._resources).perform(
+            target, permission=Permission.BLOCK_RUN, access=access, intent=intent, look_up=_look_up
+        )
+
+    def _intent(
+        self, name: str, *, access: Access, cache: VersionedCache
+    ) -> tuple[Target, Mapping[str, object] | None]:
+        """Return what the record's intent says; of a block that can't be run no more than its name."""
+        try:
+            block = self._find(name, access=access, cache=cache)
+        except StrongroomError:  # it is refused once the intent is recorded
+            return Target("block", name=name[:64]), None
+        return Target("block", block.id, name), intent_facts(block.template)
+
+    def _find(self, name: str, *, access: Access, cache: VersionedCache) -> Runnable:
+        return cache.get(("block", access.workspace, name), lambda session: runnable(session, access, name))
 
     def preview(self, name: str, variables: Mapping[str, str], *, access: Access) -> Preview:
         """Show a saved block as a run of it would go out; no value is read, nothing is sent, and nothing is recorded.

@@ -8,10 +8,20 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from app.calls.field_template import Template
-from app.calls.template import CallTemplate
-from app.kernel.errors import FieldLocation, PlaceNotAllowed, StrongroomError, UnknownSecret, in_body
+from app.calls.template import CallTemplate, resolve
+from app.kernel.errors import (
+    CallerError,
+    FieldLocation,
+    PlaceNotAllowed,
+    RequestNotAllowed,
+    StrongroomError,
+    UnknownSecret,
+    in_body,
+)
 from app.outbound.hosts import matches
+from app.outbound.model import Call
 from app.outbound.places import require_place
+from app.outbound.requests_allowed import request_line, require_request
 from app.variables.secrets.references import UsableSecret, usable_secrets
 from app.workspaces.service import Workspace
 
@@ -59,6 +69,19 @@ def _require_places(field: Template, secrets: Mapping[str, UsableSecret]) -> Non
             require_place(field.secret, rules.places, place=field.place, field=field.location)
 
 
+def require_requests(call: Call, secrets: Mapping[str, UsableSecret]) -> None:
+    """Do nothing where every secret may ride the call.
+
+    Raises:
+        RequestNotAllowed: One may not; nothing was read.
+    """
+    bound = [(name, rules.requests) for name, secret in secrets.items() for rules in secret.rules if rules.requests]
+    if bound:
+        line = request_line(call)
+        for name, requests in bound:
+            require_request(name, requests, line)
+
+
 def problems_of(template: CallTemplate, secrets: Mapping[str, UsableSecret]) -> tuple[BlockProblem, ...]:
     """Tell, field by field, what has come between a saved call and its secrets since it was saved."""
     return tuple(problem for field in template.fields for problem in _problems(field, template, secrets))
@@ -78,6 +101,19 @@ def _problems(field: Template, template: CallTemplate, secrets: Mapping[str, Usa
     if not all(matches(rules.hosts, template.origin, any_host=True) for rules in secret.rules):
         sentence = f"The secret {field.secret} may not go to {template.origin.host}, port {template.origin.port}."
         yield BlockProblem(field.location, "destination_not_allowed", sentence, field.secret)
+    if (problem := _request_problem(field, template, secret)) is not None:
+        yield problem
+
+
+def _request_problem(field: Template, template: CallTemplate, secret: UsableSecret) -> BlockProblem | None:
+    """Tell whether the call, as its own defaults fill it in, is no request that the secret may ride."""
+    try:
+        require_requests(resolve(template, dict(template.written.variables)), {secret.name: secret})
+    except RequestNotAllowed as refused:
+        return BlockProblem(field.location, refused.code, refused.detail, secret.name)
+    except CallerError:  # only a run knows its variables
+        return None
+    return None
 
 
 def unreadable(error: StrongroomError) -> tuple[BlockProblem, ...]:

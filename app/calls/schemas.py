@@ -23,6 +23,7 @@ RULE_CODES: Final = (
     "header_not_allowed",
     "template_not_allowed",
     "place_not_allowed",
+    "request_not_allowed",
     "destination_not_allowed",
 )
 RESOLVE_CODES: Final = (

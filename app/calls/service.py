@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.access import Access, Permission, Role, require
 from app.audit.service import Deed, Target, recorded
 from app.calls.captures import captured
-from app.calls.requirements import needed_secrets
+from app.calls.requirements import needed_secrets, require_requests
 from app.calls.template import CallTemplate, resolve
 from app.kernel.clock import Clock
 from app.kernel.errors import CallerError, DestinationNotAllowed, SecretExpired, StrongroomError, UpstreamUnreachable
@@ -84,7 +84,7 @@ class ResolvedCall:
     def used(self) -> Sequence[UsedSecret]:
         """What the guard has to know of each secret that the call carries, once for each of its rules."""
         return [
-            UsedSecret(name, rules.hosts, self.any_host)
+            UsedSecret(name, rules.hosts, self.any_host, rules.requests)
             for name, secret in self.secrets.items()
             for rules in secret.rules
         ]
@@ -97,13 +97,20 @@ class Calls:
         self._resources = resources
 
     def perform(
-        self, target: Target, *, permission: Permission, access: Access, look_up: Callable[[Deed], ResolvedCall]
+        self,
+        target: Target,
+        *,
+        permission: Permission,
+        access: Access,
+        look_up: Callable[[Deed], ResolvedCall],
+        intent: Mapping[str, object] | None = None,
     ) -> CompletedCall:
         """Take one call through the pipeline: record the intent, look up, check, read, send, capture.
 
         Args:
             target: What the record says is run, as far as it is known before anything is looked up.
             permission: What ``access`` must allow.
+            intent: What the record says is intended, as far as it is known: host, method, secrets.
             look_up: Finds names and fills in variables; it may complete the deed's target and detail.
 
         Raises:
@@ -122,6 +129,7 @@ class Calls:
                 access=access,
                 action="call.run",
                 target=target,
+                detail=intent,
             ) as deed,
             self._resources.in_flight.enter(str(access.workspace)),
         ):
@@ -142,12 +150,13 @@ class Calls:
     def make(self, template: CallTemplate, *, access: Access) -> CompletedCall:
         """Make a call that came with the request. Raises what ``perform`` does."""
 
-        def _look_up(deed: Deed) -> ResolvedCall:
-            deed.detail |= intent_facts(template)
-            return self._ad_hoc(template, access=access)
-
-        target = Target("call", name=f"{template.written.method} {template.origin.host}"[:128])
-        return self.perform(target, permission=Permission.CALL_AD_HOC, access=access, look_up=_look_up)
+        return self.perform(
+            Target("call", name=f"{template.written.method} {template.origin.host}"[:128]),
+            permission=Permission.CALL_AD_HOC,
+            access=access,
+            intent=intent_facts(template),
+            look_up=lambda _deed: self._ad_hoc(template, access=access),
+        )
 
     def preview(self, template: CallTemplate, *, access: Access) -> Preview:
         """Show a call that came with the request as it would go out; see ``preview_resolved``.
@@ -174,13 +183,14 @@ class Calls:
         return resolve_call(template, requirements, {}, clock=self._resources.clock, any_host=any_host)
 
     def _read(self, secrets: Mapping[str, UsableSecret], deed: Deed) -> Mapping[str, SecretValue]:
-        values, requests = {}, []
+        values, requests, versions = {}, [], {}
         for name, secret in secrets.items():
             with unless_changed(secret, sessions=self._resources.sessions):
                 stored = self._resources.vault.read_for_call(secret.address)
                 if stored.request_id:
                     requests.append(stored.request_id)
-                deed.detail["vault_request_ids"] = requests
+                versions[name] = stored.version
+                deed.detail |= {"vault_request_ids": requests, "secret_versions": versions}
                 check_binding(stored, secret)
             values[name] = stored.value
         return values
@@ -239,7 +249,7 @@ def resolve_call(
         variables: What the request brings; it goes before the call's own defaults and the workspace's variables.
 
     Raises:
-        SecretExpired, MissingVariable, ValueNotAllowedHere
+        SecretExpired, MissingVariable, ValueNotAllowedHere, RequestNotAllowed
     """
     if requirements.refuse_expired:
         _refuse_expired(requirements.secrets, clock())
@@ -247,6 +257,7 @@ def resolve_call(
         call = resolve(template, {**requirements.defaults, **variables})
     else:
         call = requirements.complete
+    require_requests(call, requirements.secrets)
     return ResolvedCall(template, call, requirements.secrets, captures_only=captures_only, any_host=any_host)
 
 

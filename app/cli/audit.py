@@ -17,7 +17,7 @@ from app.audit.chain import Verdict, rfc3339
 from app.audit.checkpoints import chains, verify_stored
 from app.audit.export import Format, export_events, verify_export
 from app.audit.service import SERVICE_CHAIN, Filters
-from app.cli.runtime import FAILED, as_json_option, counted, open_service, print_rows, read_settings
+from app.cli.runtime import FAILED, as_json_option, count_noun, open_service, print_rows, read_settings
 from app.kernel.errors import NotFound, ValidationFailed
 from app.resources import Resources
 
@@ -31,8 +31,12 @@ def audit() -> None:
 
 @audit.command()
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--public-key", "key_file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="What `audit public-key` printed; with it an export is verified offline.")  # fmt: skip
+@click.option(
+    "--public-key",
+    "key_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What `audit public-key` printed; with it an export is verified offline.",
+)
 @click.option("--workspace", metavar="WS", help="This workspace's chain only.")
 @as_json_option
 def verify(file: Path | None, key_file: Path | None, workspace: str | None, as_json: bool) -> None:
@@ -52,7 +56,7 @@ def _verdicts(file: Path | None, key_file: Path | None, workspace: str | None) -
         if file is not None:
             with file.open("rb") as lines:
                 return _only(workspace, verify_export(lines, keys))
-        found = _chosen(workspace, resources)
+        found = _select_chains(workspace, resources)
         return [verify_stored(chain, sessions=resources.sessions, keys=keys) for chain in found]
 
 
@@ -63,7 +67,7 @@ def _only(workspace: str | None, verdicts: Sequence[Verdict]) -> Sequence[Verdic
     return kept
 
 
-def _chosen(workspace: str | None, resources: Resources) -> Sequence[str]:
+def _select_chains(workspace: str | None, resources: Resources) -> Sequence[str]:
     known = chains(resources.sessions)
     if workspace is not None and workspace not in known:
         raise NotFound(f"The record has no workspace {workspace}.")
@@ -103,7 +107,7 @@ def _row(verdict: Verdict) -> dict[str, object]:
 def _well(verdict: Verdict) -> str:
     if not verdict.unsigned:
         return "verified; all of it is signed"
-    return f"verified; {counted(verdict.unsigned, 'event')} after the last checkpoint, not signed yet"
+    return f"verified; {count_noun(verdict.unsigned, 'event')} after the last checkpoint, not signed yet"
 
 
 @audit.command()
@@ -113,12 +117,12 @@ def _well(verdict: Verdict) -> str:
 def export(workspace: str | None, form: Format, output: IO[bytes]) -> None:
     """Write the record, newest first; NDJSON can be verified later with `audit verify FILE`."""
     with open_service(read_settings()) as resources:
-        for chain in _chosen(workspace, resources):
-            for piece in _exported(chain, form, resources):
+        for chain in _select_chains(workspace, resources):
+            for piece in _export(chain, form, resources):
                 output.write(piece)
 
 
-def _exported(chain: str, form: Format, resources: Resources) -> Iterator[bytes]:
+def _export(chain: str, form: Format, resources: Resources) -> Iterator[bytes]:
     access = Access(OPERATOR, None if chain == SERVICE_CHAIN else chain, Role.OWNER)
     return export_events(
         Filters(), form, access=access, sessions=resources.sessions, vault=resources.vault, clock=resources.clock

@@ -12,7 +12,7 @@ import click
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.audit.checkpoints import chains, verify_stored
-from app.cli.runtime import FAILED, as_json_option, counted, print_rows, read_settings, running_vault, vault_setup
+from app.cli.runtime import FAILED, as_json_option, count_noun, print_rows, read_settings, running_vault, vault_setup
 from app.cli.vault import operator
 from app.kernel.errors import StrongroomError
 from app.migrations import pending
@@ -20,7 +20,12 @@ from app.policies.probes import LOGIN_ROLES
 from app.policies.service import see_changes
 from app.resources import Resources
 from app.settings import Settings
-from app.variables.secrets.reconcile import mismatched_bindings, unfinished_secrets, unknown_values
+from app.variables.secrets.reconcile import (
+    count_unasked_wildcards,
+    mismatched_bindings,
+    unfinished_secrets,
+    unknown_values,
+)
 from app.wiring import open_resources
 from app.workspaces.service import list_names
 
@@ -62,8 +67,17 @@ def examine(settings: Settings, resources: Resources, *, as_operator: bool) -> S
     """Run every check; one that fails doesn't keep the others from running."""
     setup = _setup if as_operator else _setup_unseen
     checks: Sequence[Callable[[Settings, Resources], Iterator[Finding]]] = (
-        _database, _vault, _roles, setup, _bindings, _unknown, _record, _unfinished, _modes,
-    )  # fmt: skip
+        _database,
+        _vault,
+        _roles,
+        setup,
+        _bindings,
+        _wildcards,
+        _unknown,
+        _record,
+        _unfinished_changes,
+        _modes,
+    )
     return [finding for check in checks for finding in _run(check, settings, resources)]
 
 
@@ -124,7 +138,7 @@ def _setup(settings: Settings, resources: Resources) -> Iterator[Finding]:
         seen = see_changes(live, vault_setup(settings))
     differing = len(seen.changes) + sum(change.kind != "audit" for change in seen.by_hand)
     told = (
-        f"{counted(differing, 'difference')} from the files: run `strongroom vault plan`"
+        f"{count_noun(differing, 'difference')} from the files: run `strongroom vault plan`"
         if differing
         else "as in the files"
     )
@@ -148,7 +162,7 @@ def _record(settings: Settings, resources: Resources) -> Iterator[Finding]:
         name = chain or "the service"
         told = f"event {verdict.fault.seq} is {verdict.fault.kind.replace('_', ' ')}: run `strongroom audit verify`"
         yield Finding(f"record of {name}", "red", told)
-    told = f"{counted(sound, 'chain')} looked at and whole, as far as the newest {_EVENTS_READ:,} events of each"
+    told = f"{count_noun(sound, 'chain')} looked at and whole, as far as the newest {_EVENTS_READ:,} events of each"
     yield Finding("record", "green", told)
 
 
@@ -156,11 +170,23 @@ def _bindings(settings: Settings, resources: Resources) -> Iterator[Finding]:
     wrong = mismatched_bindings(sessions=resources.sessions, vault=resources.vault)
     for workspace, name in wrong:
         yield Finding(
-            f"binding {workspace}/{name}", "red",
+            f"binding {workspace}/{name}",
+            "red",
             "the database's row isn't what Vault was told; find out who changed it, then delete and create the secret",
-        )  # fmt: skip
+        )
     if not wrong:
         yield Finding("bindings", "green", "every secret's row is the one that Vault was told of")
+
+
+def _wildcards(settings: Settings, resources: Resources) -> Iterator[Finding]:
+    number = count_unasked_wildcards(sessions=resources.sessions)
+    told = (
+        f"{count_noun(number, 'restricted secret')} may go to any name under a wildcard, saved before that had to be"
+        " asked for: name the hosts, or set wide"
+        if number
+        else "no restricted secret has one that wasn't asked for"
+    )
+    yield Finding("wildcards", "amber" if number else "green", told)
 
 
 def _unknown(settings: Settings, resources: Resources) -> Iterator[Finding]:
@@ -172,15 +198,15 @@ def _unknown(settings: Settings, resources: Resources) -> Iterator[Finding]:
         told = f"no secret's: bring its row back from a backup, or delete it: vault kv metadata delete {path}"
         yield Finding(f"value {workspace}/{name}", "amber", told)
     if len(unknown) > _UNKNOWN_TOLD:
-        yield Finding("values", "amber", f"{counted(len(unknown) - _UNKNOWN_TOLD, 'more value')} like these")
+        yield Finding("values", "amber", f"{count_noun(len(unknown) - _UNKNOWN_TOLD, 'more value')} like these")
     if not unknown:
-        told = f"each that Vault holds is a secret's, in {counted(len(looked_at), 'workspace')}"
+        told = f"each that Vault holds is a secret's, in {count_noun(len(looked_at), 'workspace')}"
         yield Finding("values", "green", told)
 
 
-def _unfinished(settings: Settings, resources: Resources) -> Iterator[Finding]:
+def _unfinished_changes(settings: Settings, resources: Resources) -> Iterator[Finding]:
     names = unfinished_secrets(sessions=resources.sessions)
-    told = f"{counted(len(names), 'secret')}: run `strongroom reconcile`" if names else "none"
+    told = f"{count_noun(len(names), 'secret')}: run `strongroom reconcile`" if names else "none"
     yield Finding("unfinished changes", "amber" if names else "green", told)
 
 

@@ -9,8 +9,9 @@ from typing import IO
 import click
 
 from app.access import OPERATOR, Access, Role
-from app.cli.runtime import FAILED, TO_DO, as_json_option, counted, open_service, print_rows, read_settings
+from app.cli.runtime import FAILED, TO_DO, as_json_option, count_noun, open_service, print_rows, read_settings
 from app.kernel.errors import StrongroomError, VaultError
+from app.outbound.model import AllowedRequest
 from app.resources import Resources
 from app.variables.secrets.dotenv_import import GREATEST_FILE, DotenvImport, ImportRules, Planned, read_dotenv
 from app.vault import Visibility
@@ -25,6 +26,14 @@ _FATES = {"create": "would be created", "exists": "is there already, and stays a
 @click.option("--visibility", type=click.Choice(["masked", "restricted"]), default="masked", show_default=True)
 @click.option("--host", "hosts", multiple=True, help="A host that they may be sent to; can be said again.")
 @click.option("--place", "places", multiple=True, help="A place where they may be put; can be said again.")
+@click.option(
+    "--request",
+    "requests",
+    multiple=True,
+    metavar="METHODS PATH",
+    help="Requests that they may ride, as 'GET,HEAD /api/**'; can be said again.",
+)
+@click.option("--wide", is_flag=True, help="Let restricted ones have wildcards among their hosts.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done; exit 2 if there is something to do.")
 @as_json_option
@@ -34,6 +43,8 @@ def import_(
     visibility: Visibility,
     hosts: tuple[str, ...],
     places: tuple[str, ...],
+    requests: tuple[str, ...],
+    wide: bool,
     yes: bool,
     dry_run: bool,
     as_json: bool,
@@ -43,16 +54,23 @@ def import_(
     access = Access(OPERATOR, workspace, Role.OWNER)
     with open_service(read_settings()) as resources:
         require_workspace(workspace, sessions=resources.sessions)
-        rules = ImportRules(visibility, hosts or None, places or None)
+        allowed = tuple(_request(each) for each in requests) or None
+        rules = ImportRules(visibility, hosts or None, places or None, allowed, wide)
         plan = DotenvImport(resources).plan(entries, rules, access=access)
         print_rows([_row(each) for each in plan], as_json=as_json)
         wanted = [each for each in plan if each.fate == "create"]
         if any(each.fate == "wrong" for each in plan):
             click.echo("Nothing was done.", err=True)
             raise click.exceptions.Exit(FAILED)
-        if wanted and not _agreed(len(wanted), yes=yes, dry_run=dry_run):
+        if wanted and not _confirm(len(wanted), yes=yes, dry_run=dry_run):
             raise click.exceptions.Exit(TO_DO)
         _make(wanted, access, resources)
+
+
+def _request(text: str) -> AllowedRequest:
+    """Read ``GET,HEAD /api/**``, or one of the two."""
+    methods, _, path = text.strip().partition(" ") if not text.strip().startswith("/") else ("", "", text.strip())
+    return AllowedRequest(tuple(methods.split(",")) if methods else None, path.strip() or None)
 
 
 def _row(planned: Planned) -> dict[str, object]:
@@ -60,18 +78,18 @@ def _row(planned: Planned) -> dict[str, object]:
     return {"line": planned.entry.line, "name": planned.entry.name, "visibility": planned.new.visibility, "plan": told}
 
 
-def _agreed(number: int, *, yes: bool, dry_run: bool) -> bool:
+def _confirm(number: int, *, yes: bool, dry_run: bool) -> bool:
     if yes and not dry_run:
         return True
     if dry_run or not sys.stdin.isatty():
         click.echo(f"{number} would be created. Nothing was done; --yes does it.", err=True)
         return False
-    return click.confirm(f"Create {counted(number, 'secret')}?", err=True)
+    return click.confirm(f"Create {count_noun(number, 'secret')}?", err=True)
 
 
 def _make(wanted: Sequence[Planned], access: Access, resources: Resources) -> None:
     failed: list[str] = []
-    with click.progressbar(wanted, label="Importing", file=sys.stderr, item_show_func=_shown) as bar:
+    with click.progressbar(wanted, label="Importing", file=sys.stderr, item_show_func=_name_of) as bar:
         for each in bar:
             try:
                 DotenvImport(resources).create(each, access=access)
@@ -87,5 +105,5 @@ def _make(wanted: Sequence[Planned], access: Access, resources: Resources) -> No
     click.echo(f"{len(wanted)} created.", err=True)
 
 
-def _shown(planned: Planned | None) -> str:
+def _name_of(planned: Planned | None) -> str:
     return planned.entry.name if planned else ""

@@ -7,7 +7,7 @@ from datetime import timedelta
 import click
 
 from app.chores import mend
-from app.cli.runtime import TO_DO, as_json_option, counted, open_service, print_rows, read_settings
+from app.cli.runtime import TO_DO, as_json_option, count_noun, open_service, print_rows, read_settings
 from app.variables.secrets.changes import SURELY_OVER_AFTER
 from app.variables.secrets.reconcile import unfinished_secrets
 
@@ -20,7 +20,7 @@ def reconcile(now: bool, as_json: bool) -> None:
     with open_service(read_settings()) as resources:
         rows = mend(resources, older_than=timedelta() if now else SURELY_OVER_AFTER)
         young = 0 if now else len(unfinished_secrets(sessions=resources.sessions))
-    told = f"{counted(young, 'change')} may still be under way; --now takes them up, too." if young else ""
+    told = f"{count_noun(young, 'change')} may still be under way; --now takes them up, too." if young else ""
     print_rows(rows, as_json=as_json, empty=told or "Nothing is unfinished.")
     if any(row["remedy"] == "postponed" for row in rows):
         raise click.exceptions.Exit(TO_DO)

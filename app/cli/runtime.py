@@ -113,7 +113,7 @@ def _signing_key(settings: Settings) -> bytes:
         raise ServiceError("The file that STRONGROOM_SIGNING_KEY_FILE names can't be read.") from None
 
 
-def counted(number: int, noun: str) -> str:
+def count_noun(number: int, noun: str) -> str:
     """Say how many there are of something: "1 chain", "2 chains"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 

@@ -18,7 +18,8 @@ from typing import Final
 
 import click
 import structlog
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.server.mp import MPServer
 
 from app.bootstrap import FIRST_OWNER, FirstProofs, set_up
@@ -37,6 +38,9 @@ from app.wiring import open_resources
 
 _LAST_WORDS_SECONDS: Final = 10
 _VAULT_SECONDS: Final = 5.0
+_HEAD_MILLISECONDS: Final = 5000
+_HEAD_BYTES: Final = 32 * 1024
+_CONNECTIONS: Final = 8192
 
 log = structlog.get_logger(__name__)
 
@@ -139,11 +143,12 @@ def _server(settings: Settings) -> MPServer:
         factory=True,
         address=settings.host,
         port=settings.port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=_HEAD_MILLISECONDS, max_buffer_size=_HEAD_BYTES),
         workers=settings.workers,
-        blocking_threads=settings.threads,
         backlog=1024,
-        backpressure=settings.threads * 8,
+        backpressure=_CONNECTIONS,
         websockets=False,
         respawn_failed_workers=True,
         # What is broken off then still has to be recorded and answered.

@@ -17,7 +17,7 @@ from app.cli.runtime import (
     FAILED,
     TO_DO,
     as_json_option,
-    counted,
+    count_noun,
     print_rows,
     read_settings,
     running_vault,
@@ -27,8 +27,8 @@ from app.cli.runtime import (
 from app.kernel.errors import ServiceError
 from app.policies import service, verify
 from app.policies.plan import Change, Plan
-from app.policies.render import ROLES
 from app.policies.service import Setup
+from app.policies.table import ROLES
 from app.settings import Settings
 from app.vault.operator import VaultOperator
 from app.vault.recovery import operator_token
@@ -59,7 +59,7 @@ def plan(prune: bool, as_json: bool) -> None:
         click.echo(json.dumps(_document(seen)))
     else:
         _show(seen)
-        click.echo("Nothing to do." if seen.in_order else f"{counted(len(seen.changes), 'change')} to make.")
+        click.echo("Nothing to do." if seen.in_order else f"{count_noun(len(seen.changes), 'change')} to make.")
     raise click.exceptions.Exit(DONE if seen.in_order else TO_DO)
 
 
@@ -67,9 +67,12 @@ def plan(prune: bool, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @prune_option
 @click.option(
-    "--prune-at-most", type=click.IntRange(min=0), default=service.PRUNE_AT_MOST, show_default=True,
+    "--prune-at-most",
+    type=click.IntRange(min=0),
+    default=service.PRUNE_AT_MOST,
+    show_default=True,
     help="Stop before anything is changed where more would be deleted.",
-)  # fmt: skip
+)
 @as_json_option
 def apply(yes: bool, prune: bool, prune_at_most: int, as_json: bool) -> None:
     """Make mounts, roles and policies as the files say; doing it twice does nothing."""
@@ -86,7 +89,7 @@ def apply(yes: bool, prune: bool, prune_at_most: int, as_json: bool) -> None:
         click.echo(json.dumps({"changes": [asdict(change) for change in done]}))
     else:
         nothing = "Nothing to do." if seen.in_order else "Nothing changed."
-        click.echo(f"{counted(len(done), 'change')} made." if done else nothing)
+        click.echo(f"{count_noun(len(done), 'change')} made." if done else nothing)
     left = [change for change in seen.by_hand if change.kind != "audit"]
     if left:
         raise ServiceError(f"Left to be done by hand: {', '.join(f'{change.kind} {change.name}' for change in left)}.")
@@ -140,13 +143,17 @@ def export(roles: Sequence[str], accessor: str | None, out: Path | None, as_json
 
 @vault.command()
 @click.option(
-    "--overlap", type=click.IntRange(0, 86400), default=30, show_default=True,
+    "--overlap",
+    type=click.IntRange(0, 86400),
+    default=30,
+    show_default=True,
     help="Seconds for which Vault takes the old key, too.",
-)  # fmt: skip
+)
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path),
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
     help="Write the new key here and leave the one in use: Vault takes both until the next `apply`.",
-)  # fmt: skip
+)
 def rotate_signing_key(overlap: int, out: Path | None) -> None:
     """Change the key that signs logins, without an outage.
 

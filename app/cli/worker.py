@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import fcntl
 import os
 import signal
-import socket
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,17 +14,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.cli.logs import log_as_json
-from app.factory import create_app
+from app.factory import create_app, front_of
 from app.resources import Resources
 from app.settings import Settings
 from app.telemetry import MULTIPROC
+from app.web.front import Front
 from app.wiring import open_resources
 
 _PR_SET_PDEATHSIG: Final = 1
 
 
-def application() -> Callable[..., Any]:
-    """Make the WSGI application of one worker process, with resources of its own."""
+def application() -> Front:
+    """Make the ASGI application of one worker process, with resources of its own."""
     _leave_interrupts_to_parent()
     _end_with_parent()
     log_as_json()
@@ -33,29 +33,27 @@ def application() -> Callable[..., Any]:
     _stay_on_one_core(settings.workers, os.environ.get(MULTIPROC))
     opened = open_resources(settings)
     resources = opened.__enter__()
-    _stop_calls_in_time(settings, resources)
+    _stop_calls_in_time(asyncio.get_event_loop(), settings, resources)
     app = create_app(settings, resources)
     app.extensions["strongroom_opened"] = opened  # held for as long as the process lives, or it would close by itself
-    return app
+    return front_of(app, settings)
 
 
-def _stop_calls_in_time(settings: Settings, resources: Resources) -> None:
+def _stop_calls_in_time(loop: asyncio.AbstractEventLoop, settings: Settings, resources: Resources) -> None:
     """Once this worker is told to stop, give calls under way their time, then have them broken off and answered.
 
-    The server has handlers of its own for signals, so that this one only listens in. Source: Python's docs,
-    signal.set_wakeup_fd.
+    The server registers its own handlers with this loop, after this; each is called as well as ours.
     """
-    told, heard = socket.socketpair()
-    told.setblocking(False)
-    signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    register = loop.add_signal_handler
 
-    def _listen(_told: socket.socket, heard: socket.socket) -> None:
-        while heard.recv(1)[0] != signal.SIGTERM:
-            pass
-        resources.outbound.stop_at(time.monotonic() + settings.stop_seconds)
+    def _register(number: int, callback: Callable[..., object], *args: Any) -> None:
+        def _both() -> None:
+            resources.outbound.stop_at(time.monotonic() + settings.stop_seconds)
+            callback(*args)
 
-    # The thread holds both ends, so that neither is ever closed and its number given to something else.
-    threading.Thread(target=_listen, args=(told, heard), name="stop", daemon=True).start()
+        register(number, _both)
+
+    loop.add_signal_handler = _register  # type: ignore[assignment,method-assign]
 
 
 def _leave_interrupts_to_parent() -> None:

@@ -16,8 +16,19 @@ from app.db.base import Base, UtcDateTime
 from app.db.cache import LOOK, VersionedCache
 from app.db.cursor import Kept, Raw, raw_of
 from app.db.group_commit import TURN_SECONDS, GroupCommit
+from app.db.lease import NAME_CHARACTERS, Lease, live_processes
 
-__all__ = ["Base", "Raw", "Sessions", "UtcDateTime", "VersionedCache", "open_engine", "raw_of"]
+__all__ = [
+    "NAME_CHARACTERS",
+    "Base",
+    "Raw",
+    "Sessions",
+    "UtcDateTime",
+    "VersionedCache",
+    "live_processes",
+    "open_engine",
+    "raw_of",
+]
 
 T = TypeVar("T")
 
@@ -47,6 +58,7 @@ class Sessions:
         self._group = GroupCommit(engine)
         self._looks = Kept(engine, most=_LOOKS_AT_ONCE)
         self._remembered = VersionedCache(-1, self.read)
+        self.lease = Lease(self.together, engine.dialect.name)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -115,6 +127,7 @@ class Sessions:
 
     def close(self) -> None:
         """Close every connection."""
+        self.lease.close()
         self._group.close()
         self._looks.close()
         self.engine.dispose()

@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
 from app.db.cursor import Kept, Raw
+from app.kernel.turns import waiting
 
 T = TypeVar("T")
 
@@ -59,10 +60,11 @@ class GroupCommit:
             self._waiting.append(mine)
             leads = not self._led
             self._led = True
-        if not leads:
-            mine.woken.acquire()
-        if not mine.settled:
-            self._lead(mine)
+        with waiting():  # for the disk, or for whoever writes to it
+            if not leads:
+                mine.woken.acquire()
+            if not mine.settled:
+                self._lead(mine)
         if mine.error is not None:
             raise mine.error
         if not mine.settled:

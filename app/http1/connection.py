@@ -24,6 +24,7 @@ from app.http1.errors import (
     Unreachable,
     WireError,
 )
+from app.kernel.turns import waiting
 
 _ONE_SEND: Final = 64 * 1024  # a body up to this size goes out together with its head
 _WANTS: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -201,7 +202,10 @@ def _wait(sock: socket.socket, event: int, seconds: Seconds) -> None:
 
 
 def _until(poll: select.poll, seconds: Seconds) -> None:
-    while (left := seconds()) > 0:
-        if poll.poll(left * 1000):
-            return
+    if seconds() > 0 and poll.poll(0):
+        return
+    with waiting():
+        while (left := seconds()) > 0:
+            if poll.poll(left * 1000):
+                return
     raise TimedOut

@@ -13,7 +13,9 @@ from app.db import Base, UtcDateTime
 class KeyedRequestRow(Base):
     """One actor's request under one key. Neither the key nor the request is kept, only digests under a service key.
 
-    ``answer`` is encrypted; None says that the request of this ``attempt`` is under way, or that its process died.
+    ``answer`` is encrypted; None says that the request of this ``attempt`` is under way, or that nobody knows how it
+    ended. ``process`` has it under way: the key is free again when that one is dead. ``HELD`` in its place keeps the
+    key taken; None is a claim of a version that had no leases.
     """
 
     __tablename__ = "keyed_requests"
@@ -27,4 +29,5 @@ class KeyedRequestRow(Base):
     fingerprint: Mapped[str] = mapped_column(String(64))
     attempt: Mapped[str] = mapped_column(String(32))
     begun_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    process: Mapped[str | None] = mapped_column(String(32))
     answer: Mapped[bytes | None] = mapped_column(LargeBinary)

@@ -1,7 +1,8 @@
 """One deed for one key: whoever comes first claims it, and whoever comes later gets the first one's answer.
 
-The claim is a row, so it holds for every process on the database. A process that dies leaves its claim behind; it
-counts for ``DEAD_AFTER``, which is longer than any request can take, and then the key is free.
+The claim is a row, so it holds for every process on the database. A process that dies leaves its claim behind; the key
+is free when its lease has been out for a while, however long the request may take. Where a deed ended and nobody can
+know how far it came, the key stays taken.
 """
 
 from __future__ import annotations
@@ -9,23 +10,32 @@ from __future__ import annotations
 import base64
 import hmac
 import uuid
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from sqlalchemy import delete, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import delete
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from app.db import Sessions
+from app.db import Raw, Sessions, live_processes
 from app.idempotency.models import KeyedRequestRow
 from app.kernel.clock import Clock
 from app.kernel.errors import Conflict, IdempotencyKeyReused, in_header
 
+T = TypeVar("T")
+
 KEPT_FOR: Final = timedelta(hours=24)
-DEAD_AFTER: Final = timedelta(seconds=150)
+HELD: Final = "-"
+"""In the place of a process's name: the key stays taken, whoever dies."""
+_WITHOUT_LEASE: Final = timedelta(seconds=150)
+"""How long a claim counts that a process made which had no lease: of a version before this one, during an update."""
+_STORE_ANSWER: Final = "UPDATE keyed_requests SET answer = ? WHERE id = ? AND attempt = ?"
+_HOLD: Final = "UPDATE keyed_requests SET process = ? WHERE id = ? AND attempt = ?"
+_RELEASE: Final = "DELETE FROM keyed_requests WHERE id = ? AND attempt = ?"
 _TRY_AGAIN_SECONDS: Final = 1
 
 
@@ -80,6 +90,7 @@ def claim(asked: Asked, *, keys: Keys, sessions: Sessions, clock: Clock) -> Clai
         fingerprint=_digest(keys, asked.request),
         attempt=uuid.uuid4().hex,
         begun_at=clock(),
+        process=sessions.lease.process,
         answer=None,
     )
     try:
@@ -87,7 +98,7 @@ def claim(asked: Asked, *, keys: Keys, sessions: Sessions, clock: Clock) -> Clai
             found = session.get(KeyedRequestRow, wanted.id, with_for_update=True)
             if found is None:
                 session.add(wanted)  # never in the place of a row: one that came since then is somebody's claim
-            elif _is_over(found, now=wanted.begun_at):
+            elif _is_over(found, now=wanted.begun_at, live=live_processes(session)):
                 session.merge(wanted)
             else:
                 return _answer_of(found, wanted, keys=keys)
@@ -100,8 +111,11 @@ def _digest(keys: Keys, text: bytes) -> str:
     return hmac.digest(keys.digests, text, "sha256").hex()
 
 
-def _is_over(row: KeyedRequestRow, *, now: datetime) -> bool:
-    return now - row.begun_at > (DEAD_AFTER if row.answer is None else KEPT_FOR)
+def _is_over(row: KeyedRequestRow, *, now: datetime, live: frozenset[str]) -> bool:
+    age = now - row.begun_at
+    if row.answer is not None or row.process == HELD or age > KEPT_FOR:
+        return age > KEPT_FOR
+    return age > _WITHOUT_LEASE if row.process is None else row.process not in live
 
 
 def _answer_of(row: KeyedRequestRow, wanted: KeyedRequestRow, *, keys: Keys) -> bytes:
@@ -109,6 +123,11 @@ def _answer_of(row: KeyedRequestRow, wanted: KeyedRequestRow, *, keys: Keys) -> 
         raise IdempotencyKeyReused(
             "This Idempotency-Key came before with another request.",
             errors={in_header("Idempotency-Key"): ["Take a new key for a new request."]},
+        )
+    if row.answer is None and row.process == HELD:
+        raise Conflict(
+            "The first request with this Idempotency-Key was broken off, and what came of it isn't known; the record"
+            " has what is known. Take a new key to do it again."
         )
     if row.answer is None:
         raise _under_way()
@@ -120,21 +139,38 @@ def _under_way() -> Conflict:
 
 
 def keep(claimed: Claim, answer: bytes, *, keys: Keys, sessions: Sessions) -> None:
-    """Keep the answer of a deed that was done."""
-    with sessions.begin() as session:
-        session.execute(
-            update(KeyedRequestRow)
-            .where(KeyedRequestRow.id == claimed.id, KeyedRequestRow.attempt == claimed.attempt)
-            .values(answer=keys.answers.encrypt(answer))
-        )
+    """Keep the answer of a deed that was done. Where the database is away, it is stored as soon as it is back."""
+    _settle((claimed.id, claimed.attempt, keys.answers.encrypt(answer)), _store_answers, sessions=sessions)
+
+
+def hold(claimed: Claim, *, sessions: Sessions) -> None:
+    """Keep the key taken: the deed was begun, and nobody knows how far it came. The same where the database is away."""
+    _settle((claimed.id, claimed.attempt), _hold, sessions=sessions)
 
 
 def release(claimed: Claim, *, sessions: Sessions) -> None:
-    """Free the key: nothing was done."""
-    with sessions.begin() as session:
-        session.execute(
-            delete(KeyedRequestRow).where(KeyedRequestRow.id == claimed.id, KeyedRequestRow.attempt == claimed.attempt)
-        )
+    """Free the key: nothing was done. The same where the database is away."""
+    _settle((claimed.id, claimed.attempt), _release, sessions=sessions)
+
+
+def _settle(row: T, write: Callable[[Raw, Sequence[T]], None], *, sessions: Sessions) -> None:
+    try:
+        sessions.together(row, write)
+    except SQLAlchemyError:
+        sessions.lease.later(row, write)
+
+
+def _store_answers(raw: Raw, rows: Sequence[tuple[str, str, bytes]]) -> None:
+    # In one order everywhere, so that no two processes wait for each other.
+    raw.run(_STORE_ANSWER, [(answer, key, attempt) for key, attempt, answer in sorted(rows)])
+
+
+def _hold(raw: Raw, rows: Sequence[tuple[str, str]]) -> None:
+    raw.run(_HOLD, [(HELD, *row) for row in sorted(rows)])
+
+
+def _release(raw: Raw, rows: Sequence[tuple[str, str]]) -> None:
+    raw.run(_RELEASE, sorted(rows))
 
 
 def forget_old_answers(*, sessions: Sessions, clock: Clock) -> None:

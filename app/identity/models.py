@@ -28,7 +28,12 @@ class SessionRow(Base):
     """A session of the pages; it is over when the row is gone, idle for too long, or past ``ends_at``."""
 
     __tablename__ = "sessions"
-    __table_args__ = (Index("ix_sessions_user_id", "user_id"), Index("ix_sessions_ends_at", "ends_at"))
+    __table_args__ = (
+        Index("ix_sessions_user_id", "user_id"),
+        Index("ix_sessions_ends_at", "ends_at"),
+        Index("ix_sessions_provider_subject", "provider_subject"),
+        Index("ix_sessions_attempt", "attempt", unique=True),
+    )
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[str] = mapped_column(String(128))
@@ -37,6 +42,9 @@ class SessionRow(Base):
     ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
     agent: Mapped[str] = mapped_column(String(200))
     address: Mapped[str] = mapped_column(String(64))
+    provider_subject: Mapped[str | None] = mapped_column(String(255))
+    provider_session: Mapped[str | None] = mapped_column(String(255))
+    attempt: Mapped[str | None] = mapped_column(String(64))
 
 
 class TokenRow(Base):

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.access import Access, Actor
 from app.audit.service import Action, Target, recorded
 from app.db import Sessions
 from app.identity.models import SessionRow, UserRow
-from app.identity.users import User, as_user, password_matches
+from app.identity.single_sign_on import Identity, Logout
+from app.identity.users import USER_ID, User, as_user, know_user, password_matches
 from app.kernel.clock import Clock
 from app.kernel.errors import NotFound, Unauthenticated
 
@@ -103,6 +106,52 @@ class UserSessions:
         """Begin a session of a user who has just proved who they are by other means: a new password."""
         with self._sessions.begin() as session:
             return SignedIn(self._add(session, user.id, device).id, user)
+
+    def begin_confirmed(
+        self, identity: Identity, *, attempt: str, device: Device = Device(), request_id: str | None = None
+    ) -> SignedIn:
+        """Begin a session of somebody whom the identity provider confirmed; an unknown user becomes known.
+
+        Args:
+            attempt: What names this attempt to sign in; each serves once.
+
+        Raises:
+            Unauthenticated: The user is disabled, has an id that can't be one here, or the attempt was used before.
+        """
+        if not USER_ID.fullmatch(identity.user_id):
+            raise Unauthenticated("The identity provider calls you by a name that can't be a user id here.")
+        with self._recorded("session.sign_in", identity.user_id, request_id) as deed:
+            deed.detail["single_sign_on"] = True
+            try:
+                with self._sessions.begin() as session:
+                    know_user(session, identity.user_id, now=self._clock())
+                    row = session.get_one(UserRow, identity.user_id)
+                    if row.disabled:
+                        raise Unauthenticated("This user is disabled here.")
+                    begun = self._add(session, row.id, device)
+                    begun.provider_subject = identity.subject
+                    begun.provider_session = identity.provider_session
+                    begun.attempt = attempt
+                    session.flush()
+                    deed.target = Target("session", begun.id[:12], row.id)
+                    deed.done(session, self._clock)
+            except IntegrityError:
+                raise Unauthenticated("This sign-in has been used already. Begin again.") from None
+        return SignedIn(begun.id, User(row.id, must_change_password=False))
+
+    def end_confirmed(self, logout: Logout, *, request_id: str | None = None) -> int:
+        """End the sessions that the identity provider says are over. Returns how many ended."""
+        query = select(SessionRow)
+        if logout.provider_session is not None:
+            query = query.where(SessionRow.provider_session == logout.provider_session)
+        if logout.subject is not None:
+            query = query.where(SessionRow.provider_subject == logout.subject)
+        with self._sessions.read() as session:
+            found = session.scalars(query).all()
+        for row in found:
+            with suppress(NotFound):  # ended by its user at the same moment
+                self.end(row.user_id, row.id, request_id=request_id)
+        return len(found)
 
     def find(self, session_id: str) -> SignedIn | None:
         """Return whose session this is; None where it has ended, or the user is disabled."""

@@ -6,14 +6,14 @@
     ├── CallerError                party: caller — the request has to change
     │   ├── Unauthenticated, NotFound, MalformedJson, PayloadTooLarge, UnsupportedMediaType, MethodNotAllowed
     │   ├── Conflict, NameTaken, InUse, LastOwner, PreconditionFailed, PreconditionRequired
-    │   ├── RateLimited, TooManyCalls
+    │   ├── RequestTimeout, RateLimited, TooManyCalls
     │   └── Unprocessable
     │       ├── ValidationFailed, Immutable, TooShort, TooLong, TooGuessable, ConfirmationRequired
     │       ├── UnknownSecret, MissingVariable, OneSecretPerField, TemplateNotAllowed, HeaderNotAllowed
     │       ├── ValueNotAllowedHere, AllowedHostsRequired, AllowedHostsTooWide, ValueRequired
     │       └── IdempotencyKeyReused
     ├── PolicyError                party: policy — an owner or admin has to decide
-    │   └── Forbidden, NeverShown, DestinationNotAllowed, PlaceNotAllowed, SecretExpired
+    │   └── Forbidden, NeverShown, DestinationNotAllowed, PlaceNotAllowed, RequestNotAllowed, NotGranted, SecretExpired
     ├── VaultError                 party: vault — an operator has to look at Vault
     │   └── VaultUnavailable, VaultRefused, Unanswered, BindingMismatch, WriteConflict (never leaves the domain)
     ├── UpstreamError              party: upstream — the called service is at fault
@@ -155,6 +155,13 @@ class PreconditionRequired(CallerError):
 
     code = "precondition_required"
     title = "If-Match required"
+
+
+class RequestTimeout(CallerError):
+    """The request's body came too slowly."""
+
+    code = "request_timeout"
+    title = "Request timeout"
 
 
 class RateLimited(CallerError):
@@ -319,6 +326,20 @@ class PlaceNotAllowed(PolicyError):
 
     code = "place_not_allowed"
     title = "Place not allowed"
+
+
+class NotGranted(PolicyError):
+    """Vault's operators don't grant this value, or not to this host."""
+
+    code = "not_granted"
+    title = "Not granted"
+
+
+class RequestNotAllowed(PolicyError):
+    """The secret may not ride this request; ``reason`` says why."""
+
+    code = "request_not_allowed"
+    title = "Request not allowed"
 
 
 class SecretExpired(PolicyError):

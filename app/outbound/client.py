@@ -11,13 +11,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from app.kernel.errors import PayloadTooLarge, ResponseTooLarge, UpstreamProtocol
+from app.kernel.errors import (
+    PayloadTooLarge,
+    RequestNotAllowed,
+    ResponseTooLarge,
+    UpstreamProtocol,
+    ValueNotAllowedHere,
+)
 from app.kernel.secret import SecretValue
 from app.outbound.decode import decoder
 from app.outbound.guard import Guard
 from app.outbound.inject import Prepared, inject, preview
 from app.outbound.model import Call, Destination, Origin, OutboundRules, Preview, Response, UsedSecret
 from app.outbound.redirects import MOST_HOPS, location_of, next_request
+from app.outbound.requests_allowed import RequestLine, request_line, require_request
 from app.outbound.transport import Answer, Wire
 from app.redaction.charsets import redacted_text
 from app.redaction.redactor import Redactor
@@ -60,6 +67,7 @@ class OutboundClient:
     ) -> Response:
         """See ``Outbound.send``."""
         request = self._small_enough(inject(call, values))
+        line = _require_same_request(call, request, destination)
         redactor = Redactor(values)
         began = time.monotonic()
         exchange = partial(self._wire.exchange, workspace=workspace, deadline=began + call.timeout_seconds)
@@ -74,6 +82,9 @@ class OutboundClient:
                 request, status=answer.status, location=location, home=call.origin, redactor=redactor
             )
             destination = self._guard.check(origin, destination.secrets)
+            if line is not None:
+                for used in destination.secrets:
+                    require_request(used.name, used.allowed_requests, line.of(request))
             redirects.append(origin)
             sent += len(request.body or b"")
             answer = exchange(request, destination)
@@ -106,6 +117,24 @@ class OutboundClient:
         if len(request.url) + sum(len(name) + len(value) for name, value in request.headers) > _LARGEST_HEAD:
             raise PayloadTooLarge(f"The call's URL and headers have more than {_LARGEST_HEAD} bytes.")
         return request
+
+
+def _require_same_request(call: Call, request: Prepared, destination: Destination) -> RequestLine | None:
+    """Return what of a request is matched against its secrets' patterns, once more with the values in it; or None.
+
+    Raises:
+        ValueNotAllowedHere: A value makes it another request than the one that was allowed.
+    """
+    if not any(used.allowed_requests for used in destination.secrets):
+        return None
+    line = request_line(call)
+    try:
+        for used in destination.secrets:
+            require_request(used.name, used.allowed_requests, line.of(request))
+    except RequestNotAllowed as refused:
+        sentence = "A value would make it another request than the one that is allowed."
+        raise ValueNotAllowedHere(sentence, errors={call.path.location: [sentence]}, extra=refused.extra) from None
+    return line
 
 
 # --- the answer, redacted ---------------------------------------------------------------------------------------------

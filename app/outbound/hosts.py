@@ -15,6 +15,7 @@ from publicsuffixlist import PublicSuffixList
 
 from app.kernel.errors import AllowedHostsTooWide, FieldLocation, StrongroomError, ValidationFailed, in_body
 from app.outbound.model import Origin
+from app.outbound.shared_names import is_shared
 
 ANY: Final = "*"
 DEFAULT_PORTS: Final = {"https": 443, "http": 80}
@@ -177,18 +178,42 @@ def _public_suffixes() -> PublicSuffixList:
     return PublicSuffixList()  # reads the list that came with the package; it never goes to the network
 
 
-def normalise_patterns(texts: Sequence[str], *, wildcard_allowed: bool) -> tuple[str, ...]:
+def normalise_patterns(
+    texts: Sequence[str], *, any_host_allowed: bool, wildcards_allowed: bool = True
+) -> tuple[str, ...]:
     """Return allowed hosts in canonical form, each once, sorted.
 
+    Args:
+        any_host_allowed: Whether ``*`` may be among them.
+        wildcards_allowed: Whether ``*.example.com`` may be among them.
+
     Raises:
-        ValidationFailed, AllowedHostsTooWide: as ``parse_pattern`` does; the latter also for ``*`` where it isn't
-            allowed.
+        ValidationFailed: One is no host.
+        AllowedHostsTooWide: One stands over a public suffix, or is a wildcard that isn't allowed.
     """
     patterns = [parse_pattern(text, field=_ALLOWED_HOSTS.member(index)) for index, text in enumerate(texts)]
-    if not wildcard_allowed and (any_host := HostPattern("any")) in patterns:
+    if not any_host_allowed and (any_host := HostPattern("any")) in patterns:
         sentence = "A restricted secret names its hosts: '*' would let it go to anybody's."
         raise AllowedHostsTooWide(sentence, errors={_ALLOWED_HOSTS.member(patterns.index(any_host)): [sentence]})
+    for index, pattern in enumerate(patterns):
+        if pattern.kind == "one_label" and not wildcards_allowed:
+            raise _needs_wide(pattern, _ALLOWED_HOSTS.member(index))
     return tuple(sorted({str(pattern) for pattern in patterns}))
+
+
+def _needs_wide(pattern: HostPattern, field: FieldLocation) -> AllowedHostsTooWide:
+    why = (
+        f"anybody can have a name under {pattern.host} from its provider"
+        if is_shared(pattern.host)
+        else "whoever has a name under it could read the value there"
+    )
+    sentence = f'A restricted secret names its hosts: {pattern} needs "wide": true, since {why}.'
+    return AllowedHostsTooWide(sentence, errors={field: [sentence]})
+
+
+def has_wildcard(patterns: Sequence[str]) -> bool:
+    """Tell whether one of these allowed hosts is ``*.example.com`` or ``*``."""
+    return any(text.startswith(ANY) for text in patterns)
 
 
 def matches(patterns: Sequence[str], origin: Origin, *, any_host: bool) -> bool:

@@ -82,6 +82,11 @@ def _written(call: Call, open_slot: Open, basic: Basic) -> tuple[str, tuple[tupl
     return base_url(call.origin) + _target(call, open_slot), tuple(headers), body
 
 
+def target_with_marks(call: Call) -> str:
+    """Write path and query as they go out, a letter in the place of each value."""
+    return _target(call, lambda _name, encode: encode("x"))
+
+
 def base_url(origin: Origin) -> str:
     """Write an origin, its port only where it isn't the scheme's own."""
     return f"{origin.scheme}://{authority(origin)}"

@@ -133,15 +133,25 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class AllowedRequest:
+    """Requests that a secret may ride: these methods (None: each) to paths of this pattern (None: any)."""
+
+    methods: tuple[str, ...] | None = None
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class UsedSecret:
     """What the guard has to know of a secret that a call carries.
 
     ``any_host`` tells whether ``*`` among its hosts counts for this caller (never for a runtime token's ad-hoc call).
+    ``allowed_requests`` None means any.
     """
 
     name: str
     allowed_hosts: tuple[str, ...]
     any_host: bool = True
+    allowed_requests: tuple[AllowedRequest, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

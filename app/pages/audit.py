@@ -45,7 +45,6 @@ def audit(ws: str) -> Response:
         filters,
         access=context.access(),
         sessions=resources.sessions,
-        clock=resources.clock,
         limit=ROWS,
         below=below,
     )

@@ -58,8 +58,15 @@ _HEADERS: Final = {
 _OUTLETS: Final = frozenset({"panel", "modal", "again"})
 # Said of an answer to a script: who asked is signed in no more, or not as when the page was made.
 SESSION_ENDED: Final = ("Strongroom-Session", "ended")
+_MACHINES_ONLY: Final[set[str]] = set()
 _PUBLIC: Final[set[str]] = {"pages.static"}
 _BEFORE_NEW_PASSWORD: Final = frozenset({"pages.change_password_page", "pages.change_password", "pages.sign_out"})
+
+
+def machines_only(view: F) -> F:
+    """Mark a route that another server asks, with a proof of its own: it has no form and no form's token."""
+    _MACHINES_ONLY.add(f"pages.{view.__name__}")
+    return view
 
 
 def public(view: F) -> F:
@@ -100,7 +107,8 @@ def _pass_gate() -> ResponseReturnValue | None:
         if current_user.must_change_password and request.endpoint not in _BEFORE_NEW_PASSWORD:
             return go(url_for("pages.change_password"))
         session.modified = True  # a session ends by idleness: every request begins its time anew
-    csrf.protect()
+    if request.endpoint not in _MACHINES_ONLY:
+        csrf.protect()
     if request.endpoint not in _PUBLIC:
         principal = Principal(Actor("user", current_user.id))
         workspace = (request.view_args or {}).get("ws")

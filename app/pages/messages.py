@@ -24,6 +24,7 @@ _DEEDS: Final = {
     "secret.rollback": ("rolled back the value of", "to roll back the value of"),
     "secret.delete": ("deleted the secret", "to delete the secret"),
     "secret.reveal": ("looked at the value of", "to look at the value of"),
+    "secret.renew": ("renewed the token of", "to renew the token of"),
     "secret.import": ("imported the secret", "to import the secret"),
     "block.create": ("created the API block", "to create the API block"),
     "block.update": ("changed the API block", "to change the API block"),
@@ -38,6 +39,7 @@ _DEEDS: Final = {
     "user.disable": ("disabled the user", "to disable the user"),
     "user.reset_password": ("reset the password of", "to reset the password of"),
     "user.change_password": ("changed the password of", "to change the password of"),
+    "audit.accept_restore": ("accepted an older record", "to accept an older record"),
     "audit.export": ("exported the audit trail", "to export the audit trail"),
 }
 # What a filter offers: the actions that a workspace's record holds, each in words.
@@ -46,16 +48,24 @@ ACTIONS: Final = {
     for action, (_past, wish) in _DEEDS.items()
     if not action.startswith(("session.", "user."))
 }
-OUTCOMES: Final = ("done", "refused", "failed", "unknown", "intended")
-_WITHOUT_TARGET: Final = frozenset({"workspace.update", "workspace.delete", "audit.export"})
+OUTCOMES: Final = ("done", "refused", "failed", "unknown", "intended", "streaming")
+_WITHOUT_TARGET: Final = frozenset({"workspace.update", "workspace.delete", "audit.export", "audit.accept_restore"})
 # Refused for the role or a rule, and not for what was sent.
 _NOT_ALLOWED: Final = frozenset(
-    {"forbidden", "never_shown", "destination_not_allowed", "place_not_allowed", "secret_expired"}
+    {
+        "forbidden",
+        "never_shown",
+        "destination_not_allowed",
+        "place_not_allowed",
+        "request_not_allowed",
+        "secret_expired",
+    }
 )
 _BEGINNINGS: Final = {
     "refused": "wasn't allowed",
     "failed": "tried, without success,",
     "intended": "has begun",
+    "streaming": "receives an answer that streams, having begun",
     "unknown": "began, with an unknown end,",
 }
 

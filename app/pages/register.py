@@ -6,8 +6,10 @@ from flask import Flask, Request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from app.identity.sessions import UserSessions
+from app.identity.single_sign_on import SingleSignOn
 from app.pages import audit, blocks, docs, errors, filters, members, settings, variables, versions, workspaces
 from app.pages import sign_in as door
+from app.pages import single_sign_on as sso
 from app.pages.layout import csrf, pages
 from app.web.auth import API_PREFIX
 from app.web.limits import limit_passwords
@@ -25,7 +27,14 @@ class _PagesOnly(SecureCookieSessionInterface):
 
 
 def register_pages(
-    app: Flask, *, https: bool, user_sessions: UserSessions, idle_seconds: int, sign_in_limit: str
+    app: Flask,
+    *,
+    https: bool,
+    user_sessions: UserSessions,
+    single_sign_on: SingleSignOn | None,
+    passwords: bool,
+    idle_seconds: int,
+    sign_in_limit: str,
 ) -> None:
     """Put the pages on the application; ``limit_requests`` has to have been called on it.
 
@@ -39,16 +48,18 @@ def register_pages(
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=https,
         PERMANENT_SESSION_LIFETIME=idle_seconds,
-        MAX_FORM_MEMORY_SIZE=app.config["MAX_CONTENT_LENGTH"],  # a block's body may be as large as the API's
         WTF_CSRF_CHECK_DEFAULT=False,  # the gate checks every page, and nothing else takes the cookie
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session
     )
     app.session_interface = _PagesOnly()
+    app.config[door.PASSWORDS] = passwords
     door.provide(app, user_sessions)
+    sso.provide(app, single_sign_on)
     door.login.init_app(app, add_context_processor=False)  # it would ask the database for who looks at a page
     csrf.init_app(app)
     app.jinja_env.filters.update(filters.FILTERS)
     app.register_blueprint(pages)
     errors.register_error_pages(app)
+    limit_passwords(app, sso.START_ENDPOINT, rate=sign_in_limit, whose=sso.whose_attempt)
     for endpoint in ("pages.sign_in", "pages.change_password"):
         limit_passwords(app, endpoint, rate=sign_in_limit, whose=door.whose_password)

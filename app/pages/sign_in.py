@@ -12,7 +12,7 @@ from flask_wtf.csrf import generate_csrf
 
 from app.identity.sessions import Device, SignedIn, UserSessions
 from app.identity.users import USER_ID, Users
-from app.kernel.errors import NotFound, StrongroomError, Unauthenticated
+from app.kernel.errors import Forbidden, NotFound, StrongroomError, Unauthenticated
 from app.pages.forms import Typed
 from app.pages.layout import done, go, outlet, pages, public, show
 from app.web import context
@@ -22,6 +22,8 @@ login = LoginManager()
 login.session_protection = None  # a person's address may change while they work; the cookie is signed as it is
 _LONGEST_PASSWORD: Final = 1024
 _USER_SESSIONS: Final = "strongroom_user_sessions"
+PASSWORDS: Final = "STRONGROOM_PASSWORDS"
+"""Whether users sign in with passwords; in the application's configuration."""
 
 
 class Visitor(UserMixin):
@@ -53,7 +55,8 @@ def _load(session_id: str) -> Visitor | None:
     return Visitor(found) if found else None
 
 
-def _device() -> Device:
+def device() -> Device:
+    """Return what is asking, for its owner to recognise their session by."""
     return Device(request.headers.get("User-Agent", ""), request.remote_addr or "")
 
 
@@ -62,7 +65,7 @@ def _device() -> Device:
 def sign_in_page() -> Response:
     """Ask for user and password."""
     if current_user.is_authenticated and outlet() is None:
-        return go(_wanted())
+        return go(wanted_page())
     return show("sign_in.html", form=Typed())
 
 
@@ -72,16 +75,18 @@ def sign_in() -> Response:
     """Check them."""
     user_id, password = _user_sent(), request.form.get("password", "")
     try:
+        if not current_app.config[PASSWORDS]:
+            raise Forbidden("Passwords are switched off here; use single sign-on.")
         if not USER_ID.fullmatch(user_id) or len(password) > _LONGEST_PASSWORD:
             raise Unauthenticated("User or password is wrong.")
-        found = user_sessions().sign_in(user_id, password, device=_device(), request_id=context.request_id())
+        found = user_sessions().sign_in(user_id, password, device=device(), request_id=context.request_id())
     except StrongroomError as error:
         return show("sign_in.html", STATUS[error.code], form=Typed.after(error, {"user": user_id}))
     session.clear()
     login_user(Visitor(found))
     if outlet() == "again":
         return Response("", 204, {"HX-Trigger": json.dumps({"strongroom:session": _session()})})
-    return go(_wanted())
+    return go(wanted_page())
 
 
 @pages.get("/session")
@@ -98,7 +103,7 @@ def _user_sent() -> str:
     return request.form.get("user", "").strip()
 
 
-def _wanted() -> str:
+def wanted_page() -> str:
     """Return the page that was asked for before, if it is one of ours."""
     wanted = request.args.get("next", "")
     ours = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable()
@@ -142,7 +147,7 @@ def change_password() -> Response:
     except StrongroomError as error:
         return show("change_password.html", STATUS[error.code], form=Typed.after(error), forced=forced)
     session.clear()
-    login_user(Visitor(user_sessions().begin(user, device=_device())))
+    login_user(Visitor(user_sessions().begin(user, device=device())))
     return done("The new password is set. Every other session of yours has ended.", url_for("pages.workspaces"))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from app.policies.render import ROLES
+from app.policies.table import ROLES
 from app.vault import VERSIONS_KEPT
 from app.vault.options import Mounts
 from app.vault.paths import RECORD_KEY

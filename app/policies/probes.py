@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from app.policies.render import TABLE, WORKSPACE
+from app.policies.table import TABLE, WORKSPACE
 from app.vault import KEY_TYPE, VISIBILITIES
 from app.vault.options import Mounts
 
@@ -19,11 +19,23 @@ Method = Literal["GET", "LIST", "POST", "PATCH", "DELETE"]
 OURS: Final = "_verify-a"
 OTHER: Final = "_verify-b"
 # The owner comes last, who can delete the keys that the others try.
-LOGIN_ROLES: Final = ("health", "record", "runtime", "mover", "editor", "admin", "owner")
-DOORS: Final = tuple(dict.fromkeys(door for role in reversed(LOGIN_ROLES) for door in TABLE[role]))
+LOGIN_ROLES: Final = (
+    "health", "record", "runtime", "decrypt", "sign", "renew", "mover", "editor", "admin", "owner"
+)  # fmt: skip
+ANY_FOLDER: Final = f"@@KV@@/data/{WORKSPACE}/+/+"
+"""The pipeline's one block. What it opens is what the doors of each folder open, so it is tried through those."""
+DOORS: Final = tuple(
+    dict.fromkeys(
+        door for role in reversed(LOGIN_ROLES) for door in TABLE[role] if door != ANY_FOLDER and "*" not in door
+    )
+)
+SIGNS: Final = f"{OURS}.sign"
+"""What the names of the scratch workspace's signing keys begin with: ``HMAC``, ``JWS`` and a pair for each role."""
 
 VALUE: Final = {"value": "scratch"}
 PLAINTEXT: Final = "c2NyYXRjaA=="
+_NEVER: Final = 1_000_000
+"""A version that no entry has, so that check-and-set stores nothing."""
 
 _METHODS: Final[Mapping[str, Method]] = {
     "create": "POST",
@@ -33,6 +45,10 @@ _METHODS: Final[Mapping[str, Method]] = {
     "list": "LIST",
     "delete": "DELETE",
 }
+_NOBODY: Final[frozenset[str]] = frozenset()
+_SIGNING_KEYS_FOR: Final = frozenset({"owner", "admin"})
+_KEPT: Final = ("@@KV@@/data/_record/", "@@KV@@/metadata/_record/")
+"""Doors to what stays: nobody may delete there, so what is tried stores nothing."""
 _LAST: Final = "/metadata/"
 """A door to come to after the others: through it a writer deletes the entry that they all try."""
 
@@ -46,14 +62,19 @@ class Try:
     method: Method
     path: str
     body: Mapping[str, Any] | None = None
+    allowed: frozenset[str] | None = None
+    """The roles that may; None where the table says it by the door."""
+    harmless: bool = False
+    """Made so that it does nothing even where Vault lets it in: then an error about the request is as good as a 200."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
-    """What was prepared: ciphertext by key name, and a signature by ``_record``."""
+    """What was prepared: ciphertext by key name, a signature by ``_record``, and a key wrapped for import."""
 
     ciphertexts: Mapping[str, str]
     signature: str
+    wrapped: str
 
 
 # --- the doors of the table
@@ -68,7 +89,79 @@ def main_doors(mounts: Mounts, role: str, scratch: Scratch) -> Iterator[Try]:
     for door in sorted(DOORS, key=lambda door: _LAST in door):
         for verb in _verbs(door):
             name = f"{role}-new" if verb == "create" else role
-            yield Try(door, verb, _METHODS[verb], _filled(door, mounts, name), _body(door, verb, scratch))
+            kept = door.startswith(_KEPT)
+            yield Try(
+                door,
+                verb,
+                _METHODS[verb],
+                _filled(door, mounts, f"_{name}" if kept else name),
+                _body(door, verb, scratch),
+                harmless=kept,
+            )
+
+
+def may(role: str, door: str, verb: str) -> bool:
+    """Tell whether the table lets a role do this at a door."""
+    row = TABLE[role]
+    in_a_folder = door.startswith(f"@@KV@@/data/{WORKSPACE}/") and door.endswith("/+")
+    return verb in row.get(door, ()) or (in_a_folder and verb in row.get(ANY_FOLDER, ()))
+
+
+def signing_doors(mounts: Mounts, role: str, scratch: Scratch) -> Iterator[Try]:
+    """Try what the rows with ``.sign.*`` cover: signing, and all that lies behind a key's name."""
+    transit = mounts.transit
+    yield from _signatures(transit)
+    own, wrapped = f"{transit}/keys/{SIGNS}.{role}", {"ciphertext": scratch.wrapped, "hash_function": "SHA256"}
+    shown = f"@@TRANSIT@@/keys/{WORKSPACE}.sign.*"
+    new = {**wrapped, "type": "hmac"}
+    for name, path, body, harmless in (
+        ("", f"{transit}/keys/{SIGNS}.HMAC", None, False),
+        (" import", f"{own}/import", new, False),
+        (" import_version", f"{own}/import_version", wrapped, False),
+        (" config", f"{own}/config", {"min_decryption_version": 1}, False),
+        (" trim", f"{own}/trim", {"min_available_version": 1}, True),
+    ):
+        verb: str = "read" if body is None else "update"
+        yield Try(shown + name, verb, _METHODS[verb], path, body, _SIGNING_KEYS_FOR, harmless)
+    yield Try(f"{shown} csr", "update", "POST", f"{own}/csr", {"csr": PLAINTEXT}, _NOBODY)
+    for setting in ("exportable", "allow_plaintext_backup"):
+        for deed, body in (("import", new), ("config", {}), ("", {"type": "hmac"})):
+            path, door = f"{own}-{setting}/{deed}".rstrip("/"), f"{shown} {deed or 'made'} {setting}"
+            yield Try(door, "update", "POST", path, {**body, setting: True}, _NOBODY)
+    for name, path in (
+        ("exported as an HMAC key", f"export/hmac-key/{SIGNS}.HMAC"),
+        ("exported as a signing key", f"export/signing-key/{SIGNS}.JWS"),
+        ("backed up", f"backup/{SIGNS}.HMAC"),
+    ):
+        yield Try(f"{shown} {name}", "read", "GET", f"{transit}/{path}", None, _NOBODY)
+
+
+def _signatures(transit: str) -> Iterator[Try]:
+    mac = {"input": PLAINTEXT, "algorithm": "sha2-256", "key_version": 1}
+    jws = {
+        "input": PLAINTEXT,
+        "key_version": 1,
+        "hash_algorithm": "sha2-256",
+        "signature_algorithm": "pkcs1v15",
+        "marshaling_algorithm": "jws",
+    }
+    signs = frozenset({"sign"})
+    for verb, name, body, allowed in (
+        ("hmac", "", mac, signs),
+        ("hmac", " with the key's newest version", {key: mac[key] for key in ("input", "algorithm")}, _NOBODY),
+        ("hmac", " of a batch", {**mac, "batch_input": [{"input": PLAINTEXT}]}, _NOBODY),
+        ("sign", "", jws, signs),
+        ("sign", " of a digest", {**jws, "prehashed": True}, _NOBODY),
+        ("sign", " without a hash", {**jws, "hash_algorithm": "none"}, _NOBODY),
+        ("sign", " in another form", {**jws, "marshaling_algorithm": "asn1"}, _NOBODY),
+        ("sign", " as it comes", {"input": PLAINTEXT}, _NOBODY),
+    ):
+        key = "HMAC" if verb == "hmac" else "JWS"
+        path, door = f"{transit}/{verb}/{SIGNS}.{key}", f"@@TRANSIT@@/{verb}/{WORKSPACE}.sign.*{name}"
+        yield Try(door, "update", "POST", path, body, allowed)
+        if not name:
+            there = f"{transit}/{verb}/{OTHER}.sign.{key}"
+            yield Try(f"another workspace's {verb} key", "update", "POST", there, body, _NOBODY)
 
 
 def key_removal(mounts: Mounts) -> Iterator[Try]:
@@ -76,6 +169,11 @@ def key_removal(mounts: Mounts) -> Iterator[Try]:
     for visibility in VISIBILITIES:
         door = f"@@TRANSIT@@/keys/{WORKSPACE}.{visibility}"
         yield Try(door, "delete", "DELETE", _filled(door, mounts, ""))
+    for name in ("HMAC", "JWS"):
+        path = f"{mounts.transit}/keys/{SIGNS}.{name}"
+        yield Try(
+            f"@@TRANSIT@@/keys/{WORKSPACE}.sign.*", "delete", "DELETE", path, None, _SIGNING_KEYS_FOR, harmless=True
+        )
 
 
 def readable(door: str) -> str:
@@ -86,10 +184,9 @@ def readable(door: str) -> str:
 def _verbs(door: str) -> Iterator[str]:
     entry = door.startswith(("@@KV@@/data/", "@@KV@@/metadata/")) and door.endswith("/+")
     key = door.startswith("@@TRANSIT@@/keys/{{") and door.endswith(VISIBILITIES)
-    for verb in _METHODS:
-        senseless = {"create": not entry, "update": door.endswith("/"), "patch": door.endswith("/"), "delete": key}
-        if not senseless.get(verb):
-            yield verb
+    folder, kept = door.endswith("/"), door.startswith(_KEPT)
+    senseless = {"create": not entry, "update": folder or kept, "patch": folder or kept, "delete": key}
+    yield from (verb for verb in _METHODS if not senseless.get(verb))
 
 
 def _filled(door: str, mounts: Mounts, name: str) -> str:
@@ -101,6 +198,8 @@ def _body(door: str, verb: str, scratch: Scratch) -> Mapping[str, Any] | None:
     if verb not in ("create", "update", "patch"):
         return None
     part = door.split("/")[1]
+    if door.startswith(_KEPT):
+        return {"data": VALUE, "options": {"cas": _NEVER}}
     if part == "data":
         return {"data": VALUE, "options": {"cas": 0 if verb == "create" else 1}}
     if part == "metadata":
@@ -153,7 +252,10 @@ def _around_values(mounts: Mounts) -> Iterator[Try]:
         yield Try(f"{visibility} folder as a value", "read", "GET", f"{kv}/data/{here}")
     yield Try("the workspace's folder", "list", "LIST", f"{kv}/metadata/{OURS}/")
     yield Try("all workspaces", "list", "LIST", f"{kv}/metadata/")
-    yield Try("a third visibility", "create", "POST", f"{kv}/data/{OURS}/public/X", {"data": VALUE})
+    third = f"{kv}/data/{OURS}/public/X"
+    yield Try("a third folder", "create", "POST", third, {"data": VALUE})
+    yield Try("a third folder", "read", "GET", third, None, frozenset({"runtime"}), harmless=True)
+    yield Try("the tokens' names", "list", "LIST", f"{kv}/metadata/{OURS}/tokens/")
 
 
 def _around_keys(mounts: Mounts) -> Iterator[Try]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.kernel.errors import ServiceError
+from app.policies.hcl import PolicyFileWrong
 from app.policies.plan import (
     AUDITED,
     PREFIX,
@@ -23,7 +24,8 @@ from app.policies.plan import (
     vault_path,
     wanted,
 )
-from app.policies.render import ROLES, PolicyFileWrong, render
+from app.policies.render import render
+from app.policies.table import ROLES
 from app.vault.keys import load_signing_key, new_signing_key, public_key, read_or_make, replace_key
 from app.vault.operator import VaultOperator
 from app.vault.options import Mounts, Server

@@ -17,26 +17,31 @@ from app.policies.probes import (
     OTHER,
     OURS,
     PLAINTEXT,
+    SIGNS,
     VALUE,
+    Method,
     Scratch,
     Try,
     key_removal,
     main_doors,
+    may,
     old_versions,
     readable,
     side_doors,
+    signing_doors,
 )
-from app.policies.render import TABLE
 from app.vault import KEY_TYPE, VISIBILITIES
-from app.vault.keys import load_signing_key, new_signing_key
+from app.vault.keys import load_signing_key, new_signing_key, new_signing_key_der
 from app.vault.operator import LoggedIn, VaultOperator
 from app.vault.options import Mounts
 from app.vault.roles import SERVICE, SERVICE_ROLES
 from app.vault.tokens import JWT_SECONDS, sign_login
 from app.vault.transport import Answer
+from app.vault.wrapping import wrap_key
 
 Verdict = Literal["allowed", "refused"]
 
+_SCRATCH_KEY: Final = b"a scratch key of thirty-two byte"
 _LONG_AGO: Final = 3600
 _SPARE_SECONDS: Final = 60
 """A token this near to its end is left, so that a slow run doesn't take its end for a refusal."""
@@ -53,11 +58,13 @@ class Cell:
     expected: Verdict
     found: Verdict
     status: int
+    harmless: bool = False
 
     @property
     def ok(self) -> bool:
-        """Whether Vault did as the table says; what is allowed has to work, too."""
-        return self.expected == self.found and (self.expected == "refused" or self.status < 300)
+        """Whether Vault did as the table says; what is allowed has to work, too, unless it was made to do nothing."""
+        works = self.status < 300 or (self.harmless and self.status in (400, 404))
+        return self.expected == self.found and (self.expected == "refused" or works)
 
 
 def verify(
@@ -82,12 +89,13 @@ def verify(
         scratch = _prepare(vault, mounts, logins)
         cells = [
             *_all(vault, logins, LOGIN_ROLES, lambda role: main_doors(mounts, role, scratch)),
+            *_all(vault, logins, LOGIN_ROLES, lambda role: signing_doors(mounts, role, scratch)),
             *_all(vault, logins, LOGIN_ROLES, lambda _: side_doors(mounts, scratch)),
             *_all(vault, logins, _PEOPLE, lambda _: old_versions(mounts)),
             *_bad_logins(logins),
             *_odd_workspaces(vault, mounts, logins),
             *_tokens(logins),
-            *([] if wait is None else _ended_tokens(vault, mounts, logins, wait)),
+            *([] if wait is None else _ended_tokens(vault, mounts, logins, scratch, wait)),
             *_all(vault, logins, LOGIN_ROLES, lambda _: key_removal(mounts)),
         ]
     finally:
@@ -161,8 +169,15 @@ def _prepare(vault: VaultOperator, mounts: Mounts, logins: _Logins) -> Scratch:
             for name in (*LOGIN_ROLES, "end"):
                 path = f"{mounts.kv}/data/{workspace}/{visibility}/{name}"
                 made("owner", workspace, path, {"data": VALUE, "options": {"cas": 0}})
+    for name in (*LOGIN_ROLES, "end"):
+        made("renew", OURS, f"{mounts.kv}/data/{OURS}/tokens/{name}", {"data": VALUE, "options": {"cas": 0}})
+    wrapping = vault.attempt("GET", f"{mounts.transit}/wrapping_key", logins.token("owner", OURS)).data
+    wrapped = wrap_key(_SCRATCH_KEY, wrapping.get("public_key", ""))
+    for name, key_type, material in (("HMAC", "hmac", _SCRATCH_KEY), ("JWS", "ecdsa-p256", new_signing_key_der())):
+        body = {"ciphertext": wrap_key(material, wrapping["public_key"]), "type": key_type, "hash_function": "SHA256"}
+        made("owner", OURS, f"{mounts.transit}/keys/{SIGNS}.{name}/import", body)
     signed = made("record", SERVICE, f"{mounts.transit}/sign/_record", {"input": PLAINTEXT})
-    return Scratch(ciphertexts, signed["signature"])
+    return Scratch(ciphertexts, signed["signature"], wrapped)
 
 
 def _clear(vault: VaultOperator, mounts: Mounts, logins: _Logins) -> list[Cell]:
@@ -178,6 +193,14 @@ def _clear(vault: VaultOperator, mounts: Mounts, logins: _Logins) -> list[Cell]:
             if vault.attempt("GET", key, token).status == 200:
                 vault.attempt("POST", f"{key}/config", token, {"deletion_allowed": True})
                 answers.append(vault.attempt("DELETE", key, token))
+    token = logins.token("owner", OURS)
+    for name in (*LOGIN_ROLES, "renew-new", "end"):
+        answers.append(vault.attempt("DELETE", f"{mounts.kv}/metadata/{OURS}/tokens/{name}", token))
+    for name in ("HMAC", "JWS", *LOGIN_ROLES):
+        key = f"{mounts.transit}/keys/{SIGNS}.{name}"
+        if vault.attempt("GET", key, token).status == 200:
+            vault.attempt("POST", f"{key}/config", token, {"deletion_allowed": True})
+            answers.append(vault.attempt("DELETE", key, token))
     return [
         Cell("owner", "what the scratch workspaces held", "delete", "allowed", "refused", answer.status)
         for answer in answers
@@ -194,8 +217,9 @@ def _all(
     for role in roles:
         for one in tries(role):
             answer = vault.attempt(one.method, one.path, logins.token(role, OURS), one.body)
-            expected: Verdict = "allowed" if one.verb in TABLE[role].get(one.door, ()) else "refused"
-            yield Cell(role, readable(one.door), one.verb, expected, _found(answer), answer.status)
+            allowed = may(role, one.door, one.verb) if one.allowed is None else role in one.allowed
+            expected: Verdict = "allowed" if allowed else "refused"
+            yield Cell(role, readable(one.door), one.verb, expected, _found(answer), answer.status, one.harmless)
 
 
 def _found(answer: Answer) -> Verdict:
@@ -248,16 +272,30 @@ def _tokens(logins: _Logins) -> Iterator[Cell]:
 
 
 def _ended_tokens(
-    vault: VaultOperator, mounts: Mounts, logins: _Logins, wait: Callable[[float], None]
+    vault: VaultOperator, mounts: Mounts, logins: _Logins, scratch: Scratch, wait: Callable[[float], None]
 ) -> Iterator[Cell]:
     """Use a token of every role where it may, wait for its end, and use it again."""
-    paths = dict.fromkeys(LOGIN_ROLES, f"{mounts.kv}/data/{OURS}/masked/end")
-    paths |= {"health": f"{mounts.kv}/config", "record": f"{mounts.transit}/keys/_record"}
-    made = {role: logins.fresh(role, OURS) for role in LOGIN_ROLES}
+    uses = {role: _use(mounts, role, scratch) for role in LOGIN_ROLES}
+    tokens = {role: logins.fresh(role, OURS) for role in LOGIN_ROLES}
     for role in LOGIN_ROLES:
-        answer = vault.attempt("GET", paths[role], made[role].token)
+        answer = vault.attempt(uses[role].method, uses[role].path, tokens[role].token, uses[role].body)
         yield Cell(role, "with a token before its end", "read", "allowed", _found(answer), answer.status)
-    wait(max(token.seconds for token in made.values()) + 1)
+    wait(max(token.seconds for token in tokens.values()) + 1)
     for role in LOGIN_ROLES:
-        answer = vault.attempt("GET", paths[role], made[role].token)
+        answer = vault.attempt(uses[role].method, uses[role].path, tokens[role].token, uses[role].body)
         yield Cell(role, "with a token after its end", "read", "refused", _found(answer), answer.status)
+
+
+def _use(mounts: Mounts, role: str, scratch: Scratch) -> Try:
+    """Return something that a role may do."""
+    masked = f"{OURS}.masked"
+    mac = {"input": PLAINTEXT, "algorithm": "sha2-256", "key_version": 1}
+    uses: Mapping[str, tuple[Method, str, Mapping[str, Any] | None]] = {
+        "health": ("GET", f"{mounts.kv}/config", None),
+        "record": ("GET", f"{mounts.transit}/keys/_record", None),
+        "renew": ("GET", f"{mounts.kv}/data/{OURS}/tokens/end", None),
+        "decrypt": ("POST", f"{mounts.transit}/decrypt/{masked}", {"ciphertext": scratch.ciphertexts[masked]}),
+        "sign": ("POST", f"{mounts.transit}/hmac/{SIGNS}.HMAC", mac),
+    }
+    method, path, body = uses.get(role, ("GET", f"{mounts.kv}/data/{OURS}/masked/end", None))
+    return Try("", "", method, path, body)

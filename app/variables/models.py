@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, UtcDateTime
@@ -13,8 +13,9 @@ from app.db import Base, UtcDateTime
 class VariableRow(Base):
     """A plain variable (with its value) or a secret (never with it).
 
-    ``folded_name`` keeps names unique whatever their case. ``next_hosts`` and ``next_places`` hold a change that Vault
-    may not know yet; ``unfinished`` marks a secret for which a write to Vault was begun, at ``touched_at`` by
+    ``folded_name`` keeps names unique whatever their case. The ``next_`` columns hold rules that Vault may
+    not know yet (``next_hosts`` None: there are none); ``check_block`` names the block that every new value is tried
+    with; ``unfinished`` marks a secret for which a write to Vault was begun, at ``touched_at`` by
     ``touched_by``, and not seen to end.
     """
 
@@ -35,8 +36,13 @@ class VariableRow(Base):
     visibility: Mapped[str | None] = mapped_column(String(16))
     allowed_hosts: Mapped[list[str]] = mapped_column(JSON, default=list)
     allowed_places: Mapped[list[str]] = mapped_column(JSON, default=list)
+    allowed_requests: Mapped[list[dict[str, object]] | None] = mapped_column(JSON(none_as_null=True))
+    wide: Mapped[bool] = mapped_column(default=False, server_default=false())
     next_hosts: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     next_places: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    next_requests: Mapped[list[dict[str, object]] | None] = mapped_column(JSON(none_as_null=True))
+    next_wide: Mapped[bool] = mapped_column(default=False, server_default=false())
+    check_block: Mapped[str | None] = mapped_column(String(64))
     version: Mapped[int] = mapped_column(default=0)
     state: Mapped[str] = mapped_column(String(16), default="active")
     unfinished: Mapped[bool] = mapped_column(default=False)

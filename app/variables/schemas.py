@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields, post_dump, validate
 
 from app.kernel.secret import SecretValue
+from app.outbound.model import AllowedRequest
+from app.outbound.requests_allowed import METHODS
 from app.variables.listing import Entry, Kind
 from app.variables.secrets.creation import NewSecret
 from app.variables.secrets.queries import Expiry
@@ -14,7 +16,7 @@ from app.variables.secrets.service import SecretChanges
 from app.variables.service import NewVariable, VariableChanges
 from app.variables.validation import VARIABLE_NAME
 from app.vault import VISIBILITIES
-from app.web.body import Fixed, Input, Moment, Patch, PlainText, SecretText, Whole
+from app.web.body import Fixed, Input, Moment, Patch, PlainText, SecretText, Truth, Whole
 from app.web.paging import PageQuery
 
 NAME = validate.Regexp(
@@ -28,6 +30,26 @@ def _texts(**kwargs: Any) -> fields.List[str]:
     return fields.List(PlainText(validate=validate.Length(1, 300)), validate=_FEW, **kwargs)
 
 
+def _requests(**kwargs: Any) -> fields.List[Any]:
+    return fields.List(
+        fields.Nested(lambda: AllowedRequestBody()),
+        allow_none=True,
+        metadata={"description": "Null allows any request.", "example": [{"methods": ["GET"], "path": "/api/v2/**"}]},
+        **kwargs,
+    )
+
+
+class AllowedRequestBody(Input):
+    """Requests that a secret may ride."""
+
+    into = AllowedRequest
+
+    methods = fields.List(
+        fields.String(validate=validate.OneOf(METHODS)), load_default=None, metadata={"example": ["GET"]}
+    )
+    path = PlainText(load_default=None, metadata={"example": "/api/v2/tickets/**"})
+
+
 class SecretBody(Input):
     """A new secret."""
 
@@ -39,6 +61,8 @@ class SecretBody(Input):
     description = PlainText(load_default="", validate=_DESCRIPTION)
     allowed_hosts = _texts(load_default=None, allow_none=True, metadata={"example": ["api.example.com"]})
     allowed_places = _texts(load_default=None, allow_none=True, metadata={"example": ["header:Authorization"]})
+    allowed_requests = _requests(load_default=None)
+    wide = Truth(load_default=False, metadata={"description": "Whether a restricted secret may have wildcards."})
     expires_at = Moment(load_default=None, allow_none=True)
 
 
@@ -50,8 +74,10 @@ class SecretPatch(Patch):
     description = PlainText(validate=_DESCRIPTION)
     allowed_hosts = _texts()
     allowed_places = _texts()
+    allowed_requests = _requests()
+    wide = Truth()
     expires_at = Moment(allow_none=True)
-    value = SecretText(metadata={"description": "Needed where a restricted secret is given further hosts or places."})
+    value = SecretText(metadata={"description": "Needed where a restricted secret is given wider rules."})
     name = Fixed()
     visibility = Fixed()
 
@@ -71,6 +97,17 @@ class PermissionsSchema(Schema):
     delete = fields.Boolean(required=True)
 
 
+class AllowedRequestSchema(Schema):
+    """Requests that a secret may ride; what is left out allows each."""
+
+    methods = fields.List(fields.String())
+    path = fields.String()
+
+    @post_dump
+    def _leave_out(self, data: dict[str, Any], **_kwargs: object) -> dict[str, Any]:
+        return {name: value for name, value in data.items() if value is not None}
+
+
 class SecretSchema(Schema):
     """A secret: all but its value."""
 
@@ -82,6 +119,8 @@ class SecretSchema(Schema):
     description = fields.String(required=True)
     allowed_hosts = fields.List(fields.String(), required=True)
     allowed_places = fields.List(fields.String(), required=True)
+    allowed_requests = fields.List(fields.Nested(AllowedRequestSchema), required=True, allow_none=True)
+    wide = fields.Boolean(required=True)
     version = fields.Integer(required=True)
     state = fields.String(required=True, validate=validate.OneOf(["pending", "active", "deleting"]))
     expiry = fields.String(required=True, validate=validate.OneOf(get_args(Expiry)))

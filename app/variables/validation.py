@@ -46,12 +46,24 @@ def check_size(size: int) -> None:
         raise TooLong(told, errors={in_body("value"): [told]})
 
 
-def normalise_hosts(texts: Sequence[str] | None, visibility: Visibility) -> tuple[str, ...]:
-    """Return the hosts that these texts mean; raises ``AllowedHostsRequired`` or ``AllowedHostsTooWide``."""
-    if visibility == "restricted" and not texts:
+def normalise_hosts(texts: Sequence[str] | None, visibility: Visibility, *, wide: bool) -> tuple[str, ...]:
+    """Return the hosts that these texts mean.
+
+    Args:
+        wide: Whether somebody said that a restricted secret may have wildcards.
+
+    Raises:
+        AllowedHostsRequired: A restricted secret has none.
+        AllowedHostsTooWide: One would let a secret go to hosts of many owners.
+        ValidationFailed: One is no host.
+    """
+    masked = visibility == "masked"
+    if not masked and not texts:
         told = "A restricted secret must be given the hosts that it may be sent to."
         raise AllowedHostsRequired(told, errors={in_body("allowed_hosts"): [told]})
-    return normalise_patterns(("*",) if texts is None else texts, wildcard_allowed=visibility == "masked")
+    return normalise_patterns(
+        ("*",) if texts is None else texts, any_host_allowed=masked, wildcards_allowed=masked or wide
+    )
 
 
 def places_of(texts: Sequence[str] | None, visibility: Visibility) -> tuple[str, ...]:

@@ -10,17 +10,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from app.kernel.secret import SecretValue
 
 Engine = Literal["kv", "transit"]
 Visibility = Literal["masked", "restricted"]
 PersonRole = Literal["owner", "admin", "editor"]
+SigningKeyType = Literal["hmac", "rsa-2048", "rsa-3072", "rsa-4096", "ecdsa-p256", "ed25519"]
+HmacHash = Literal["sha256", "sha512", "sha1"]
 
 VISIBILITIES: Final[tuple[Visibility, ...]] = ("masked", "restricted")
 VERSIONS_KEPT: Final = 10
 """Versions of a value that Vault keeps; an older one goes when a new one comes."""
+SIGNING_KEY_TYPES: Final[tuple[SigningKeyType, ...]] = (
+    "hmac", "rsa-2048", "rsa-3072", "rsa-4096", "ecdsa-p256", "ed25519"
+)  # fmt: skip
+"""The types of imported keys: what transit calls them."""
 KEY_TYPE: Final = "aes256-gcm96"
 """The type of a workspace's transit keys."""
 
@@ -52,6 +58,52 @@ class Written:
     version: int
     created_at: datetime
     request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPointer:
+    """What lies in KV in a value's place where it holds no value itself: ``{"key_version": 2}``, say.
+
+    ``version`` is the entry's, ``request_id`` Vault's own.
+    """
+
+    pointer: Mapping[str, Any]
+    version: int
+    binding: str | None
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTokens:
+    """What an OAuth 2.0 secret was given, as JSON text that nobody sees, and the version for check-and-set."""
+
+    document: SecretValue
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedValue:
+    """A value that lies elsewhere in Vault; ``version`` is None where its engine has none (KV version 1)."""
+
+    value: SecretValue
+    version: int | None
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A signature and Vault's own request id."""
+
+    signature: bytes
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WrappingKey:
+    """Vault's public key, with which anybody wraps a key that only Vault can open."""
+
+    public_key: str
+    algorithm: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +185,110 @@ class Vault(Protocol):
         It is read and rewrapped by ``mover`` and never decrypted. Raises ``NotFound`` where there is no value and
         ``WriteConflict`` on a lost race.
         """
+
+    # --- what lies in a value's place
+
+    def write_pointer(
+        self, address: SecretAddress, pointer: Mapping[str, Any], *, cas: int, role: PersonRole
+    ) -> Written:
+        """Store what stands in the value's place, as ``write_value`` does; it is no secret.
+
+        Raises:
+            WriteConflict: ``cas`` isn't the version in force (0: none).
+        """
+
+    def read_pointer(self, address: SecretAddress) -> StoredPointer:
+        """Read what stands in the value's place, as ``runtime``: for the call pipeline alone.
+
+        Raises:
+            BindingMismatch: there is none.
+        """
+
+    # --- imported signing keys; their names go by the secret's, and its visibility is restricted
+
+    def wrapping_key(self, workspace: str, *, role: PersonRole) -> WrappingKey:
+        """Return the key to wrap a signing key with, so that it can be imported without anybody seeing it."""
+
+    def import_key(
+        self, address: SecretAddress, wrapped_key: str, *, key_type: SigningKeyType, role: PersonRole
+    ) -> int:
+        """Import a signing key; where the secret has one already, as a further version of it.
+
+        Args:
+            wrapped_key: as ``app.vault.wrapping.wrap_key`` returns it.
+            key_type: of all versions of one key the same.
+
+        Returns:
+            the new key's version, from 1 on.
+
+        Raises:
+            ValidationFailed: Vault can't open what was wrapped, or it isn't a key of this type.
+            Unanswered: nobody knows whether it was imported. Importing again makes one more version.
+        """
+
+    def retire_keys_before(self, address: SecretAddress, key_version: int, *, role: PersonRole) -> None:
+        """Have the versions before this one sign nothing any more, and delete them; doing it twice does no harm.
+
+        Only when this has returned can nobody bring an old key back.
+        """
+
+    def delete_key(self, address: SecretAddress, *, role: PersonRole) -> None:
+        """Delete a secret's signing key with all its versions; nothing happens where there is none."""
+
+    def sign_hmac(self, address: SecretAddress, message: bytes, *, hash_name: HmacHash, key_version: int) -> Signature:
+        """Make an HMAC over the message with one version of the key, as ``sign``: for the call pipeline alone.
+
+        Raises:
+            BindingMismatch: that version of the key isn't there (any more).
+        """
+
+    def sign_jws(self, address: SecretAddress, signing_input: bytes, *, key_version: int) -> Signature:
+        """Sign as JWS does (RS256, ES256 or EdDSA, by the key's type), as ``sign``: for the call pipeline alone.
+
+        Returns:
+            the signature's bytes, which JWS writes in base64url (RFC 7518, sections 3.3, 3.4; RFC 8037, section 3.1).
+
+        Raises:
+            BindingMismatch: that version of the key isn't there (any more).
+        """
+
+    # --- the tokens of an OAuth 2.0 secret
+
+    def read_to_renew(self, address: SecretAddress) -> StoredValue:
+        """Read the client secret, as ``renew``: for a token's renewal alone. Raises as ``read_for_call`` does."""
+
+    def read_tokens(self, address: SecretAddress) -> StoredTokens | None:
+        """Return what the secret was given, as ``renew``; None where there is nothing yet."""
+
+    def write_tokens(self, address: SecretAddress, document: SecretValue, *, cas: int) -> int:
+        """Store what the secret was given, as ``renew``, and return the new version.
+
+        Raises:
+            WriteConflict: ``cas`` isn't the version in force (0: none), so somebody else renews.
+            Unanswered: nobody knows whether it was stored. Read it.
+        """
+
+    def destroy_tokens(self, address: SecretAddress, versions: Sequence[int]) -> None:
+        """Destroy versions of the tokens for good, as ``renew``."""
+
+    def delete_tokens(self, address: SecretAddress, *, role: PersonRole) -> None:
+        """Delete the tokens with all their versions; nothing happens where there are none."""
+
+    # --- values that Vault already has
+
+    def read_granted(self, workspace: str, path: str, field: str) -> GrantedValue:
+        """Read a field that an operator granted to the workspace, in the role ``grant-<workspace>``.
+
+        Args:
+            path: mount and path as ``vault kv get`` takes them, of KV version 1 or 2.
+
+        Raises:
+            NotGranted: Vault refuses it to this workspace.
+            VaultUnavailable: Vault can't, or nothing lies there.
+            ValueNotAllowedHere: the field is missing, or no text.
+        """
+
+    # --- the record
 
     def sign_checkpoint(self, message: bytes) -> str:
         """Sign with the transit key ``_record``; returns Vault's ``vault:v1:…`` signature."""

@@ -21,6 +21,13 @@ def new_signing_key() -> bytes:
     )
 
 
+def new_signing_key_der() -> bytes:
+    """Make a private key, as PKCS #8 in DER: what Vault imports."""
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
 def load_signing_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
     """Read a private key.
 

@@ -4,8 +4,11 @@
 
     <kv>/data/<workspace>/masked/<NAME>
     <kv>/data/<workspace>/restricted/<NAME>
+    <kv>/data/<workspace>/tokens/<NAME>
+    <kv>/data/_record/<chain>
     <transit>/keys/<workspace>.masked
     <transit>/keys/<workspace>.restricted
+    <transit>/keys/<workspace>.sign.<NAME>
     <transit>/keys/_record
 
 The visibility is part of the path and of the key's name, so that a policy can tell the two apart. A workspace's name
@@ -54,11 +57,25 @@ def entry(address: SecretAddress) -> str:
     Raises:
         ValidationFailed: where a part of the address can't be one.
     """
-    if not NAME.fullmatch(address.name):
-        raise ValidationFailed("This is no secret's name.", errors={in_body("name"): ["is no secret's name"]})
-    return f"{folder(address.workspace, address.visibility)}/{address.name}"
+    return f"{folder(address.workspace, address.visibility)}/{_checked_name(address)}"
 
 
 def key_name(workspace: str, visibility: Visibility) -> str:
     """Return the name of a workspace's transit key for one visibility."""
     return folder(workspace, visibility).replace("/", ".")
+
+
+def tokens_entry(address: SecretAddress) -> str:
+    """Return the path inside the KV mount of what an OAuth 2.0 secret was given. Raises as ``entry`` does."""
+    return f"{checked_workspace(address.workspace)}/tokens/{_checked_name(address)}"
+
+
+def signing_key_name(address: SecretAddress) -> str:
+    """Return the name of a secret's imported transit key. Raises as ``entry`` does."""
+    return f"{checked_workspace(address.workspace)}.sign.{_checked_name(address)}"
+
+
+def _checked_name(address: SecretAddress) -> str:
+    if not NAME.fullmatch(address.name):
+        raise ValidationFailed("This is no secret's name.", errors={in_body("name"): ["is no secret's name"]})
+    return address.name

@@ -147,7 +147,7 @@ class Line:
                 done_nothing = answer.status in _REASONS or answer.status == 400
                 problem = unavailable(why(answer.status))
                 if not done_nothing and not repeat:
-                    problem = Unanswered(problem.detail, retry_after=RETRY_AFTER)
+                    problem = Failed(problem.detail, answer.complaints)
                 again = repeat or answer.status in (429, 473)
             if pause is None or not again:
                 break
@@ -229,6 +229,17 @@ def _outcome(status: int) -> str:
     if status < 400:
         return "ok"
     return {403: "refused", 404: "missing"}.get(status, "failed")
+
+
+class Failed(Unanswered):
+    """Vault answered with an error of its own, so that nobody knows what it did.
+
+    ``complaints`` are Vault's words: for comparing only, since they may quote what was sent.
+    """
+
+    def __init__(self, detail: str, complaints: str) -> None:
+        super().__init__(detail, retry_after=RETRY_AFTER)
+        self.complaints = complaints
 
 
 class _TimedOut(Unanswered):

@@ -9,7 +9,7 @@ from typing import Final
 from flask import Flask, Response, request
 
 from app.access import Access, Principal
-from app.kernel.errors import NotFound, Unauthenticated
+from app.kernel.errors import CallerError, NotFound, Unauthenticated
 from app.telemetry import step
 from app.web import context
 
@@ -28,6 +28,19 @@ class Gate:
     failed: Callable[[str | None], None]
     enter: Callable[[Principal, str, str], Access]
     public: frozenset[str] = frozenset()
+
+    def proves(self) -> bool:
+        """Tell whether the head of the request at hand proves who asks."""
+        try:
+            self.authenticate(_bearer(), request.headers.get("Strongroom-Act-As"))
+        except CallerError:
+            return False
+        return True
+
+
+def is_api(path: str) -> bool:
+    """Tell whether a path belongs to the JSON API."""
+    return path.startswith(f"{API_PREFIX}/")
 
 
 def guard_api(app: Flask, gate: Gate) -> None:

@@ -18,7 +18,6 @@ from webargs.flaskparser import FlaskParser
 from app.kernel.errors import (
     Immutable,
     MalformedJson,
-    PayloadTooLarge,
     PreconditionRequired,
     UnsupportedMediaType,
     in_body,
@@ -44,10 +43,10 @@ class Input(Schema):
 
     @post_load
     def _build(self, data: dict[str, Any], **_kwargs: object) -> object:
-        return self.into(**{k: _frozen(v) for k, v in data.items()}) if self.into is not None else data
+        return self.into(**{k: _as_tuple(v) for k, v in data.items()}) if self.into is not None else data
 
 
-def _frozen(value: object) -> object:
+def _as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -171,15 +170,8 @@ def read_json(req: Request) -> Any:
     Raises:
         UnsupportedMediaType: a body of another content type.
         MalformedJson: no JSON, or none in UTF-8.
-        PayloadTooLarge: more than the service takes.
     """
-    limit = req.max_content_length
-    if limit is not None and req.content_length is not None and req.content_length > limit:
-        raise PayloadTooLarge(f"The body has more than {limit} bytes.")
     raw = req.get_data(cache=True)
-    if limit is not None and req.content_length is None and len(raw) >= limit:
-        # Of a body that comes in chunks Werkzeug gives as much as the limit lets in, and is silent about the rest.
-        raise PayloadTooLarge(f"The body has {limit} bytes or more.")
     if not raw:
         return {}
     if not req.is_json:

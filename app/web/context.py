@@ -46,9 +46,13 @@ def request_id() -> str:
     """Return this request's id: the client's ``X-Request-ID`` where it is well formed, else a fresh one."""
     found: str | None = g.get("request_id")
     if found is None:
-        sent = request.headers.get("X-Request-ID", "")
-        found = g.request_id = sent if _REQUEST_ID.fullmatch(sent) else secrets.token_hex(16)
+        found = g.request_id = request_id_of(request.headers.get("X-Request-ID"))
     return found
+
+
+def request_id_of(sent: str | None) -> str:
+    """Return the id that a client sent where it is well formed, else a fresh one."""
+    return sent if sent is not None and _REQUEST_ID.fullmatch(sent) else secrets.token_hex(16)
 
 
 def principal() -> Principal:

@@ -39,9 +39,12 @@ STATUS: Final[Mapping[str, int]] = {
     "never_shown": 403,
     "destination_not_allowed": 403,
     "place_not_allowed": 403,
+    "not_granted": 403,
+    "request_not_allowed": 403,
     "secret_expired": 403,
     "not_found": 404,
     "method_not_allowed": 405,
+    "request_timeout": 408,
     "name_taken": 409,
     "in_use": 409,
     "last_owner": 409,
@@ -91,7 +94,19 @@ _FROM_HTTP: Final[Mapping[int, type[StrongroomError]]] = {
 
 def problem(error: StrongroomError) -> Response:
     """Turn an error into its problem document."""
-    status = STATUS[error.code]
+    status, headers, content = problem_document(error, request_id=context.request_id())
+    return Response(content, status, headers)
+
+
+def problem_document(
+    error: StrongroomError, *, request_id: str, status: int | None = None
+) -> tuple[int, dict[str, str], bytes]:
+    """Return an error's status, headers and problem document (RFC 9457).
+
+    Args:
+        status: The HTTP status where it isn't the code's usual one.
+    """
+    status = status or STATUS[error.code]
     problem_told(error.code, error.party)
     document: dict[str, object] = {
         "type": f"/api/docs#{error.code}",
@@ -100,18 +115,20 @@ def problem(error: StrongroomError) -> Response:
         "detail": error.detail,
         "code": error.code,
         "party": error.party,
-        "request_id": context.request_id(),
+        "request_id": request_id,
     }
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:
         document["errors"] = {str(field): list(told) for field, told in (error.errors or {}).items()}
-    document |= error.extra
-    response = Response(json.dumps(document), status, content_type="application/problem+json")
-    response.headers["Cache-Control"] = "no-store"
+    headers = {
+        "Content-Type": "application/problem+json",
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+    }
     if error.retry_after is not None:
-        response.headers["Retry-After"] = str(error.retry_after)
+        headers["Retry-After"] = str(error.retry_after)
     if status == HTTPStatus.UNAUTHORIZED:
-        response.headers["WWW-Authenticate"] = 'Bearer realm="strongroom"'
-    return response
+        headers["WWW-Authenticate"] = 'Bearer realm="strongroom"'
+    return status, headers, json.dumps(document | error.extra).encode()
 
 
 def register_errors(app: Flask) -> None:

@@ -2,7 +2,7 @@
 
 Kept is the answer of a deed that was done, or may have been: a success, and an upstream's failure after the call went
 out. A refusal leaves the key free, so that the request can be mended and sent under the same key. Where it can't be
-known how far the deed came, the key stays taken until the claim counts as dead.
+known how far the deed came, the key stays taken.
 """
 
 from __future__ import annotations
@@ -10,20 +10,16 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-import structlog
 from flask import Flask, Response, g, request
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.access import require
 from app.kernel.errors import ValidationFailed, in_header
 from app.web import context
-from app.web.operations import Declared, declared_for
-
-log = structlog.get_logger(__name__)
+from app.web.operations import Declared, declaration_for
 
 C = TypeVar("C")
 HEADER: Final = "Idempotency-Key"
@@ -31,19 +27,20 @@ KEY: Final = re.compile(r"[!-~]{1,255}")
 _KEPT_HEADERS: Final = ("Content-Type", "Location", "ETag")
 # The call had gone out when these came up.
 _KEPT_CODES: Final = ("upstream_timeout", "upstream_protocol", "response_not_readable", "response_too_large")
-_IN_DOUBT_CODES: Final = ("internal_error", "record_unavailable", "stopping")
+_IN_DOUBT_CODES: Final = ("internal_error", "stopping")
 
 
 @dataclass(frozen=True, slots=True)
 class Repeats(Generic[C]):
-    """How answers are kept: three functions that the factory hands in, since this room knows no domain.
+    """How answers are kept: four functions that the factory hands in, since this room knows no domain.
 
     ``claim`` takes the actor, the workspace, the key and the request's bytes, and returns the claim or the answer that
-    the request had; ``keep`` and ``release`` settle a claim.
+    the request had; ``keep``, ``hold`` and ``release`` settle a claim.
     """
 
     claim: Callable[[str, str | None, str, bytes], C | bytes]
     keep: Callable[[C, bytes], None]
+    hold: Callable[[C], None]
     release: Callable[[C], None]
 
 
@@ -52,13 +49,13 @@ def answer_repeats(app: Flask, repeats: Repeats[Any]) -> None:
 
     @app.before_request
     def _claim() -> Response | None:
-        declared = declared_for(request)
+        declared = declaration_for(request)
         if HEADER not in request.headers or declared is None or not declared.keyed:
             return None
         claimed = repeats.claim(_actor(), (request.view_args or {}).get("ws"), _key(), _whole_request())
         if isinstance(claimed, bytes):
             _authorise(declared)
-            return _unpacked(claimed)
+            return _unpack(claimed)
         g.claim = claimed
         return None
 
@@ -67,14 +64,13 @@ def answer_repeats(app: Flask, repeats: Repeats[Any]) -> None:
         claimed = g.pop("claim", None)
         if claimed is None:
             return response
-        code = _code(response)
-        try:
-            if response.status_code < 300 or code in _KEPT_CODES:
-                repeats.keep(claimed, _packed(response, declared_for(request)))
-            elif code not in _IN_DOUBT_CODES:
-                repeats.release(claimed)
-        except SQLAlchemyError as error:  # the deed is done, and its answer is here
-            log.error("answer_not_kept", kind=type(error).__name__)
+        problem = _problem(response)
+        if response.status_code < 300 or problem.get("code") in _KEPT_CODES:
+            repeats.keep(claimed, _pack(response, declaration_for(request)))
+        elif problem.get("code") in _IN_DOUBT_CODES or problem.get("in_doubt"):
+            repeats.hold(claimed)
+        else:
+            repeats.release(claimed)
         return response
 
 
@@ -104,13 +100,14 @@ def _authorise(declared: Declared) -> None:
         require(context.access(), declared.needs)
 
 
-def _code(response: Response) -> str | None:
+def _problem(response: Response) -> Mapping[str, Any]:
     if response.content_type != "application/problem+json":
-        return None
-    return str(json.loads(response.get_data()).get("code"))
+        return {}
+    problem: Mapping[str, Any] = json.loads(response.get_data())
+    return problem
 
 
-def _packed(response: Response, declared: Declared | None) -> bytes:
+def _pack(response: Response, declared: Declared | None) -> bytes:
     body = response.get_data()
     if declared is not None and declared.told_once:
         body = json.dumps({k: v for k, v in json.loads(body).items() if k not in declared.told_once}).encode()
@@ -118,7 +115,7 @@ def _packed(response: Response, declared: Declared | None) -> bytes:
     return json.dumps([response.status_code, headers, base64.b64encode(body).decode()]).encode()
 
 
-def _unpacked(kept: bytes) -> Response:
+def _unpack(kept: bytes) -> Response:
     status, headers, body = json.loads(kept)
     response = Response(base64.b64decode(body), status, headers)
     response.headers["Idempotency-Replayed"] = "true"

@@ -69,12 +69,12 @@ def limit_passwords(app: Flask, endpoint: str, *, rate: str, whose: Callable[[],
     limit, limits = parse(rate), cast(_Limits, app.extensions[_EXTENSION])
     view: Callable[..., Any] = app.view_functions[endpoint]
 
-    def _limited(**arguments: Any) -> Any:
+    def _view_with_limit(**arguments: Any) -> Any:
         if (user := whose()) is not None:
             limits.count(limit, "sign-in", request.remote_addr or "", user[:128])
         return view(**arguments)
 
-    app.view_functions[endpoint] = _limited
+    app.view_functions[endpoint] = _view_with_limit
 
 
 def count_failed_proof(app: Flask, token_id: str) -> None:

@@ -18,7 +18,7 @@ from app.kernel.errors import StrongroomError
 from app.web.errors import STATUS
 from app.web.examples import sample
 from app.web.idempotency import HEADER, KEY
-from app.web.operations import Declared, Problem, declared_by
+from app.web.operations import Declared, Problem, declaration_of
 
 JSON: Final = "application/json"
 PROBLEM_JSON: Final = "application/problem+json"
@@ -71,7 +71,7 @@ def _operations(app: Flask, written: dict[str, Any]) -> Iterator[tuple[Declared,
     for rule in app.url_map.iter_rules():
         operations = written["paths"].get(_CONVERTER.sub(r"{\1}", rule.rule), {})
         for method, operation in operations.items():
-            declared = declared_by(app.view_functions[rule.endpoint], method)
+            declared = declaration_of(app.view_functions[rule.endpoint], method)
             if declared is not None:
                 operation["operationId"] = f"{rule.endpoint.partition('.')[2]}.{method}"
                 yield declared, operation

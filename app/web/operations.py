@@ -17,8 +17,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # ``forbidden`` and ``validation_failed`` come of a Strongroom-Act-As that may not be, or names nobody.
 EVERYWHERE: Final = (
-    "unauthenticated", "forbidden", "validation_failed", "rate_limited", "record_unavailable", "internal_error",
-)  # fmt: skip
+    "unauthenticated",
+    "forbidden",
+    "validation_failed",
+    "rate_limited",
+    "record_unavailable",
+    "internal_error",
+)
 BODY: Final = ("malformed_json", "unsupported_media_type", "payload_too_large", "validation_failed")
 KEYED: Final = ("conflict", "idempotency_key_reused", "payload_too_large")
 
@@ -88,11 +93,11 @@ def described(
     return mark
 
 
-def declared_for(request: Request) -> Declared | None:
+def declaration_for(request: Request) -> Declared | None:
     """Return what the view that answers this request says of itself."""
-    return declared_by(current_app.view_functions.get(request.endpoint or ""), request.method)
+    return declaration_of(current_app.view_functions.get(request.endpoint or ""), request.method)
 
 
-def declared_by(view: Callable[..., Any] | None, method: str) -> Declared | None:
+def declaration_of(view: Callable[..., Any] | None, method: str) -> Declared | None:
     """Return what a view says of itself for this HTTP method, None where it says nothing."""
     return getattr(getattr(getattr(view, "view_class", None), method.lower(), None), "_declared", None)

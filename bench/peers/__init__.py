@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import Final
 
 from bench.processes import await_answer, free_port, running
@@ -17,18 +18,30 @@ HERE: Final = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A running peer."""
+    """A running peer, and how it is asked."""
 
     name: str
     base: str
     pid: int
+    log: Path
+    reads_vault: bool = True
+    method: str = "GET"
+    headers: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """The folders that hold the peers' programs."""
+
+    peers: Path
+    litellm: Path
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What peers stand on: programs, the upstream, Vault with a token that may read, the mount, and a value."""
 
-    programs: Path
+    programs: Programs
     folder: Path
     upstream_port: int
     vault_address: str
@@ -73,45 +86,65 @@ def upstream(folder: Path, answers: dict[str, bytes]) -> Iterator[int]:
 
 @contextmanager
 def all_peers(around: Surroundings) -> Iterator[dict[str, Peer]]:
-    """Run every peer for as long as the block runs."""
+    """Run every peer for as long as the block runs; they start side by side."""
+    threads = ["--worker-class", "gthread", "-w", "2", "--threads", "8"]
     with ExitStack() as stack:
         peers = [
-            stack.enter_context(
-                naive(around, "naive-gthread", ["--worker-class", "gthread", "-w", "2", "--threads", "8"])
-            ),
+            stack.enter_context(litellm(around)),
+            stack.enter_context(naive(around, "naive-gthread", threads)),
             stack.enter_context(naive(around, "naive-sync", ["--worker-class", "sync", "-w", "2"])),
             stack.enter_context(mitmproxy(around)),
             stack.enter_context(envoy(around)),
         ]
-        yield {peer.name: peer for peer in peers}
+        for peer in reversed(peers):  # the slowest to start has had the time of all others
+            await_answer(f"{peer.base}/", log=peer.log, seconds=120)
+        yield {peer.name: peer for peer in reversed(peers)}
 
 
 @contextmanager
-def naive(around: Surroundings, name: str, options: list[str]) -> Iterator[Peer]:
+def naive(around: Surroundings, name: str, options: Sequence[str]) -> Iterator[Peer]:
     """Flask under gunicorn: what one would write in an afternoon. Keep-alive as long as gunicorn's kind allows."""
     port, log = free_port(), around.folder / f"{name}.log"
-    command = [
-        str(around.programs / "gunicorn"), *options, "--keep-alive", "75", "--bind", f"127.0.0.1:{port}",
-        "--worker-tmp-dir", "/dev/shm", "--chdir", str(HERE), "naive:app",
-    ]  # fmt: skip
+    command = [str(around.programs.peers / "gunicorn"), *options, "--keep-alive", "75"]
+    command += ["--bind", f"127.0.0.1:{port}", "--worker-tmp-dir", "/dev/shm", "--chdir", str(HERE), "naive:app"]
     with running(command, environ=_environ(around), log=log) as pid:
-        await_answer(f"http://127.0.0.1:{port}/", log=log)
-        yield Peer(name, f"http://127.0.0.1:{port}", pid)
+        yield Peer(name, f"http://127.0.0.1:{port}", pid, log, method="POST")
 
 
 @contextmanager
 def mitmproxy(around: Surroundings) -> Iterator[Peer]:
     """mitmdump in reverse mode with an add-on that reads Vault and injects; no flow is kept or printed."""
     port, log = free_port(), around.folder / "mitmproxy.log"
-    command = [
-        str(around.programs / "mitmdump"), "--mode", f"reverse:http://127.0.0.1:{around.upstream_port}",
-        "--listen-host", "127.0.0.1", "--listen-port", str(port), "--quiet",
-        "--set", "stream_large_bodies=1m", "--set", "connection_strategy=lazy",
-        "--set", f"confdir={around.folder / 'mitmproxy'}", "--scripts", str(HERE / "mitmproxy_addon.py"),
-    ]  # fmt: skip
+    command = [str(around.programs.peers / "mitmdump"), "--mode", f"reverse:http://127.0.0.1:{around.upstream_port}"]
+    command += ["--listen-host", "127.0.0.1", "--listen-port", str(port), "--quiet"]
+    command += ["--set", "stream_large_bodies=1m", "--set", "connection_strategy=lazy"]
+    command += ["--set", f"confdir={around.folder / 'mitmproxy'}", "--scripts", str(HERE / "mitmproxy_addon.py")]
     with running(command, environ=_environ(around), log=log) as pid:
-        await_answer(f"http://127.0.0.1:{port}/", log=log)
-        yield Peer("mitmproxy", f"http://127.0.0.1:{port}", pid)
+        yield Peer("mitmproxy", f"http://127.0.0.1:{port}", pid, log)
+
+
+@contextmanager
+def litellm(around: Surroundings) -> Iterator[Peer]:
+    """LiteLLM's proxy with a pass-through endpoint, whose header has the credential: it reads no Vault.
+
+    As many workers as the service has, a master key, which clients bring, and no database. Its list of models comes
+    from the package: nothing is fetched. Source: docs.litellm.ai, "Create Pass Through Endpoints", "CLI Arguments".
+    """
+    port, log, key = free_port(), around.folder / "litellm.log", f"sk-{token_hex(32)}"
+    target = {
+        "path": "/1k.json",
+        "target": f"http://127.0.0.1:{around.upstream_port}/1k.json",
+        "headers": {"Authorization": "Bearer os.environ/BENCH_VALUE"},
+    }
+    configuration = around.folder / "litellm.json"  # JSON is YAML
+    configuration.write_text(json.dumps({"model_list": [], "general_settings": {"pass_through_endpoints": [target]}}))
+    command = [str(around.programs.litellm / "litellm"), "--config", str(configuration), "--num_workers", "2"]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--telemetry", "False"]
+    settings = {"LITELLM_MASTER_KEY": key, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
+    environ = _environ(around) | settings | {"BENCH_VALUE": around.value}
+    with running(command, environ=environ, log=log) as pid:
+        headers = {"Authorization": f"Bearer {key}"}
+        yield Peer("litellm", f"http://127.0.0.1:{port}", pid, log, reads_vault=False, headers=headers)
 
 
 @contextmanager
@@ -122,18 +155,15 @@ def envoy(around: Surroundings) -> Iterator[Peer]:
     (around.folder / "envoy-secret.json").write_text(json.dumps(secret))
     configuration = around.folder / "envoy.json"
     configuration.write_text(json.dumps(_envoy(port, around.upstream_port, around.folder / "envoy-secret.json")))
-    command = [
-        str(around.programs / "envoy"), "-c", str(configuration), "--concurrency", "1", "--log-level", "warning",
-        "--base-id", str(port), "--disable-hot-restart",
-    ]  # fmt: skip
+    command = [str(around.programs.peers / "envoy"), "-c", str(configuration), "--concurrency", "1"]
+    command += ["--log-level", "warning", "--base-id", str(port), "--disable-hot-restart"]
     with running(command, environ=_environ(around), log=log) as pid:
-        await_answer(f"http://127.0.0.1:{port}/", log=log)
-        yield Peer("envoy", f"http://127.0.0.1:{port}", pid)
+        yield Peer("envoy", f"http://127.0.0.1:{port}", pid, log, reads_vault=False)
 
 
 def _environ(around: Surroundings) -> dict[str, str]:
     return {
-        "PATH": f"{around.programs}:{os.environ['PATH']}",
+        "PATH": f"{around.programs.peers}:{os.environ['PATH']}",
         "HOME": str(around.folder),
         "VAULT_ADDR": around.vault_address,
         "BENCH_VAULT_TOKEN": around.vault_token,

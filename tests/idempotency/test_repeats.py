@@ -164,9 +164,15 @@ def test_a_call_that_failed_after_it_went_out_is_not_made_again(
     assert len(upstream.seen) == 1
 
 
-@pytest.mark.parametrize("key", ["", "a b", "x" * 256, "ä"])
+def test_a_key_beyond_ascii_is_no_request(service: Service, workspace: str) -> None:
+    headers = {"Idempotency-Key": "ä".encode().decode("latin-1")}
+    answer = service.ask("POST", f"/workspaces/{workspace}/variables", {"name": "A", "value": "b"}, headers=headers)
+    assert problem(answer) == (400, "bad_request")
+
+
+@pytest.mark.parametrize("key", ["", "a b", "x" * 256])
 def test_a_bad_key_is_refused(service: Service, workspace: str, key: str) -> None:
-    headers = {"Idempotency-Key": key.encode().decode("latin-1")}
+    headers = {"Idempotency-Key": key}
     answer = service.ask("POST", f"/workspaces/{workspace}/variables", {"name": "A", "value": "b"}, headers=headers)
     assert problem(answer) == (422, "validation_failed")
     assert "header:Idempotency-Key" in answer.json()["errors"]
@@ -182,14 +188,45 @@ def test_reveal_takes_no_key(service: Service, workspace: str) -> None:
         service.ask("PUT", f"/workspaces/{workspace}/secrets/TOKEN/value", {"value": "another-value"})
 
 
-def test_a_process_that_died_frees_the_key_after_a_while(service: Service, workspace: str, upstream: Upstream) -> None:
+def test_a_key_is_free_when_its_process_is_dead_and_not_after_any_time(
+    service: Service, workspace: str, upstream: Upstream
+) -> None:
     path, headers = f"/workspaces/{workspace}/calls", keyed()
     assert service.ask("POST", path, call(upstream), headers=headers).status_code == 200
-    age(service, workspace, "answer = NULL", seconds=0)
+    for seconds in (0, 151, 23 * 3600):
+        age(service, workspace, "answer = NULL", seconds=seconds)
+        again = service.ask("POST", path, call(upstream), headers=headers)
+        assert problem(again) == (409, "conflict"), "the process lives, however long it takes"
+        assert again.headers["Retry-After"] == "1"
+    age(service, workspace, "process = 'dead', answer = NULL", seconds=0)
+    lease(service, "dead", seconds_ago=28)
     assert problem(service.ask("POST", path, call(upstream), headers=headers)) == (409, "conflict")
-    age(service, workspace, "answer = NULL", seconds=151)
+    lease(service, "dead", seconds_ago=32)
     assert service.ask("POST", path, call(upstream), headers=headers).status_code == 200
     assert len(upstream.seen) == 2
+
+
+def test_a_key_of_a_deed_that_nobody_knows_the_end_of_stays_taken(
+    service: Service, workspace: str, upstream: Upstream
+) -> None:
+    path, headers = f"/workspaces/{workspace}/calls", keyed()
+    assert service.ask("POST", path, call(upstream), headers=headers).status_code == 200
+    age(service, workspace, "process = '-', answer = NULL", seconds=3600)
+    again = service.ask("POST", path, call(upstream), headers=headers)
+    assert problem(again) == (409, "conflict")
+    assert "Retry-After" not in again.headers
+    assert len(upstream.seen) == 1
+
+
+def lease(service: Service, process: str, *, seconds_ago: int) -> None:
+    """Have a process that renewed its lease so long ago."""
+    now = "strftime('%s', 'now')" if service.database_url.startswith("sqlite") else "extract(epoch FROM now())"
+    with databases.connected(service.database_url) as connection:
+        connection.execute(text("DELETE FROM leases WHERE process = :process"), {"process": process})
+        connection.execute(
+            text(f"INSERT INTO leases (process, renewed_at) VALUES (:process, CAST({now} AS BIGINT) - :ago)"),
+            {"process": process, "ago": seconds_ago},
+        )
 
 
 def test_an_answer_is_kept_for_a_day(service: Service, workspace: str, upstream: Upstream) -> None:

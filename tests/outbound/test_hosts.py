@@ -156,13 +156,13 @@ def test_what_is_no_host_pattern_is_refused_with_a_sentence(text: str) -> None:
 def test_patterns_are_kept_once_each_and_sorted() -> None:
     texts = ["b.example.com", "A.example.com", "a.example.com.", "*", "b.example.com:443"]
     expected = ("*", "a.example.com", "b.example.com", "b.example.com:443")
-    assert normalise_patterns(texts, wildcard_allowed=True) == expected
+    assert normalise_patterns(texts, any_host_allowed=True) == expected
 
 
 def test_any_host_is_too_wide_where_it_is_not_allowed() -> None:
     with pytest.raises(AllowedHostsTooWide):
-        normalise_patterns(["api.example.com", "*"], wildcard_allowed=False)
-    assert normalise_patterns(["*.example.com"], wildcard_allowed=False) == ("*.example.com",)
+        normalise_patterns(["api.example.com", "*"], any_host_allowed=False)
+    assert normalise_patterns(["*.example.com"], any_host_allowed=False) == ("*.example.com",)
 
 
 @pytest.mark.parametrize(

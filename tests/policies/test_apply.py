@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from app.kernel.errors import VaultRefused
+from app.policies.hcl import PolicyFileWrong
 from app.policies.plan import PREFIX, login_role, plan, wanted
-from app.policies.render import WORKSPACE, PolicyFileWrong
 from app.policies.service import NotApplied, apply, read_accessor, see_changes
+from app.policies.table import WORKSPACE
 from app.vault.keys import new_signing_key, public_key
 from app.vault.options import Mounts
 from tests.policies.conftest import Team

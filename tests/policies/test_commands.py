@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from app.policies.render import ROLES
+from app.policies.table import ROLES
 from tests.policies.conftest import Team, command
 from tests.support.service import Service
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.policies.render import TABLE, WORKSPACE
+from app.policies.table import TABLE, WORKSPACE
 from tests.support import databases
 from tests.support.openbao import openbao
 from tests.support.service import STRONGROOM, environment

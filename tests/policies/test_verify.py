@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 
 import pytest
 
 from app.kernel.errors import VaultRefused
 from app.policies.plan import login_role
-from app.policies.probes import LOGIN_ROLES, OTHER, OURS, readable
-from app.policies.render import TABLE, WORKSPACE
+from app.policies.probes import ANY_FOLDER, DOORS, LOGIN_ROLES, OTHER, OURS, readable
 from app.policies.service import apply
+from app.policies.table import TABLE, WORKSPACE
 from app.policies.verify import failures, verify
 from app.vault.options import Mounts
 from tests.policies.conftest import Team, command
@@ -35,7 +36,7 @@ def held(team: Team) -> list[str]:
             answer = team.bao.ask("GET", path, namespace=team.namespace)
             left += answer.json().get("data", {}).get("keys", [])
     keys = team.ask("GET", "strongroom-transit/keys?list=true").json()["data"]["keys"]
-    return left + [key for key in keys if key != "_record"]
+    return left + [key for key in keys if key not in ("_record", "import/")]  # the latter is Vault's own wrapping key
 
 
 def grow(team: Team, role: str, text: str) -> None:
@@ -44,6 +45,29 @@ def grow(team: Team, role: str, text: str) -> None:
     policy = team.ask("GET", path).json()["data"]["policy"]
     accessor = team.ask("GET", "sys/auth").json()["data"]["strongroom/"]["accessor"]
     team.ask("PUT", path, {"policy": policy + text.replace("@@ACCESSOR@@", accessor)})
+
+
+def untried(door: str) -> frozenset[str]:
+    """Return the verbs that can't be tried at a door: Vault calls every POST to a key "update", for one."""
+    if door == ANY_FOLDER or "*" in door:  # tried by what they cover
+        return frozenset({"create", "read", "update", "delete"})
+    if door.startswith("@@TRANSIT@@/keys/"):
+        return frozenset({"create"})
+    return frozenset({"update"}) if "/_record/" in door else frozenset()
+
+
+def assert_signs_and_no_more(tried: Mapping[tuple[str, str, str], str]) -> None:
+    for role in LOGIN_ROLES:
+        for door in ("hmac/<ws>.sign.*", "sign/<ws>.sign.*"):
+            assert tried[role, f"<transit>/{door}", "update"] == ("allowed" if role == "sign" else "refused")
+        for what in ("import exportable", "config allow_plaintext_backup", "made exportable", "backed up"):
+            verb = "read" if what == "backed up" else "update"
+            assert tried[role, f"<transit>/keys/<ws>.sign.* {what}", verb] == "refused"
+        assert tried[role, "<transit>/sign/<ws>.sign.* of a digest", "update"] == "refused"
+        assert tried[role, "a third folder", "read"] == ("allowed" if role == "runtime" else "refused")
+        assert tried[role, "<kv>/data/<ws>/tokens/+", "read"] == (
+            "allowed" if role in ("runtime", "renew") else "refused"
+        )
 
 
 def test_every_role_at_every_door_by_every_verb_and_after_its_token_s_end(applied: Team) -> None:
@@ -62,11 +86,10 @@ def test_every_role_at_every_door_by_every_verb_and_after_its_token_s_end(applie
     tried = {(cell.role, cell.door, cell.verb): cell.found for cell in cells}
     for role in LOGIN_ROLES:
         for other in LOGIN_ROLES:
-            for door in TABLE[other]:
+            for door in set(TABLE[other]) & set(DOORS):
                 assert (role, readable(door), "read") in tried
         for door, verbs in TABLE[role].items():
-            # Vault calls every POST to a key "update".
-            for verb in verbs - ({"create"} if door.startswith("@@TRANSIT@@/keys/") else set()):
+            for verb in verbs - untried(door):
                 assert tried[role, readable(door), verb] == "allowed", (role, door, verb)
         assert tried[role, "with a token before its end", "read"] == "allowed"
         assert tried[role, "with a token after its end", "read"] == "refused"
@@ -74,6 +97,7 @@ def test_every_role_at_every_door_by_every_verb_and_after_its_token_s_end(applie
     for role in ("owner", "admin", "editor"):
         assert tried[role, "<kv>/data/<ws>/restricted/+", "read"] == "refused"
         assert tried[role, "<transit>/decrypt/<ws>.restricted", "update"] == "refused"
+    assert_signs_and_no_more(tried)
     assert held(applied) == []
 
 

@@ -23,4 +23,4 @@ def test_a_token_that_asks_too_often_is_told_when_to_come_back_and_others_go_on(
         assert 0 < int(refused.headers["Retry-After"]) <= 60
         assert client.get("/api/v1/me", headers=platform).status_code == 200
         assert client.get("/api/v1/me").status_code == 401
-        assert client.get("/healthz").status_code == 200
+        assert client.get("/readyz").status_code == 200

@@ -5,23 +5,43 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import Final
+
+from app.outbound import requests_allowed
+from app.outbound.model import AllowedRequest
+
+_SECOND_FORM: Final = "2:"
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a secret may be used for: the hosts that it may go to and the places of a call that may hold it."""
+    """What a secret may be used for.
+
+    The hosts that it may go to, the places of a call that may hold it, the requests that it may ride (None: any), and
+    whether somebody said that a restricted one may have wildcards among its hosts.
+    """
 
     hosts: tuple[str, ...]
     places: tuple[str, ...]
+    requests: tuple[AllowedRequest, ...] | None = None
+    wide: bool = False
 
     def widens(self, before: Rules) -> bool:
         """Tell whether these rules allow something that the ones before did not."""
-        return not (set(self.hosts) <= set(before.hosts) and set(self.places) <= set(before.places))
+        return (
+            not (set(self.hosts) <= set(before.hosts) and set(self.places) <= set(before.places))
+            or requests_allowed.widens(self.requests, before.requests)
+            or (self.wide and not before.wide)
+        )
 
 
 def binding(*, workspace: str, secret_id: str, name: str, visibility: str, rules: Rules) -> str:
-    """Return the SHA-256, in hex, of the canonical JSON of these facts; the order within a list doesn't count."""
-    facts = {
+    """Return the SHA-256, in hex, of the canonical JSON of these facts; the order within a list doesn't count.
+
+    A secret that is in need of none of the later facts keeps the first form, which older processes know; the others
+    have the second, which begins with ``2:``.
+    """
+    facts: dict[str, object] = {
         "workspace": workspace,
         "id": secret_id,
         "name": name,
@@ -29,4 +49,22 @@ def binding(*, workspace: str, secret_id: str, name: str, visibility: str, rules
         "hosts": sorted(rules.hosts),
         "places": sorted(rules.places),
     }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    if rules.requests is None and not rules.wide:
+        return _digest(facts)
+    requests = None if rules.requests is None else requests_allowed.as_json(rules.requests)
+    later = {
+        "type": "value",
+        "requests": None if requests is None else sorted(requests, key=_canonical),
+        "wide": rules.wide,
+        "from": None,
+        "made_of": None,
+    }
+    return _SECOND_FORM + _digest(facts | later)
+
+
+def _digest(facts: object) -> str:
+    return hashlib.sha256(_canonical(facts).encode()).hexdigest()
+
+
+def _canonical(facts: object) -> str:
+    return json.dumps(facts, sort_keys=True, separators=(",", ":"))

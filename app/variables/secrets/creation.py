@@ -14,6 +14,8 @@ from app.access import Access
 from app.audit.service import Deed, Target, recorded
 from app.kernel.errors import Conflict, NotFound, VaultError, WriteConflict
 from app.kernel.secret import SecretValue
+from app.outbound.model import AllowedRequest
+from app.outbound.requests_allowed import normalise_requests
 from app.resources import Limits, Resources
 from app.variables.models import VariableRow
 from app.variables.secrets.binding import Rules
@@ -28,6 +30,7 @@ from app.variables.secrets.store import (
     person,
     require_for,
     rules_of,
+    set_rules,
     vault_facts,
 )
 from app.variables.validation import check_value, normalise_hosts, places_of
@@ -45,6 +48,8 @@ class NewSecret:
     description: str = ""
     allowed_hosts: tuple[str, ...] | None = None
     allowed_places: tuple[str, ...] | None = None
+    allowed_requests: tuple[AllowedRequest, ...] | None = None
+    wide: bool = False
     expires_at: datetime | None = None
 
 
@@ -53,10 +58,15 @@ def rules_for(new: NewSecret, limits: Limits) -> Rules:
 
     Raises:
         TooShort, TooLong, TooGuessable: Its value isn't fit for its visibility.
-        AllowedHostsRequired, AllowedHostsTooWide, ValidationFailed: Its hosts or places can't be such.
+        AllowedHostsRequired, AllowedHostsTooWide, ValidationFailed: Its hosts, places or requests can't be such.
     """
     check_value(new.value, new.visibility, limits)
-    return Rules(normalise_hosts(new.allowed_hosts, new.visibility), places_of(new.allowed_places, new.visibility))
+    return Rules(
+        hosts=normalise_hosts(new.allowed_hosts, new.visibility, wide=new.wide),
+        places=places_of(new.allowed_places, new.visibility),
+        requests=normalise_requests(new.allowed_requests),
+        wide=new.wide,
+    )
 
 
 class SecretCreation:
@@ -109,8 +119,6 @@ class SecretCreation:
             description=new.description,
             value=None,
             visibility=new.visibility,
-            allowed_hosts=list(rules.hosts),
-            allowed_places=list(rules.places),
             version=0,
             state=state.value,
             unfinished=True,
@@ -123,6 +131,7 @@ class SecretCreation:
             updated_at=now,
             updated_by=by,
         )
+        set_rules(row, rules)
         try:
             with self._resources.sessions.begin() as session:
                 engine = settings_of(str(access.workspace), session).engine

@@ -16,6 +16,7 @@ from sqlalchemy import select
 from app.access import Access
 from app.kernel.errors import StrongroomError, ValidationFailed, in_body
 from app.kernel.secret import SecretValue
+from app.outbound.model import AllowedRequest
 from app.resources import Resources
 from app.variables.models import VariableRow
 from app.variables.secrets.changes import Event
@@ -46,6 +47,8 @@ class ImportRules:
     visibility: Visibility = "masked"
     hosts: tuple[str, ...] | None = None
     places: tuple[str, ...] | None = None
+    requests: tuple[AllowedRequest, ...] | None = None
+    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,8 @@ class DotenvImport:
             visibility=rules.visibility,
             allowed_hosts=rules.hosts,
             allowed_places=rules.places,
+            allowed_requests=rules.requests,
+            wide=rules.wide,
         )
         if taken:
             return Planned("exists", entry, new)

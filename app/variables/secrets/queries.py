@@ -13,6 +13,7 @@ from app.access import Access, allows
 from app.audit.service import Target
 from app.kernel.errors import NeverShown
 from app.kernel.secret import SecretValue
+from app.outbound.model import AllowedRequest
 from app.resources import Resources
 from app.variables.models import VariableRow
 from app.variables.secrets.changes import NEEDS, Event, advance
@@ -21,6 +22,7 @@ from app.variables.secrets.store import (
     SecretStore,
     person,
     require_for,
+    rules_of,
     secret_row,
     secrets_of,
     state_of,
@@ -45,6 +47,8 @@ class Secret:
     description: str
     allowed_hosts: tuple[str, ...]
     allowed_places: tuple[str, ...]
+    allowed_requests: tuple[AllowedRequest, ...] | None
+    wide: bool
     version: int
     state: str
     expiry: Expiry
@@ -136,14 +140,17 @@ class SecretQueries:
 def as_secret(row: VariableRow, *, access: Access, now: datetime) -> Secret:
     """Return a row as somebody with this standing sees it."""
     active, may = row.state == "active", {event: allows(access, needed) for event, needed in NEEDS.items()}
+    rules = rules_of(row)
     return Secret(
         id=row.id,
         workspace=row.workspace,
         name=row.name,
         visibility=cast(Visibility, row.visibility),
         description=row.description,
-        allowed_hosts=tuple(row.allowed_hosts),
-        allowed_places=tuple(row.allowed_places),
+        allowed_hosts=rules.hosts,
+        allowed_places=rules.places,
+        allowed_requests=rules.requests,
+        wide=rules.wide,
         version=row.version,
         state=row.state,
         expiry=_expiry(row.expires_at, now),

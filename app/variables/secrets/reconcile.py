@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.db import Sessions
 from app.kernel.errors import NotFound, StrongroomError, Unanswered, ValidationFailed
+from app.outbound.hosts import has_wildcard
 from app.resources import Resources
 from app.variables.models import SecretVersionRow, VariableRow
 from app.variables.secrets.changes import TOLD_AS, Finding, Remedy, finding_of, remedy_for
@@ -166,6 +167,13 @@ def _unknown(workspace: str, visibility: Visibility, *, sessions: Sessions, vaul
     with sessions.read() as session:
         unknown = held - set(session.scalars(query))
     return sorted(unknown & set(vault.names(workspace, visibility, role="owner"))) if unknown else []
+
+
+def count_unasked_wildcards(*, sessions: Sessions) -> int:
+    """Count the restricted secrets with a wildcard among their hosts that nobody asked for by ``wide``."""
+    query = select(VariableRow.allowed_hosts).where(VariableRow.visibility == "restricted", VariableRow.wide.is_(False))
+    with sessions.read() as session:
+        return sum(has_wildcard(hosts) for hosts in session.scalars(query))
 
 
 def mismatched_bindings(*, sessions: Sessions, vault: Vault) -> Sequence[tuple[str, str]]:

@@ -22,6 +22,8 @@ from app.kernel.errors import InUse, PreconditionFailed, Unanswered, ValueRequir
 from app.kernel.preconditions import check_revision, require_confirmation
 from app.kernel.secret import SecretValue
 from app.kernel.unset import UNSET, Unset
+from app.outbound.model import AllowedRequest
+from app.outbound.requests_allowed import normalise_requests
 from app.resources import Resources
 from app.variables.models import SecretUseRow, VariableRow
 from app.variables.secrets.binding import Rules
@@ -59,11 +61,13 @@ _OVERTAKEN: Final = "Somebody else stored a new value at the same moment; read t
 
 @dataclass(frozen=True, slots=True)
 class SecretChanges:
-    """What an edit changes; a value only where a restricted secret is given further hosts or places."""
+    """What an edit changes; a value only where a restricted secret is given wider rules."""
 
     description: str | Unset = UNSET
     allowed_hosts: tuple[str, ...] | Unset = UNSET
     allowed_places: tuple[str, ...] | Unset = UNSET
+    allowed_requests: tuple[AllowedRequest, ...] | Unset | None = UNSET
+    wide: bool | Unset = UNSET
     expires_at: datetime | Unset | None = UNSET
     value: SecretValue | Unset = UNSET
 
@@ -126,10 +130,10 @@ class Secrets:
         raise PreconditionFailed(_OVERTAKEN)
 
     def update(self, name: str, changes: SecretChanges, *, revision: int | None, access: Access) -> Secret:
-        """Change description, expiry, hosts or places, keeping the binding in Vault in step.
+        """Change description, expiry or rules, keeping the binding in Vault in step.
 
-        Hosts and places in force stay in force until Vault has the new binding; meanwhile a call must pass the old
-        rules and the new. A restricted secret gets further hosts or places only with a new value, and its older
+        Rules in force stay in force until Vault has the new binding; meanwhile a call must pass the old
+        rules and the new. A restricted secret gets wider rules only with a new value, and its older
         versions are destroyed, so that nobody can redirect a value that they never knew.
 
         Raises:
@@ -261,15 +265,25 @@ def _changed_fields(changes: SecretChanges) -> list[str]:
 def _new_rules(row: VariableRow, changes: SecretChanges) -> Rules | None:
     """Return the rules that the changes ask for, None where they are as they were."""
     visibility, now = cast(Visibility, row.visibility), rules_of(row)
-    hosts = now.hosts if changes.allowed_hosts is UNSET else normalise_hosts(changes.allowed_hosts, visibility)
+    wide = now.wide if changes.wide is UNSET else changes.wide
     places = now.places if changes.allowed_places is UNSET else places_of(changes.allowed_places, visibility)
-    rules = Rules(hosts, places)
+    requests = now.requests
+    if changes.allowed_requests is not UNSET:
+        requests = normalise_requests(changes.allowed_requests)
+    rules = Rules(_new_hosts(now, changes, visibility, wide=wide), places, requests, wide)
     return None if rules == now else rules
+
+
+def _new_hosts(now: Rules, changes: SecretChanges, visibility: Visibility, *, wide: bool) -> tuple[str, ...]:
+    """Return the hosts after a change; wildcards that were saved before they had to be asked for may stay."""
+    if changes.allowed_hosts is not UNSET and set(changes.allowed_hosts) != set(now.hosts):
+        return normalise_hosts(changes.allowed_hosts, visibility, wide=wide)
+    return normalise_hosts(now.hosts, visibility, wide=wide) if now.wide and not wide else now.hosts
 
 
 def _require_no_value(row: VariableRow, rules: Rules) -> None:
     if _widens(row, rules):
-        sentence = "A restricted secret is given further hosts or places only together with a new value."
+        sentence = "A restricted secret is given further hosts, places or requests only together with a new value."
         raise ValueRequired(sentence, errors={in_body("value"): [sentence]})
 
 

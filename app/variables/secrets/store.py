@@ -17,6 +17,7 @@ from app.access import Access, require
 from app.audit.service import Action, Deed, Target, recorded
 from app.kernel.errors import BindingMismatch, Conflict, NotFound
 from app.kernel.preconditions import check_revision
+from app.outbound.requests_allowed import as_json, from_json
 from app.resources import Resources
 from app.variables.models import SecretVersionRow, VariableRow
 from app.variables.secrets.binding import Rules, binding
@@ -63,27 +64,37 @@ def state_of(row: VariableRow | None) -> State:
 
 def rules_of(row: VariableRow | Row[Any]) -> Rules:
     """Return the rules in force."""
-    return Rules(tuple(row.allowed_hosts), tuple(row.allowed_places))
+    requests = None if row.allowed_requests is None else from_json(row.allowed_requests)
+    return Rules(tuple(row.allowed_hosts), tuple(row.allowed_places), requests, bool(row.wide))
 
 
 def next_rules_of(row: VariableRow | Row[Any]) -> Rules | None:
     """Return the rules that the row is to get, of which Vault may have been told already; None without such."""
     if row.next_hosts is None or row.next_places is None:
         return None
-    return Rules(tuple(row.next_hosts), tuple(row.next_places))
+    requests = None if row.next_requests is None else from_json(row.next_requests)
+    return Rules(tuple(row.next_hosts), tuple(row.next_places), requests, bool(row.next_wide))
 
 
 def set_next_rules(row: VariableRow, rules: Rules | None) -> None:
     """Write down the rules that the row is to get, or that it is to get none."""
     row.next_hosts = None if rules is None else list(rules.hosts)
     row.next_places = None if rules is None else list(rules.places)
+    row.next_requests = None if rules is None or rules.requests is None else as_json(rules.requests)
+    row.next_wide = rules is not None and rules.wide
+
+
+def set_rules(row: VariableRow, rules: Rules) -> None:
+    """Put rules in force."""
+    row.allowed_hosts, row.allowed_places, row.wide = list(rules.hosts), list(rules.places), rules.wide
+    row.allowed_requests = None if rules.requests is None else as_json(rules.requests)
 
 
 def take_over_rules(row: VariableRow) -> None:
     """Put the rules in force that Vault has been told of."""
     rules = next_rules_of(row)
     if rules is not None:
-        row.allowed_hosts, row.allowed_places = list(rules.hosts), list(rules.places)
+        set_rules(row, rules)
         set_next_rules(row, None)
 
 

@@ -54,7 +54,7 @@ def test_what_cant_be_read_is_told_by_its_line_and_never_quoted(content: bytes, 
     with pytest.raises(ValidationFailed) as caught:
         read_dotenv(content)
     error = caught.value
-    said = error.detail + "".join(f" {name}: {' '.join(texts)}" for name, texts in (error.errors or {}).items())
+    said = error.detail + "".join(f" {place.label}: {' '.join(texts)}" for place, texts in (error.errors or {}).items())
     assert told in said
     assert CANARY not in said
 

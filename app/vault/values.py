@@ -1,0 +1,308 @@
+"""Values in Vault: read, written, moved, and what lies beside them."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from hvac.api.secrets_engines import KvV2, Transit
+
+from app.kernel.errors import BindingMismatch, NotFound, Unanswered, WriteConflict
+from app.kernel.secret import SecretValue
+from app.vault import (
+    KEY_TYPE,
+    VERSIONS_KEPT,
+    VISIBILITIES,
+    Engine,
+    PersonRole,
+    SecretAddress,
+    StoredMetadata,
+    StoredPointer,
+    StoredValue,
+    StoredVersion,
+    Visibility,
+    Written,
+)
+from app.vault.paths import entry, folder, key_name
+from app.vault.session import LoginRefused, VaultSession, lost_race
+from app.vault.shared import SharedReads
+from app.vault.transport import unavailable
+
+_WRITES: Final = 2
+"""How often a write is sent at most, where a connection broke in the middle of it."""
+
+
+class ValueStore:
+    """The part of ``app.vault.Vault`` that is about values."""
+
+    def __init__(self, session: VaultSession) -> None:
+        self._session = session
+        self._shared: SharedReads[StoredValue] = SharedReads()
+
+    def prepare_workspace(self, workspace: str, engine: Engine, *, role: PersonRole) -> None:
+        """See ``app.vault.Vault``."""
+        if engine == "transit":
+            for visibility in VISIBILITIES:
+                key = key_name(workspace, visibility)
+                self._session.transit(workspace, role, Transit.create_key, key, key_type=KEY_TYPE)
+
+    def names(self, workspace: str, visibility: Visibility, *, role: PersonRole) -> Sequence[str]:
+        """See ``app.vault.Vault``."""
+        try:
+            answer = self._session.kv(workspace, role, KvV2.list_secrets, folder(workspace, visibility))
+        except NotFound:
+            return []
+        return sorted(answer["data"]["keys"])
+
+    # --- values, read
+
+    def read_for_call(self, address: SecretAddress) -> StoredValue:
+        """See ``app.vault.Vault``."""
+        return self._shared.read(address, lambda: self._read_value(address, "runtime"))
+
+    def read_to_reveal(self, address: SecretAddress, *, role: PersonRole) -> StoredValue:
+        """See ``app.vault.Vault``."""
+        return self._read_value(address, role)
+
+    # --- values, written
+
+    def write_binding(self, address: SecretAddress, binding: str, *, role: PersonRole) -> None:
+        """See ``app.vault.Vault``."""
+        self._session.kv(
+            address.workspace,
+            role,
+            KvV2.update_metadata,
+            entry(address),
+            max_versions=VERSIONS_KEPT,
+            cas_required=True,
+            custom_metadata={"binding": binding},
+            repeat=False,
+        )
+
+    def write_value(self, address: SecretAddress, value: SecretValue, *, cas: int, role: PersonRole) -> Written:
+        """See ``app.vault.Vault``."""
+        if address.engine == "transit":
+            key, plaintext = _key(address), _base64(document_of(value)["value"].encode())
+            answer = self._session.transit(address.workspace, role, Transit.encrypt_data, key, plaintext=plaintext)
+            return self._write(address, {"value": answer["data"]["ciphertext"]}, cas=cas, role=role)
+        return self._write(address, document_of(value), cas=cas, role=role)
+
+    def write_pointer(
+        self, address: SecretAddress, pointer: Mapping[str, Any], *, cas: int, role: PersonRole
+    ) -> Written:
+        """See ``app.vault.Vault``."""
+        return self._write(address, pointer, cas=cas, role=role)
+
+    def read_pointer(self, address: SecretAddress) -> StoredPointer:
+        """See ``app.vault.Vault``."""
+        try:
+            answer = self._read(address, "runtime")
+        except NotFound:
+            raise _no_value(address) from None
+        facts = answer["data"]["metadata"]
+        return StoredPointer(answer["data"]["data"], facts["version"], _binding(facts), answer.get("request_id"))
+
+    def read_to_renew(self, address: SecretAddress) -> StoredValue:
+        """See ``app.vault.Vault``."""
+        return self._read_value(address, "renew")
+
+    def roll_back(self, address: SecretAddress, *, version: int, cas: int, role: PersonRole) -> Written:
+        """See ``app.vault.Vault``. With transit it is ciphertext that is moved."""
+        text = _text(self._read(address, "mover", version=version))
+        return self._write(address, {"value": text}, cas=cas, role=role)
+
+    def rewrap(self, address: SecretAddress, *, role: PersonRole) -> Written | None:
+        """See ``app.vault.Vault``."""
+        if address.engine != "transit":
+            return None
+        stored = self._read(address, "mover")
+        old = _text(stored)
+        answer = self._session.transit(address.workspace, "mover", Transit.rewrap_data, _key(address), ciphertext=old)
+        new = answer["data"]["ciphertext"]
+        if _key_version(new) == _key_version(old):
+            return None
+        return self._write(address, {"value": new}, cas=stored["data"]["metadata"]["version"], role=role)
+
+    def destroy_versions(self, address: SecretAddress, versions: Sequence[int], *, role: PersonRole) -> None:
+        """See ``app.vault.Vault``."""
+        if versions:
+            path = entry(address)
+            self._session.kv(address.workspace, role, KvV2.destroy_secret_versions, path, list(versions), repeat=False)
+
+    def delete(self, address: SecretAddress, *, role: PersonRole) -> None:
+        """See ``app.vault.Vault``."""
+        self._session.kv(address.workspace, role, KvV2.delete_metadata_and_all_versions, entry(address), repeat=False)
+
+    # --- what lies beside a value
+
+    def metadata(self, address: SecretAddress, *, role: PersonRole) -> StoredMetadata | None:
+        """See ``app.vault.Vault``."""
+        try:
+            data = self._session.kv(address.workspace, role, KvV2.read_secret_metadata, entry(address))["data"]
+        except NotFound:
+            return None
+        return _metadata(data)
+
+    def rotate_key(self, workspace: str, visibility: Visibility) -> int:
+        """See ``app.vault.Vault``."""
+        key = key_name(workspace, visibility)
+        self._session.transit(workspace, "owner", Transit.rotate_key, key, repeat=False)
+        return int(self._session.transit(workspace, "owner", Transit.read_key, key)["data"]["latest_version"])
+
+    def _read_value(self, address: SecretAddress, role: str) -> StoredValue:
+        try:
+            answer = self._read(address, role)
+        except NotFound:
+            raise _no_value(address) from None
+        text, facts = _text(answer), answer["data"]["metadata"]
+        if address.engine == "transit":
+            opened = self._decrypt(address, role, text)
+            text = base64.b64decode(opened["data"]["plaintext"]).decode()
+        return StoredValue(
+            value=SecretValue(text),
+            version=facts["version"],
+            binding=_binding(facts),
+            request_id=answer.get("request_id"),
+        )
+
+    def _decrypt(self, address: SecretAddress, role: str, ciphertext: str) -> Any:
+        """Decrypt as ``decrypt`` what the pipeline read, and in a person's own role what they look at.
+
+        Until an operator has applied the policies of this version, ``decrypt`` is no role, and ``runtime`` still
+        decrypts: so old and new processes work side by side.
+        """
+        role = "decrypt" if role in ("runtime", "renew") else role
+        try:
+            return self._open(address, role, ciphertext)
+        except LoginRefused:
+            if role != "decrypt":
+                raise
+            return self._open(address, "runtime", ciphertext)
+
+    def _open(self, address: SecretAddress, role: str, ciphertext: str) -> Any:
+        key = _key(address)
+        return self._session.transit(address.workspace, role, Transit.decrypt_data, key, ciphertext=ciphertext)
+
+    def _read(self, address: SecretAddress, role: str, *, version: int | None = None) -> Mapping[str, Any]:
+        """Read what lies in KV: the value, or its ciphertext. Raises ``NotFound`` where that version is gone."""
+        answer: Mapping[str, Any] = self._session.kv(
+            address.workspace,
+            role,
+            KvV2.read_secret_version,
+            entry(address),
+            version=version,
+            raise_on_deleted_version=True,
+        )
+        return answer
+
+    def _write(self, address: SecretAddress, document: Mapping[str, Any], *, cas: int, role: PersonRole) -> Written:
+        """Store ``document`` by check-and-set; where the connection broke meanwhile, find out what became of it."""
+        path, in_doubt = entry(address), False
+        for _ in range(_WRITES):
+            try:
+                answer = self._session.kv(
+                    address.workspace,
+                    role,
+                    KvV2.create_or_update_secret,
+                    path,
+                    dict(document),
+                    cas=cas,
+                    repeat=False,
+                )
+            except Unanswered:
+                in_doubt = True
+            except WriteConflict:
+                if not in_doubt:
+                    raise
+            else:
+                facts = answer["data"]
+                return Written(facts["version"], _moment(facts["created_time"]), answer.get("request_id"))
+            written = self._landed(address, cas, document, role)
+            if written is not None:
+                return written
+        raise unavailable("The connection to Vault broke while a value was written; it wasn't stored.")
+
+    def _landed(
+        self, address: SecretAddress, cas: int, document: Mapping[str, Any], role: PersonRole
+    ) -> Written | None:
+        """Tell what became of a write that got no answer: ours, or None where nothing was written yet.
+
+        Ours is the version after ``cas`` if it holds what we wrote. A person's role may not read it, so ``mover`` does,
+        as for a rollback: what it reads is compared, and goes nowhere. When it was made would prove nothing: a write
+        that was given up on is carried out all the same once a Vault that had stopped goes on.
+
+        Raises:
+            WriteConflict: where somebody else's write is in force.
+        """
+        found = self.metadata(address, role=role) or StoredMetadata(0, None, [])
+        if found.current_version == cas:
+            return None
+        newest = found.versions[-1] if found.versions else None
+        if newest is None or newest.version != cas + 1 or newest.destroyed:
+            raise lost_race()
+        try:
+            stored = self._read(address, "mover", version=newest.version)
+        except NotFound:
+            raise lost_race() from None
+        if not hmac.compare_digest(_canonical(stored["data"]["data"]), _canonical(document)):
+            raise lost_race()
+        return Written(newest.version, newest.created_at, None)
+
+
+def document_of(value: SecretValue) -> Mapping[str, str]:
+    """Return what is stored of a value: the one place of this room that opens it."""
+    return {"value": value.expose()}
+
+
+def _no_value(address: SecretAddress) -> BindingMismatch:
+    return BindingMismatch(
+        f"Vault holds no value where the database says that {address.name}'s is. Run `strongroom doctor`."
+    )
+
+
+def _key(address: SecretAddress) -> str:
+    return key_name(address.workspace, address.visibility)
+
+
+def _key_version(ciphertext: str) -> str:
+    """Return the ``v1`` of ``vault:v1:…``."""
+    return ciphertext.split(":", 2)[1]
+
+
+def _canonical(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, sort_keys=True).encode()
+
+
+def _text(answer: Mapping[str, Any]) -> str:
+    text = answer["data"]["data"].get("value")
+    if not isinstance(text, str):
+        raise unavailable("What lies in Vault under this secret's name isn't a value of ours.")
+    return text
+
+
+def _binding(facts: Mapping[str, Any]) -> str | None:
+    return (facts.get("custom_metadata") or {}).get("binding")
+
+
+def _metadata(data: Mapping[str, Any]) -> StoredMetadata:
+    versions = sorted((int(number), facts) for number, facts in data["versions"].items())
+    return StoredMetadata(
+        current_version=data["current_version"],
+        binding=_binding(data),
+        versions=[
+            StoredVersion(number, _moment(facts["created_time"]), facts["destroyed"] or bool(facts["deletion_time"]))
+            for number, facts in versions
+        ],
+    )
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()

@@ -1,0 +1,369 @@
+"""What stands before Flask: a request's head and body are read, with deadline and limit, before it costs a thread.
+
+A request that doesn't arrive whole begins nothing (RFC 9112, section 8). Threads are shared fairly: a caller's
+outbound calls are counted before they get one, and some threads serve nothing but reads and sign-ins, so that slow
+upstreams of one workspace are not felt by another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from app.kernel.errors import (
+    MalformedJson,
+    PayloadTooLarge,
+    RequestTimeout,
+    StrongroomError,
+    TooManyCalls,
+    ValidationFailed,
+)
+from app.kernel.turns import computing
+from app.web.context import request_id_of
+from app.web.errors import problem_document
+from app.web.wsgi import Answer, Environ, WsgiApp, environ_of, require_plain_headers, run
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+COMPUTING: Final = 8
+"""Threads that may run Python at the same time."""
+_MIB: Final = 1024 * 1024
+_LARGEST_HEAD: Final = 32 * 1024
+_LARGEST_UNPROVEN: Final = 64 * 1024
+_LARGEST_BODY: Final = 2 * _MIB
+_LARGE: Final = _MIB
+_LARGE_TOGETHER: Final = 512 * _MIB
+_BODY_SECONDS: Final = 10.0
+_BYTES_PER_SECOND: Final = 16 * 1024
+_SLOT_SECONDS: Final = 1.0
+_STALLED_SECONDS: Final = 30.0
+_API: Final = "/api/"
+_CALL: Final = re.compile(r"/api/v1/workspaces/([^/]+)/(?:calls|blocks/[^/]+/run)")
+_CALL_BODY: Final = re.compile(r"/api/v1/workspaces/[^/]+/(?:calls|calls/preview|blocks/[^/]+/(?:run|preview))")
+_PAGE_CALL: Final = re.compile(r"/workspaces/([^/]+)/blocks/[^/]+(?:/[^/]+)?")
+_READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_SIGN_IN: Final = frozenset({"/sign-in", "/sign-out", "/still-here"})
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FrontLimits:
+    """How many threads there are and what a call's body may have.
+
+    Args:
+        threads: Requests that change or call something, at the same time.
+        calls_in_flight: Outbound calls of one caller in one workspace at the same time.
+        max_call_body: The largest body, in bytes, of an outbound call.
+    """
+
+    threads: int
+    calls_in_flight: int
+    max_call_body: int
+
+    @property
+    def reserved(self) -> int:
+        """Threads that serve nothing but reads and sign-ins."""
+        return max(2, self.threads // 8)
+
+
+class _Gone(Exception):
+    """The client went away; there is nobody to answer."""
+
+
+class Front:
+    """An ASGI application that answers by a WSGI one.
+
+    Args:
+        app: What answers, in a thread.
+        is_proven: Tells, in a thread, whether a request without its body proves who asks; bodies over 64 KiB are read
+            for nobody else.
+    """
+
+    def __init__(self, app: WsgiApp, limits: FrontLimits, is_proven: Callable[[Environ], bool]) -> None:
+        self._app = app
+        self._limits = limits
+        self._is_proven = is_proven
+        self._work = ThreadPoolExecutor(limits.threads, "request")
+        self._reads = ThreadPoolExecutor(limits.reserved, "read")
+        self._slots = asyncio.Semaphore(limits.threads)
+        self._turns = threading.Semaphore(COMPUTING)
+        self._calls: Counter[tuple[str, bytes]] = Counter()
+        self._large = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request. Source: the ASGI specification."""
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        try:
+            await self._serve(scope, receive, send)
+        except _Gone:
+            log.info("request_cut", method=_known_method(scope["method"]))
+        except StrongroomError as error:
+            await _refuse(error, scope, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        require_plain_headers(scope["headers"])
+        if _size_of_head(scope) > _LARGEST_HEAD:
+            raise PayloadTooLarge(f"The request's head has more than {_LARGEST_HEAD} bytes.")
+        path = scope["path"]
+        if path == "/healthz" and scope["method"] in _READS:
+            await _tell_alive(scope, send)
+            return
+        with self._call_counted(scope), _Body(self, scope, receive) as body:
+            environ = environ_of(scope, await body.read())
+            if scope["method"] in _READS or path in _SIGN_IN:
+                await self._answer(self._reads, environ, send)
+            else:
+                async with self._slot(scope):
+                    await self._answer(self._work, environ, send)
+
+    async def proven(self, scope: Scope) -> bool:
+        """Tell whether the request's head proves who asks."""
+        environ = environ_of(scope, b"")
+        return await asyncio.get_running_loop().run_in_executor(self._reads, self._is_proven, environ)
+
+    def body_limit(self, scope: Scope) -> int:
+        """Return how many bytes this request's body may have."""
+        limit = self._limits.max_call_body if _CALL_BODY.fullmatch(scope["path"]) else _LARGEST_BODY
+        return max(limit, _LARGEST_BODY)
+
+    def take_large(self, size: int) -> None:
+        """Count a large body's bytes. Raises ``TooManyCalls`` where all of them together have too many already."""
+        if self._large + size > _LARGE_TOGETHER:
+            raise TooManyCalls("Too many large requests are under way; try again in a moment.", retry_after=1)
+        self._large += size
+
+    def give_large(self, size: int) -> None:
+        """Count a large body's bytes no more."""
+        self._large -= size
+
+    @contextmanager
+    def _call_counted(self, scope: Scope) -> Iterator[None]:
+        """Count an outbound call of a caller for as long as it takes, before it has a thread."""
+        found = (_CALL if scope["path"].startswith(_API) else _PAGE_CALL).fullmatch(scope["path"])
+        if found is None or scope["method"] != "POST":
+            yield
+            return
+        key = (found[1], _credential(scope))
+        if self._calls[key] >= self._limits.calls_in_flight:
+            raise TooManyCalls(
+                f"The workspace has {self._limits.calls_in_flight} calls in flight already.", retry_after=1
+            )
+        self._calls[key] += 1
+        try:
+            yield
+        finally:
+            self._calls[key] -= 1
+            if not self._calls[key]:
+                del self._calls[key]
+
+    def _slot(self, scope: Scope) -> _Slot:
+        return _Slot(self._slots, patient=_CALL.fullmatch(scope["path"]) is None)
+
+    async def _answer(self, pool: ThreadPoolExecutor, environ: Environ, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        answer, first = await loop.run_in_executor(pool, self._run, environ)
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        if answer.whole:
+            await send({"type": "http.response.body", "body": first})
+            return
+        try:
+            piece: bytes | None = first
+            while piece is not None:
+                await _sent(send, {"type": "http.response.body", "body": piece, "more_body": True})
+                piece = await loop.run_in_executor(pool, self._next, answer)
+        finally:
+            await loop.run_in_executor(pool, answer.close)
+        await send({"type": "http.response.body", "body": b""})
+
+    def _run(self, environ: Environ) -> tuple[Answer, bytes]:
+        with computing(self._turns):
+            answer = run(self._app, environ)
+            if not answer.whole:
+                return answer, b""
+            try:
+                return answer, b"".join(answer.pieces)
+            finally:
+                answer.close()
+
+    def _next(self, answer: Answer) -> bytes | None:
+        with computing(self._turns):
+            return next(iter(answer.pieces), None)
+
+
+class _Slot:
+    """A place among the threads that change or call something."""
+
+    def __init__(self, slots: asyncio.Semaphore, *, patient: bool) -> None:
+        self._slots = slots
+        self._patient = patient
+
+    async def __aenter__(self) -> None:
+        try:
+            await asyncio.wait_for(self._slots.acquire(), None if self._patient else _SLOT_SECONDS)
+        except TimeoutError:
+            raise TooManyCalls("Too many calls are in flight; try again in a moment.", retry_after=1) from None
+
+    async def __aexit__(self, *_exc: object) -> None:
+        self._slots.release()
+
+
+class _Body:
+    """A request's body, read whole, within its limits and its time."""
+
+    def __init__(self, front: Front, scope: Scope, receive: Receive) -> None:
+        self._front = front
+        self._scope = scope
+        self._receive = receive
+        self._counted = 0
+
+    def __enter__(self) -> _Body:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._front.give_large(self._counted)
+
+    async def read(self) -> bytes:
+        """Return the body.
+
+        Raises:
+            MalformedJson, ValidationFailed: It didn't arrive whole.
+            RequestTimeout: It came too slowly.
+            PayloadTooLarge: It has more than may be, or more than a stranger may send.
+            TooManyCalls: Large bodies have too many bytes together.
+        """
+        announced = _announced(self._scope)
+        limit = self._front.body_limit(self._scope)
+        if announced is not None and announced > limit:
+            raise _too_large(limit)
+        proven = False
+        began, size, pieces = time.monotonic(), 0, []
+        while True:
+            event = await self._next(began, size)
+            if event["type"] == "http.disconnect":
+                raise _incomplete(self._scope)
+            piece = event.get("body", b"")
+            size += len(piece)
+            pieces.append(piece)
+            if max(size, announced or 0) > _LARGEST_UNPROVEN and not proven:
+                await self._require_proof()
+                proven = True
+            if size > limit:
+                raise _too_large(limit)
+            self._count(max(size, announced or 0))
+            if not event.get("more_body", False):
+                break
+        if not size and announced is None and _chunked(self._scope):
+            raise _incomplete(self._scope)
+        return b"".join(pieces)
+
+    async def _next(self, began: float, size: int) -> dict[str, Any]:
+        deadline = began + _BODY_SECONDS + size / _BYTES_PER_SECOND
+        try:
+            return await asyncio.wait_for(self._receive(), max(deadline - time.monotonic(), 0.001))
+        except TimeoutError:
+            raise RequestTimeout("The request's body came too slowly.") from None
+
+    async def _require_proof(self) -> None:
+        if not await self._front.proven(self._scope):
+            raise PayloadTooLarge(f"Without a valid sign-in or token a body has at most {_LARGEST_UNPROVEN} bytes.")
+
+    def _count(self, size: int) -> None:
+        if size > _LARGE and size > self._counted:
+            self._front.take_large(size - self._counted)
+            self._counted = size
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        event = await receive()
+        await send({"type": f"{event['type']}.complete"})
+        if event["type"] == "lifespan.shutdown":
+            return
+
+
+async def _sent(send: Send, event: dict[str, Any]) -> None:
+    """Hand on a piece of an answer; a client that takes none for half a minute is cut off."""
+    try:
+        await asyncio.wait_for(send(event), _STALLED_SECONDS)
+    except TimeoutError:
+        raise _Gone from None
+
+
+async def _refuse(error: StrongroomError, scope: Scope, send: Send) -> None:
+    request_id = request_id_of(_header(scope, b"x-request-id"))
+    cut = isinstance(error, MalformedJson | ValidationFailed)
+    status, headers, content = problem_document(error, request_id=request_id, status=400 if cut else None)
+    log.info("request_refused", code=error.code, status=status, request_id=request_id)
+    headers["X-Request-ID"] = request_id
+    raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+    raw += [(b"content-length", str(len(content)).encode()), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else content})
+
+
+async def _tell_alive(scope: Scope, send: Send) -> None:
+    content = b'{"status":"ok"}\n'
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(content)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"x-request-id", request_id_of(_header(scope, b"x-request-id")).encode()),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else content})
+
+
+def _size_of_head(scope: Scope) -> int:
+    headers = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
+    return len(scope["raw_path"]) + len(scope["query_string"]) + headers
+
+
+def _credential(scope: Scope) -> bytes:
+    """Return what tells callers apart before anything is looked up: so nobody uses up another's calls."""
+    digest = hashlib.sha256()
+    for name in (b"authorization", b"cookie"):
+        digest.update((_header(scope, name) or "").encode() + b"\0")
+    return digest.digest()
+
+
+def _header(scope: Scope, wanted: bytes) -> str | None:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), None)
+
+
+def _announced(scope: Scope) -> int | None:
+    text = _header(scope, b"content-length")
+    return int(text) if text is not None and text.isdecimal() else None
+
+
+def _chunked(scope: Scope) -> bool:
+    return _header(scope, b"transfer-encoding") is not None
+
+
+def _incomplete(scope: Scope) -> StrongroomError:
+    sentence = "The request's body didn't arrive whole; nothing was begun."
+    return MalformedJson(sentence) if scope["path"].startswith(_API) else ValidationFailed(sentence)
+
+
+def _too_large(limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The body has more than {limit} bytes.")
+
+
+def _known_method(method: str) -> str:
+    return method if method in _READS | {"POST", "PUT", "PATCH", "DELETE"} else "other"

@@ -1,0 +1,177 @@
+"""Manners of the house that no linter knows: names of functions, how much stands in one place, the drawn tree."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[2]
+APP: Final = ROOT / "app"
+SOURCES: Final = {path.relative_to(APP).as_posix(): path for path in sorted(APP.rglob("*.py"))}
+
+# Past participles that don't end in -ed. Those that are also infinitives (read, put, set, run, cut, hit, split) tell
+# what a function does, and are welcome.
+IRREGULAR: Final = re.compile(
+    r"beaten|become|been|begun|bent|bitten|bled|blown|born|bought|bound|broken|brought|built|caught|chosen|cast|crept|"
+    r"dealt|done|drawn|driven|drunk|eaten|fallen|fed|felt|flown|forbidden|forgiven|forgotten|fought|found|frozen|given|"
+    r"gone|got|gotten|ground|grown|had|heard|held|hidden|hung|kept|known|laid|led|left|lent|lit|lost|made|meant|met|"
+    r"mistaken|overridden|paid|ridden|risen|rung|said|sat|seen|sent|sewn|shaken|shone|shown|shrunk|slept|sold|sought|"
+    r"spelt|spent|spoken|spun|stolen|stood|struck|stuck|sung|sunk|swept|sworn|swum|taken|taught|thought|thrown|told|"
+    r"torn|understood|undone|woken|won|worn|wound|woven|written|wrung"
+)
+# They end as participles do and are none.
+INFINITIVES: Final = frozenset({"embed", "exceed", "feed", "heed", "need", "proceed", "seed", "shed", "speed"})
+# Where a participle is the usual word: a decorator is read as an adjective of what it stands over (`@described(...)`),
+# a context manager as one of its block (`with recorded(...)`).
+ADJECTIVES: Final = frozenset({"described", "recorded"})
+# A participle before one of these is a whole phrase (`sent_to`); before a noun it tells of what the noun is
+# (`unfinished_secrets`).
+PREPOSITIONS: Final = frozenset(
+    {"as", "at", "by", "for", "from", "in", "into", "of", "off", "on", "out", "over", "to", "under", "up", "with"}
+)
+
+# Files that are still to be brought to these manners. The list only gets shorter.
+STILL_TO_DO: Final = frozenset(
+    {
+        "audit/chain.py",
+        "audit/checkpoints.py",
+        "audit/export.py",
+        "audit/ndjson.py",
+        "audit/schemas.py",
+        "audit/service.py",
+        "blocks/service.py",
+        "calls/captures.py",
+        "calls/field_template.py",
+        "calls/schemas.py",
+        "calls/service.py",
+        "calls/template.py",
+        "db/cursor.py",
+        "factory.py",
+        "http1/connection.py",
+        "http1/response.py",
+        "identity/sessions.py",
+        "identity/users.py",
+        "kernel/errors.py",
+        "kernel/field_location.py",
+        "migrations/versions/0007_a_number_for_changes.py",
+        "outbound/addresses.py",
+        "outbound/client.py",
+        "outbound/decode.py",
+        "outbound/hosts.py",
+        "outbound/inject.py",
+        "outbound/places.py",
+        "outbound/resolver.py",
+        "outbound/transport.py",
+        "outbound/urls.py",
+        "pages/audit.py",
+        "pages/blocks.py",
+        "pages/call_form.py",
+        "pages/errors.py",
+        "pages/filters.py",
+        "pages/forms.py",
+        "pages/layout.py",
+        "pages/responses.py",
+        "pages/sign_in.py",
+        "pages/variables.py",
+        "policies/plan.py",
+        "policies/probes.py",
+        "policies/verify.py",
+        "redaction/charsets.py",
+        "redaction/escapes.py",
+        "redaction/redactor.py",
+        "variables/listing.py",
+        "variables/secrets/dotenv_import.py",
+        "variables/secrets/keys.py",
+        "variables/secrets/store.py",
+        "variables/secrets/usage.py",
+        "variables/service.py",
+        "vault/client.py",
+        "vault/embedded_folder.py",
+        "vault/embedded_process.py",
+        "vault/operator.py",
+        "vault/recovery.py",
+        "vault/transport.py",
+        "web/errors.py",
+        "workspaces/members.py",
+        "workspaces/schemas.py",
+        "workspaces/service.py",
+    }
+)
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def functions(tree: ast.AST) -> Iterator[Function]:
+    for node in ast.walk(tree):
+        if isinstance(node, Function):
+            yield node
+
+
+def is_attribute(function: Function) -> bool:
+    """Tell whether it is read and not called."""
+    names = {getattr(each, "id", getattr(each, "attr", "")) for each in function.decorator_list}
+    return bool(names & {"property", "cached_property", "setter"})
+
+
+def is_participle(word: str) -> bool:
+    return word not in INFINITIVES and bool(IRREGULAR.fullmatch(word) or re.fullmatch(r"[a-z]{2,}ed", word))
+
+
+def is_named_by_a_participle(name: str) -> bool:
+    """Tell whether nothing in the name is a noun or a verb: ``_made``, ``sent_to``."""
+    first, *others = name.strip("_").split("_")
+    return name not in ADJECTIVES and is_participle(first) and (not others or others[0] in PREPOSITIONS)
+
+
+@pytest.mark.parametrize("name", ["_made", "told", "declared_by", "_kept", "_asked", "spelled_out"])
+def test_participles_are_known(name: str) -> None:
+    assert is_named_by_a_participle(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["read", "_put", "feed", "_need", "unfinished_secrets", "make", "seed", "set_value", "run", "described"]
+)
+def test_verbs_and_nouns_are_no_participles(name: str) -> None:
+    assert not is_named_by_a_participle(name)
+
+
+def left_over(found: set[str]) -> set[str]:
+    """Return what is found beyond what is still to be brought to the manners."""
+    return {each for each in found if each.partition(":")[0] not in STILL_TO_DO}
+
+
+def test_no_function_is_named_by_a_participle() -> None:
+    found = {
+        f"{name}: {function.name}"
+        for name, path in SOURCES.items()
+        for function in functions(ast.parse(path.read_text()))
+        if not is_attribute(function) and is_named_by_a_participle(function.name)
+    }
+    assert not left_over(found)
+
+
+def test_a_file_can_be_read_in_one_sitting() -> None:
+    found = {
+        f"{name}: {count}" for name, path in SOURCES.items() if (count := len(path.read_text().splitlines())) > 400
+    }
+    assert not left_over(found)
+
+
+def test_a_function_can_be_seen_at_once() -> None:
+    found = {
+        f"{name}: {function.name}"
+        for name, path in SOURCES.items()
+        if not name.startswith("migrations/versions/")  # as Alembic writes them: a list of tables
+        for function in functions(ast.parse(path.read_text()))
+        if (function.end_lineno or 0) - function.lineno + 1 > 40
+    }
+    assert not left_over(found)
+
+
+def test_no_formatter_is_switched_off() -> None:
+    assert not left_over({name for name, path in SOURCES.items() if "# fmt: skip" in path.read_text()})

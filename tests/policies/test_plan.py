@@ -1,0 +1,111 @@
+"""What differs between what Vault should hold and what it holds, computed and not asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.policies.plan import ORDER, Body, Identity, Thing, plan
+
+MOUNT = Thing("engine mount", "kv", {"type": "kv", "options": {"version": "2"}, "config": {"max_lease_ttl": 0}})
+POLICY = Thing("policy", "strongroom-editor", 'path "a" {}\n')
+ROLE = Thing("role", "editor", {"token_ttl": 300, "bound_audiences": ["vault"], "bound_subject": ""})
+KEY = Thing("key", "_record", {"type": "ed25519", "exportable": False})
+AUDIT = Thing("audit", "any", "at least one\n")
+THINGS = (ROLE, POLICY, MOUNT, KEY, AUDIT)
+
+
+def live(*things: Thing) -> dict[Identity, Body]:
+    return {(thing.kind, thing.name): thing.body for thing in things}
+
+
+def test_what_is_as_it_should_be_needs_nothing() -> None:
+    found = plan(THINGS, live(*THINGS))
+    assert (found.changes, found.by_hand, found.leftovers) == ((), (), ())
+    assert found.in_order
+
+
+def test_what_is_missing_is_made_in_the_order_of_what_stands_on_what() -> None:
+    found = plan(THINGS, {})
+    assert [(change.kind, change.action) for change in found.changes] == [
+        ("engine mount", "create"), ("key", "create"), ("policy", "create"), ("role", "create"),
+    ]  # fmt: skip
+    assert [(change.kind, change.action) for change in found.by_hand] == [("audit", "by hand")]
+    assert [ORDER.index(change.kind) for change in found.changes] == sorted(
+        ORDER.index(change.kind) for change in found.changes
+    )
+
+
+def test_a_missing_audit_device_alone_is_advice() -> None:
+    found = plan(THINGS, live(ROLE, POLICY, MOUNT, KEY))
+    assert found.in_order
+    assert [change.kind for change in found.by_hand] == ["audit"]
+
+
+def test_what_differs_is_shown_as_a_diff_from_vault_to_wanted() -> None:
+    found = plan([POLICY], live(replace(POLICY, body='path "b" {}\n')))
+    (change,) = found.changes
+    assert change.action == "update"
+    assert '-path "b" {}\n+path "a" {}\n' in change.diff
+    assert change.diff.startswith("--- policy strongroom-editor (in Vault)\n+++ policy strongroom-editor (wanted)\n")
+
+
+@pytest.mark.parametrize(
+    ("thing", "body"),
+    [
+        (POLICY, '\n  path "a" {}  \n\n'),  # blanks around a policy
+        (ROLE, {"token_ttl": 300, "bound_audiences": [" vault\n"], "bound_subject": None, "more": "theirs"}),
+        (MOUNT, {"type": "kv", "options": {"version": "2", "other": "x"}, "config": {"max_lease_ttl": 0, "more": 1}}),
+        (Thing("role", "r", {"policies": ["a", "b"]}), {"policies": ["b", "a"]}),
+        (Thing("role", "r", {"flag": False, "listing": "hidden"}), {"listing": ""}),
+    ],
+)
+def test_what_vault_writes_otherwise_or_somebody_else_set_is_no_difference(thing: Thing, body: Any) -> None:
+    assert plan([thing], {(thing.kind, thing.name): body}).in_order
+
+
+@pytest.mark.parametrize(
+    ("thing", "body"),
+    [
+        (KEY, {"type": "ed25519", "exportable": True}),
+        (MOUNT, {"type": "pki", "options": {"version": "2"}, "config": {"max_lease_ttl": 0}}),
+        (MOUNT, {"type": "kv", "options": {"version": "1"}, "config": {"max_lease_ttl": 0}}),
+    ],
+)
+def test_what_was_fixed_when_it_was_made_is_left_to_a_person(thing: Thing, body: Any) -> None:
+    found = plan([thing], {(thing.kind, thing.name): body})
+    assert not found.in_order
+    assert found.changes == ()
+    assert [change.name for change in found.by_hand] == [thing.name]
+    assert found.strangers == ((thing.name,) if thing.kind == "engine mount" else ())
+
+
+def test_how_a_mount_is_tuned_can_be_mended() -> None:
+    found = plan([MOUNT], live(replace(MOUNT, body={**MOUNT.body, "config": {"max_lease_ttl": 60}})))  # type: ignore[dict-item]
+    assert [change.action for change in found.changes] == ["update"]
+
+
+def test_what_is_ours_and_not_wanted_goes_only_when_asked_to() -> None:
+    old = Thing("policy", "strongroom-old", "x")
+    kept = plan([POLICY], live(POLICY, old))
+    assert (kept.changes, kept.leftovers) == ((), (("policy", "strongroom-old"),))
+    pruned = plan([POLICY], live(POLICY, old), prune=True)
+    assert [(change.name, change.action) for change in pruned.changes] == [("strongroom-old", "delete")]
+    assert pruned.leftovers == ()
+
+
+@given(st.permutations(THINGS), st.lists(st.sampled_from(THINGS)))
+def test_carrying_it_out_leaves_nothing_to_do_in_whatever_order_it_is_told(
+    order: list[Thing], there: list[Thing]
+) -> None:
+    holds = live(*there)
+    found = plan(order, holds)
+    assert found == plan(THINGS, holds)
+    wanted = live(*THINGS)
+    for change in (*found.changes, *found.by_hand):
+        holds[change.kind, change.name] = wanted[change.kind, change.name]
+    assert plan(order, holds).in_order

@@ -1,0 +1,69 @@
+"""Which path in Vault a secret has, and what never becomes part of one."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.kernel.errors import ValidationFailed
+from app.vault import VISIBILITIES, SecretAddress
+from app.vault.paths import entry, folder, key_name
+
+BAD_WORKSPACES = [
+    "",
+    "a",
+    "Acme",
+    "9acme",
+    "-acme",
+    "a/b",
+    "a..b",
+    "a*",
+    "a+",
+    "a.b",
+    "_record",
+    "a b",
+    "ac\n",
+    "é" * 3,
+]
+BAD_NAMES = ["", "9A", "A/B", "..", "A.B", "A*", "A+", "A B", "A\n", "É", "{{A}}", "A" * 65, "A%2fB"]
+
+
+def test_the_visibility_is_part_of_the_path_and_of_the_keys_name() -> None:
+    assert entry(SecretAddress("acme", "kv", "masked", "TOKEN")) == "acme/masked/TOKEN"
+    assert entry(SecretAddress("acme", "transit", "restricted", "TOKEN")) == "acme/restricted/TOKEN"
+    assert key_name("acme", "masked") == "acme.masked"
+    assert key_name("acme", "restricted") == "acme.restricted"
+
+
+@pytest.mark.parametrize("workspace", BAD_WORKSPACES)
+@pytest.mark.parametrize("visibility", VISIBILITIES)
+def test_what_is_no_workspaces_name_is_in_no_path(workspace: str, visibility: str) -> None:
+    for make in (folder, key_name):
+        with pytest.raises(ValidationFailed):
+            make(workspace, visibility)  # type: ignore[arg-type]
+    with pytest.raises(ValidationFailed):
+        entry(SecretAddress(workspace, "kv", visibility, "TOKEN"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_what_is_no_secrets_name_is_in_no_path(name: str) -> None:
+    with pytest.raises(ValidationFailed) as caught:
+        entry(SecretAddress("acme", "kv", "masked", name))
+    assert [str(location) for location in caught.value.errors or {}] == ["/name"]
+
+
+@pytest.mark.parametrize("visibility", ["", "public", "Masked", "masked/", "+", "tokens"])
+def test_there_is_no_third_visibility(visibility: str) -> None:
+    with pytest.raises(ValidationFailed):
+        folder("acme", visibility)  # type: ignore[arg-type]
+
+
+@given(st.text(), st.text())
+def test_a_path_has_three_segments_or_there_is_none(workspace: str, name: str) -> None:
+    try:
+        path = entry(SecretAddress(workspace, "kv", "masked", name))
+    except ValidationFailed:
+        return
+    assert path.split("/") == [workspace, "masked", name]
+    assert not set(path) & set("+*.{}%\\ ")

@@ -1,0 +1,161 @@
+"""Requests as they really come: cut off, slow, ambiguous, too large; and what they may begin."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from tests.support.service import Service
+
+_LATER = 20.0
+
+
+@pytest.fixture
+def workspace(service: Service) -> str:
+    name = f"front-{len(service.answers)}"
+    assert service.ask("POST", "/workspaces", {"name": name}).status_code == 201
+    return name
+
+
+def send(service: Service, data: bytes, *, half_close: bool = False) -> tuple[int, dict[str, object]]:
+    """Send bytes, and read what is answered to them: the status and the document."""
+    with closing(socket.create_connection(("127.0.0.1", service.port), timeout=_LATER)) as connection:
+        connection.sendall(data)
+        if half_close:
+            connection.shutdown(socket.SHUT_WR)
+        received = b""
+        while b"\r\n\r\n" not in received or not received.endswith(b"}"):
+            piece = connection.recv(65536)
+            if not piece:
+                break
+            received += piece
+    head, _, body = received.partition(b"\r\n\r\n")
+    return int(head.split(b" ", 2)[1]), json.loads(body or b"{}")
+
+
+def head(service: Service, path: str, *lines: str, method: str = "POST") -> bytes:
+    usual = (
+        f"{method} {path} HTTP/1.1",
+        f"Host: 127.0.0.1:{service.port}",
+        f"Authorization: Bearer {service.platform}",
+        "Strongroom-Act-As: ada",
+        "Content-Type: application/json",
+    )
+    return "\r\n".join((*usual, *lines, "", "")).encode("latin-1")
+
+
+def runs(service: Service, workspace: str) -> list[dict[str, object]]:
+    items: list[dict[str, object]] = service.ask("GET", f"/workspaces/{workspace}/audit?action=call.run").json()[
+        "items"
+    ]
+    return items
+
+
+def cut_bodies() -> Iterator[tuple[str, bytes]]:
+    yield "nothing of what was announced", b"Content-Length: 1000\r\n\r\n"
+    yield "a part of what was announced", b"Content-Length: 1000\r\n\r\n{"
+    yield "chunks announced and none sent", b"Transfer-Encoding: chunked\r\n\r\n"
+    yield "one chunk and no end", b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"
+    yield "half a chunk", b"Transfer-Encoding: chunked\r\n\r\n40\r\n{}\r\n"
+    yield "no end after the last chunk", b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+    yield "a chunk without a size", b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize("body", [body for _, body in cut_bodies()], ids=[name for name, _ in cut_bodies()])
+@pytest.mark.parametrize("way", ["half closed", "closed"])
+def test_a_request_that_does_not_arrive_whole_begins_nothing(
+    service: Service, workspace: str, body: bytes, way: str
+) -> None:
+    block = {"name": "ping", "call": {"method": "POST", "url": "https://127.0.0.1:1/"}}
+    assert service.ask("POST", f"/workspaces/{workspace}/blocks", block).status_code == 201
+    request = head(service, f"/api/v1/workspaces/{workspace}/blocks/ping/run")[:-2] + body
+    if way == "closed":
+        with closing(socket.create_connection(("127.0.0.1", service.port), timeout=_LATER)) as connection:
+            connection.sendall(request)
+    else:
+        status, problem = send(service, request, half_close=True)
+        assert (status, problem["code"]) == (400, "malformed_json")
+    assert runs(service, workspace) == []
+
+
+def test_an_empty_body_counts_only_where_none_was_announced(service: Service, workspace: str) -> None:
+    path = f"/api/v1/workspaces/{workspace}/calls/preview"
+    for lines in (("Content-Length: 0",), ()):
+        status, problem = send(service, head(service, path, *lines))
+        assert (status, problem["code"]) == (422, "validation_failed")  # read as {}, which lacks a URL
+    status, problem = send(service, head(service, path, "Transfer-Encoding: chunked") + b"0\r\n\r\n")
+    assert (status, problem["code"]) == (400, "malformed_json")
+
+
+def test_a_cut_form_of_a_page_is_refused_too(service: Service) -> None:
+    lines = "POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    status, problem = send(service, f"{lines}Content-Length: 100\r\n\r\nuser=ada".encode(), half_close=True)
+    assert (status, problem["code"]) == (400, "validation_failed")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Strongroom-Act-As: bob",
+        "strongroom-act-as: ada",
+        "Authorization: Bearer x",
+        "Idempotency-Key: a\r\nIdempotency-Key: b",
+    ],
+)
+def test_a_header_that_decides_something_comes_once(service: Service, workspace: str, line: str) -> None:
+    status, problem = send(service, head(service, f"/api/v1/workspaces/{workspace}", line, method="GET"))
+    assert (status, problem["code"]) == (400, "bad_request")
+    assert "twice" in str(problem["detail"])
+
+
+def test_a_header_of_ours_has_ascii_only(service: Service, workspace: str) -> None:
+    request = head(service, f"/api/v1/workspaces/{workspace}", "Idempotency-Key: \xff", method="GET")
+    status, problem = send(service, request)
+    assert (status, problem["code"]) == (400, "bad_request")
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_an_underscore_makes_no_header_of_ours(service: Service, order: str) -> None:
+    lines = head(service, "/api/v1/me", method="GET").decode().split("\r\n")
+    lines.insert(2 if order == "before" else 5, "Strongroom_Act_As: mallory")
+    status, me = send(service, "\r\n".join(lines).encode())
+    assert status == 200
+    assert "mallory" not in json.dumps(me)
+    assert me["actor"]["acting_for"] == "ada"  # type: ignore[index]
+
+
+def test_a_stranger_sends_no_large_body(service: Service, workspace: str) -> None:
+    lines = f"POST /api/v1/workspaces/{workspace}/calls HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer srm_x_y\r\n"
+    status, problem = send(service, f"{lines}Content-Length: 70000\r\n\r\n".encode() + b" " * 70000)
+    assert (status, problem["code"]) == (413, "payload_too_large")
+
+
+def test_a_head_has_a_limit(service: Service) -> None:
+    request = head(service, "/api/v1/me", *(f"X-{n}: {'a' * 1000}" for n in range(33)), method="GET")
+    status, problem = send(service, request)
+    assert (status, problem["code"]) == (413, "payload_too_large")
+
+
+def test_every_answer_keeps_browsers_from_guessing_its_type(service: Service, workspace: str) -> None:
+    for path in ("/me", f"/workspaces/{workspace}", "/nowhere", "/openapi.json"):
+        assert service.ask("GET", path).headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_connections_that_send_nothing_hold_no_thread(service: Service) -> None:
+    with_nothing = [socket.create_connection(("127.0.0.1", service.port)) for _ in range(80)]
+    request = head(service, "/api/v1/me", "Content-Length: 1000")
+    try:
+        for each in with_nothing:
+            each.sendall(request)
+        assert service.ask("GET", "/me").status_code == 200
+        alive = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        with closing(socket.create_connection(("127.0.0.1", service.port), timeout=_LATER)) as connection:
+            connection.sendall(alive.encode())
+            assert b" 200 " in connection.recv(4096)
+    finally:
+        for each in with_nothing:
+            each.close()
