@@ -12,6 +12,7 @@ from flask import request
 from marshmallow import Schema, ValidationError
 
 from app.kernel.errors import ConfirmationRequired, FieldLocation, StrongroomError
+from app.outbound.model import Origin
 from app.web.errors import validation_failed
 
 SOME_ARE_WRONG: Final = "Some fields are wrong."  # of a schema, whose faults say more
@@ -109,6 +110,12 @@ def lines(text: str) -> list[str]:
 def moment(text: str) -> str | None:
     """Return a ``datetime-local`` field, which is in UTC here, as the API writes moments; None for an empty one."""
     return f"{text}+00:00" if text else None
+
+
+def host_of(origin: Origin) -> str:
+    """Return an origin's host as a list of allowed hosts holds it: with its port where that isn't the scheme's own."""
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    return host if origin.port == (443 if origin.scheme == "https" else 80) else f"{host}:{origin.port}"
 
 
 def local(when: datetime | None) -> str:

@@ -29,6 +29,7 @@ from flask_wtf.csrf import CSRFProtect
 from werkzeug.exceptions import HTTPException
 from werkzeug.utils import send_from_directory
 
+from app import __version__
 from app.access import Access, Actor, Permission, Principal, allows
 from app.web import context
 from app.web.auth import API_PREFIX
@@ -136,6 +137,7 @@ def _words() -> dict[str, object]:
     """Give every template what the layout needs."""
     return {
         "asset": lambda name: f"/static/{ASSETS}/{name}",
+        "version": __version__,
         "layout": "fragment.html" if outlet() else "page.html",
         "outlet": outlet(),
         "tabs": tabs,

@@ -11,7 +11,9 @@ from flask import Response, jsonify, make_response, request, url_for
 from app.access import Permission, require
 from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError, ValidationFailed, in_body
 from app.kernel.secret import SecretValue
-from app.pages.forms import Typed, field_of, lines, local, moment, number, read, typed
+from app.outbound.places import normalise_places
+from app.outbound.urls import parse_url
+from app.pages.forms import Typed, field_of, host_of, lines, local, moment, number, read, typed
 from app.pages.layout import done, may, pages, show
 from app.variables import listing
 from app.variables.listing import ORDERS, Entry, Kind, Order, Place, Wanted
@@ -65,7 +67,19 @@ def new_variable_form(ws: str) -> Response:
     """Ask for a new variable or secret."""
     require(context.access(), Permission.VARIABLE_WRITE)
     kind = "secret" if may(Permission.SECRET_WRITE) and request.args.get("kind") != "plain" else "plain"
-    return _show_new(ws, Typed({"kind": kind, "visibility": "masked", "name": request.args.get("name", "")[:64]}))
+    texts = {"kind": kind, "visibility": "masked", "name": request.args.get("name", "")[:64]}
+    return _show_new(ws, Typed(texts | _where()))
+
+
+def _where() -> dict[str, str]:
+    """Return the host and the place of the field that a secret is made for, where it is made for one."""
+    found: dict[str, str] = {}
+    with suppress(StrongroomError):
+        origin, _rest = parse_url(request.args.get("url", "")[:8192])
+        found["allowed_hosts"] = host_of(origin)
+    with suppress(StrongroomError):
+        found["allowed_places"] = normalise_places([request.args.get("place", "")[:300]], named_headers_only=True)[0]
+    return found
 
 
 @pages.post("/workspaces/<ws>/variables/new")
@@ -89,7 +103,9 @@ def _with_every_fault(error: StrongroomError, sent: Mapping[str, str]) -> Strong
     checks: dict[str, Callable[[], object]] = {
         "name": lambda: _require_free(sent.get("name", "")),
         "value": lambda: check_value(SecretValue(sent.get("value", "")), visibility, context.resources().limits),
-        "allowed_hosts": lambda: normalise_hosts(lines(sent.get("allowed_hosts", "")) or None, visibility),
+        "allowed_hosts": lambda: normalise_hosts(
+            lines(sent.get("allowed_hosts", "")) or None, visibility, wide="wide" in sent
+        ),
         "allowed_places": lambda: places_of(lines(sent.get("allowed_places", "")) or None, visibility),
     }
     errors = dict(error.errors or {})
@@ -142,7 +158,10 @@ def _rules(sent: Mapping[str, str]) -> dict[str, object]:
 def edit_variable_form(ws: str, name: str) -> Response:
     """Ask what should change; a secret's value never stands in the form."""
     entry = _entry(name)
-    return _show_edit(ws, entry, Typed(_texts(entry)))
+    texts = _texts(entry)
+    if entry.kind == "secret" and (host := request.args.get("host", "")[:300]):  # which a refused call asked for
+        texts["allowed_hosts"] = "\n".join([*lines(texts["allowed_hosts"]), host])
+    return _show_edit(ws, entry, Typed(texts))
 
 
 @pages.post("/workspaces/<ws>/variables/<name>/edit")

@@ -10,7 +10,19 @@ const MOST_EDITS = 3; // with more secrets than that in the list, only the field
 let picker = null; // the one that is open
 let pending = null; // { holder, button, selection }: where a secret goes that is being made in the panel
 
+/** Make a new secret of a literal in a field: the panel takes it as its value, and its name takes the literal's place. */
+export function makeSecret(button, start, end, name) {
+  const holder = button.closest("[data-holder]");
+  const field = holder.querySelector("[data-slot] > :is(input, textarea)");
+  pending = { holder, button, selection: [start, end, true], value: field.value.slice(start, end) };
+  openDialog("panel", newSecretUrl(field, holder, [start, end, true], name), button);
+}
+
 export function watchPickers() {
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const value = event.target.id === "panel" && pending?.value && event.target.querySelector("#value");
+    if (value) value.value = pending.value;
+  });
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-add-secret]");
     if (!button) return;
@@ -120,7 +132,7 @@ async function ask() {
 async function fetchSecrets(holder, selected, q) {
   const field = holder.querySelector("[data-slot] > :is(input, textarea)");
   const where = spot(holder.dataset.kind, field.value, ...selected);
-  const query = new URLSearchParams({ q, place: where.place ?? holder.dataset.place });
+  const query = new URLSearchParams({ q, place: where.place ?? holder.dataset.place, url: field.form.elements.url.value });
   try {
     const answer = await fetch(`${field.form.dataset.secrets}?${query}`, {
       headers: { Accept: "application/json" },
@@ -139,13 +151,13 @@ function fill(told) {
   const options = told.secrets.map((secret) => option(secret, secret.name === holds));
   const exact = told.secrets.findIndex((secret) => secret.name.toLowerCase() === typed.toLowerCase());
   if (told.may_write) {
-    const names = told.secrets.map((secret) => secret.name);
-    const edits = names.length <= MOST_EDITS ? names : names.filter((name) => name === holds);
-    for (const name of edits) {
-      options.push(action("pencil", `Edit value of ${name}`, field.form.dataset.edit.replace("NAME", encodeURIComponent(name))));
-    }
-    const query = typed ? `?name=${encodeURIComponent(typed)}` : "";
-    options.push(action("plus", "Create new", field.form.dataset.create + query));
+    const edit = (name) => action("pencil", `Edit value of ${name}`, field.form.dataset.edit.replace("NAME", encodeURIComponent(name)));
+    const own = told.secrets.findIndex((secret) => secret.name === holds);
+    if (holds) options.unshift(...(own < 0 ? [] : options.splice(own, 1)), edit(holds)); // the field's own stands on top
+    if (told.secrets.length <= MOST_EDITS) options.push(...told.secrets.filter(({ name }) => name !== holds).map(({ name }) => edit(name)));
+    const create = action("plus", NAME.test(typed) && exact < 0 ? `Create "${typed}"` : "Create new", createUrl(field, typed));
+    create.classList.add("picker-create");
+    options.push(create);
   }
   list.replaceChildren(...options);
   options.forEach((each, number) => (each.id = `picker-option-${number}`));
@@ -153,6 +165,21 @@ function fill(told) {
   picker.box.scrollIntoView({ block: "nearest" });
   activate(typed && told.secrets.length ? Math.max(exact, 0) : -1);
   picker.meant = picker.active >= 0 && (exact >= 0 || told.secrets.length === 1);
+}
+
+const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
+
+/** The form of a new secret that knows where it goes: its place in the call, and the host of the URL. */
+function createUrl(field, name) {
+  const { holder, selection } = picker;
+  return newSecretUrl(field, holder, selection, name);
+}
+
+/** The form of a new secret for a field. */
+export function newSecretUrl(field, holder, selected, name) {
+  const where = spot(holder.dataset.kind, field.value, ...selected);
+  const query = new URLSearchParams({ name, place: where.place ?? holder.dataset.place, url: field.form.elements.url.value.slice(0, 2000) });
+  return `${field.form.dataset.create}?${query}`;
 }
 
 function counted(told, typed) {
@@ -170,7 +197,7 @@ function option(secret, current) {
   const kind = make("span", `pair ${secret.visibility}`, secret.visibility === "restricted" ? "Restricted" : "Masked");
   kind.prepend(icon(secret.visibility === "restricted" ? "lock" : "eye-off"));
   item.append(make("span", "picker-name", secret.name), kind);
-  const notes = [current ? "in this field now" : "", secret.reason ?? "", secret.note ?? ""].filter(Boolean);
+  const notes = [current ? "in this field now" : "", secret.reason ?? "", secret.elsewhere ?? "", secret.note ?? ""].filter(Boolean);
   if (notes.length) item.append(make("span", "picker-note", notes.join(" · ")));
   if (secret.reason) set(item, { "aria-disabled": "true" });
   return item;

@@ -14,6 +14,11 @@ export function watchDialogs() {
     openDialog(form.dataset.dialog, form.getAttribute("action"), event.submitter);
   });
   document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-opens]");
+    if (link && !event.ctrlKey && !event.metaKey) {
+      event.preventDefault();
+      openDialog(link.dataset.opens, link.getAttribute("href"), link);
+    }
     const closer = event.target.closest("[data-close]");
     if (closer) leave(closer.closest("dialog"));
     if (event.target.closest("[data-discard]")) document.querySelectorAll("dialog[open]").forEach((dialog) => dialog.close());

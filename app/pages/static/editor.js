@@ -2,7 +2,7 @@
 // that are used, faults beside their fields after Send, and a word before typed text is lost.
 
 import { draw, icon, make, say, watchChips } from "./chips.js";
-import { watchPickers } from "./combobox.js";
+import { makeSecret, watchPickers } from "./combobox.js";
 import { showFaults } from "./forms.js";
 import { references } from "./references.js";
 
@@ -20,6 +20,7 @@ function start() {
     name(rows);
   });
   showTests();
+  form.querySelectorAll("[data-slot] > :is(input, textarea)").forEach(offerSecret);
   if (changed) form.querySelector("[aria-invalid=true]")?.focus(); // it came back because of that
 }
 
@@ -33,6 +34,7 @@ document.addEventListener("input", (event) => {
   if (event.target.closest(".picker")) return;
   if (!event.target.closest("[data-test]")) changed = true;
   if (event.target.closest("[data-slot], [data-rows=variable]")) showTests();
+  if (event.target.closest("[data-slot]")) offerSecret(event.target);
 });
 document.addEventListener("change", (event) => {
   if (event.target.matches("#body_type, #auth")) showTests();
@@ -103,6 +105,33 @@ function renumber(rows) {
       }
     }
   });
+}
+
+// --- literal credentials --------------------------------------------------------------------------------------------
+
+const CREDENTIAL_HEADER = /^header:(authorization|cookie|.*(api-?key|token|secret|auth).*)$/i;
+const CREDENTIAL = /^(?:(?:Bearer|Token|Basic|ApiKey|Key)\s+)?(\S{12,})$/i;
+
+/** Offer to make a secret of what looks like a credential typed by hand. */
+function offerSecret(field) {
+  const holder = field.closest("[data-holder]");
+  holder.querySelector(".literal")?.remove();
+  const mayHold = field.id === "password" || CREDENTIAL_HEADER.test(holder.dataset.place);
+  const found = mayHold && form.dataset.mayWrite && !field.value.includes("{{") && CREDENTIAL.exec(field.value.trim());
+  if (!found) return;
+  const start = field.value.indexOf(found[1]);
+  const button = make("button", "literal");
+  button.type = "button";
+  button.append(icon("key"), "Make it a secret");
+  button.addEventListener("click", () => makeSecret(button, start, start + found[1].length, suggestion()));
+  holder.append(button);
+}
+
+/** A name after the host: api.stripe.com becomes STRIPE_TOKEN. */
+function suggestion() {
+  const host = /:\/\/([^/:?#]+)/.exec(form.elements.url.value)?.[1] ?? "";
+  const name = (host.split(".").at(-2) ?? "").toUpperCase().replace(/[^A-Z0-9]+/g, "_");
+  return /^[A-Z_]/.test(name) ? `${name}_TOKEN` : "NEW_TOKEN";
 }
 
 // --- rows ---------------------------------------------------------------------------------------------------------

@@ -88,8 +88,24 @@ function refuse(form, text) {
     const mine = form.querySelector(`input[type=hidden][name="${CSS.escape(hidden.name)}"]`);
     if (mine) mine.value = hidden.value;
   }
+  takeNewFields(form, again);
   const faults = [...again.querySelectorAll(".fault[id]")].map((each) => [each.id.replace(/-fault$/, ""), each.textContent.trim()]);
   showFaults(form, faults, { problem });
+}
+
+/** Where the answer asks for more than the form had, such as a name to confirm, take its fields and what was typed. */
+function takeNewFields(form, again) {
+  const [mine, theirs] = [form, again].map((each) => each.querySelector(".fields"));
+  const fresh = [...again.querySelectorAll(CONTROLS)].some(({ id }) => id && !form.querySelector(`#${CSS.escape(id)}`));
+  if (!mine || !theirs || !fresh) return;
+  const typed = new Map([...form.querySelectorAll(CONTROLS)].map((each) => [each.id, each]));
+  mine.replaceChildren(...[...theirs.childNodes].map((each) => document.importNode(each, true)));
+  for (const control of mine.querySelectorAll(CONTROLS)) {
+    const before = typed.get(control.id);
+    if (!before) continue;
+    control.value = before.value;
+    control.checked = before.checked;
+  }
 }
 
 /** Show what is wrong beside the fields that it is about, in place of what was wrong before. */

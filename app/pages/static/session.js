@@ -23,6 +23,11 @@ export function watchSession() {
     user.value = document.body.dataset.me;
     user.readOnly = true;
   });
+  window.addEventListener("focus", async () => { // who signed in elsewhere, by single sign-on for one, goes on here
+    if (!document.getElementById("again")?.open) return;
+    const answer = await fetch("/session", { headers: { Accept: "application/json" }, cache: "no-store" }).catch(() => null);
+    if (answer?.ok) take(await answer.json());
+  });
   document.addEventListener("strongroom:session", (event) => take(event.detail));
   document.getElementById("again")?.addEventListener("close", () => settle(false));
 }
