@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from app.access import Access, Permission, require
-from app.audit.service import Deed, Target
-from app.blocks.service import Runnable, runnable
+from app.audit.service import Deed, EventPage, Target, last_runs
+from app.blocks.service import Runnable, block_row, runnable
 from app.calls.service import Calls, CompletedCall, Preview, ResolvedCall, intent_facts, requirements_of, resolve_call
 from app.db import VersionedCache
 from app.kernel.errors import StrongroomError
@@ -75,3 +75,26 @@ class BlockRuns:
             requirements = requirements_of(template, access=access, session=session)
         resolved = resolve_call(template, requirements, variables, clock=self._resources.clock)
         return Calls(self._resources).preview_resolved(resolved)
+
+    def last(self, name: str, *, access: Access, limit: int, below: int | None = None) -> EventPage:
+        """List the block's last runs as the record has them, newest first.
+
+        Args:
+            limit: How many at most.
+            below: Where to go on, from ``EventPage.below`` of the page before.
+
+        Raises:
+            Forbidden: The role may not read blocks.
+            NotFound: There is no such block.
+        """
+        require(access, Permission.BLOCK_READ)
+        resources = self._resources
+        with resources.sessions.read() as session:
+            block = Target("block", block_row(session, access, name).id, name)
+        return last_runs(
+            block,
+            chain=str(access.workspace),
+            sessions=resources.sessions,
+            limit=limit,
+            below=below,
+        )

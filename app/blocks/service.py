@@ -86,7 +86,7 @@ def create_block(new: NewBlock, *, access: Access, sessions: Sessions, clock: Cl
     """
     template = parse_call(new.call)
     target = Target("block", uuid.uuid4().hex, new.name)
-    with _recorded(access, "block.create", target, sessions, clock) as deed:
+    with _record(access, "block.create", target, sessions, clock) as deed:
         require(access, Permission.BLOCK_WRITE)
         row = _new_row(new, target, access=access, now=clock())
         with sessions.begin() as session:
@@ -98,7 +98,7 @@ def create_block(new: NewBlock, *, access: Access, sessions: Sessions, clock: Cl
                     f"There is a block {new.name} already.", errors={in_body("name"): ["Is taken."]}
                 ) from None
             secrets = _take_call(row, template, deed, session=session)
-            deed.done(session, clock)
+            deed.complete(session, clock)
     return _as_block(row, template, secrets, access=access)
 
 
@@ -158,7 +158,7 @@ def update_block(
         Forbidden, NotFound, PreconditionFailed, UnknownSecret, PlaceNotAllowed, and whatever ``parse_call`` does.
     """
     template = None if changes.call is UNSET else parse_call(changes.call)
-    with _recorded(access, "block.update", Target("block", None, name[:64]), sessions, clock) as deed:
+    with _record(access, "block.update", Target("block", None, name[:64]), sessions, clock) as deed:
         require(access, Permission.BLOCK_WRITE)
         with sessions.begin() as session:
             row = block_row(session, access, name, for_update=True)
@@ -175,7 +175,7 @@ def update_block(
                 row.answer = changes.answer
             row.revision += 1
             row.updated_at, row.updated_by = clock(), access.actor.name
-            deed.done(session, clock)
+            deed.complete(session, clock)
             return _as_blocks([row], access=access, session=session)[0]
 
 
@@ -183,7 +183,7 @@ def delete_block(
     name: str, *, confirm: str | None, revision: int | None, access: Access, sessions: Sessions, clock: Clock
 ) -> None:
     """Delete a block. Raises ``Forbidden``, ``NotFound``, ``ConfirmationRequired`` or ``PreconditionFailed``."""
-    with _recorded(access, "block.delete", Target("block", None, name[:64]), sessions, clock) as deed:
+    with _record(access, "block.delete", Target("block", None, name[:64]), sessions, clock) as deed:
         require(access, Permission.BLOCK_WRITE)
         with sessions.begin() as session:
             row = block_row(session, access, name, for_update=True)
@@ -192,7 +192,7 @@ def delete_block(
             check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
             note_uses(session, workspace=row.workspace, block=row.name, secrets=())
             session.delete(row)
-            deed.done(session, clock)
+            deed.complete(session, clock)
 
 
 def purge_blocks(workspace: str, *, sessions: Sessions) -> None:
@@ -224,17 +224,17 @@ def runnable(session: Session, access: Access, name: str) -> Runnable:
     row = session.execute(_RUNNABLE, {"workspace": access.workspace, "name": name}).first()
     if row is None:
         raise _no_block(name)
-    parse = _parsed_before if len(row.call) <= _KEPT_CHARACTERS else _parsed
+    parse = _parsed_before if len(row.call) <= _KEPT_CHARACTERS else _parse
     return Runnable(row.id, parse(row.call), captures_only=row.answer == "captures")
 
 
-def _parsed(call: str) -> CallTemplate:
+def _parse(call: str) -> CallTemplate:
     return parse_call(from_json(json.loads(call)))
 
 
 # By the text itself, since a call that was changed is another text: what is remembered of the database goes with any
 # change, and most are of something else.
-_parsed_before: Final = lru_cache(maxsize=1024)(_parsed)
+_parsed_before: Final = lru_cache(maxsize=1024)(_parse)
 
 
 def _no_block(name: str) -> NotFound:
@@ -245,7 +245,7 @@ def _of_workspace(access: Access) -> Select[BlockRow]:
     return select(BlockRow).where(BlockRow.workspace == access.workspace)
 
 
-def _recorded(
+def _record(
     access: Access, action: Action, target: Target, sessions: Sessions, clock: Clock
 ) -> AbstractContextManager[Deed]:
     return recorded(sessions=sessions, clock=clock, access=access, action=action, target=target, intent=False)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.access import Access, Permission, Role, require
 from app.audit.service import Deed, Target, recorded
-from app.calls.captures import captured
+from app.calls.captures import capture_values
 from app.calls.requirements import needed_secrets, require_requests
 from app.calls.template import CallTemplate, resolve
 from app.kernel.clock import Clock
@@ -144,7 +144,7 @@ class Calls:
             with step("send"):
                 response = self._send(resolved.call, destination, values, deed, workspace=str(access.workspace))
             deed.detail |= _outcome_facts(response)
-            captures = captured(resolved.template.captures, response)
+            captures = capture_values(resolved.template.captures, response)
         return CompletedCall(deed.id, response, captures, captures_only=resolved.captures_only)
 
     def make(self, template: CallTemplate, *, access: Access) -> CompletedCall:

@@ -63,7 +63,7 @@ class Answer:
             while chunk := self._raw.read():
                 yield chunk
         except http1.WireError as error:
-            raise _named(error, self._clock) from None
+            raise _as_our_error(error, self._clock) from None
 
     def in_time(self) -> None:
         """Raise ``UpstreamTimeout`` where the call's time is over, whatever it was spent with."""
@@ -121,7 +121,7 @@ class Wire:
                 raise http1.TimedOut
             return Answer(way.send(_as_sent(request, origin), timeout=(clock.part(share), clock)).raw, clock)
         except http1.WireError as error:
-            raise _named(error, clock) from None
+            raise _as_our_error(error, clock) from None
 
     def _way(self, workspace: str, origin: Origin, address: str) -> _PinnedAdapter:
         key = (workspace, origin, address)
@@ -233,7 +233,7 @@ class _Clock:
 # --- what went wrong --------------------------------------------------------------------------------------------------
 
 
-def _named(error: http1.WireError, clock: _Clock) -> StrongroomError:
+def _as_our_error(error: http1.WireError, clock: _Clock) -> StrongroomError:
     """Give an error of the wire its name among ours."""
     if clock.stopped:
         return Stopping("The service is stopping; the call was broken off, and may have reached the upstream.")

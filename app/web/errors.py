@@ -135,7 +135,7 @@ def register_errors(app: Flask) -> None:
     """Make every way out of a JSON route end in ``problem``."""
 
     @app.errorhandler(StrongroomError)
-    def _known(error: StrongroomError) -> Response:
+    def _known_error(error: StrongroomError) -> Response:
         return problem(error)
 
     @app.errorhandler(ValidationError)

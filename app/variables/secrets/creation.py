@@ -166,7 +166,7 @@ class SecretCreation:
             state = advance(State.PENDING, Event.STORED, name=row.name)
             row.state, row.version, row.unfinished = state.value, written.version, False
             note_version(session, row, written.version, by=access.actor.name)
-            deed.done(session, self._resources.clock)
+            deed.complete(session, self._resources.clock)
         return row
 
     def _undo(self, row: VariableRow, address: SecretAddress, *, access: Access) -> None:

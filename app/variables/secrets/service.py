@@ -102,7 +102,7 @@ class Secrets:
         resources = self._resources
         with self._store.recorded(Event.SET_VALUE, name, access=access) as deed:
             require_for(access, Event.SET_VALUE)
-            seen = self._store.bound(name, Event.SET_VALUE, deed=deed, access=access)
+            seen = self._store.require_bound(name, Event.SET_VALUE, deed=deed, access=access)
             with resources.sessions.begin() as session:
                 row = self._store.lock_bound(session, seen, Event.SET_VALUE, access=access, revision=revision)
                 check_value(value, cast(Visibility, row.visibility), resources.limits)
@@ -149,7 +149,7 @@ class Secrets:
         resources = self._resources
         with self._store.recorded(Event.DESCRIBE, name, access=access) as deed:
             require_for(access, Event.DESCRIBE)
-            seen = self._store.bound(name, Event.DESCRIBE, deed=deed, access=access)
+            seen = self._store.require_bound(name, Event.DESCRIBE, deed=deed, access=access)
             row = self._begin_update(seen, changes, revision=revision, access=access)
             began = row.touched_at
             deed.detail["changed"] = _changed_fields(changes)
@@ -219,7 +219,7 @@ class Secrets:
             if written is not None:
                 note_version(session, row, written.version, by=access.actor.name)
                 deed.detail |= vault_facts(written.version, written.request_id)
-            deed.done(session, clock)
+            deed.complete(session, clock)
         return row
 
     def delete(self, name: str, *, confirm: str | None, force: bool, revision: int | None, access: Access) -> None:
@@ -255,7 +255,7 @@ class Secrets:
                 raise
             with resources.sessions.begin() as session:
                 drop_deleted(session, row)
-                deed.done(session, resources.clock)
+                deed.complete(session, resources.clock)
 
 
 def _changed_fields(changes: SecretChanges) -> list[str]:

@@ -64,13 +64,13 @@ def count_usage(*, sessions: Sessions, clock: Clock) -> None:
         behind = [chain for chain, end in ends(session).items() if chain and end > marks.get(chain, 0)]
     for workspace in behind:
         with suppress(IntegrityError):  # another process began to count it in the same moment
-            while _counted(workspace, sessions=sessions):
+            while _count(workspace, sessions=sessions):
                 pass
     with sessions.begin() as session:
         session.execute(delete(UpstreamDenialRow).where(UpstreamDenialRow.at < clock() - DENIED_WITHIN))
 
 
-def _counted(workspace: str, *, sessions: Sessions) -> bool:
+def _count(workspace: str, *, sessions: Sessions) -> bool:
     """Count some events, with the mark that says so in the same transaction; tells whether there are more.
 
     They are read before that transaction, since a call's record has to wait for as long as it lasts.
