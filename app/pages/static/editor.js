@@ -6,8 +6,11 @@ import { makeSecret, watchPickers } from "./combobox.js";
 import { showFaults } from "./forms.js";
 import { references } from "./references.js";
 
+const CREDENTIAL_HEADER = /^header:(authorization|cookie|.*(api-?key|token|secret|auth).*)$/i;
+const CREDENTIAL = /^(?:(?:Bearer|Token|Basic|ApiKey|Key)\s+)?(\S{12,})$/i;
 let form = null;
 let changed = false;
+let answered = null; // what a call answered, while Save puts a new editor in the place of this one
 
 /** Bring the editor that is on the page to life; again after Save has put a new one there. */
 function start() {
@@ -79,7 +82,6 @@ document.addEventListener("strongroom:saved", ({ detail }) => {
   form.querySelectorAll("[data-rows]").forEach(name);
   say(detail.message);
 });
-let answered = null;
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.target.id === "main") answered = document.getElementById("answer");
 });
@@ -108,9 +110,6 @@ function renumber(rows) {
 }
 
 // --- literal credentials --------------------------------------------------------------------------------------------
-
-const CREDENTIAL_HEADER = /^header:(authorization|cookie|.*(api-?key|token|secret|auth).*)$/i;
-const CREDENTIAL = /^(?:(?:Bearer|Token|Basic|ApiKey|Key)\s+)?(\S{12,})$/i;
 
 /** Offer to make a secret of what looks like a credential typed by hand. */
 function offerSecret(field) {
