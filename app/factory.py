@@ -17,19 +17,23 @@ from app.access import Access, Principal
 from app.audit import api as audit_api
 from app.audit.checkpoints import unsigned_events
 from app.blocks import api as blocks_api
+from app.blocks.runs import BlockRuns
 from app.blocks.service import purge_blocks
 from app.calls import api as calls_api
+from app.calls.schemas import answer
 from app.idempotency.service import Asked, Claim, claim, derive_keys, hold, keep, purge_answers, release
 from app.identity import api as identity_api
 from app.identity.sessions import UserSessions
 from app.identity.single_sign_on import OidcClient, SingleSignOn
 from app.identity.tokens import Tokens, token_id_of
-from app.kernel.errors import ServiceError
+from app.kernel.errors import FieldLocation, ServiceError
+from app.kernel.secret import SecretValue
 from app.pages.register import register_pages
 from app.pages.single_sign_on import CALLBACK
 from app.resources import Resources
 from app.settings import Settings
 from app.variables import api as variables_api
+from app.variables.secrets.check import CheckRun, RunCheck
 from app.variables.secrets.service import purge_variables
 from app.web import context
 from app.web.auth import Gate, guard_api, is_api
@@ -70,22 +74,10 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=0
         )
-    app.config.update(
-        MAX_CONTENT_LENGTH=_call_body(settings),  # the front has smaller limits for all but calls
-        MAX_FORM_MEMORY_SIZE=_FORM_BYTES,
-        SECRET_KEY=secret_key,
-        API_TITLE="Strongroom",
-        API_VERSION=__version__,
-        OPENAPI_VERSION="3.1.0",
-        API_SPEC_OPTIONS={
-            "info": {"description": _ABOUT, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
-            "components": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
-            "security": [{"bearer": []}],
-        },
-    )
+    _configure(app, settings, secret_key)
     app.url_map.merge_slashes = False  # a path with a name left out leads nowhere, and not to another thing
     app.json = FastJson(app)
-    context.provide(app, resources, purges(resources))
+    context.provide(app, resources, purges(resources), run_check(resources))
     log_requests(app)
     register_errors(app)
     _send_safety_headers(app, https=(settings.public_url or "").startswith("https://"))
@@ -100,6 +92,29 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
     complete(api, app)
     app.add_url_rule("/api/v1/openapi.json", "openapi_json", lambda: jsonify(document()))
     register_errors(app)  # flask-smorest puts its own handler over ours
+    _register_pages(app, settings, resources)
+    _register_health(app, resources)
+    serve_metrics(app, lambda: unsigned_events(resources.sessions))
+    return app
+
+
+def _configure(app: Flask, settings: Settings, secret_key: bytes) -> None:
+    app.config.update(
+        MAX_CONTENT_LENGTH=_call_body(settings),  # the front has smaller limits for all but calls
+        MAX_FORM_MEMORY_SIZE=_FORM_BYTES,
+        SECRET_KEY=secret_key,
+        API_TITLE="Strongroom",
+        API_VERSION=__version__,
+        OPENAPI_VERSION="3.1.0",
+        API_SPEC_OPTIONS={
+            "info": {"description": _ABOUT, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
+            "components": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
+            "security": [{"bearer": []}],
+        },
+    )
+
+
+def _register_pages(app: Flask, settings: Settings, resources: Resources) -> None:
     register_pages(
         app,
         https=(settings.public_url or "").startswith("https://"),
@@ -114,9 +129,6 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
         idle_seconds=settings.session_idle_seconds,
         sign_in_limit=settings.sign_in_limit,
     )
-    _register_health(app, resources)
-    serve_metrics(app, lambda: unsigned_events(resources.sessions))
-    return app
 
 
 def _send_safety_headers(app: Flask, *, https: bool) -> None:
@@ -196,6 +208,16 @@ def purges(resources: Resources) -> Sequence[Purge]:
         purge_answers(workspace.name, sessions=resources.sessions)
 
     return (_variables, _blocks, _tokens, _answers)
+
+
+def run_check(resources: Resources) -> RunCheck:
+    """Return what runs a saved block with a value that isn't stored: a secret's route has to, and knows no blocks."""
+
+    def _run(block: str, *, secret: str, candidate: SecretValue, access: Access, location: FieldLocation) -> CheckRun:
+        call = BlockRuns(resources).check(block, secret=secret, candidate=candidate, access=access, location=location)
+        return CheckRun(call.call_id, call.response.status, answer(call))
+
+    return _run
 
 
 def _gate(app: Flask, resources: Resources) -> Gate:

@@ -119,7 +119,7 @@ class OneBlock(MethodView):
     @described(
         "Delete an API block",
         needs=Permission.BLOCK_WRITE,
-        codes=("not_found", "confirmation_required", "precondition_failed"),
+        codes=("not_found", "in_use", "confirmation_required", "precondition_failed"),
     )
     @blueprint.response(204)
     def delete(self, ws: str, block: str) -> None:

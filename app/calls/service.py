@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
 
@@ -79,6 +79,8 @@ class ResolvedCall:
     captures_only: bool = False
     any_host: bool = True
     """Whether ``*`` among a secret's hosts counts for this caller."""
+    candidates: Mapping[str, SecretValue] = field(default_factory=dict)
+    """New values to be tried in the place of those that are stored."""
 
     @property
     def used(self) -> Sequence[UsedSecret]:
@@ -142,7 +144,7 @@ class Calls:
             with step("read"):
                 values = self._read(resolved.secrets, deed)
             with step("send"):
-                response = self._send(resolved.call, destination, values, deed, workspace=str(access.workspace))
+                response = self._send(resolved, destination, values, deed, workspace=str(access.workspace))
             deed.detail |= _outcome_facts(response)
             captures = capture_values(resolved.template.captures, response)
         return CompletedCall(deed.id, response, captures, captures_only=resolved.captures_only)
@@ -196,12 +198,20 @@ class Calls:
         return values
 
     def _send(
-        self, call: Call, destination: Destination, values: Mapping[str, SecretValue], deed: Deed, *, workspace: str
+        self,
+        resolved: ResolvedCall,
+        destination: Destination,
+        values: Mapping[str, SecretValue],
+        deed: Deed,
+        *,
+        workspace: str,
     ) -> Response:
-        began = monotonic()
+        began, hidden = monotonic(), {name: values[name] for name in resolved.candidates}
         try:
             with connection("upstream"):
-                response = self._resources.outbound.send(call, destination, values, workspace=workspace)
+                response = self._resources.outbound.send(
+                    resolved.call, destination, {**values, **resolved.candidates}, workspace=workspace, hidden=hidden
+                )
         except StrongroomError as error:
             deed.detail["elapsed_ms"] = round((monotonic() - began) * 1000, 1)
             upstream_answered(error.code)

@@ -80,12 +80,18 @@ class OutboundClient:
         return preview(call)
 
     def send(
-        self, call: Call, destination: Destination, values: Mapping[str, SecretValue], *, workspace: str
+        self,
+        call: Call,
+        destination: Destination,
+        values: Mapping[str, SecretValue],
+        *,
+        workspace: str,
+        hidden: Mapping[str, SecretValue] | None = None,
     ) -> Response:
         """See ``Outbound.send``."""
         request = self._small_enough(inject(call, values))
         line = _require_same_request(call, request, destination)
-        redactor = Redactor(values)
+        redactor = Redactor(values, hidden)
         began = time.monotonic()
         exchange = partial(self._wire.exchange, workspace=workspace, deadline=began + call.timeout_seconds)
         redirects: list[Origin] = []

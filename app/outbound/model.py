@@ -222,9 +222,17 @@ class Outbound(Protocol):
         """
 
     def send(
-        self, call: Call, destination: Destination, values: Mapping[str, SecretValue], *, workspace: str
+        self,
+        call: Call,
+        destination: Destination,
+        values: Mapping[str, SecretValue],
+        *,
+        workspace: str,
+        hidden: Mapping[str, SecretValue] | None = None,
     ) -> Response:
         """Inject, send and redact; connections are kept by workspace and origin.
+
+        ``hidden`` values don't go out, and are taken out of what comes back all the same.
 
         Raises ``ValueNotAllowedHere``, ``PayloadTooLarge``, any ``UpstreamError``, and ``DestinationNotAllowed`` for a
         redirect that may not be followed.

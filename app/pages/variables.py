@@ -235,7 +235,7 @@ def _change_plain(entry: Entry) -> bool:
 
 
 def _change_secret(entry: Entry) -> bool:
-    sent, secrets = form_texts(), Secrets(context.resources())
+    sent, secrets = form_texts(), Secrets(context.resources(), context.run_check())
     where: dict[str, Any] = {"revision": number(sent.get("revision", "")), "access": context.access()}
     value = {"value": sent["value"]} if sent.get("value") else {}
     if "value_lost" in sent and not value and "keep_value" not in sent:  # empty means to keep it, but not here

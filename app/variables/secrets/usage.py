@@ -96,7 +96,7 @@ def _count(workspace: str, *, sessions: Sessions) -> bool:
 def _uses(events: Sequence[Event]) -> Iterator[_Use]:
     for event in events:
         ids = event.detail.get("secret_ids")
-        if not isinstance(ids, dict) or not _went_out(event):
+        if not isinstance(ids, dict) or event.detail.get("check") or not _went_out(event):
             continue
         block = event.target_name if event.target_type == "block" else None
         denied = event.detail.get("status") in _DENIED
