@@ -136,12 +136,12 @@ def change_block(ws: str, block: str) -> Response:
         return _show_faulty(ws, form, error, found)
     told = f"The API block {found.name} was saved." if changes else f"Nothing of {found.name} was changed."
     if "HX-Request" in request.headers:
-        return _saved(_block(block), told)
+        return _save_answer(_block(block), told)
     flash(told)
     return go(url_for("pages.block", ws=ws, block=found.name))
 
 
-def _saved(now: Block, told: str) -> Response:
+def _save_answer(now: Block, told: str) -> Response:
     """Tell the editor that what it shows is saved; it stays as it is, with test values and answer."""
     detail = {"message": told, "revision": now.revision, "title": now.title, "missing": list(_missing(now))}
     return Response("", 204, {"HX-Trigger": json.dumps({"strongroom:saved": detail})})
