@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from flask import jsonify
 from flask.views import MethodView
 
 from app.access import Permission
 from app.calls.definition import AdHocCall
-from app.calls.schemas import CALL_CODES, RESOLVE_CODES, AdHocBody, AnswerSchema, PreviewSchema, answer, shown
+from app.calls.schemas import CALL_CODES, RESOLVE_CODES, AdHocBody, AnswerSchema, PreviewSchema, answer_of, shown
 from app.calls.service import Calls
 from app.calls.template import parse_call
 from app.web import context
 from app.web.body import ApiBlueprint
 from app.web.operations import described
+from app.web.streams import hand_over
 
 blueprint = ApiBlueprint("calls", __name__, url_prefix="/api/v1", description="Calls that come with the request")
 
@@ -27,7 +27,10 @@ class AdHocCalls(MethodView):
     def post(self, sent: AdHocCall, ws: str) -> object:
         """Make the call and answer with what came back, redacted."""
         template = parse_call(sent.call, location=sent.location)
-        return jsonify(answer(Calls(context.resources()).make(template, access=context.access())))
+        calls = Calls(context.resources())
+        if sent.answer == "stream":
+            return hand_over(calls.stream(template, access=context.access()))
+        return answer_of(calls.make(template, access=context.access()))
 
 
 @blueprint.route("/workspaces/<ws>/calls/preview")
