@@ -17,19 +17,23 @@ from app.access import Access, Principal
 from app.audit import api as audit_api
 from app.audit.checkpoints import unsigned_events
 from app.blocks import api as blocks_api
+from app.blocks.runs import BlockRuns
 from app.blocks.service import purge_blocks
 from app.calls import api as calls_api
+from app.calls.schemas import answer
 from app.idempotency.service import Asked, Claim, claim, derive_keys, hold, keep, purge_answers, release
 from app.identity import api as identity_api
 from app.identity.sessions import UserSessions
 from app.identity.single_sign_on import OidcClient, SingleSignOn
 from app.identity.tokens import Tokens, token_id_of
-from app.kernel.errors import ServiceError
+from app.kernel.errors import FieldLocation, ServiceError
+from app.kernel.secret import SecretValue
 from app.pages.register import register_pages
 from app.pages.single_sign_on import CALLBACK
 from app.resources import Resources
 from app.settings import Settings
 from app.variables import api as variables_api
+from app.variables.secrets.check import CheckRun, RunCheck
 from app.variables.secrets.service import purge_variables
 from app.web import context
 from app.web.auth import Gate, guard_api, is_api
@@ -86,7 +90,7 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
     )
     app.url_map.merge_slashes = False  # a path with a name left out leads nowhere, and not to another thing
     app.json = FastJson(app)
-    context.provide(app, resources, purges(resources))
+    context.provide(app, resources, purges(resources), run_check(resources))
     log_requests(app)
     register_errors(app)
     _send_safety_headers(app, https=(settings.public_url or "").startswith("https://"))
@@ -204,6 +208,16 @@ def purges(resources: Resources) -> Sequence[Purge]:
         purge_answers(workspace.name, sessions=resources.sessions)
 
     return (_variables, _blocks, _tokens, _answers)
+
+
+def run_check(resources: Resources) -> RunCheck:
+    """Return what runs a saved block with a value that isn't stored: a secret's route has to, and knows no blocks."""
+
+    def _run(block: str, *, secret: str, candidate: SecretValue, access: Access, location: FieldLocation) -> CheckRun:
+        call = BlockRuns(resources).check(block, secret=secret, candidate=candidate, access=access, location=location)
+        return CheckRun(call.call_id, call.response.status, answer(call))
+
+    return _run
 
 
 def _gate(app: Flask, resources: Resources) -> Gate:

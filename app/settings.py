@@ -57,7 +57,7 @@ def _networks(text: str) -> tuple[str, ...]:
     return tuple(str(ipaddress.ip_network(part.strip())) for part in text.split(",") if part.strip())
 
 
-def _allowed(text: str) -> bool:
+def _allow(text: str) -> bool:
     """refuse or allow"""
     return {"refuse": False, "allow": True}[text]
 
@@ -185,7 +185,7 @@ class Settings:
         "STRONGROOM_OUTBOUND_HTTP",
         "refuse, or allow plain http to those networks only",
         False,
-        _allowed,
+        _allow,
         shown="refuse",
     )
     outbound_ca: Path | None = _setting(
@@ -258,7 +258,7 @@ class Settings:
         "STRONGROOM_OIDC_USER_CLAIM", "the claim that is the user's id; email counts only when verified", "sub"
     )
     passwords: bool = _setting(
-        "STRONGROOM_PASSWORDS", "allow, or refuse passwords beside single sign-on", True, _allowed, shown="allow"
+        "STRONGROOM_PASSWORDS", "allow, or refuse passwords beside single sign-on", True, _allow, shown="allow"
     )
     workers: int = _setting(
         "STRONGROOM_WORKERS", "service processes; with as many as cores, each stays on one", 1, _count(1, 256)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from sqlalchemy.engine import make_url
 
 from app.db import Sessions, open_engine
+from app.db.key_guard import DatabaseKeyGuard
 from app.kernel.clock import system_clock
 from app.kernel.errors import VaultUnavailable
 from app.outbound.client import OutboundClient
@@ -32,7 +33,7 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
     try:
         yield Resources(
             sessions=sessions,
-            vault=VaultClient(vault_options(settings)),
+            vault=VaultClient(vault_options(settings), DatabaseKeyGuard(sessions)),
             outbound=OutboundClient(outbound_rules(settings)),
             clock=system_clock,
             limits=Limits(

@@ -251,7 +251,7 @@ def verify(
     waiting = {each.seq: each for each in checkpoints if each.seq > start.seq}
     signed, at, rest = None, start, iter(events)
     for event in rest:
-        fault = _misplaced(event, at, rest)
+        fault = _fault_of_place(event, at, rest)
         if fault is None:
             at = Link(event.seq, event.hash)
             if (checkpoint := waiting.pop(event.seq, None)) is not None:
@@ -262,7 +262,7 @@ def verify(
     return Verdict(chain, at, signed, _short(at, waiting, signed or start, head, genuine))
 
 
-def _misplaced(event: Event, before: Link, rest: Iterator[Event]) -> Fault | None:
+def _fault_of_place(event: Event, before: Link, rest: Iterator[Event]) -> Fault | None:
     """Tell what is wrong with an event in this place; only then is the rest of the chain looked through."""
     wanted = before.seq + 1
     if event.seq < wanted:
@@ -291,9 +291,12 @@ def _contradiction(
 
 
 def _short(
-    at: Link, waiting: Mapping[int, Checkpoint], trusted: Checkpoint | Link, head: Link | None,
+    at: Link,
+    waiting: Mapping[int, Checkpoint],
+    trusted: Checkpoint | Link,
+    head: Link | None,
     genuine: Callable[[Checkpoint], bool],
-) -> Fault | None:  # fmt: skip
+) -> Fault | None:
     """Tell whether a chain that fits in itself ends before the place where it should."""
     for seq in sorted(waiting):
         return Fault("end_missing", at.seq + 1) if genuine(waiting[seq]) else Fault("forged", seq)

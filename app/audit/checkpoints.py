@@ -52,7 +52,9 @@ def sign_due(*, sessions: Sessions, vault: Vault, clock: Clock, all_now: bool = 
         VaultUnavailable: some chains are still unsigned.
     """
     due = [
-        chain for chain, signed, head in _unsigned(sessions) if all_now or _is_due(chain, signed, head, sessions, clock)
+        chain
+        for chain, signed, head in _chains_to_sign(sessions)
+        if all_now or _is_due(chain, signed, head, sessions, clock)
     ]
     genuine = genuine_by(vault.checkpoint_public_keys()) if due else _never
     return [_sign(chain, genuine, sessions=sessions, vault=vault, clock=clock) for chain in due]
@@ -63,7 +65,7 @@ def sign_now(chain: str, *, sessions: Sessions, vault: Vault, clock: Clock) -> S
     return _sign(chain, genuine_by(vault.checkpoint_public_keys()), sessions=sessions, vault=vault, clock=clock)
 
 
-def _unsigned(sessions: Sessions) -> Sequence[tuple[str, int, int]]:
+def _chains_to_sign(sessions: Sessions) -> Sequence[tuple[str, int, int]]:
     """List the chains that have unsigned events: how far each is signed, and where it ends."""
     signed = (
         select(func.coalesce(func.max(CheckpointRow.seq), 0))
@@ -77,7 +79,7 @@ def _unsigned(sessions: Sessions) -> Sequence[tuple[str, int, int]]:
 
 def unsigned_events(sessions: Sessions) -> int:
     """Count the events that no checkpoint covers."""
-    return sum(head - signed for _, signed, head in _unsigned(sessions))
+    return sum(head - signed for _, signed, head in _chains_to_sign(sessions))
 
 
 def _is_due(chain: str, signed: int, head: int, sessions: Sessions, clock: Clock) -> bool:
@@ -101,16 +103,18 @@ def _sign(
         return Signed(chain, (), Fault("forged", last.seq))
     start = Link(last.seq, last.hash) if last else BEGINNING
     marks: list[Link] = []
-    events = _marked(read_chain(chain, sessions, after=start.seq or None, through=head.seq), start.seq + EVERY, marks)
+    events = _note_marks(
+        read_chain(chain, sessions, after=start.seq or None, through=head.seq), start.seq + EVERY, marks
+    )
     verdict = verify(chain, events, (), genuine=genuine, start=start, head=head)
     if verdict.fault is not None:
         return Signed(chain, (), verdict.fault)
     if head.seq > (marks[-1] if marks else start).seq:
         marks.append(head)
-    return Signed(chain, [_signed(chain, mark, sessions=sessions, vault=vault, clock=clock) for mark in marks], None)
+    return Signed(chain, [_sign_mark(chain, mark, sessions=sessions, vault=vault, clock=clock) for mark in marks], None)
 
 
-def _marked(events: Iterator[Event], first: int, marks: list[Link]) -> Iterator[Event]:
+def _note_marks(events: Iterator[Event], first: int, marks: list[Link]) -> Iterator[Event]:
     """Pass events on, and note the place of every ``EVERY``-th."""
     due = first
     for event in events:
@@ -120,7 +124,7 @@ def _marked(events: Iterator[Event], first: int, marks: list[Link]) -> Iterator[
         yield event
 
 
-def _signed(chain: str, mark: Link, *, sessions: Sessions, vault: Vault, clock: Clock) -> Checkpoint:
+def _sign_mark(chain: str, mark: Link, *, sessions: Sessions, vault: Vault, clock: Clock) -> Checkpoint:
     at = clock()
     signature = vault.sign_checkpoint(statement(chain, mark.seq, mark.hash, at))
     # Another process may have signed the same event; either word is good.

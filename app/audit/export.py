@@ -61,7 +61,7 @@ def export_events(
     with recorded(sessions=sessions, clock=clock, access=access, action="audit.export", target=target) as deed:
         require(access, Permission.AUDIT_READ)
         check_filters(filters)
-        deed.detail |= {"format": form} | _told(filters)
+        deed.detail |= {"format": form} | _filter_facts(filters)
         source = _source(filters, access.workspace or SERVICE_CHAIN, sessions=sessions, vault=vault, clock=clock)
         deed.closed = True
     pieces = _pieces(source, form, deed, sessions=sessions, clock=clock)
@@ -69,7 +69,7 @@ def export_events(
     return pieces
 
 
-def _told(filters: Filters) -> dict[str, object]:
+def _filter_facts(filters: Filters) -> dict[str, object]:
     given = {name: getattr(filters, name) for name in Filters.__slots__}
     told = {name: value if isinstance(value, str) else rfc3339(value) for name, value in given.items() if value}
     return {"filters": told} if told else {}

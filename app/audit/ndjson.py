@@ -13,9 +13,23 @@ from typing import IO, Any, Final
 from app.audit.chain import Checkpoint, Event, rfc3339
 
 CSV_COLUMNS: Final = (
-    "id", "seq", "at", "workspace", "actor_type", "actor_id", "acting_for", "action", "target_type", "target_id",
-    "target_name", "outcome", "call_id", "request_id", "detail", "hash",
-)  # fmt: skip
+    "id",
+    "seq",
+    "at",
+    "workspace",
+    "actor_type",
+    "actor_id",
+    "acting_for",
+    "action",
+    "target_type",
+    "target_id",
+    "target_name",
+    "outcome",
+    "call_id",
+    "request_id",
+    "detail",
+    "hash",
+)
 # What a spreadsheet would take for a formula, with what it skips before one.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 _LONGEST_LINE: Final = 1024 * 1024

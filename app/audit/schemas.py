@@ -57,7 +57,7 @@ class EventSchema(Schema):
     hash = fields.String(required=True)
 
     @pre_dump
-    def _nested(self, event: Event, **_kwargs: Any) -> dict[str, Any]:
+    def _nest(self, event: Event, **_kwargs: Any) -> dict[str, Any]:
         return as_document(event) | {"at": event.at}
 
 

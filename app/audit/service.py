@@ -26,18 +26,39 @@ from app.kernel.errors import CallerError, PolicyError, RecordUnavailable, Stron
 from app.telemetry import event_recorded, step
 
 Action = Literal[
-    "workspace.create", "workspace.update", "workspace.delete",
-    "member.add", "member.change", "member.remove",
-    "variable.create", "variable.update", "variable.delete",
-    "secret.create", "secret.update", "secret.set_value", "secret.rollback", "secret.delete", "secret.reveal",
-    "secret.import", "secret.renew",
-    "block.create", "block.update", "block.delete",
+    "workspace.create",
+    "workspace.update",
+    "workspace.delete",
+    "member.add",
+    "member.change",
+    "member.remove",
+    "variable.create",
+    "variable.update",
+    "variable.delete",
+    "secret.create",
+    "secret.update",
+    "secret.set_value",
+    "secret.rollback",
+    "secret.delete",
+    "secret.reveal",
+    "secret.import",
+    "secret.renew",
+    "block.create",
+    "block.update",
+    "block.delete",
     "call.run",
-    "token.create", "token.revoke",
-    "session.sign_in", "session.sign_out",
-    "user.create", "user.disable", "user.enable", "user.reset_password", "user.change_password",
-    "audit.export", "audit.accept_restore",
-]  # fmt: skip
+    "token.create",
+    "token.revoke",
+    "session.sign_in",
+    "session.sign_out",
+    "user.create",
+    "user.disable",
+    "user.enable",
+    "user.reset_password",
+    "user.change_password",
+    "audit.export",
+    "audit.accept_restore",
+]
 
 SERVICE_CHAIN: Final = ""
 _PROCESS: Final = slice(16, 16 + NAME_CHARACTERS)
@@ -52,6 +73,7 @@ _MOVE_HEAD: Final = "UPDATE chain_heads SET seq = ?, hash = ? WHERE chain = ?"
 # Plain columns, in an event's order: mapping objects costs several times what reading them does.
 COLUMNS: Final = tuple(getattr(EventRow, name) for name in FIELDS)
 _AS_STORED: Final = tuple(name for name in FIELDS if name not in ("seq", "at", "detail", "hash"))
+RUNS_LOOKED_THROUGH: Final = 50_000
 
 
 def _new_id() -> str:
@@ -70,7 +92,7 @@ class Target:
 
 @dataclass(slots=True)
 class Deed:
-    """A deed under way: the block that does it adds what it learns; `done` closes it in the deed's own transaction."""
+    """A deed under way: the block that does it adds what it learns; `complete` closes it in its own transaction."""
 
     access: Access
     action: Action
@@ -80,7 +102,7 @@ class Deed:
     at: datetime | None = None
     closed: bool = False
 
-    def done(self, session: Session, clock: Clock) -> None:
+    def complete(self, session: Session, clock: Clock) -> None:
         """Record the deed as done in the transaction that does it, so that neither exists without the other.
 
         What it changes is written first: rows before chains, in every transaction, or two would wait for each other.
@@ -298,7 +320,7 @@ def read_page(filters: Filters, *, chain: str, sessions: Sessions, limit: int, b
     with sessions.read() as session:
         live = live_processes(session)
         rows = session.scalars(query.where(*_conditions(filters, live))).all()
-        settled = _settled(session, [row for row in rows if row.outcome == "intended"])
+        settled = _deeds_with_outcome(session, [row for row in rows if row.outcome == "intended"])
     events = [_as_event(row, settled=row.deed_id in settled, live=live) for row in rows[:limit]]
     return EventPage(events=events, below=events[-1].seq if len(rows) > limit else None)
 
@@ -317,16 +339,43 @@ def outcomes_between(
     session: Session, chain: str, action: Action, *, after: int, through: int, limit: int
 ) -> Sequence[Event]:
     """Read how a chain's deeds of one kind ended, in order, as it was recorded."""
-    query = select(*COLUMNS).where(EventRow.chain == chain, EventRow.action == action, _ended(EventRow))
+    query = select(*COLUMNS).where(EventRow.chain == chain, EventRow.action == action, _is_outcome(EventRow))
     query = query.where(EventRow.seq > after, EventRow.seq <= through).order_by(EventRow.seq).limit(limit)
     return [Event(*row) for row in session.execute(query)]
+
+
+def last_runs(block: Target, *, chain: str, sessions: Sessions, limit: int, below: int | None = None) -> EventPage:
+    """Read how a block's runs ended, or that they are under way, newest first; one event for each run.
+
+    Only the newest ``RUNS_LOOKED_THROUGH`` events of the chain are looked through, so that a block that hardly ever
+    runs costs no more than another.
+
+    Args:
+        block: The block with its id, so that an earlier one of the same name has no part in it.
+        below: The ``seq`` to go on below.
+    """
+    later = aliased(EventRow)
+    with sessions.read() as session:
+        live = live_processes(session)
+        query = (
+            select(EventRow)
+            .where(EventRow.chain == chain, EventRow.action == "call.run", EventRow.target_type == block.type)
+            .where(EventRow.seq > end_of(session, chain) - RUNS_LOOKED_THROUGH, EventRow.target_name == block.name)
+            .where(or_(EventRow.target_id == block.id, EventRow.target_id.is_(None)))
+            .where(~exists().where(later.deed_id == EventRow.deed_id, later.seq > EventRow.seq))
+            .order_by(EventRow.seq.desc())
+            .limit(limit + 1)
+        )
+        rows = session.scalars(query if below is None else query.where(EventRow.seq < below)).all()
+    events = [_as_event(row, settled=False, live=live) for row in rows[:limit]]
+    return EventPage(events=events, below=events[-1].seq if len(rows) > limit else None)
 
 
 def _process(deed_id: InstrumentedAttribute[str]) -> ColumnElement[str]:
     return func.substr(deed_id, _PROCESS.start + 1, NAME_CHARACTERS)
 
 
-def _ended(row: type[EventRow]) -> ColumnElement[bool]:
+def _is_outcome(row: type[EventRow]) -> ColumnElement[bool]:
     return row.outcome.not_in(("intended", "streaming"))
 
 
@@ -340,9 +389,9 @@ def _conditions(filters: Filters, live: frozenset[str]) -> Iterator[ColumnElemen
     if filters.block:
         yield (EventRow.target_type == "block") & (EventRow.target_name == filters.block)
     later = aliased(EventRow)
-    has_outcome = exists().where(later.deed_id == EventRow.deed_id, _ended(later))
+    has_outcome = exists().where(later.deed_id == EventRow.deed_id, _is_outcome(later))
     if filters.folded:
-        yield _ended(EventRow) | ((EventRow.outcome == "intended") & ~has_outcome)
+        yield _is_outcome(EventRow) | ((EventRow.outcome == "intended") & ~has_outcome)
     if filters.outcome in ("intended", "unknown"):
         in_doubt = ~has_outcome & _process(EventRow.deed_id).not_in(sorted(live))
         yield EventRow.outcome == "intended"
@@ -355,11 +404,11 @@ def _conditions(filters: Filters, live: frozenset[str]) -> Iterator[ColumnElemen
         yield EventRow.at < filters.until
 
 
-def _settled(session: Session, intents: Sequence[EventRow]) -> set[str]:
+def _deeds_with_outcome(session: Session, intents: Sequence[EventRow]) -> set[str]:
     deeds = [intent.deed_id for intent in intents]
     if not deeds:
         return set()
-    query = select(EventRow.deed_id).where(EventRow.deed_id.in_(deeds), _ended(EventRow))
+    query = select(EventRow.deed_id).where(EventRow.deed_id.in_(deeds), _is_outcome(EventRow))
     return set(session.scalars(query))
 
 

@@ -7,11 +7,21 @@ from typing import Any
 from flask import request
 from flask.views import MethodView
 
-from app.access import Permission
+from app.access import Permission, require
 from app.blocks import service
 from app.blocks.runs import BlockRuns
-from app.blocks.schemas import BlockBody, BlockPage, BlockPatch, BlockQuery, BlockSchema
+from app.blocks.schemas import (
+    BlockBody,
+    BlockPage,
+    BlockPatch,
+    BlockQuery,
+    BlockRunPage,
+    BlockSchema,
+    CurlBody,
+    CurlDraftSchema,
+)
 from app.blocks.service import BlockChanges, NewBlock
+from app.calls.curl_import import draft_of
 from app.calls.schemas import (
     CALL_CODES,
     RESOLVE_CODES,
@@ -20,12 +30,12 @@ from app.calls.schemas import (
     PreviewSchema,
     RunBody,
     answer_of,
-    shown,
+    preview_document,
 )
 from app.web import context
 from app.web.body import ApiBlueprint, confirm_sent, etag, revision_sent
 from app.web.operations import BODY, described
-from app.web.paging import page, position
+from app.web.paging import PageQuery, cursor, page, position
 from app.web.streams import hand_over
 
 blueprint = ApiBlueprint("blocks", __name__, url_prefix="/api/v1", description="API blocks")
@@ -57,6 +67,25 @@ class Blocks(MethodView):
         resources = context.resources()
         block = service.create_block(new, access=context.access(), sessions=resources.sessions, clock=resources.clock)
         return block, 201, {"Location": f"{request.path}/{block.name}"} | etag(block.revision)
+
+
+@blueprint.route("/workspaces/<ws>/blocks/from-curl")
+class FromCurl(MethodView):
+    """A draft of a block from a curl command."""
+
+    @described(
+        "Draft a call from a curl command",
+        needs=Permission.BLOCK_WRITE,
+        codes=("not_found", *BODY),
+        keyed=False,
+    )
+    @blueprint.arguments(CurlBody)
+    @blueprint.response(200, CurlDraftSchema)
+    def post(self, body: dict[str, str], ws: str) -> object:
+        """Read the command into a call whose credentials are `{{secrets.NAME}}`; nothing is saved, and the command is
+        kept nowhere."""
+        require(context.access(), Permission.BLOCK_WRITE)
+        return draft_of(body["command"]), 200, {"Cache-Control": "no-store"}
 
 
 @blueprint.route("/workspaces/<ws>/blocks/<block>")
@@ -91,7 +120,7 @@ class OneBlock(MethodView):
     @described(
         "Delete an API block",
         needs=Permission.BLOCK_WRITE,
-        codes=("not_found", "confirmation_required", "precondition_failed"),
+        codes=("not_found", "in_use", "confirmation_required", "precondition_failed"),
     )
     @blueprint.response(204)
     def delete(self, ws: str, block: str) -> None:
@@ -130,4 +159,22 @@ class BlockPreview(MethodView):
     @blueprint.response(200, PreviewSchema)
     def post(self, body: dict[str, Any], ws: str, block: str) -> object:
         """Show what would go out and whether it may; no value is read and nothing is sent."""
-        return shown(BlockRuns(context.resources()).preview(block, body["variables"], access=context.access()))
+        return preview_document(
+            BlockRuns(context.resources()).preview(block, body["variables"], access=context.access())
+        )
+
+
+@blueprint.route("/workspaces/<ws>/blocks/<block>/runs")
+class LastRuns(MethodView):
+    """What became of a block's runs."""
+
+    @described(
+        "List the last runs of an API block", needs=Permission.BLOCK_READ, codes=("not_found", "validation_failed")
+    )
+    @blueprint.arguments(PageQuery, location="query")
+    @blueprint.response(200, BlockRunPage)
+    def get(self, query: dict[str, Any], ws: str, block: str) -> object:
+        """List how the last runs ended, from the record, newest first."""
+        below = position(query["cursor"], "runs", int)
+        runs = BlockRuns(context.resources()).last(block, access=context.access(), limit=query["limit"], below=below)
+        return {"items": runs.events, "next_cursor": None if runs.below is None else cursor("runs", runs.below)}

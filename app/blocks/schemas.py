@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields, pre_dump, validate
 
+from app.audit.chain import Event, Outcome
+from app.audit.schemas import EventActor
 from app.blocks.service import BLOCK_NAME, AnswerKind, BlockChanges, NewBlock
 from app.calls.definition import WrittenCall, as_json
 from app.calls.schemas import CallBody
@@ -96,4 +98,63 @@ class BlockPage(Schema):
     """Some API blocks, by name."""
 
     items = fields.List(fields.Nested(BlockSchema), required=True)
+    next_cursor = fields.String(required=True, allow_none=True)
+
+
+class CurlBody(Input):
+    """A curl command; it is kept nowhere."""
+
+    command = PlainText(required=True, validate=validate.Length(1, 512 * 1024))
+
+
+class CredentialSchema(Schema):
+    """What should become a secret, and where the draft has it already; `value` is null where the command has none."""
+
+    suggested_name = fields.String(required=True)
+    place = fields.String(required=True)
+    host = fields.String(required=True)
+    value = fields.String(required=True, allow_none=True)
+
+
+class IgnoredOptionSchema(Schema):
+    """An option of curl's that the draft doesn't keep."""
+
+    option = fields.String(required=True)
+    why = fields.String(required=True)
+
+
+class CurlDraftSchema(Schema):
+    """A draft of a call."""
+
+    call = _Written(required=True, metadata={"type": "object", "description": "As a block takes it; see `CallBody`."})
+    credentials = fields.List(fields.Nested(CredentialSchema), required=True)
+    ignored = fields.List(fields.Nested(IgnoredOptionSchema), required=True)
+
+
+class BlockRunSchema(Schema):
+    """One run of an API block, as the record has it."""
+
+    call_id = fields.String(required=True)
+    at = fields.AwareDateTime(required=True)
+    actor = fields.Nested(EventActor, required=True)
+    outcome = fields.String(required=True, validate=validate.OneOf(get_args(Outcome)))
+    status = fields.Integer(required=True, allow_none=True, metadata={"description": "The upstream's, if it answered."})
+    elapsed_ms = fields.Float(required=True, allow_none=True)
+    redactions = fields.Integer(required=True, allow_none=True)
+
+    @pre_dump
+    def _of_event(self, event: Event, **_kwargs: Any) -> dict[str, Any]:
+        return {
+            "call_id": event.deed_id,
+            "at": event.at,
+            "actor": {"type": event.actor_type, "id": event.actor_id, "acting_for": event.acting_for},
+            "outcome": event.outcome,
+            **{name: event.detail.get(name) for name in ("status", "elapsed_ms", "redactions")},
+        }
+
+
+class BlockRunPage(Schema):
+    """Some runs, newest first."""
+
+    items = fields.List(fields.Nested(BlockRunSchema), required=True)
     next_cursor = fields.String(required=True, allow_none=True)

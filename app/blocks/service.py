@@ -25,10 +25,10 @@ from app.calls.requirements import BlockProblem, needed_secrets, problems_of, un
 from app.calls.template import CallTemplate, parse_call
 from app.db import Sessions
 from app.kernel.clock import Clock
-from app.kernel.errors import NameTaken, NotFound, StrongroomError, ValidationFailed, in_body
+from app.kernel.errors import InUse, NameTaken, NotFound, StrongroomError, ValidationFailed, in_body
 from app.kernel.preconditions import check_revision, require_confirmation
 from app.kernel.unset import UNSET, Unset
-from app.variables.secrets.references import UsableSecret, note_uses, usable_secrets
+from app.variables.secrets.references import UsableSecret, note_uses, secrets_checked_by, usable_secrets
 from app.workspaces.service import settings_of
 
 BLOCK_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
@@ -87,7 +87,7 @@ def create_block(new: NewBlock, *, access: Access, sessions: Sessions, clock: Cl
     template = parse_call(new.call)
     _refuse_captures_of_stream(new.answer, new.call)
     target = Target("block", uuid.uuid4().hex, new.name)
-    with _recorded(access, "block.create", target, sessions, clock) as deed:
+    with _record(access, "block.create", target, sessions, clock) as deed:
         require(access, Permission.BLOCK_WRITE)
         row = _new_row(new, target, access=access, now=clock())
         with sessions.begin() as session:
@@ -99,7 +99,7 @@ def create_block(new: NewBlock, *, access: Access, sessions: Sessions, clock: Cl
                     f"There is a block {new.name} already.", errors={in_body("name"): ["Is taken."]}
                 ) from None
             secrets = _take_call(row, template, deed, session=session)
-            deed.done(session, clock)
+            deed.complete(session, clock)
     return _as_block(row, template, secrets, access=access)
 
 
@@ -167,7 +167,7 @@ def update_block(
         Forbidden, NotFound, PreconditionFailed, UnknownSecret, PlaceNotAllowed, and whatever ``parse_call`` does.
     """
     template = None if changes.call is UNSET else parse_call(changes.call)
-    with _recorded(access, "block.update", Target("block", None, name[:64]), sessions, clock) as deed:
+    with _record(access, "block.update", Target("block", None, name[:64]), sessions, clock) as deed:
         require(access, Permission.BLOCK_WRITE)
         with sessions.begin() as session:
             row = block_row(session, access, name, for_update=True)
@@ -185,24 +185,39 @@ def update_block(
             _refuse_captures_of_stream(row.answer, from_json(row.call))
             row.revision += 1
             row.updated_at, row.updated_by = clock(), access.actor.name
-            deed.done(session, clock)
+            deed.complete(session, clock)
             return _as_blocks([row], access=access, session=session)[0]
 
 
 def delete_block(
     name: str, *, confirm: str | None, revision: int | None, access: Access, sessions: Sessions, clock: Clock
 ) -> None:
-    """Delete a block. Raises ``Forbidden``, ``NotFound``, ``ConfirmationRequired`` or ``PreconditionFailed``."""
-    with _recorded(access, "block.delete", Target("block", None, name[:64]), sessions, clock) as deed:
+    """Delete a block.
+
+    Raises:
+        InUse: New values of a secret are tried with it; ``extra["secrets"]`` names them.
+        Forbidden, NotFound, ConfirmationRequired, PreconditionFailed
+    """
+    with _record(access, "block.delete", Target("block", None, name[:64]), sessions, clock) as deed:
         require(access, Permission.BLOCK_WRITE)
         with sessions.begin() as session:
             row = block_row(session, access, name, for_update=True)
             deed.target = Target("block", row.id, row.name)
             require_confirmation(confirm, row.name)
             check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
+            _require_no_check(row, session)
             note_uses(session, workspace=row.workspace, block=row.name, secrets=())
             session.delete(row)
-            deed.done(session, clock)
+            deed.complete(session, clock)
+
+
+def _require_no_check(row: BlockRow, session: Session) -> None:
+    checked = secrets_checked_by(row.name, row.workspace, session)
+    if checked:
+        raise InUse(
+            f"New values of {', '.join(checked)} are tried with this block; give them another one, or none, first.",
+            extra={"secrets": list(checked)},
+        )
 
 
 def purge_blocks(workspace: str, *, sessions: Sessions) -> None:
@@ -227,7 +242,7 @@ class Runnable:
     id: str
     template: CallTemplate
     captures_only: bool
-    streams: bool = False
+    streams: bool
 
 
 def runnable(session: Session, access: Access, name: str) -> Runnable:
@@ -235,17 +250,17 @@ def runnable(session: Session, access: Access, name: str) -> Runnable:
     row = session.execute(_RUNNABLE, {"workspace": access.workspace, "name": name}).first()
     if row is None:
         raise _no_block(name)
-    parse = _parsed_before if len(row.call) <= _KEPT_CHARACTERS else _parsed
+    parse = _parsed_before if len(row.call) <= _KEPT_CHARACTERS else _parse
     return Runnable(row.id, parse(row.call), captures_only=row.answer == "captures", streams=row.answer == "stream")
 
 
-def _parsed(call: str) -> CallTemplate:
+def _parse(call: str) -> CallTemplate:
     return parse_call(from_json(json.loads(call)))
 
 
 # By the text itself, since a call that was changed is another text: what is remembered of the database goes with any
 # change, and most are of something else.
-_parsed_before: Final = lru_cache(maxsize=1024)(_parsed)
+_parsed_before: Final = lru_cache(maxsize=1024)(_parse)
 
 
 def _no_block(name: str) -> NotFound:
@@ -256,7 +271,7 @@ def _of_workspace(access: Access) -> Select[BlockRow]:
     return select(BlockRow).where(BlockRow.workspace == access.workspace)
 
 
-def _recorded(
+def _record(
     access: Access, action: Action, target: Target, sessions: Sessions, clock: Clock
 ) -> AbstractContextManager[Deed]:
     return recorded(sessions=sessions, clock=clock, access=access, action=action, target=target, intent=False)

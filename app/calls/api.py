@@ -6,7 +6,15 @@ from flask.views import MethodView
 
 from app.access import Permission
 from app.calls.definition import AdHocCall
-from app.calls.schemas import CALL_CODES, RESOLVE_CODES, AdHocBody, AnswerSchema, PreviewSchema, answer_of, shown
+from app.calls.schemas import (
+    CALL_CODES,
+    RESOLVE_CODES,
+    AdHocBody,
+    AnswerSchema,
+    PreviewSchema,
+    answer_of,
+    preview_document,
+)
 from app.calls.service import Calls
 from app.calls.template import parse_call
 from app.web import context
@@ -43,4 +51,4 @@ class CallPreview(MethodView):
     def post(self, sent: AdHocCall, ws: str) -> object:
         """Show what would go out and whether it may; no value is read and nothing is sent."""
         template = parse_call(sent.call, location=sent.location)
-        return shown(Calls(context.resources()).preview(template, access=context.access()))
+        return preview_document(Calls(context.resources()).preview(template, access=context.access()))

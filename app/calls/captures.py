@@ -155,15 +155,15 @@ class _Array(list[Any]):
 
 class _BoundedMatch(Match):
     def __call__(self, value: object, pattern: object) -> bool:
-        return _bounded(self, "fullmatch", value, pattern)
+        return _match_within_limits(self, "fullmatch", value, pattern)
 
 
 class _BoundedSearch(Search):
     def __call__(self, value: object, pattern: object) -> bool:
-        return _bounded(self, "search", value, pattern)
+        return _match_within_limits(self, "search", value, pattern)
 
 
-def _bounded(function: Match | Search, way: str, value: object, pattern: object) -> bool:
+def _match_within_limits(function: Match | Search, way: str, value: object, pattern: object) -> bool:
     """Match, for a while: there are patterns that take for ever with the text that was made for them."""
     if not isinstance(value, str) or not isinstance(pattern, str):
         return False
@@ -210,14 +210,14 @@ def compile_capture(name: str, path: str, *, location: FieldLocation) -> Capture
     in_path = location.member("path", label=location.label)
     if len(path) > _LONGEST_PATH:
         raise _wrong(name, in_path, f"A path has at most {_LONGEST_PATH} characters.")
-    compiled = _compiled(path)
+    compiled = _compile(path)
     if compiled is None:
         raise _wrong(name, in_path, "Is no JSONPath (RFC 9535), such as $.ticket.id.")
     return Capture(name, compiled)
 
 
 @lru_cache(maxsize=4096)
-def _compiled(path: str) -> JSONPath | None:
+def _compile(path: str) -> JSONPath | None:
     try:
         compiled = _JSONPATH.compile(path)
     except (JSONPathError, ValueError, RecursionError):
@@ -229,7 +229,7 @@ def _wrong(name: str, where: FieldLocation, sentence: str) -> ValidationFailed:
     return ValidationFailed(f"The capture {name[:64]}: {sentence}", errors={where: [sentence]})
 
 
-def captured(captures: Sequence[Capture], response: Response) -> dict[str, object]:
+def capture_values(captures: Sequence[Capture], response: Response) -> dict[str, object]:
     """Return what the captures find in a redacted response.
 
     A path that can find one thing only gives that thing, any other a list of at most 1000. ``None`` stands for nothing
@@ -241,13 +241,13 @@ def captured(captures: Sequence[Capture], response: Response) -> dict[str, objec
     try:
         content = json.loads(text or "", parse_constant=_no_constant)
         budget = _Budget()
-        document = _counted(content, budget)
+        document = _count_steps(content, budget)
     except (ValueError, RecursionError):
         return {capture.name: None for capture in captures}
-    return {capture.name: _found(capture.path, document, budget) for capture in captures}
+    return {capture.name: _find(capture.path, document, budget) for capture in captures}
 
 
-def _found(path: JSONPath, document: Any, budget: _Budget) -> object:
+def _find(path: JSONPath, document: Any, budget: _Budget) -> object:
     try:
         # A bare text would be taken for JSON still to be read.
         results = [document] if path.empty() else [] if isinstance(document, str) else _results(path, document)
@@ -264,13 +264,13 @@ def _results(path: JSONPath, document: Any) -> list[object]:
     return [match.obj for match in islice(path.finditer(document), _MOST_RESULTS)]
 
 
-def _counted(content: object, budget: _Budget) -> object:
+def _count_steps(content: object, budget: _Budget) -> object:
     if isinstance(content, dict):
-        counted = _Object({name: _counted(inner, budget) for name, inner in content.items()})
+        counted = _Object({name: _count_steps(inner, budget) for name, inner in content.items()})
         counted.budget = budget
         return counted
     if isinstance(content, list):
-        array = _Array(_counted(inner, budget) for inner in content)
+        array = _Array(_count_steps(inner, budget) for inner in content)
         array.budget = budget
         return array
     return content

@@ -74,7 +74,7 @@ def parse_template(source: str, *, location: FieldLocation, place: str) -> Templ
     while (start := source.find(OPENING, end)) >= 0:
         found = _REFERENCE.match(source, start)
         if found is None:
-            raise _malformed(location)
+            raise _malformed_template(location)
         text += source[end:start]
         if found["literal"]:
             text += OPENING
@@ -91,7 +91,7 @@ def parse_template(source: str, *, location: FieldLocation, place: str) -> Templ
     return Template(location=location, place=place, source=source, pieces=tuple(pieces))
 
 
-def _malformed(location: FieldLocation) -> ValidationFailed:
+def _malformed_template(location: FieldLocation) -> ValidationFailed:
     sentence = (
         'What begins with "{{" is {{variable}} or {{secrets.NAME}}; '
         'a name is a letter or _ and then letters, digits and _, 64 at most. Two literal braces are written {{"{{"}}.'
@@ -116,10 +116,10 @@ def refuse_template(text: str, what: str, *, location: FieldLocation) -> None:
 
 def fill(template: Template, variables: Mapping[str, str]) -> Field:
     """Put the variables' values in, as data. Every variable has to be there: see ``require_variables``."""
-    return Field(tuple(_filled(piece, variables) for piece in template.pieces), template.location)
+    return Field(tuple(_fill_piece(piece, variables) for piece in template.pieces), template.location)
 
 
-def _filled(piece: Text | Variable | Slot, variables: Mapping[str, str]) -> Piece:
+def _fill_piece(piece: Text | Variable | Slot, variables: Mapping[str, str]) -> Piece:
     return Filled(variables[piece.name]) if isinstance(piece, Variable) else piece
 
 

@@ -149,7 +149,7 @@ class CallBody(Input):
     follow_redirects = Truth(load_default=False)
 
     @post_load
-    def _written(self, data: dict[str, Any], **_kwargs: object) -> WrittenCall:
+    def _to_call(self, data: dict[str, Any], **_kwargs: object) -> WrittenCall:
         auth, body = data["auth"], data["body"] or {"type": "none", "content": None}
         return WrittenCall(
             method=data["method"],
@@ -271,7 +271,7 @@ class PreviewSchema(Schema):
     destination = fields.Nested(DestinationSchema, required=True)
 
 
-def shown(preview: Preview) -> dict[str, object]:
+def preview_document(preview: Preview) -> dict[str, object]:
     """Return what the client gets of a preview."""
     return {
         "method": preview.method,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
 from typing import TypeVar
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.access import Access, Permission, Role, require
 from app.audit.service import Deed, Target, conclude, recorded
-from app.calls.captures import captured
+from app.calls.captures import capture_values
 from app.calls.requirements import needed_secrets, require_requests
 from app.calls.streams import Ground, StreamedCall
 from app.calls.template import CallTemplate, resolve
@@ -84,6 +84,8 @@ class ResolvedCall:
     captures_only: bool = False
     any_host: bool = True
     """Whether ``*`` among a secret's hosts counts for this caller."""
+    candidates: Mapping[str, SecretValue] = field(default_factory=dict)
+    """New values to be tried in the place of those that are stored."""
 
     @property
     def used(self) -> Sequence[UsedSecret]:
@@ -141,7 +143,7 @@ class Calls:
             with step("send"):
                 response = self._send(self._resources.outbound.send, ready)
             ready.deed.detail |= _outcome_facts(response)
-            captures = captured(ready.resolved.template.captures, response)
+            captures = capture_values(ready.resolved.template.captures, response)
         return CompletedCall(ready.deed.id, response, captures, captures_only=ready.resolved.captures_only)
 
     def perform_stream(
@@ -265,11 +267,18 @@ class Calls:
         return values
 
     def _send(self, send: Callable[..., R], ready: _ReadyCall) -> R:
-        deed, workspace = ready.deed, str(ready.deed.access.workspace)
+        deed, candidates = ready.deed, ready.resolved.candidates
+        values, hidden = {**ready.values, **candidates}, {name: ready.values[name] for name in candidates}
         began = monotonic()
         try:
             with connection("upstream"):
-                response = send(ready.resolved.call, ready.destination, ready.values, workspace=workspace)
+                response = send(
+                    ready.resolved.call,
+                    ready.destination,
+                    values,
+                    workspace=str(deed.access.workspace),
+                    hidden=hidden,
+                )
         except StrongroomError as error:
             deed.detail["elapsed_ms"] = round((monotonic() - began) * 1000, 1)
             upstream_answered(error.code)

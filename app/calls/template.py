@@ -28,7 +28,7 @@ from app.outbound.model import (
     Text,
     TextBody,
 )
-from app.outbound.places import BASIC, BODY, PATH, QUERY, can_be_set, folded, header_place, is_token
+from app.outbound.places import BASIC, BODY, PATH, QUERY, can_be_set, fold_header, header_place, is_token
 from app.outbound.urls import parse_url
 
 _NOT_IN_HEADERS: Final = re.compile(r"[\x00\r\n]")
@@ -100,10 +100,11 @@ def parse_call(written: WrittenCall, *, location: FieldLocation = CALL) -> CallT
     return CallTemplate(
         written=written,
         origin=origin,
-        path=parse_template(path or "/", location=_labelled(url, "url path"), place=PATH),
+        path=parse_template(path or "/", location=_with_label(url, "url path"), place=PATH),
         url_query=tuple(_url_parameter(text, url) for text in url_query.split("&") if text),
         query=tuple(
-            _named(pair, "query", QUERY, location.member("query", index)) for index, pair in enumerate(written.query)
+            _named_pair(pair, "query", QUERY, location.member("query", index))
+            for index, pair in enumerate(written.query)
         ),
         headers=headers,
         basic=_basic(written.basic, location.member("auth")),
@@ -112,14 +113,14 @@ def parse_call(written: WrittenCall, *, location: FieldLocation = CALL) -> CallT
     )
 
 
-def _labelled(location: FieldLocation, label: str) -> FieldLocation:
+def _with_label(location: FieldLocation, label: str) -> FieldLocation:
     return location.member(label=label)
 
 
 def _url_parameter(text: str, url: FieldLocation) -> Template:
     name, equals, _ = text.partition("=")
     refuse_template(name if equals else "", "The name of a query parameter", location=url)
-    return parse_template(text, location=_labelled(url, f"url query {name[:64]}"), place=QUERY)
+    return parse_template(text, location=_with_label(url, f"url query {name[:64]}"), place=QUERY)
 
 
 def _header(pair: Pair, location: FieldLocation) -> tuple[str, Template]:
@@ -143,7 +144,7 @@ def _header(pair: Pair, location: FieldLocation) -> tuple[str, Template]:
 def _refuse_twins(written: WrittenCall, location: FieldLocation) -> None:
     first: dict[str, str] = {} if written.basic is None else {"authorization": "the call's auth"}
     for index, pair in enumerate(written.headers):
-        name = folded(pair.name)
+        name = fold_header(pair.name)
         if name in first:
             where = location.member("headers", index, "name", label=f"header {pair.name}")
             raise HeaderNotAllowed(
@@ -152,7 +153,7 @@ def _refuse_twins(written: WrittenCall, location: FieldLocation) -> None:
         first[name] = f"the header {pair.name}"
 
 
-def _named(pair: Pair, what: str, place: str, location: FieldLocation) -> tuple[str, Template]:
+def _named_pair(pair: Pair, what: str, place: str, location: FieldLocation) -> tuple[str, Template]:
     label = f"{what} {pair.name[:64]}"
     refuse_template(pair.name, f"The name of a {what} parameter", location=location.member("name", label=label))
     return pair.name, parse_template(pair.value, location=location.member("value", label=label), place=place)
@@ -174,7 +175,7 @@ def _body(written: WrittenCall, location: FieldLocation) -> object:
         return parse_template(str(written.content), location=location, place=BODY)
     if written.body_type == "form":
         pairs = cast(Sequence[Pair], written.content)
-        return tuple(_named(pair, "body", BODY, location.member(index)) for index, pair in enumerate(pairs))
+        return tuple(_named_pair(pair, "body", BODY, location.member(index)) for index, pair in enumerate(pairs))
     if written.body_type == "multipart":
         parts = cast(Sequence[WrittenPart], written.content)
         return tuple(_multipart_part(part, location.member(index)) for index, part in enumerate(parts))
@@ -198,7 +199,7 @@ def _json(content: object, path: str, location: FieldLocation, depth: int) -> ob
     if depth > _DEPTH:
         raise ValidationFailed("The JSON body is nested too deep.", errors={location: [f"At most {_DEPTH} levels."]})
     if isinstance(content, str):
-        return parse_template(content, location=_labelled(location, f"body {path}"), place=BODY)
+        return parse_template(content, location=_with_label(location, f"body {path}"), place=BODY)
     if isinstance(content, Mapping):
         for name in content:
             refuse_template(str(name), "A name in a JSON body", location=location)
@@ -211,7 +212,7 @@ def _json(content: object, path: str, location: FieldLocation, depth: int) -> ob
             _json(inner, f"{path}[{index}]", location.member(index), depth + 1) for index, inner in enumerate(content)
         ]
     if isinstance(content, float) and not math.isfinite(content):
-        where = _labelled(location, f"body {path}")
+        where = _with_label(location, f"body {path}")
         raise ValidationFailed("The JSON body has a number that is too great.", errors={where: ["Too great."]})
     return content
 
@@ -259,7 +260,7 @@ def resolve(call: CallTemplate, variables: Mapping[str, str]) -> Call:
         query=tuple((name, fill(value, variables)) for name, value in call.query),
         headers=headers,
         basic=basic,
-        body=_resolved(call.written.body_type, call.body, variables),
+        body=_resolve_body(call.written.body_type, call.body, variables),
         timeout_seconds=call.written.timeout_seconds,
         follow_redirects=call.written.follow_redirects,
     )
@@ -288,7 +289,7 @@ def _safe(value: Field) -> Field:
     return value
 
 
-def _resolved(body_type: BodyType, body: object, variables: Mapping[str, str]) -> Body:
+def _resolve_body(body_type: BodyType, body: object, variables: Mapping[str, str]) -> Body:
     if body_type == "json":
         return JsonBody(_resolved_json(body, variables))
     if body_type == "text":

@@ -69,6 +69,7 @@ def examine(settings: Settings, resources: Resources, *, as_operator: bool) -> S
     checks: Sequence[Callable[[Settings, Resources], Iterator[Finding]]] = (
         _database,
         _vault,
+        _keys,
         _roles,
         setup,
         _bindings,
@@ -114,6 +115,19 @@ def _vault(settings: Settings, resources: Resources) -> Iterator[Finding]:
             "Vault's goes with ours" if colour == "green" else f"Vault's is {health.ahead:+.0f} s from ours: set both"
         )
         yield Finding("clock", colour, told)
+
+
+def _keys(settings: Settings, resources: Resources) -> Iterator[Finding]:
+    doubtful = resources.vault.keys_in_doubt()
+    for key in doubtful:
+        yield Finding(
+            f"key {key}",
+            "red",
+            "its last change may be half done, so nothing is encrypted or signed under it: rotate it again"
+            " (`strongroom vault rotate-key`), or store its secret's key again",
+        )
+    if not doubtful:
+        yield Finding("keys", "green", "each as Vault stored it")
 
 
 def _roles(settings: Settings, resources: Resources) -> Iterator[Finding]:

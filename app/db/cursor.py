@@ -46,20 +46,20 @@ class Raw:
     def first(self, statement: str, *values: object) -> Any:
         """Return the first row, or None. Raises ``DBAPIError``."""
         try:
-            self._cursor.execute(self._written(statement), values)
+            self._cursor.execute(self._for_driver(statement), values)
             return self._cursor.fetchone()
         except self._fault as error:
-            raise self._named(statement, error) from None
+            raise self._as_database_error(statement, error) from None
 
     def run(self, statement: str, rows: Sequence[Sequence[object]]) -> None:
         """Run a statement once for each row of values. Raises ``DBAPIError``."""
         try:
             if len(rows) == 1:
-                self._cursor.execute(self._written(statement), rows[0])
+                self._cursor.execute(self._for_driver(statement), rows[0])
             else:
-                self._cursor.executemany(self._written(statement), rows)
+                self._cursor.executemany(self._for_driver(statement), rows)
         except self._fault as error:
-            raise self._named(statement, error) from None
+            raise self._as_database_error(statement, error) from None
 
     def insert(self, into: str, rows: Sequence[Sequence[object]]) -> None:
         """Add rows, many with one statement; ``into`` is an INSERT up to its VALUES. Raises ``DBAPIError``."""
@@ -77,7 +77,7 @@ class Raw:
         try:
             self._connection.commit()
         except self._fault as error:
-            raise self._named("COMMIT", error) from None
+            raise self._as_database_error("COMMIT", error) from None
         self.ending = False
 
     def close(self) -> None:
@@ -85,15 +85,15 @@ class Raw:
         self._cursor.close()  # or SQLite would wait for its statement, with the transaction open
         self._taken.invalidate()  # closes it, and gives its place in the pool back
 
-    def _written(self, statement: str) -> str:
+    def _for_driver(self, statement: str) -> str:
         return statement if self._sqlite else _for_psycopg(statement)
 
-    def _named(self, statement: str, error: Exception) -> BaseException:
+    def _as_database_error(self, statement: str, error: Exception) -> BaseException:
         gone = self._engine.dialect.is_disconnect(cast("Any", error), self._connection, self._cursor)
-        return _named(statement, error, self._engine, gone=gone)
+        return _database_error(statement, error, self._engine, gone=gone)
 
 
-def _named(statement: str | None, error: Exception, engine: Engine, *, gone: bool = False) -> BaseException:
+def _database_error(statement: str | None, error: Exception, engine: Engine, *, gone: bool = False) -> BaseException:
     fault = engine.dialect.loaded_dbapi.Error
     return DBAPIError.instance(
         statement, None, error, fault, hide_parameters=True, connection_invalidated=gone, dialect=engine.dialect
@@ -139,14 +139,14 @@ class Kept:
             try:
                 raw = self._idle.pop()
             except IndexError:
-                return self._on(self._opened(), work)
+                return self._on(self._open(), work)
             try:
                 return self._on(raw, work)
             except DBAPIError as error:
                 if raw.ending or not error.connection_invalidated:
                     raise
             self.close()  # the server was away, and those that wait here are no better
-            return self._on(self._opened(), work)
+            return self._on(self._open(), work)
 
     def write(self, work: Callable[[Raw], object]) -> None:
         """Do ``work`` in a transaction, which is committed at its end. Raises what ``work`` does, and ``DBAPIError``.
@@ -176,7 +176,7 @@ class Kept:
         self._idle.append(raw)
         return result
 
-    def _opened(self) -> Raw:
+    def _open(self) -> Raw:
         fault = self._engine.dialect.loaded_dbapi.Error
         try:
             taken = self._engine.raw_connection()
@@ -184,4 +184,4 @@ class Kept:
                 cast("Any", taken.dbapi_connection).autocommit = True  # no transaction but those that are begun here
             return Raw(taken, self._engine)
         except fault as error:
-            raise _named(None, error, self._engine) from None
+            raise _database_error(None, error, self._engine) from None

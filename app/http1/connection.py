@@ -88,7 +88,7 @@ class Connection:
             try:
                 sent = self._sock.send(content)
             except _WANTS as want:
-                _wait(self._sock, _asked_by(want, select.POLLOUT), seconds)
+                _wait(self._sock, _event_to_wait_for(want, select.POLLOUT), seconds)
                 continue
             if sent == len(content):
                 return
@@ -114,7 +114,7 @@ class Connection:
         try:
             return self._sock.recv(most)
         except _WANTS as want:
-            raise NothingYet(_asked_by(want, select.POLLIN)) from None
+            raise NothingYet(_event_to_wait_for(want, select.POLLIN)) from None
         except ssl.SSLEOFError:  # an end that TLS knows nothing of: anybody may have cut it
             raise Broken from None
         except ssl.SSLError:
@@ -132,7 +132,7 @@ class Connection:
             self._sock.close()
 
 
-def connected(
+def connect(
     host: str, port: int, connecting: Callable[[], Seconds], *, tls: ssl.SSLContext | None = None, name: str = ""
 ) -> Connection:
     """Connect to a host, trying each of its addresses; ``connecting`` begins the time for one of them.
@@ -142,7 +142,7 @@ def connected(
     problem: WireError = Unreachable()
     for family, address in _places(host, port):
         try:
-            return _connected(family, address, connecting(), tls, name)
+            return _connect_to(family, address, connecting(), tls, name)
         except NotSent as reason:
             problem = reason
     raise problem from None
@@ -156,7 +156,7 @@ def _places(host: str, port: int) -> list[tuple[socket.AddressFamily, Any]]:
     return [(family, address) for family, _, _, _, address in found]
 
 
-def _connected(
+def _connect_to(
     family: socket.AddressFamily, address: Any, seconds: Seconds, tls: ssl.SSLContext | None, name: str
 ) -> Connection:
     sock = socket.socket(family, socket.SOCK_STREAM)
@@ -198,14 +198,14 @@ def _shake_hands(sock: ssl.SSLSocket, seconds: Seconds) -> None:
         try:
             return sock.do_handshake()
         except _WANTS as want:
-            _wait(sock, _asked_by(want, select.POLLIN), seconds)
+            _wait(sock, _event_to_wait_for(want, select.POLLIN), seconds)
         except ssl.SSLCertVerificationError:
             raise CertificateRefused from None
         except ssl.SSLError:
             raise TlsFailed from None
 
 
-def _asked_by(want: OSError, otherwise: int) -> int:
+def _event_to_wait_for(want: OSError, otherwise: int) -> int:
     """Return what has to be waited for; under TLS a read may have to write first, and the other way round."""
     if isinstance(want, ssl.SSLWantReadError):
         return select.POLLIN

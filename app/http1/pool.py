@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from app.http1.connection import Connection, connected
+from app.http1.connection import Connection, connect
 from app.http1.errors import Seconds, Unsendable
 from app.http1.response import Answer
 
@@ -58,7 +58,7 @@ class Pool:
         Raises:
             WireError: as its tree says.
         """
-        connection = self._quiet_one() or connected(self._host, self._port, connecting, tls=self._tls, name=self._name)
+        connection = self._quiet_one() or connect(self._host, self._port, connecting, tls=self._tls, name=self._name)
         try:
             connection.send(head, body, waiting)
             return Answer(connection, waiting, self._keep, to_head=head.startswith(b"HEAD "))

@@ -160,14 +160,14 @@ def _next_head(connection: Connection, seconds: Seconds, came: bytes, room: int)
         came = connection.receive(_CHUNK, seconds)
     end = came.find(_END)
     if end < 0:
-        came, end = _gathered(connection, seconds, came, room)
+        came, end = _gather(connection, seconds, came, room)
     end += len(_END)
     if end > room:
         raise HeadTooLarge
     return came[:end], came[end:]
 
 
-def _gathered(connection: Connection, seconds: Seconds, came: bytes, room: int) -> tuple[bytes, int]:
+def _gather(connection: Connection, seconds: Seconds, came: bytes, room: int) -> tuple[bytes, int]:
     gathered = bytearray(came)
     while (end := gathered.find(_END, max(0, len(gathered) - len(came) - len(_END)))) < 0:
         if not came:
@@ -223,7 +223,7 @@ class _Message:
         self._parser = HttpResponseParser(self._events)
         self._last = b""
         try:
-            self._parser.feed_data(_unfolded(head))
+            self._parser.feed_data(_unfold(head))
         except (HttpParserError, HttpParserUpgrade):
             raise NotHttp from None
         if not self._events.whole_head:
@@ -232,7 +232,7 @@ class _Message:
         self.fields = self._events.fields
         if len(self.fields) > MOST_FIELDS:
             raise HeadTooLarge
-        self.joined = _joined(self.fields)
+        self.joined = _join(self.fields)
         said = [word.strip() for word in self.joined.get("connection", "").lower().split(",")]
         self.keeps = head.startswith(_STARTS[0]) and "close" not in said
 
@@ -275,7 +275,7 @@ class _Message:
         return body
 
 
-def _unfolded(head: bytes) -> bytes:
+def _unfold(head: bytes) -> bytes:
     """Make a field in several lines one, as the standard asks of a client; llhttp refuses it."""
     if b"\r\n " not in head and b"\r\n\t" not in head:
         return head
@@ -283,7 +283,7 @@ def _unfolded(head: bytes) -> bytes:
     return first + end + _FOLD.sub(b" ", fields)
 
 
-def _joined(fields: list[tuple[str, str]]) -> dict[str, str]:
+def _join(fields: list[tuple[str, str]]) -> dict[str, str]:
     joined: dict[str, str] = {}
     for name, value in fields:
         key = name.lower()

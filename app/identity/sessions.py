@@ -93,13 +93,13 @@ class UserSessions:
         with self._sessions.read() as session:
             row = session.get(UserRow, user_id)
         right = password_matches(row.password_hash if row else None, password)
-        with self._recorded("session.sign_in", row.id if row else UNKNOWN_USER, request_id) as deed:
+        with self._record("session.sign_in", row.id if row else UNKNOWN_USER, request_id) as deed:
             if row is None or row.disabled or not right:
                 raise Unauthenticated("User or password is wrong.")
             with self._sessions.begin() as session:
                 begun = self._add(session, row.id, device)
                 deed.target = Target("session", begun.id[:12], row.id)
-                deed.done(session, self._clock)
+                deed.complete(session, self._clock)
         return SignedIn(begun.id, as_user(row))
 
     def begin(self, user: User, *, device: Device = Device()) -> SignedIn:
@@ -120,7 +120,7 @@ class UserSessions:
         """
         if not USER_ID.fullmatch(identity.user_id):
             raise Unauthenticated("The identity provider calls you by a name that can't be a user id here.")
-        with self._recorded("session.sign_in", identity.user_id, request_id) as deed:
+        with self._record("session.sign_in", identity.user_id, request_id) as deed:
             deed.detail["single_sign_on"] = True
             try:
                 with self._sessions.begin() as session:
@@ -134,7 +134,7 @@ class UserSessions:
                     begun.attempt = attempt
                     session.flush()
                     deed.target = Target("session", begun.id[:12], row.id)
-                    deed.done(session, self._clock)
+                    deed.complete(session, self._clock)
             except IntegrityError:
                 raise Unauthenticated("This sign-in has been used already. Begin again.") from None
         return SignedIn(begun.id, User(row.id, must_change_password=False))
@@ -181,14 +181,14 @@ class UserSessions:
             NotFound: The user has no such session.
         """
         with (
-            self._recorded("session.sign_out", user_id, request_id, session_id=session_id) as deed,
+            self._record("session.sign_out", user_id, request_id, session_id=session_id) as deed,
             self._sessions.begin() as session,
         ):
             row = session.get(SessionRow, session_id)
             if row is None or row.user_id != user_id:
                 raise NotFound("There is no such session.")
             session.delete(row)
-            deed.done(session, self._clock)
+            deed.complete(session, self._clock)
 
     def end_all(self, user_id: str, *, keep: str | None = None, request_id: str | None = None) -> int:
         """End all sessions of a user.
@@ -199,13 +199,13 @@ class UserSessions:
         Returns:
             How many ended.
         """
-        with self._recorded("session.sign_out", user_id, request_id) as deed, self._sessions.begin() as session:
+        with self._record("session.sign_out", user_id, request_id) as deed, self._sessions.begin() as session:
             query = delete(SessionRow).where(SessionRow.user_id == user_id)
             if keep is not None:
                 query = query.where(SessionRow.id != keep)
             ended = len(session.execute(query.returning(SessionRow.id)).all())
             deed.detail["sessions"] = ended
-            deed.done(session, self._clock)
+            deed.complete(session, self._clock)
         return ended
 
     def _add(self, session: Session, user_id: str, device: Device) -> SessionRow:
@@ -227,7 +227,7 @@ class UserSessions:
         # What was seen is noted once in a while only, hence the minute.
         return (SessionRow.ends_at > now, SessionRow.seen_at > now - self._idle - _SEEN_EVERY)
 
-    def _recorded(
+    def _record(
         self, action: Action, user_id: str, request_id: str | None, *, session_id: str | None = None
     ) -> recorded:
         access = Access(Actor("user", user_id), workspace=None, role=None, request_id=request_id)

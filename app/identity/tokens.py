@@ -132,7 +132,7 @@ class Tokens:
             deed.detail |= {"role": new.role.value, "ad_hoc": new.ad_hoc}
             with self._sessions.begin() as session:
                 session.add(row)
-                deed.done(session, self._clock)
+                deed.complete(session, self._clock)
         return IssuedToken(_as_token(row), bearer=f"srm_{row.id}_{random}")
 
     def list(self, *, access: Access, limit: int, after: tuple[datetime, str] | None = None) -> Sequence[Token]:
@@ -187,7 +187,7 @@ class Tokens:
                 row = _token_row(session, token_id, access)
                 row.revoked_at = row.revoked_at or self._clock()
                 deed.target = Target("token", row.id, row.label or None)
-                deed.done(session, self._clock)
+                deed.complete(session, self._clock)
 
     def list_all(self) -> Sequence[Token]:
         """List every token of the service, for its operator."""

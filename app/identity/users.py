@@ -65,7 +65,7 @@ class Users:
             TooShort: The password has fewer than 12 characters.
             ValidationFailed: The text can't be a user's id.
         """
-        with self._recorded("user.create", user_id, access) as deed:
+        with self._record("user.create", user_id, access) as deed:
             _check_password(password)
             with self._sessions.begin() as session:
                 know_user(session, user_id, now=self._clock())
@@ -75,7 +75,7 @@ class Users:
                 deed.action = "user.enable" if row.disabled else "user.create"
                 row.password_hash, row.must_change_password = _PASSWORDS.hash(password), must_change
                 row.disabled = False
-                deed.done(session, self._clock)
+                deed.complete(session, self._clock)
 
     def reset_password(self, user_id: str, password: str, *, must_change: bool) -> None:
         """Set a user's password as the operator, and end all their sessions.
@@ -111,7 +111,7 @@ class Users:
         return self._set_password(user_id, new, "user.change_password", must_change=False, access=access)
 
     def _set_password(self, user_id: str, password: str, action: Action, *, must_change: bool, access: Access) -> User:
-        with self._recorded(action, user_id, access) as deed:
+        with self._record(action, user_id, access) as deed:
             _check_password(password)
             with self._sessions.begin() as session:
                 row = _row(session, user_id)
@@ -121,7 +121,7 @@ class Users:
                     )
                 row.password_hash, row.must_change_password = _PASSWORDS.hash(password), must_change
                 session.execute(delete(SessionRow).where(SessionRow.user_id == user_id))
-                deed.done(session, self._clock)
+                deed.complete(session, self._clock)
                 return as_user(row)
 
     def disable(self, user_id: str) -> None:
@@ -130,12 +130,12 @@ class Users:
         Raises:
             NotFound: There is no such user.
         """
-        with self._recorded("user.disable", user_id, _BY_OPERATOR) as deed, self._sessions.begin() as session:
+        with self._record("user.disable", user_id, _BY_OPERATOR) as deed, self._sessions.begin() as session:
             row = _row(session, user_id)
             row.disabled = True
             session.execute(delete(SessionRow).where(SessionRow.user_id == user_id))
             deed.detail["tokens_revoked"] = revoke_tokens_made_by(session, user_id, now=self._clock())
-            deed.done(session, self._clock)
+            deed.complete(session, self._clock)
 
     def act_for(self, user_id: str) -> None:
         """Let the platform act for a user; one that was never seen before becomes known.
@@ -153,7 +153,7 @@ class Users:
             with self._sessions.begin() as session:
                 know_user(session, user_id, now=self._clock())
 
-    def _recorded(self, action: Action, user_id: str, access: Access) -> recorded:
+    def _record(self, action: Action, user_id: str, access: Access) -> recorded:
         name = user_id[:128]
         return recorded(
             sessions=self._sessions,

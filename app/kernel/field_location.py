@@ -37,11 +37,11 @@ class FieldLocation:
     def __str__(self) -> str:
         """Return the JSON Pointer (RFC 6901) into the body, or ``query:limit``, ``header:If-Match``, ``path:ws``."""
         if self.source == "body":
-            return "".join(f"/{_escaped(str(part))}" for part in self.parts)
+            return "".join(f"/{_escape(str(part))}" for part in self.parts)
         return f"{self.source}:{'.'.join(map(str, self.parts))}"
 
 
-def _escaped(part: str) -> str:
+def _escape(part: str) -> str:
     return part.replace("~", "~0").replace("/", "~1")
 
 

@@ -7,6 +7,7 @@ from alembic import context
 # Every domain's tables, so that `Base.metadata` is whole.
 import app.audit.models
 import app.blocks.models
+import app.db.key_guard
 import app.idempotency.models
 import app.identity.models
 import app.variables.models

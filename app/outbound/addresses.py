@@ -123,7 +123,7 @@ def why_not_public(address: IPAddress) -> str | None:
     return None
 
 
-def embedded(address: IPAddress) -> tuple[IPv4Address, ...]:
+def embedded_addresses(address: IPAddress) -> tuple[IPv4Address, ...]:
     """Return the IPv4 addresses that a translator or tunnel would reach by this IPv6 address.
 
     A prefix under 64:ff9b:1::/48 is read as one of 96 bits, the usual length; RFC 6052 knows shorter ones.

@@ -33,17 +33,34 @@ from app.redaction.redactor import Redactor
 _LARGEST_HEAD: Final = 256 * 1024
 _HOP_BY_HOP: Final = frozenset(
     {
-        "connection", "keep-alive", "proxy-authenticate", "proxy-connection", "te", "trailer", "transfer-encoding",
-        "upgrade", "content-encoding",
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "content-encoding",
     }
-)  # fmt: skip
+)
 # What is measured or hashed by whoever holds the original tells something of the value that was taken out.
 _MEASURES: Final = frozenset(
     {
-        "content-length", "content-range", "content-md5", "etag", "digest", "content-digest", "repr-digest",
-        "signature", "signature-input", "x-goog-hash", "x-goog-stored-content-length", "x-amz-content-sha256",
+        "content-length",
+        "content-range",
+        "content-md5",
+        "etag",
+        "digest",
+        "content-digest",
+        "repr-digest",
+        "signature",
+        "signature-input",
+        "x-goog-hash",
+        "x-goog-stored-content-length",
+        "x-amz-content-sha256",
     }
-)  # fmt: skip
+)
 _MEASURES_START: Final = ("x-amz-checksum-", "x-checksum", "x-content-")
 
 
@@ -64,14 +81,20 @@ class OutboundClient:
         return preview(call)
 
     def send(
-        self, call: Call, destination: Destination, values: Mapping[str, SecretValue], *, workspace: str
+        self,
+        call: Call,
+        destination: Destination,
+        values: Mapping[str, SecretValue],
+        *,
+        workspace: str,
+        hidden: Mapping[str, SecretValue] | None = None,
     ) -> Response:
         """See ``Outbound.send``."""
-        redactor = Redactor(values)
+        redactor = Redactor(values, hidden)
         began = time.monotonic()
         answer, sent, redirects = self._exchange(call, destination, values, redactor, workspace=workspace)
         with closing(answer):
-            shown = _redacted(answer, redactor, self._rules.max_response_bytes)
+            shown = _redact(answer, redactor, self._rules.max_response_bytes)
         return Response(
             status=answer.status,
             headers=shown.headers,
@@ -86,10 +109,16 @@ class OutboundClient:
         )
 
     def send_stream(
-        self, call: Call, destination: Destination, values: Mapping[str, SecretValue], *, workspace: str
+        self,
+        call: Call,
+        destination: Destination,
+        values: Mapping[str, SecretValue],
+        *,
+        workspace: str,
+        hidden: Mapping[str, SecretValue] | None = None,
     ) -> AnswerStream:
         """See ``Outbound.send_stream``."""
-        redactor = Redactor(values)
+        redactor = Redactor(values, hidden)
         answer, sent, redirects = self._exchange(call, destination, values, redactor, workspace=workspace)
         try:
             headers, count = _headers(answer, redactor)
@@ -190,7 +219,7 @@ class _Shown:
     received: int
 
 
-def _redacted(answer: Answer, redactor: Redactor, limit: int) -> _Shown:
+def _redact(answer: Answer, redactor: Redactor, limit: int) -> _Shown:
     headers, in_headers = _headers(answer, redactor)
     media_type, charset = _content_type(headers)
     body, in_body, received = _body(answer, redactor, limit)

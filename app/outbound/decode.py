@@ -179,8 +179,12 @@ class _Zstd:
 
 
 _DECODERS: Final[dict[str, type[Decoder]]] = {
-    "gzip": _Gzip, "x-gzip": _Gzip, "deflate": _Deflate, "br": _Brotli, "zstd": _Zstd,
-}  # fmt: skip
+    "gzip": _Gzip,
+    "x-gzip": _Gzip,
+    "deflate": _Deflate,
+    "br": _Brotli,
+    "zstd": _Zstd,
+}
 
 
 def _unreadable() -> ResponseNotReadable:

@@ -9,11 +9,11 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from app.kernel.errors import DestinationNotAllowed, UpstreamUnreachable
-from app.outbound.addresses import METADATA, IPAddress, embedded, why_not_public
+from app.outbound.addresses import METADATA, IPAddress, embedded_addresses, why_not_public
 from app.outbound.hosts import is_address, is_canonical, matches
 from app.outbound.model import Destination, Origin, OutboundRules, UsedSecret
 from app.outbound.resolver import LOOPBACK, ask_system, asking, is_localhost
-from app.outbound.urls import Reason, refused
+from app.outbound.urls import Reason, destination_refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,11 @@ class Guard:
             UpstreamUnreachable: the name doesn't resolve.
         """
         if origin.scheme == "http" and not self._plain_http:
-            raise refused("Plain http is not allowed: use https.", Reason.PLAIN_HTTP)
+            raise destination_refusal("Plain http is not allowed: use https.", Reason.PLAIN_HTTP)
         if not is_canonical(origin.host):
-            raise refused("Write the host plainly: a name, or an address in its usual form.", Reason.HOST_FORM)
+            raise destination_refusal(
+                "Write the host plainly: a name, or an address in its usual form.", Reason.HOST_FORM
+            )
         for secret in secrets:
             if not matches(secret.allowed_hosts, origin, any_host=secret.any_host):
                 raise _host_refused(secret, origin)
@@ -74,22 +76,26 @@ class Guard:
         standing = self._standing(address)
         if not (standing.public or standing.named):
             if standing.metadata:
-                raise refused(f"{origin.host} is a cloud's metadata service.", Reason.METADATA)
-            raise refused(f"{origin.host} has an address that is not public.", Reason.ADDRESS)
+                raise destination_refusal(f"{origin.host} is a cloud's metadata service.", Reason.METADATA)
+            raise destination_refusal(f"{origin.host} has an address that is not public.", Reason.ADDRESS)
         if origin.scheme == "http" and not standing.named:
-            raise refused("Plain http is allowed to the operator's own networks only: use https.", Reason.PLAIN_HTTP)
+            raise destination_refusal(
+                "Plain http is allowed to the operator's own networks only: use https.", Reason.PLAIN_HTTP
+            )
         if not standing.public:
             for secret in secrets:  # '*' means public hosts, not whatever else the operator lets pass
                 if not matches(secret.allowed_hosts, origin, any_host=False):
                     raise _host_refused(secret, origin)
         if origin.port in self._never_ports and self._is_never(origin, address):
-            raise refused(f"{origin.host}, port {origin.port}, belongs to Strongroom itself.", Reason.OWN_SERVICE)
+            raise destination_refusal(
+                f"{origin.host}, port {origin.port}, belongs to Strongroom itself.", Reason.OWN_SERVICE
+            )
 
     def _judge(self, text: str) -> _Standing:
         address = ip_address(text)
         metadata = address in METADATA
         named = any(address in network and (not metadata or network.num_addresses == 1) for network in self._networks)
-        carried = [self._judge(str(inner)) for inner in embedded(address)]
+        carried = [self._judge(str(inner)) for inner in embedded_addresses(address)]
         if carried:  # a translator's address is what it leads to, if the operator has such a translator at all
             return _Standing(
                 public=named and all(inner.public for inner in carried),
@@ -102,12 +108,14 @@ class Guard:
         address = ip_address(text)
         return (origin.host, origin.port) in self._never_hosts or any(
             (each, origin.port) in self._never or (origin.port in self._own_ports and _is_this_machine(each))
-            for each in (address, *embedded(address))
+            for each in (address, *embedded_addresses(address))
         )
 
 
 def _host_refused(secret: UsedSecret, origin: Origin) -> DestinationNotAllowed:
-    return refused(f"The secret {secret.name} may not go to {origin.host}, port {origin.port}.", Reason.HOST)
+    return destination_refusal(
+        f"The secret {secret.name} may not go to {origin.host}, port {origin.port}.", Reason.HOST
+    )
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:
@@ -129,7 +137,7 @@ def _addresses_of(host: str) -> Iterator[IPAddress]:
     except UpstreamUnreachable:
         return  # it is still refused by its name
     for address in map(ip_address, texts):
-        yield from (address, *embedded(address))
+        yield from (address, *embedded_addresses(address))
 
 
 def _is_this_machine(address: IPAddress) -> bool:

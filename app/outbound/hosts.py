@@ -50,7 +50,7 @@ def to_ascii(text: str) -> str:
     Raises ``ValueError`` for what is no host at all.
     """
     if text.startswith("["):
-        return _bracketed(text)
+        return _ipv6_in_brackets(text)
     labels = [_label(label) for label in text.removesuffix(".").split(".")]
     host = ".".join(labels)
     if "%" in host:
@@ -62,7 +62,7 @@ def to_ascii(text: str) -> str:
     return f"{host}." if text.endswith(".") and _ends_in_number(host) else host
 
 
-def _bracketed(text: str) -> str:
+def _ipv6_in_brackets(text: str) -> str:
     inside = text[1:-1].lower()
     if not text.endswith("]") or not _IN_BRACKETS.fullmatch(inside):
         raise ValueError("Brackets hold an IPv6 address.")
@@ -178,6 +178,13 @@ def _public_suffixes() -> PublicSuffixList:
     return PublicSuffixList()  # reads the list that came with the package; it never goes to the network
 
 
+def owner_label(host: str) -> str:
+    """Return the label of a name that its owner registered, ``example`` of ``api.example.co.uk``; "" for an address."""
+    if is_address(host) or "." not in host:
+        return "" if is_address(host) else host
+    return (_public_suffixes().privatesuffix(host) or host).partition(".")[0]
+
+
 def normalise_patterns(
     texts: Sequence[str], *, any_host_allowed: bool, wildcards_allowed: bool = True
 ) -> tuple[str, ...]:
@@ -220,13 +227,13 @@ def matches(patterns: Sequence[str], origin: Origin, *, any_host: bool) -> bool:
     """Tell whether one of a secret's allowed hosts means this origin; ``*`` counts only with ``any_host``."""
     return any(
         pattern.matches(origin)
-        for pattern in map(_stored, patterns)
+        for pattern in map(_parse_stored, patterns)
         if pattern is not None and (any_host or pattern.kind != "any")
     )
 
 
 @lru_cache(maxsize=4096)
-def _stored(text: str) -> HostPattern | None:
+def _parse_stored(text: str) -> HostPattern | None:
     """Read a pattern that was accepted once; one that isn't any more (a suffix became public) matches nothing."""
     try:
         return parse_pattern(text)

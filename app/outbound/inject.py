@@ -57,13 +57,13 @@ def inject(call: Call, values: Mapping[str, SecretValue]) -> Prepared:
         ValueNotAllowedHere: a value can't stand in its place; nothing was sent.
     """
     texts = {name: value.expose() for name, value in values.items()}
-    url, headers, body = _written(call, lambda name, encode: encode(texts[name]), _basic)
+    url, headers, body = _write(call, lambda name, encode: encode(texts[name]), _basic)
     return Prepared(call.method, url, headers, body)
 
 
 def preview(call: Call) -> Preview:
     """Write a call out, with ``[secret:NAME]`` in each value's place."""
-    url, headers, body = _written(call, lambda name, _encode: f"[secret:{name}]", _readable_basic)
+    url, headers, body = _write(call, lambda name, _encode: f"[secret:{name}]", _readable_basic)
     shown = None if body is None else body.decode("utf-8", "replace")
     return Preview(call.method, url, headers, shown)
 
@@ -72,13 +72,16 @@ Open = Callable[[str, Encode], str]
 Basic = Callable[[tuple[Field, Field], Open], str]
 
 
-def _written(call: Call, open_slot: Open, basic: Basic) -> tuple[str, tuple[tuple[str, str], ...], bytes | None]:
+def _write(call: Call, open_slot: Open, basic: Basic) -> tuple[str, tuple[tuple[str, str], ...], bytes | None]:
     body, content_type = _body(call, open_slot)
     headers = [(name, _header(value, open_slot)) for name, value in call.headers]
     if call.basic is not None:
         headers.append(("Authorization", basic(call.basic, open_slot)))
-    if content_type and not any(name.lower() == "content-type" for name, _ in headers):
+    given = {name.lower() for name, _ in headers}
+    if content_type and "content-type" not in given:
         headers.append(("Content-Type", content_type))
+    if "accept" not in given:
+        headers.append(("Accept", "*/*"))  # as every other client says; some servers refuse a request without
     return base_url(call.origin) + _target(call, open_slot), tuple(headers), body
 
 
@@ -99,12 +102,12 @@ def authority(origin: Origin) -> str:
 
 
 def _target(call: Call, open_slot: Open) -> str:
-    path = _filled(call.path, open_slot, _percent, author=kept)
+    path = _fill(call.path, open_slot, _percent, author=keep_escapes)
     # Servers decode before they look for dots, %2e and %2F included.
     if not _DOTS.isdisjoint(re.split(r"[/\\]", unquote(path))) and not _authors_dots(call.path):
         raise _not_here(call.path, "would change the path that was written")
-    query = [_filled(each, open_slot, _percent, author=kept) for each in call.url_query]
-    query += [f"{quote_plus(name)}={_filled(value, open_slot, quote_plus)}" for name, value in call.query]
+    query = [_fill(each, open_slot, _percent, author=keep_escapes) for each in call.url_query]
+    query += [f"{_percent(name)}={_fill(value, open_slot, _percent)}" for name, value in call.query]
     return path + ("?" + "&".join(query) if query else "")
 
 
@@ -112,7 +115,7 @@ def _authors_dots(path: Field) -> bool:
     return all(isinstance(piece, Text) for piece in path.pieces)
 
 
-def kept(text: str) -> str:
+def keep_escapes(text: str) -> str:
     """Keep what an author wrote in a URL, escapes included; quote only what no URL may hold."""
     return quote(_STRAY_PERCENT.sub("%25", text), safe=_PATH_SAFE)
 
@@ -122,7 +125,7 @@ def _percent(text: str) -> str:
 
 
 def _header(value: Field, open_slot: Open) -> str:
-    text = _filled(value, open_slot, lambda text: text)
+    text = _fill(value, open_slot, lambda text: text)
     if not _HEADER_VALUE.fullmatch(text):
         raise _not_here(
             value, "can't stand in a header: it has a line break, a control character or one beyond latin-1"
@@ -145,7 +148,7 @@ def _readable_basic(pair: tuple[Field, Field], open_slot: Open) -> str:
 
 
 def _credentials(pair: tuple[Field, Field], open_slot: Open) -> str:
-    user, password = (_filled(each, open_slot, lambda text: text) for each in pair)
+    user, password = (_fill(each, open_slot, lambda text: text) for each in pair)
     if ":" in user:
         raise _not_here(pair[0], "can't be a basic-auth user: it has a colon")
     if re.search(r"[\x00-\x1f\x7f]", user + password):
@@ -160,16 +163,16 @@ def _body(call: Call, open_slot: Open) -> tuple[bytes | None, str | None]:
     if isinstance(body, JsonBody):
         return json.dumps(_json(body.content, open_slot), ensure_ascii=False).encode(), "application/json"
     if isinstance(body, FormBody):
-        pairs = [f"{quote_plus(name)}={_filled(value, open_slot, quote_plus)}" for name, value in body.items]
+        pairs = [f"{quote_plus(name)}={_fill(value, open_slot, quote_plus)}" for name, value in body.items]
         return "&".join(pairs).encode(), "application/x-www-form-urlencoded"
     if isinstance(body, TextBody):
-        return _filled(body.content, open_slot, lambda text: text).encode(), "text/plain; charset=utf-8"
+        return _fill(body.content, open_slot, lambda text: text).encode(), "text/plain; charset=utf-8"
     return _multipart(body, open_slot)
 
 
 def _json(content: object, open_slot: Open) -> object:
     if isinstance(content, Field):
-        return _filled(content, open_slot, lambda text: text)
+        return _fill(content, open_slot, lambda text: text)
     if isinstance(content, Mapping):
         return {_json_name(name): _json(inner, open_slot) for name, inner in content.items()}
     if isinstance(content, list | tuple):
@@ -184,7 +187,7 @@ def _json_name(name: str) -> str:
 
 
 def _multipart(body: MultipartBody, open_slot: Open) -> tuple[bytes, str]:
-    parts = [(part, _filled(part.content, open_slot, lambda text: text).encode()) for part in body.parts]
+    parts = [(part, _fill(part.content, open_slot, lambda text: text).encode()) for part in body.parts]
     boundary = secrets.token_hex(16)
     while any(boundary.encode() in content for _, content in parts):
         boundary = secrets.token_hex(16)
@@ -196,17 +199,17 @@ def _multipart(body: MultipartBody, open_slot: Open) -> tuple[bytes, str]:
 
 def _part_head(part: Part) -> str:
     # WHATWG HTML, "multipart form data": quotes and line breaks in names are percent-encoded.
-    head = f'Content-Disposition: form-data; name="{_quoted(part.name)}"'
+    head = f'Content-Disposition: form-data; name="{_quote(part.name)}"'
     if part.filename is not None:
-        head += f'; filename="{_quoted(part.filename)}"'
+        head += f'; filename="{_quote(part.filename)}"'
     return head + (f"\r\nContent-Type: {part.content_type}" if part.content_type else "")
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _filled(value: Field, open_slot: Open, encode: Encode, *, author: Encode | None = None) -> str:
+def _fill(value: Field, open_slot: Open, encode: Encode, *, author: Encode | None = None) -> str:
     # The library's error about half a character would hold the whole text, so it must never come to that.
     def encodable(text: str) -> str:
         if _LONE_SURROGATE.search(text):

@@ -257,16 +257,30 @@ class Outbound(Protocol):
         """
 
     def send(
-        self, call: Call, destination: Destination, values: Mapping[str, SecretValue], *, workspace: str
+        self,
+        call: Call,
+        destination: Destination,
+        values: Mapping[str, SecretValue],
+        *,
+        workspace: str,
+        hidden: Mapping[str, SecretValue] | None = None,
     ) -> Response:
         """Inject, send and redact; connections are kept by workspace and origin.
+
+        ``hidden`` values don't go out, and are taken out of what comes back all the same.
 
         Raises ``ValueNotAllowedHere``, ``PayloadTooLarge``, any ``UpstreamError``, and ``DestinationNotAllowed`` for a
         redirect that may not be followed.
         """
 
     def send_stream(
-        self, call: Call, destination: Destination, values: Mapping[str, SecretValue], *, workspace: str
+        self,
+        call: Call,
+        destination: Destination,
+        values: Mapping[str, SecretValue],
+        *,
+        workspace: str,
+        hidden: Mapping[str, SecretValue] | None = None,
     ) -> ResponseStream:
         """Inject and send as ``send`` does, and give the answer as soon as its head is there. Raises what it does."""
 

@@ -26,10 +26,24 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}", re.ASCII)
 _ALLOWED_PLACES: Final = in_body("allowed_places")
 _NOT_SETTABLE: Final = frozenset(
     {
-        "host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "trailers",
-        "expect", "upgrade", "http2-settings", "range", "if-range", "accept-encoding", "forwarded", "via",
+        "host",
+        "content-length",
+        "transfer-encoding",
+        "connection",
+        "keep-alive",
+        "te",
+        "trailer",
+        "trailers",
+        "expect",
+        "upgrade",
+        "http2-settings",
+        "range",
+        "if-range",
+        "accept-encoding",
+        "forwarded",
+        "via",
     }
-)  # fmt: skip
+)
 _NOT_SETTABLE_STARTS: Final = ("proxy-", "x-forwarded-")
 # What lands in every log and cache on the way, or is answered back by servers of all kinds.
 _NEVER_SECRET: Final = frozenset({"user-agent", "referer", "origin", "range", "x-request-id", "traceparent"})
@@ -41,7 +55,7 @@ def header_place(name: str) -> str:
     return _HEADER_PREFIX + name
 
 
-def folded(header: str) -> str:
+def fold_header(header: str) -> str:
     """Return a header's name as it is compared: many servers read ``_`` as ``-``, so they are one spelling here."""
     return header.lower().replace("_", "-")
 
@@ -53,13 +67,13 @@ def is_token(header: str) -> bool:
 
 def can_be_set(header: str) -> bool:
     """Tell whether a call may set this header at all."""
-    name = folded(header)
+    name = fold_header(header)
     return name not in _NOT_SETTABLE and not name.startswith(_NOT_SETTABLE_STARTS)
 
 
 def may_hold_secret(header: str) -> bool:
     """Tell whether any secret may be put in this header."""
-    name = folded(header)
+    name = fold_header(header)
     return can_be_set(name) and name not in _NEVER_SECRET and not name.startswith(_NEVER_SECRET_STARTS)
 
 

@@ -11,9 +11,9 @@ from typing import Final
 from urllib.parse import quote, urldefrag, urljoin
 
 from app.kernel.errors import TemplateNotAllowed, UpstreamProtocol, ValidationFailed
-from app.outbound.inject import Prepared, base_url, kept
+from app.outbound.inject import Prepared, base_url, keep_escapes
 from app.outbound.model import Origin
-from app.outbound.urls import Reason, parse_url, refused
+from app.outbound.urls import Reason, destination_refusal, parse_url
 from app.redaction.redactor import Redactor
 
 MOST_HOPS: Final = 5
@@ -43,7 +43,7 @@ def next_request(
     except (ValidationFailed, TemplateNotAllowed, ValueError):  # the last is urllib's
         raise UpstreamProtocol("The upstream redirects to what is no URL.") from None
     target = rest if rest.startswith("/") else f"/{rest}"
-    onward = replace(_as_asked(request, status), url=base_url(origin) + kept(target))
+    onward = replace(_as_asked(request, status), url=base_url(origin) + keep_escapes(target))
     return origin, onward if origin == home else _for_strangers(onward, redactor)
 
 
@@ -58,9 +58,13 @@ def _as_asked(request: Prepared, status: int) -> Prepared:
 
 def _for_strangers(request: Prepared, redactor: Redactor) -> Prepared:
     if redactor.finds(request.url.encode()):
-        raise refused("The upstream redirects to another origin with a secret in the URL.", Reason.CARRIES_SECRET)
+        raise destination_refusal(
+            "The upstream redirects to another origin with a secret in the URL.", Reason.CARRIES_SECRET
+        )
     if redactor.finds(request.body or b""):
-        raise refused("The upstream redirects a body with a secret to another origin.", Reason.CARRIES_SECRET)
+        raise destination_refusal(
+            "The upstream redirects a body with a secret to another origin.", Reason.CARRIES_SECRET
+        )
     headers = tuple(
         (name, value)
         for name, value in request.headers

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, quote, unquote_to_bytes
 from app.kernel.errors import FieldLocation, RequestNotAllowed, ValidationFailed, in_body
 from app.outbound.inject import Prepared, target_with_marks
 from app.outbound.model import AllowedRequest, Call, Field, FormBody, JsonBody, Method, MultipartBody, Text, TextBody
-from app.outbound.places import folded
+from app.outbound.places import fold_header
 
 METHODS: Final[tuple[str, ...]] = get_args(Method)
 MOST_PATTERNS: Final = 200
@@ -159,7 +159,7 @@ class RequestLine:
 def request_line(call: Call) -> RequestLine:
     """Return what is matched of a call, a letter standing in the place of each value."""
     path, _, query = target_with_marks(call).partition("?")
-    headers = any(folded(name) in _OVERRIDING_HEADERS for name, _ in call.headers)
+    headers = any(fold_header(name) in _OVERRIDING_HEADERS for name, _ in call.headers)
     return RequestLine(
         call.method, path, headers or _names_override(_parameters(query)) or _names_override(_body_parameters(call))
     )
@@ -183,7 +183,7 @@ def _body_parameters(call: Call) -> Iterator[tuple[str, str]]:
 
 
 def _content_types(call: Call) -> Iterator[Field]:
-    yield from (value for name, value in call.headers if folded(name) == "content-type")
+    yield from (value for name, value in call.headers if fold_header(name) == "content-type")
 
 
 def _author_text(value: object) -> str:
@@ -194,7 +194,7 @@ def _author_text(value: object) -> str:
 
 def _names_override(parameters: Iterable[tuple[str, str]]) -> bool:
     return any(
-        (name := folded(text.strip())) in _OVERRIDING_PARAMETERS or (name == "method" and value.upper() in METHODS)
+        (name := fold_header(text.strip())) in _OVERRIDING_PARAMETERS or (name == "method" and value.upper() in METHODS)
         for text, value in parameters
     )
 

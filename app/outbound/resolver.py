@@ -30,7 +30,7 @@ def ask_system(host: str) -> tuple[str, ...]:
     try:
         found = socket.getaddrinfo(host.encode("ascii"), None, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     except OSError:
-        raise _unresolved(host) from None
+        raise _unresolvable(host) from None
     # A link-local answer can carry a zone ("%eth0"), which is no part of the address that is vetted.
     return tuple(dict.fromkeys(str(sockaddr[0]).partition("%")[0] for *_, sockaddr in found))
 
@@ -58,7 +58,7 @@ def asking(server: str) -> Resolve:
                 continue  # half an answer is one: only what was vetted is connected to
             found += [str(record) for record in answer.rrset or ()]
         if not found:
-            raise _unresolved(host)
+            raise _unresolvable(host)
         return tuple(dict.fromkeys(found))
 
     return ask
@@ -74,5 +74,5 @@ def _server(text: str) -> tuple[str, int]:
         raise ValueError(f"{text!r} is no address and port of a DNS server, such as 10.0.0.2:53") from None
 
 
-def _unresolved(host: str) -> UpstreamUnreachable:
+def _unresolvable(host: str) -> UpstreamUnreachable:
     return UpstreamUnreachable(f"The name {host} doesn't resolve to an address.")

@@ -63,7 +63,7 @@ class Answer:
             while chunk := self._raw.read():
                 yield chunk
         except http1.WireError as error:
-            raise _named(error, self._clock) from None
+            raise _as_our_error(error, self._clock) from None
 
     def read_now(self) -> bytes | None:
         """Give what of the body is there already, still encoded: nothing at its end, None where none came yet.
@@ -72,13 +72,13 @@ class Answer:
             UpstreamError, Stopping
         """
         if self._clock.stopped:
-            raise _broken_off()
+            raise _stopping()
         try:
             return self._raw.read_now()
         except http1.NothingYet:
             return None
         except http1.WireError as error:
-            raise _named(error, self._clock) from None
+            raise _as_our_error(error, self._clock) from None
 
     def fileno(self) -> int:
         """Return the number of the socket that the rest comes from; -1 where nothing is to come."""
@@ -140,7 +140,7 @@ class Wire:
                 raise http1.TimedOut
             return Answer(way.send(_as_sent(request, origin), timeout=(clock.part(share), clock)).raw, clock)
         except http1.WireError as error:
-            raise _named(error, clock) from None
+            raise _as_our_error(error, clock) from None
 
     def _way(self, workspace: str, origin: Origin, address: str) -> _PinnedAdapter:
         key = (workspace, origin, address)
@@ -252,17 +252,17 @@ class _Clock:
 # --- what went wrong --------------------------------------------------------------------------------------------------
 
 
-def _named(error: http1.WireError, clock: _Clock) -> StrongroomError:
+def _as_our_error(error: http1.WireError, clock: _Clock) -> StrongroomError:
     """Give an error of the wire its name among ours."""
     if clock.stopped:
-        return _broken_off()
+        return _stopping()
     # One address of several has a share of the time only.
     if isinstance(error, http1.TimedOut) or (isinstance(error, http1.NotConnectedInTime) and clock.late):
         return _too_slow()
     return next(make() for kind, make in _NAMES.items() if isinstance(error, kind))
 
 
-def _broken_off() -> Stopping:
+def _stopping() -> Stopping:
     return Stopping("The service is stopping; the call was broken off, and may have reached the upstream.")
 
 

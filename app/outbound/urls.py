@@ -30,7 +30,7 @@ _TEMPLATE: Final = re.compile(r"\{\{[^{}]*\}\}")
 _UNSENDABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def refused(sentence: str, reason: Reason) -> DestinationNotAllowed:
+def destination_refusal(sentence: str, reason: Reason) -> DestinationNotAllowed:
     """Make the refusal of a destination."""
     return DestinationNotAllowed(sentence, extra={"reason": reason.value})
 
@@ -57,7 +57,7 @@ def parse_url(url: str, *, field: FieldLocation = _URL) -> tuple[Origin, str]:
         raise _wrong("A URL starts with https:// and a host.", field)
     scheme, authority, rest = head[1].lower(), head[2], url[head.end() :]
     if scheme not in DEFAULT_PORTS:
-        raise refused("Only https can be called.", Reason.SCHEME)
+        raise destination_refusal("Only https can be called.", Reason.SCHEME)
     _refuse_what_parsers_disagree_on(authority, _TEMPLATE.sub("", rest), field)
     try:
         host, port = split_port(authority)

@@ -33,7 +33,7 @@ _TEXTS: Final = ("actor", "action", "secret", "block", "outcome")
 @pages.get("/workspaces/<ws>/audit")
 def audit(ws: str) -> Response:
     """List the record, newest first; a filter that can't be read is shown again with what is wrong with it."""
-    asked = _asked()
+    asked = _filters_of_request()
     try:
         filters = _filters(asked)
     except ValidationFailed as error:
@@ -61,7 +61,7 @@ def audit(ws: str) -> Response:
     )
 
 
-def _asked() -> Mapping[str, str]:
+def _filters_of_request() -> Mapping[str, str]:
     return {name: request.args.get(name, "").strip()[:128] for name in (*_TEXTS, "from", "to")}
 
 
@@ -81,7 +81,7 @@ def audit_export(ws: str) -> Response:
     form: Format = "csv" if request.args.get("format") == "csv" else "ndjson"
     resources = context.resources()
     pieces = export_events(
-        replace(_filters(_asked()), folded=False),
+        replace(_filters(_filters_of_request()), folded=False),
         form,
         access=context.access(),
         sessions=resources.sessions,

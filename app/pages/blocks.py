@@ -21,9 +21,9 @@ from app.calls.template import parse_call
 from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError, UnknownSecret
 from app.outbound.places import may_hold_secret, place_allowed
 from app.pages.call_form import CallForm, as_call, control_of, empty_form, faulty, form_of, form_sent
-from app.pages.forms import Typed, number, read, typed
-from app.pages.layout import done, go, may, pages, show
-from app.pages.responses import outgoing, refused, shown
+from app.pages.forms import Typed, form_texts, number, read
+from app.pages.layout import go, may, pages, redirect_with_message, show
+from app.pages.responses import outgoing, refusal_of, show_call
 from app.variables import listing
 from app.variables.listing import Wanted
 from app.variables.secrets.queries import Secret
@@ -36,9 +36,12 @@ _OFFERED: Final = 50
 _LIST: Final = "blocks-page"
 _LONGEST_NAME: Final = 63
 _PLACES: Final = {
-    "header": "any header", "basic": "user and password", "query": "query parameters", "path": "the URL's path",
+    "header": "any header",
+    "basic": "user and password",
+    "query": "query parameters",
+    "path": "the URL's path",
     "body": "the body",
-}  # fmt: skip
+}
 
 
 # --- the list ---------------------------------------------------------------------------------------------------------
@@ -65,21 +68,21 @@ def new_block_form(ws: str) -> Response:
     """Ask for a new block; with ``?from=`` it begins as a copy of another."""
     require(context.access(), Permission.BLOCK_WRITE)
     model = request.args.get("from", "")
-    return _show(ws, _copied(_form(_block(model))) if model else empty_form())
+    return _show(ws, _copy(_form(_block(model))) if model else empty_form())
 
 
 @pages.post("/workspaces/<ws>/blocks/-/new")
 def new_block(ws: str) -> Response:
     """Make it, or try it out, or begin it as a copy of what is on another editor's page."""
-    form, deed = form_sent(typed()), request.form.get("do")
+    form, deed = form_sent(form_texts()), request.form.get("do")
     require(context.access(), Permission.BLOCK_WRITE)
     if deed == "copy":
-        return _show(ws, _copied(form), changed=True)
+        return _show(ws, _copy(form), changed=True)
     if deed in ("send", "preview"):
         return _try(ws, form, None)
     resources = context.resources()
     try:
-        new = read(BlockBody(), {"name": form["block_name"].strip()} | _sent(form))
+        new = read(BlockBody(), {"name": form["block_name"].strip()} | _block_body(form))
         made = service.create_block(new, access=context.access(), sessions=resources.sessions, clock=resources.clock)
     except StrongroomError as error:
         return _show_faulty(ws, form, error, None)
@@ -87,12 +90,12 @@ def new_block(ws: str) -> Response:
     return go(url_for("pages.block", ws=ws, block=made.name))
 
 
-def _copied(form: CallForm) -> CallForm:
+def _copy(form: CallForm) -> CallForm:
     name = f"{form['block_name'][: _LONGEST_NAME - 5]}-copy"
     return replace(form, texts={**form.texts, "block_name": name, "revision": ""}, errors={})
 
 
-def _sent(form: CallForm) -> dict[str, object]:
+def _block_body(form: CallForm) -> dict[str, object]:
     return {"title": form["title"].strip(), "call": as_call(form), "answer": form["answer"]}
 
 
@@ -110,7 +113,7 @@ def block(ws: str, block: str) -> Response:
 def change_block(ws: str, block: str) -> Response:
     """Save it, or try out what is on the page."""
     found = _block(block)
-    form = form_sent(typed() | {"block_name": found.name})
+    form = form_sent(form_texts() | {"block_name": found.name})
     if request.form.get("do") in ("send", "preview"):
         return _try(ws, form, found)
     try:
@@ -125,7 +128,7 @@ def change_block(ws: str, block: str) -> Response:
 
 def _changes(form: CallForm, found: Block) -> dict[str, Any]:
     """Return what differs from the block; so a title can be changed while a secret of the call is gone."""
-    new = read(BlockBody(), {"name": found.name} | _sent(form))
+    new = read(BlockBody(), {"name": found.name} | _block_body(form))
     wanted = {"title": new.title or found.name, "call": new.call, "answer": new.answer}
     if _same(new.call, found.call):
         del wanted["call"]
@@ -209,19 +212,19 @@ def _variables(form: CallForm) -> Sequence[str]:
 def _try(ws: str, form: CallForm, found: Block | None) -> Response:
     """Make the call that is on the page, or show how it would go out; only its answer where a script asks."""
     try:
-        answer: object = _tried(form, found)
+        answer: object = _try_out(form, found)
         status = 200
     except StrongroomError as error:
         if isinstance(error, NotFound):
             raise
-        answer, status = refused(error, form), STATUS[error.code]
+        answer, status = refusal_of(error, form), STATUS[error.code]
         form = replace(faulty(form, error), problem=None)
     if request.headers.get("HX-Target") == "answer":
         return show("blocks/_answer.html", status, answer=answer)
     return _show(ws, form, found, status, answer=answer, changed=True)
 
 
-def _tried(form: CallForm, found: Block | None) -> object:
+def _try_out(form: CallForm, found: Block | None) -> object:
     written = read(CallBody(), as_call(form))
     tests = {name: text for name, text in form.tests.items() if text}
     template = parse_call(replace(written, variables=tuple((dict(written.variables) | tests).items())))
@@ -230,8 +233,8 @@ def _tried(form: CallForm, found: Block | None) -> object:
     if request.form.get("do") == "preview":
         return outgoing(Calls(resources).preview(template, access=access), uses)
     if found is not None and _same(found.call, written):  # so the record names the block
-        return shown(BlockRuns(resources).run(found.name, tests, access=access, cache=context.cache()), uses)
-    return shown(Calls(resources).make(template, access=access), uses)
+        return show_call(BlockRuns(resources).run(found.name, tests, access=access, cache=context.cache()), uses)
+    return show_call(Calls(resources).make(template, access=access), uses)
 
 
 # --- secrets for a field ----------------------------------------------------------------------------------------------
@@ -304,4 +307,4 @@ def delete_block(ws: str, block: str) -> Response:
     except StrongroomError as error:
         found = _block(block)
         return show("blocks/delete.html", STATUS[error.code], block=found, form=Typed.after(error), ws=ws)
-    return done(f"The API block {block} was deleted.", url_for("pages.blocks", ws=ws), leave=True)
+    return redirect_with_message(f"The API block {block} was deleted.", url_for("pages.blocks", ws=ws), leave=True)

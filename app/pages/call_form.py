@@ -25,15 +25,31 @@ LISTS: Final[Mapping[str, tuple[str, ...]]] = {
     "variables": ("name", "value"),
 }
 TEXTS: Final = (
-    "block_name", "title", "answer", "method", "url", "auth", "username", "password", "body_type", "json", "text",
-    "timeout_seconds", "follow_redirects", "revision",
-)  # fmt: skip
+    "block_name",
+    "title",
+    "answer",
+    "method",
+    "url",
+    "auth",
+    "username",
+    "password",
+    "body_type",
+    "json",
+    "text",
+    "timeout_seconds",
+    "follow_redirects",
+    "revision",
+)
 _CELL: Final = re.compile(rf"({'|'.join(LISTS)})-([0-9]{{1,4}})-([a-z_]+)")
 _TEST: Final = "test-"
 _LISTS_OF_BODIES: Final = {"form": "form", "multipart": "parts"}
 _EMPTY: Final = {
-    "answer": "full", "method": "GET", "auth": "none", "body_type": "none", "timeout_seconds": "10",
-}  # fmt: skip
+    "answer": "full",
+    "method": "GET",
+    "auth": "none",
+    "body_type": "none",
+    "timeout_seconds": "10",
+}
 
 Row = Mapping[str, str]
 
@@ -246,7 +262,7 @@ def _variables(rows: Sequence[Row]) -> dict[str, str]:
 # --- faults beside their controls -------------------------------------------------------------------------------------
 
 
-def placed(error: StrongroomError, form: CallForm) -> Sequence[tuple[str | None, str, str]]:
+def place_errors(error: StrongroomError, form: CallForm) -> Sequence[tuple[str | None, str, str]]:
     """Return what an error says of fields: the control's id where there is one, the field's label, a sentence."""
     return [
         (_test_or_control(error, location, form), location.label, sentence)
@@ -265,7 +281,7 @@ def faulty(form: CallForm, error: StrongroomError) -> CallForm:
     """Return the form with an error's messages beside the controls that they are about, and its sentence above."""
     errors: dict[str, list[str]] = {}
     told = [error.detail]
-    for control, label, sentence in placed(error, form):
+    for control, label, sentence in place_errors(error, form):
         if control is None:
             told.append(f"{label}: {sentence}")
         elif sentence not in errors.setdefault(control, []):

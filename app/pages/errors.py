@@ -44,7 +44,7 @@ def _who_may(error: StrongroomError) -> str:
 
 
 @pages.errorhandler(StrongroomError)
-def _known(error: StrongroomError) -> Response:
+def _known_error(error: StrongroomError) -> Response:
     return to_sign_in() if isinstance(error, Unauthenticated) else error_page(error)
 
 

@@ -39,15 +39,15 @@ def when(moment: datetime | None) -> str:
     """Write a moment as a ``time`` element, in UTC; a script tells how far away it is instead."""
     if moment is None:
         return "never"
-    return Markup('<time datetime="{}" data-far>{} UTC</time>').format(*_written(moment, "%Y-%m-%d %H:%M"))
+    return Markup('<time datetime="{}" data-far>{} UTC</time>').format(*_write(moment, "%Y-%m-%d %H:%M"))
 
 
 def exactly(moment: datetime) -> str:
     """Write a moment as a ``time`` element to the second, in UTC, whatever scripts there are."""
-    return Markup('<time datetime="{}">{} UTC</time>').format(*_written(moment, "%Y-%m-%d %H:%M:%S"))
+    return Markup('<time datetime="{}">{} UTC</time>').format(*_write(moment, "%Y-%m-%d %H:%M:%S"))
 
 
-def _written(moment: datetime, pattern: str) -> tuple[str, str]:
+def _write(moment: datetime, pattern: str) -> tuple[str, str]:
     utc = moment.astimezone(UTC)
     return utc.strftime("%Y-%m-%dT%H:%M:%SZ"), utc.strftime(pattern)
 

@@ -42,7 +42,7 @@ class Typed:
         return self.errors.get(name, ())
 
 
-def typed(*, without: Sequence[str] = ()) -> dict[str, str]:
+def form_texts(*, without: Sequence[str] = ()) -> dict[str, str]:
     """Return the texts of the form that was sent, as browsers send them but with plain line breaks."""
     return {
         name: text.replace("\r\n", "\n")

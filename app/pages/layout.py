@@ -196,7 +196,7 @@ def go(url: str) -> Response:
     return make_response(redirect(url, 303))
 
 
-def done(message: str, url: str, *, name: str | None = None, leave: bool = False) -> Response:
+def redirect_with_message(message: str, url: str, *, name: str | None = None, leave: bool = False) -> Response:
     """Send the browser back to a list, where the message stays until the next action.
 
     Where a dialog was opened over another page than that list, that page stays: it is told by an event, with the name

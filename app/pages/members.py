@@ -10,8 +10,8 @@ from flask_login import current_user
 from app.access import MEMBER_ROLES, Access, Permission, Role, require
 from app.kernel.errors import Conflict, NotFound, StrongroomError, in_body
 from app.pages.filters import rights
-from app.pages.forms import Typed, read, typed
-from app.pages.layout import done, go, may, pages, show
+from app.pages.forms import Typed, form_texts, read
+from app.pages.layout import go, may, pages, redirect_with_message, show
 from app.web import context
 from app.web.errors import STATUS
 from app.web.paging import cursor, position
@@ -69,9 +69,9 @@ def add_member(ws: str) -> Response:
         _require_new(user)
         _put(user, revision=None)
     except StrongroomError as error:
-        form = Typed.after(error, typed())
+        form = Typed.after(error, form_texts())
         return show("members/new.html", STATUS[error.code], form=form, roles=_roles(), ws=ws)
-    return done(f"{user} is a member now.", url_for("pages.members", ws=ws))
+    return redirect_with_message(f"{user} is a member now.", url_for("pages.members", ws=ws))
 
 
 def _require_new(user: str) -> None:
@@ -103,9 +103,9 @@ def edit_member(ws: str, user: str) -> Response:
     try:
         _put(user, revision=member.revision)
     except StrongroomError as error:
-        form = Typed.after(error, typed())
+        form = Typed.after(error, form_texts())
         return show("members/edit.html", STATUS[error.code], member=member, form=form, roles=_roles(), ws=ws)
-    return done(f"{user} has another role now.", url_for("pages.members", ws=ws))
+    return redirect_with_message(f"{user} has another role now.", url_for("pages.members", ws=ws))
 
 
 @pages.get("/workspaces/<ws>/members/<user>/delete")
@@ -127,4 +127,4 @@ def remove_member(ws: str, user: str) -> Response:
     if user == current_user.id:
         flash(f"You are no member of {ws} any more.")
         return go(url_for("pages.workspaces"))
-    return done(f"{user} is no member any more.", url_for("pages.members", ws=ws))
+    return redirect_with_message(f"{user} is no member any more.", url_for("pages.members", ws=ws))

@@ -18,7 +18,7 @@ from app.calls.captures import answer_body
 from app.calls.service import CompletedCall, Preview
 from app.kernel.errors import Party, StrongroomError
 from app.outbound.urls import Reason
-from app.pages.call_form import CallForm, placed
+from app.pages.call_form import CallForm, place_errors
 from app.pages.filters import count
 
 Pieces = Sequence[tuple[str, str | None]]
@@ -88,19 +88,19 @@ class Outgoing:
     kind: Literal["preview"] = "preview"
 
 
-def refused(error: StrongroomError, form: CallForm) -> Refused:
+def refusal_of(error: StrongroomError, form: CallForm) -> Refused:
     """Tell of a refusal, with the fields that it is about."""
     return Refused(
-        f"{error.title}. {error.detail}", error.title, error.detail, _WHOSE[error.party], placed(error, form)
+        f"{error.title}. {error.detail}", error.title, error.detail, _WHOSE[error.party], place_errors(error, form)
     )
 
 
-def shown(call: CompletedCall, uses: Sequence[str]) -> Shown:
+def show_call(call: CompletedCall, uses: Sequence[str]) -> Shown:
     """Show what came back from a call that used these secrets."""
     response = call.response
     text, note = _body_text(answer_body(response))
-    headers = [(name, marked(value, uses)) for name, value in response.headers]
-    told = _redacted(response.redactions, [marked(text, uses), *(pieces for _, pieces in headers)])
+    headers = [(name, part_at_markers(value, uses)) for name, value in response.headers]
+    told = _redaction_note(response.redactions, [part_at_markers(text, uses), *(pieces for _, pieces in headers)])
     took = f"{response.elapsed_ms:.0f} ms" if response.elapsed_ms < 1000 else f"{response.elapsed_ms / 1000:.1f} s"
     cut = f"The first {_MOST_SHOWN:,} of {len(text):,} characters." if len(text) > _MOST_SHOWN else None
     return Shown(
@@ -112,9 +112,9 @@ def shown(call: CompletedCall, uses: Sequence[str]) -> Shown:
         size=_size(len(response.body)),
         redacted=told,
         headers=headers,
-        body=marked(text[:_MOST_SHOWN], uses),
+        body=part_at_markers(text[:_MOST_SHOWN], uses),
         note=note or cut,
-        captures=[(name, _captured(value, uses)) for name, value in call.captures.items()],
+        captures=[(name, _show_capture(value, uses)) for name, value in call.captures.items()],
     )
 
 
@@ -130,15 +130,15 @@ def outgoing(preview: Preview, uses: Sequence[str]) -> Outgoing:
     return Outgoing(
         said=f"Preview. {told}",
         method=preview.method,
-        url=marked(preview.url, uses),
-        headers=[(name, marked(value, uses)) for name, value in preview.headers],
-        body=marked((preview.body or "")[:_MOST_SHOWN], uses),
+        url=part_at_markers(preview.url, uses),
+        headers=[(name, part_at_markers(value, uses)) for name, value in preview.headers],
+        body=part_at_markers((preview.body or "")[:_MOST_SHOWN], uses),
         allowed=verdict.allowed,
         destination=told,
     )
 
 
-def marked(text: str, names: Sequence[str]) -> Pieces:
+def part_at_markers(text: str, names: Sequence[str]) -> Pieces:
     """Part a text at the markers of these secrets; what only looks like one stays text."""
     pieces: list[tuple[str, str | None]] = []
     end = 0
@@ -159,14 +159,14 @@ def _body_text(body: Mapping[str, object]) -> tuple[str, str | None]:
     return text, None if text else "Empty."
 
 
-def _captured(value: object, uses: Sequence[str]) -> Pieces | None:
+def _show_capture(value: object, uses: Sequence[str]) -> Pieces | None:
     if value is None:
         return None
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return marked(text if len(text) <= _MOST_CAPTURED else text[:_MOST_CAPTURED] + "…", uses)
+    return part_at_markers(text if len(text) <= _MOST_CAPTURED else text[:_MOST_CAPTURED] + "…", uses)
 
 
-def _redacted(number: int, texts: Sequence[Pieces]) -> str:
+def _redaction_note(number: int, texts: Sequence[Pieces]) -> str:
     found = Counter(secret for pieces in texts for _, secret in pieces if secret)
     names = f" ({', '.join(sorted(found))})" if found else ""
     return f"{count(number, 'place')}{names}" if number else "nothing"

@@ -10,8 +10,8 @@ from app.access import Permission, Role, require
 from app.identity.schemas import TokenBody
 from app.identity.tokens import Tokens
 from app.kernel.errors import StrongroomError
-from app.pages.forms import Typed, moment, number, read, typed
-from app.pages.layout import done, go, may, pages, show, workspace
+from app.pages.forms import Typed, form_texts, moment, number, read
+from app.pages.layout import go, may, pages, redirect_with_message, show, workspace
 from app.web import context
 from app.web.errors import STATUS
 from app.web.paging import cursor, moment_and_name
@@ -61,7 +61,7 @@ def _show(ws: str, form: Typed, status: int = 200) -> Response:
 @pages.post("/workspaces/<ws>/settings")
 def change_settings(ws: str) -> Response:
     """Change title and settings."""
-    sent = typed()
+    sent = form_texts()
     fields = {"title": sent.get("title", "").strip(), "refuse_expired": "refuse_expired" in sent}
     try:
         Workspaces(context.resources()).update(
@@ -70,7 +70,7 @@ def change_settings(ws: str) -> Response:
     except StrongroomError as error:
         kept = sent | {"revision": str(workspace().revision)}
         return _show(ws, Typed.after(error, kept), STATUS[error.code])
-    return done("The settings were saved.", url_for("pages.settings", ws=ws))
+    return redirect_with_message("The settings were saved.", url_for("pages.settings", ws=ws))
 
 
 @pages.get("/workspaces/<ws>/settings/tokens/new")
@@ -83,7 +83,7 @@ def new_token_form(ws: str) -> Response:
 @pages.post("/workspaces/<ws>/settings/tokens/new")
 def new_token(ws: str) -> Response:
     """Make it, and show it this once."""
-    sent = typed()
+    sent = form_texts()
     fields = {
         "role": sent.get("role", ""),
         "label": sent.get("label", "").strip(),
@@ -110,7 +110,7 @@ def revoke_token_form(ws: str, token_id: str) -> Response:
 def revoke_token(ws: str, token_id: str) -> Response:
     """End it."""
     _tokens().revoke(token_id, access=context.access())
-    return done("The token was revoked.", url_for("pages.settings", ws=ws))
+    return redirect_with_message("The token was revoked.", url_for("pages.settings", ws=ws))
 
 
 @pages.get("/workspaces/<ws>/settings/delete")

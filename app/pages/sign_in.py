@@ -12,7 +12,7 @@ from app.identity.sessions import Device, SignedIn, UserSessions
 from app.identity.users import USER_ID, Users
 from app.kernel.errors import Forbidden, NotFound, StrongroomError, Unauthenticated
 from app.pages.forms import Typed
-from app.pages.layout import done, go, pages, public, show
+from app.pages.layout import go, pages, public, redirect_with_message, show
 from app.web import context
 from app.web.errors import STATUS
 
@@ -134,7 +134,9 @@ def change_password() -> Response:
         return show("change_password.html", STATUS[error.code], form=Typed.after(error), forced=forced)
     session.clear()
     login_user(Visitor(user_sessions().begin(user, device=device())))
-    return done("The new password is set. Every other session of yours has ended.", url_for("pages.workspaces"))
+    return redirect_with_message(
+        "The new password is set. Every other session of yours has ended.", url_for("pages.workspaces")
+    )
 
 
 def whose_password() -> str | None:

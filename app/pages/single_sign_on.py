@@ -46,7 +46,7 @@ def start_single_sign_on() -> Response:
     try:
         attempt, url = _provider().start()
     except StrongroomError as error:
-        return _refused(error)
+        return _refuse(error)
     session.clear()
     session[_ATTEMPT] = {
         "state": attempt.state,
@@ -71,7 +71,7 @@ def finish_single_sign_on() -> Response:
             identity, attempt=begun["nonce"], device=device(), request_id=context.request_id()
         )
     except StrongroomError as error:
-        return _refused(error)
+        return _refuse(error)
     session.clear()
     login_user(Visitor(found))
     return go(begun["next"])
@@ -92,7 +92,7 @@ def end_provider_sessions() -> Response:
     return Response("", 200)
 
 
-def _refused(error: StrongroomError) -> Response:
+def _refuse(error: StrongroomError) -> Response:
     form = Typed.after(error, {})
     return show("sign_in.html", STATUS[error.code], form=form)
 

@@ -9,8 +9,8 @@ from flask import Response, jsonify, make_response, request, url_for
 
 from app.access import Permission, require
 from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError
-from app.pages.forms import Typed, lines, local, moment, number, read, typed
-from app.pages.layout import done, may, pages, show
+from app.pages.forms import Typed, form_texts, lines, local, moment, number, read
+from app.pages.layout import may, pages, redirect_with_message, show
 from app.variables import listing
 from app.variables.listing import ORDERS, Entry, Kind, Order, Place, Wanted
 from app.variables.schemas import RevealSchema, SecretBody, SecretPatch, ValueBody, VariableBody, VariablePatch
@@ -32,7 +32,7 @@ _AFTER_CHANGE: Final = (
 @pages.get("/workspaces/<ws>/variables")
 def variables(ws: str) -> Response:
     """List variables and secrets; for a search as it is typed, only the table."""
-    wanted = _wanted()
+    wanted = _filters_of_request()
     after = moment_and_name(request.args.get("cursor") or None, _LIST)
     listed = listing.list_variables(
         wanted,
@@ -47,7 +47,7 @@ def variables(ws: str) -> Response:
     return show(template, listed=listed, wanted=wanted, further=further, first=after is None, ws=ws)
 
 
-def _wanted() -> Wanted:
+def _filters_of_request() -> Wanted:
     order, kind = request.args.get("sort", "name"), request.args.get("kind")
     return Wanted(
         q=request.args.get("q", "").strip()[:100] or None,
@@ -72,9 +72,9 @@ def new_variable(ws: str) -> Response:
     try:
         name, what = make()
     except StrongroomError as error:
-        kept = typed(without=() if make is _make_plain else ("value",))
+        kept = form_texts(without=() if make is _make_plain else ("value",))
         return _show_new(ws, Typed.after(error, kept), STATUS[error.code])
-    return done(f"{what} {name} was created.", url_for("pages.variables", ws=ws), name=name)
+    return redirect_with_message(f"{what} {name} was created.", url_for("pages.variables", ws=ws), name=name)
 
 
 def _show_new(ws: str, form: Typed, status: int = 200) -> Response:
@@ -82,13 +82,13 @@ def _show_new(ws: str, form: Typed, status: int = 200) -> Response:
 
 
 def _make_plain() -> tuple[str, str]:
-    new = read(VariableBody(), {each: typed().get(each, "") for each in ("name", "value", "description")})
+    new = read(VariableBody(), {each: form_texts().get(each, "") for each in ("name", "value", "description")})
     made = Variables(context.resources()).create(new, access=context.access())
     return made.name, "Variable"
 
 
 def _make_secret() -> tuple[str, str]:
-    sent = typed()
+    sent = form_texts()
     fields: dict[str, object] = {
         each: sent.get(each, "") for each in ("name", "value", "visibility", "description")
     } | _rules(sent)
@@ -120,14 +120,14 @@ def edit_variable(ws: str, name: str) -> Response:
         change = _change_plain if entry.kind == "plain" else _change_secret
         changed = change(entry)
     except StrongroomError as error:
-        kept = typed(without=() if entry.kind == "plain" else ("value",))
+        kept = form_texts(without=() if entry.kind == "plain" else ("value",))
         if isinstance(error, PreconditionFailed):
             entry = _entry(name)
             kept["revision"] = str(entry.item.revision)
             error.detail = _AFTER_CHANGE
         return _show_edit(ws, entry, Typed.after(error, kept), STATUS[error.code])
     told = f"{name} was saved." if changed else f"Nothing of {name} was changed."
-    return done(told, url_for("pages.variables", ws=ws), name=name)
+    return redirect_with_message(told, url_for("pages.variables", ws=ws), name=name)
 
 
 def _entry(name: str) -> Entry:
@@ -152,7 +152,7 @@ def _texts(entry: Entry) -> dict[str, str]:
     }
 
 
-def _changed(entry: Entry, sent: Mapping[str, str]) -> list[str]:
+def _changed_fields(entry: Entry, sent: Mapping[str, str]) -> list[str]:
     """Return which fields differ from what the form was filled with; lists are compared as lists."""
     before = _texts(entry)
     same = {name: text.replace("\r\n", "\n") for name, text in before.items()}
@@ -161,8 +161,8 @@ def _changed(entry: Entry, sent: Mapping[str, str]) -> list[str]:
 
 
 def _change_plain(entry: Entry) -> bool:
-    sent = typed()
-    changes = {name: sent[name] for name in _changed(entry, sent)}
+    sent = form_texts()
+    changes = {name: sent[name] for name in _changed_fields(entry, sent)}
     if changes:
         Variables(context.resources()).update(
             entry.item.name,
@@ -174,11 +174,11 @@ def _change_plain(entry: Entry) -> bool:
 
 
 def _change_secret(entry: Entry) -> bool:
-    sent, secrets = typed(), Secrets(context.resources())
+    sent, secrets = form_texts(), Secrets(context.resources(), context.run_check())
     where: dict[str, Any] = {"revision": number(sent.get("revision", "")), "access": context.access()}
     value = {"value": sent["value"]} if sent.get("value") else {}
     typed_rules = {"description": sent.get("description", "")} | _rules(sent)
-    changes = {name: typed_rules[name] for name in _changed(entry, sent) if name in typed_rules}
+    changes = {name: typed_rules[name] for name in _changed_fields(entry, sent) if name in typed_rules}
     if changes:
         secrets.update(entry.item.name, read(SecretPatch(), changes | value), **where)
     elif value:  # the record then says that a value was set, and nothing else
@@ -209,7 +209,7 @@ def delete_variable(ws: str, name: str) -> Response:
     except StrongroomError as error:
         return _show_delete(ws, name, Typed.after(error), STATUS[error.code])
     what = "Variable" if entry.kind == "plain" else "Secret"
-    return done(f"{what} {name} was deleted.", url_for("pages.variables", ws=ws), name=name)
+    return redirect_with_message(f"{what} {name} was deleted.", url_for("pages.variables", ws=ws), name=name)
 
 
 def _show_delete(ws: str, name: str, form: Typed, status: int = 200) -> Response:

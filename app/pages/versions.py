@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import Response, url_for
 
 from app.kernel.errors import NotFound, StrongroomError
-from app.pages.forms import Typed, number, typed
-from app.pages.layout import done, pages, show
+from app.pages.forms import Typed, form_texts, number
+from app.pages.layout import pages, redirect_with_message, show
 from app.variables.secrets.queries import SecretQueries
 from app.variables.secrets.usage import usage_of
 from app.variables.secrets.versions import SecretVersions
@@ -24,7 +24,7 @@ def version_history(ws: str, name: str) -> Response:
 @pages.post("/workspaces/<ws>/variables/<name>/versions")
 def roll_back_version(ws: str, name: str) -> Response:
     """Make an older version's value the newest version."""
-    sent = typed()
+    sent = form_texts()
     version = number(sent.get("version", ""))
     try:
         secret = SecretVersions(context.resources()).roll_back(
@@ -33,7 +33,7 @@ def roll_back_version(ws: str, name: str) -> Response:
     except StrongroomError as error:
         return _show(ws, name, Typed.after(error), STATUS[error.code])
     told = f"{name} is back at the value of version {version}, as version {secret.version}."
-    return done(told, url_for("pages.version_history", ws=ws, name=name), name=name)
+    return redirect_with_message(told, url_for("pages.version_history", ws=ws, name=name), name=name)
 
 
 def _show(ws: str, name: str, form: Typed, status: int = 200) -> Response:

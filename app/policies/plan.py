@@ -105,7 +105,7 @@ TUNING: Final[Mapping[str, object]] = {
 """How each of our mounts is tuned; a lifetime of 0 is Vault's own default."""
 
 
-def wanted(
+def wanted_things(
     *, mounts: Mounts, public_keys: Sequence[str], policies: Mapping[str, str], audited: bool = True
 ) -> tuple[Thing, ...]:
     """List everything that Vault should hold; ``policies`` are the filled-in texts by role.
@@ -201,7 +201,7 @@ def plan(things: Sequence[Thing], live: Mapping[Identity, Body], *, prune: bool 
 
 
 def _difference(thing: Thing, body: Body | None) -> Change | None:
-    now = _seen(thing.body, body)
+    now = _settings_of_ours(thing.body, body)
     if now is not None and _text(now) == _text(thing.body):
         return None
     action: Action = "create" if now is None else "update"
@@ -219,7 +219,7 @@ def _mendable(thing: Thing, now: Body) -> bool:
     return all(now.get(fact) == thing.body.get(fact) for fact in ("type", "options"))
 
 
-def _seen(want: Body, body: Body | None) -> Body | None:
+def _settings_of_ours(want: Body, body: Body | None) -> Body | None:
     """Leave of what Vault holds only the settings that we have a wish about."""
     if isinstance(want, str) or body is None or isinstance(body, str):
         return body

@@ -19,9 +19,7 @@ Method = Literal["GET", "LIST", "POST", "PATCH", "DELETE"]
 OURS: Final = "_verify-a"
 OTHER: Final = "_verify-b"
 # The owner comes last, who can delete the keys that the others try.
-LOGIN_ROLES: Final = (
-    "health", "record", "runtime", "decrypt", "sign", "renew", "mover", "editor", "admin", "owner"
-)  # fmt: skip
+LOGIN_ROLES: Final = ("health", "record", "runtime", "decrypt", "sign", "renew", "mover", "editor", "admin", "owner")
 ANY_FOLDER: Final = f"@@KV@@/data/{WORKSPACE}/+/+"
 """The pipeline's one block. What it opens is what the doors of each folder open, so it is tried through those."""
 DOORS: Final = tuple(
@@ -94,7 +92,7 @@ def main_doors(mounts: Mounts, role: str, scratch: Scratch) -> Iterator[Try]:
                 door,
                 verb,
                 _METHODS[verb],
-                _filled(door, mounts, f"_{name}" if kept else name),
+                _fill(door, mounts, f"_{name}" if kept else name),
                 _body(door, verb, scratch),
                 harmless=kept,
             )
@@ -168,7 +166,7 @@ def key_removal(mounts: Mounts) -> Iterator[Try]:
     """Try to delete the workspace's keys: last of all, since whoever may do it takes them away."""
     for visibility in VISIBILITIES:
         door = f"@@TRANSIT@@/keys/{WORKSPACE}.{visibility}"
-        yield Try(door, "delete", "DELETE", _filled(door, mounts, ""))
+        yield Try(door, "delete", "DELETE", _fill(door, mounts, ""))
     for name in ("HMAC", "JWS"):
         path = f"{mounts.transit}/keys/{SIGNS}.{name}"
         yield Try(
@@ -189,7 +187,7 @@ def _verbs(door: str) -> Iterator[str]:
     yield from (verb for verb in _METHODS if not senseless.get(verb))
 
 
-def _filled(door: str, mounts: Mounts, name: str) -> str:
+def _fill(door: str, mounts: Mounts, name: str) -> str:
     path = door.replace(WORKSPACE, OURS).replace("@@KV@@", mounts.kv).replace("@@TRANSIT@@", mounts.transit)
     return path.removesuffix("+") + name if path.endswith("/+") else path
 

@@ -22,7 +22,7 @@ from app.policies.plan import (
     login_settings,
     plan,
     vault_path,
-    wanted,
+    wanted_things,
 )
 from app.policies.render import render
 from app.policies.table import ROLES
@@ -215,7 +215,9 @@ def _accessor(vault: VaultOperator, mounts: Mounts) -> str | None:
 
 def _things(setup: Setup, accessor: str) -> tuple[Thing, ...]:
     policies = export(setup, accessor=accessor)
-    return wanted(mounts=setup.mounts, public_keys=setup.public_keys, policies=policies, audited=not setup.namespaced)
+    return wanted_things(
+        mounts=setup.mounts, public_keys=setup.public_keys, policies=policies, audited=not setup.namespaced
+    )
 
 
 def _live(vault: VaultOperator, mounts: Mounts, things: Sequence[Thing]) -> Mapping[Identity, Body]:

@@ -13,8 +13,18 @@ from typing import Final
 from app.vault import KEY_TYPE, SIGNING_KEY_TYPES, VISIBILITIES
 
 ROLES: Final = (
-    "admin", "decrypt", "editor", "health", "mover", "operator", "owner", "record", "renew", "runtime", "sign"
-)  # fmt: skip
+    "admin",
+    "decrypt",
+    "editor",
+    "health",
+    "mover",
+    "operator",
+    "owner",
+    "record",
+    "renew",
+    "runtime",
+    "sign",
+)
 """One policy file each; all but ``operator`` are Vault roles to log in with."""
 
 WORKSPACE: Final = "{{identity.entity.aliases.@@ACCESSOR@@.metadata.workspace}}"
@@ -133,8 +143,12 @@ PARAMETERS: Final[Mapping[str, Bounds]] = {
         {
             "type": frozenset(SIGNING_KEY_TYPES),
             **_any(
-                "ciphertext", "hash_function", "min_decryption_version", "min_encryption_version",
-                "min_available_version", "deletion_allowed",
+                "ciphertext",
+                "hash_function",
+                "min_decryption_version",
+                "min_encryption_version",
+                "min_available_version",
+                "deletion_allowed",
             ),
         }
     ),
@@ -152,4 +166,4 @@ PARAMETERS: Final[Mapping[str, Bounds]] = {
         },
         frozenset({"hash_algorithm", "signature_algorithm", "marshaling_algorithm", "input", "key_version"}),
     ),
-}  # fmt: skip
+}

@@ -150,7 +150,7 @@ class _Logins:
 def _prepare(vault: VaultOperator, mounts: Mounts, logins: _Logins) -> Scratch:
     _clear(vault, mounts, logins)
 
-    def made(role: str, workspace: str, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    def make(role: str, workspace: str, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         answer = vault.attempt("POST", path, logins.token(role, workspace), body)
         if answer.status >= 300:
             raise VaultRefused(
@@ -163,20 +163,20 @@ def _prepare(vault: VaultOperator, mounts: Mounts, logins: _Logins) -> Scratch:
     for workspace in (OURS, OTHER):
         for visibility in VISIBILITIES:
             key = f"{workspace}.{visibility}"
-            made("owner", workspace, f"{mounts.transit}/keys/{key}", {"type": KEY_TYPE})
-            encrypted = made("owner", workspace, f"{mounts.transit}/encrypt/{key}", {"plaintext": PLAINTEXT})
+            make("owner", workspace, f"{mounts.transit}/keys/{key}", {"type": KEY_TYPE})
+            encrypted = make("owner", workspace, f"{mounts.transit}/encrypt/{key}", {"plaintext": PLAINTEXT})
             ciphertexts[key] = encrypted["ciphertext"]
             for name in (*LOGIN_ROLES, "end"):
                 path = f"{mounts.kv}/data/{workspace}/{visibility}/{name}"
-                made("owner", workspace, path, {"data": VALUE, "options": {"cas": 0}})
+                make("owner", workspace, path, {"data": VALUE, "options": {"cas": 0}})
     for name in (*LOGIN_ROLES, "end"):
-        made("renew", OURS, f"{mounts.kv}/data/{OURS}/tokens/{name}", {"data": VALUE, "options": {"cas": 0}})
+        make("renew", OURS, f"{mounts.kv}/data/{OURS}/tokens/{name}", {"data": VALUE, "options": {"cas": 0}})
     wrapping = vault.attempt("GET", f"{mounts.transit}/wrapping_key", logins.token("owner", OURS)).data
     wrapped = wrap_key(_SCRATCH_KEY, wrapping.get("public_key", ""))
     for name, key_type, material in (("HMAC", "hmac", _SCRATCH_KEY), ("JWS", "ecdsa-p256", new_signing_key_der())):
         body = {"ciphertext": wrap_key(material, wrapping["public_key"]), "type": key_type, "hash_function": "SHA256"}
-        made("owner", OURS, f"{mounts.transit}/keys/{SIGNS}.{name}/import", body)
-    signed = made("record", SERVICE, f"{mounts.transit}/sign/_record", {"input": PLAINTEXT})
+        make("owner", OURS, f"{mounts.transit}/keys/{SIGNS}.{name}/import", body)
+    signed = make("record", SERVICE, f"{mounts.transit}/sign/_record", {"input": PLAINTEXT})
     return Scratch(ciphertexts, signed["signature"], wrapped)
 
 
@@ -219,10 +219,10 @@ def _all(
             answer = vault.attempt(one.method, one.path, logins.token(role, OURS), one.body)
             allowed = may(role, one.door, one.verb) if one.allowed is None else role in one.allowed
             expected: Verdict = "allowed" if allowed else "refused"
-            yield Cell(role, readable(one.door), one.verb, expected, _found(answer), answer.status, one.harmless)
+            yield Cell(role, readable(one.door), one.verb, expected, _verdict(answer), answer.status, one.harmless)
 
 
-def _found(answer: Answer) -> Verdict:
+def _verdict(answer: Answer) -> Verdict:
     """Refused is a 403 and nothing else: whatever Vault answers besides, it had let the request in."""
     return "refused" if answer.status == 403 else "allowed"
 
@@ -279,11 +279,11 @@ def _ended_tokens(
     tokens = {role: logins.fresh(role, OURS) for role in LOGIN_ROLES}
     for role in LOGIN_ROLES:
         answer = vault.attempt(uses[role].method, uses[role].path, tokens[role].token, uses[role].body)
-        yield Cell(role, "with a token before its end", "read", "allowed", _found(answer), answer.status)
+        yield Cell(role, "with a token before its end", "read", "allowed", _verdict(answer), answer.status)
     wait(max(token.seconds for token in tokens.values()) + 1)
     for role in LOGIN_ROLES:
         answer = vault.attempt(uses[role].method, uses[role].path, tokens[role].token, uses[role].body)
-        yield Cell(role, "with a token after its end", "read", "refused", _found(answer), answer.status)
+        yield Cell(role, "with a token after its end", "read", "refused", _verdict(answer), answer.status)
 
 
 def _use(mounts: Mounts, role: str, scratch: Scratch) -> Try:

@@ -23,10 +23,10 @@ _WIDEST_UNIT: Final = 4  # a window starts at a multiple of it, so that places i
 class Redactor:
     """Takes the values of one call out of what that call brings back."""
 
-    def __init__(self, values: Mapping[str, SecretValue]) -> None:
-        forms = [
-            (name, form) for name, value in values.items() if value.characters for form in forms_of(value.expose())
-        ]
+    def __init__(self, values: Mapping[str, SecretValue], further: Mapping[str, SecretValue] | None = None) -> None:
+        """Take the call's values, and further ones that may go by the same names."""
+        named = (*values.items(), *(further or {}).items())
+        forms = [(name, form) for name, value in named if value.characters for form in forms_of(value.expose())]
         self._forms = tuple([form for _, form in forms])
         self._names = tuple([name for name, _ in forms])
 

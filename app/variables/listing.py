@@ -88,8 +88,8 @@ def list_variables(
     """
     require(access, Permission.VARIABLE_READ)
     require(access, Permission.SECRET_READ)
-    narrowed = _narrowed(wanted, access)
-    query = _ordered(narrowed, wanted.order).limit(limit + 1)
+    narrowed = _narrow(wanted, access)
+    query = _order(narrowed, wanted.order).limit(limit + 1)
     if after is not None:
         query = query.where(_beyond(after, wanted.order))
     now = resources.clock()
@@ -125,7 +125,7 @@ def _of(access: Access) -> Select[VariableRow]:
     return select(VariableRow).where(VariableRow.workspace == access.workspace)
 
 
-def _narrowed(wanted: Wanted, access: Access) -> Select[VariableRow]:
+def _narrow(wanted: Wanted, access: Access) -> Select[VariableRow]:
     query = _of(access)
     if wanted.kind is not None:
         query = query.where(VariableRow.kind == wanted.kind)
@@ -144,7 +144,7 @@ _MOMENTS: Final[Mapping[str, tuple[ColumnElement[datetime], Callable[[VariableRo
 }
 
 
-def _ordered(query: Select[VariableRow], order: Order) -> Select[VariableRow]:
+def _order(query: Select[VariableRow], order: Order) -> Select[VariableRow]:
     field, descends = order.lstrip("-"), order.startswith("-")
     first = VariableRow.folded_name if field == "name" else _MOMENTS[field][0]
     return query.order_by(first.desc() if descends else first, VariableRow.folded_name)

@@ -73,7 +73,7 @@ class Variables:
             TooLong: The value is over its greatest length.
         """
         target = Target("variable", uuid.uuid4().hex, new.name)
-        with self._recorded("variable.create", target, access) as deed:
+        with self._record("variable.create", target, access) as deed:
             require(access, Permission.VARIABLE_WRITE)
             check_size(len(new.value.encode()))
             row = self._new_row(new, str(target.id), access=access)
@@ -82,7 +82,7 @@ class Variables:
                     settings_of(str(access.workspace), session)
                     session.add(row)
                     session.flush()
-                    deed.done(session, self._clock)
+                    deed.complete(session, self._clock)
             except IntegrityError:
                 raise name_taken(new.name) from None
         return as_variable(row, access=access)
@@ -124,7 +124,7 @@ class Variables:
             PreconditionFailed: Somebody changed it since this revision.
             TooLong: The value is over its greatest length.
         """
-        with self._recorded("variable.update", Target("variable", None, name[:64]), access) as deed:
+        with self._record("variable.update", Target("variable", None, name[:64]), access) as deed:
             require(access, Permission.VARIABLE_WRITE)
             if changes.value is not UNSET:
                 check_size(len(changes.value.encode()))
@@ -139,7 +139,7 @@ class Variables:
                 deed.detail["changed"] = sorted(changed)
                 row.revision += 1
                 row.updated_at, row.updated_by = self._clock(), access.actor.name
-                deed.done(session, self._clock)
+                deed.complete(session, self._clock)
             return as_variable(row, access=access)
 
     def delete(self, name: str, *, revision: int | None, access: Access) -> None:
@@ -150,16 +150,16 @@ class Variables:
             NotFound: There is no such variable.
             PreconditionFailed: Somebody changed it since this revision.
         """
-        with self._recorded("variable.delete", Target("variable", None, name[:64]), access) as deed:
+        with self._record("variable.delete", Target("variable", None, name[:64]), access) as deed:
             require(access, Permission.VARIABLE_WRITE)
             with self._sessions.begin() as session:
                 row = _plain_row(session, access, name, for_update=True)
                 deed.target = Target("variable", row.id, row.name)
                 check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
                 session.delete(row)
-                deed.done(session, self._clock)
+                deed.complete(session, self._clock)
 
-    def _recorded(self, action: Action, target: Target, access: Access) -> AbstractContextManager[Deed]:
+    def _record(self, action: Action, target: Target, access: Access) -> AbstractContextManager[Deed]:
         return recorded(
             sessions=self._sessions, clock=self._clock, access=access, action=action, target=target, intent=False
         )

@@ -24,8 +24,13 @@ VISIBILITIES: Final[tuple[Visibility, ...]] = ("masked", "restricted")
 VERSIONS_KEPT: Final = 10
 """Versions of a value that Vault keeps; an older one goes when a new one comes."""
 SIGNING_KEY_TYPES: Final[tuple[SigningKeyType, ...]] = (
-    "hmac", "rsa-2048", "rsa-3072", "rsa-4096", "ecdsa-p256", "ed25519"
-)  # fmt: skip
+    "hmac",
+    "rsa-2048",
+    "rsa-3072",
+    "rsa-4096",
+    "ecdsa-p256",
+    "ed25519",
+)
 """The types of imported keys: what transit calls them."""
 KEY_TYPE: Final = "aes256-gcm96"
 """The type of a workspace's transit keys."""
@@ -295,6 +300,9 @@ class Vault(Protocol):
 
     def checkpoint_public_keys(self) -> Mapping[int, str]:
         """Return the public keys of ``_record`` by key version (base64 ed25519)."""
+
+    def keys_in_doubt(self) -> Sequence[str]:
+        """List the transit keys whose last change may be half done: nothing is encrypted or signed under them."""
 
     def health(self) -> Health:
         """Ask whether Vault can serve: initialised, unsealed, active, our mounts answering, and calls let in."""

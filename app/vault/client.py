@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from hvac.api.secrets_engines import KvV2, Transit
@@ -12,6 +12,7 @@ from hvac.api.secrets_engines import KvV2, Transit
 from app.kernel.errors import NotFound, StrongroomError, VaultUnavailable
 from app.vault import VISIBILITIES, Engine, Health, SecretAddress
 from app.vault.granted import GrantedValues
+from app.vault.key_guard import KeyGuard
 from app.vault.oauth_tokens import OAuthTokens
 from app.vault.options import VaultOptions
 from app.vault.paths import RECORD_KEY, checked_workspace, key_name
@@ -25,8 +26,8 @@ from app.vault.values import ValueStore
 class VaultClient(ValueStore, SigningKeys, OAuthTokens, GrantedValues):
     """Vault, for the application. Safe to share among threads; ``close`` it at the end."""
 
-    def __init__(self, options: VaultOptions) -> None:
-        session = VaultSession(options)
+    def __init__(self, options: VaultOptions, guard: KeyGuard | None = None) -> None:
+        session = VaultSession(options, guard)
         ValueStore.__init__(self, session)
         SigningKeys.__init__(self, session)
         OAuthTokens.__init__(self, session)
@@ -59,6 +60,10 @@ class VaultClient(ValueStore, SigningKeys, OAuthTokens, GrantedValues):
         """See ``app.vault.Vault``."""
         keys = self._session.transit(SERVICE, "record", Transit.read_key, RECORD_KEY)["data"]["keys"]
         return {int(version): str(key["public_key"]) for version, key in keys.items()}
+
+    def keys_in_doubt(self) -> Sequence[str]:
+        """See ``app.vault.Vault``."""
+        return self._session.guard.doubtful()
 
     # --- whether it works
 

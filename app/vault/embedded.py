@@ -26,7 +26,7 @@ from app.kernel.errors import ServiceError, VaultUnavailable
 from app.vault.embedded_folder import (
     FolderInUse,
     explain_start_failure,
-    held,
+    is_held,
     last_address,
     lock_folder,
     log_position,
@@ -61,7 +61,7 @@ def find_or_start(folder: Path, *, port: int | None = None) -> Embedded:
     """
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        if not held(folder):
+        if not is_held(folder):
             try:
                 return start(folder, port=port)
             except FolderInUse:  # another command was quicker

@@ -94,7 +94,7 @@ def lock_folder(folder: Path) -> Iterator[IO[bytes]]:
         yield file
 
 
-def held(folder: Path) -> bool:
+def is_held(folder: Path) -> bool:
     """Tell whether a living server holds the folder."""
     try:
         with (folder / "lock").open("rb") as file:

@@ -50,22 +50,22 @@ class VaultOperator:
         Raises:
             VaultRefused, VaultUnavailable: where the token doesn't reach so far, or Vault can't.
         """
-        answer = self._asked("GET", path)
+        answer = self._ask("GET", path)
         return None if answer is None else answer.data
 
     def names(self, path: str) -> Sequence[str]:
         """List what is under a path, sorted. Raises as ``read`` does."""
-        answer = self._asked("LIST", path)
+        answer = self._ask("LIST", path)
         return [] if answer is None else sorted(answer.data["keys"])
 
     def write(self, path: str, body: Mapping[str, Any]) -> None:
         """Write to a path; every write that is made here may be made twice. Raises as ``read`` does."""
-        if self._asked("POST", path, body) is None:
+        if self._ask("POST", path, body) is None:
             raise unavailable(f"Vault knows no path {path}.")
 
     def delete(self, path: str) -> None:
         """Delete what is at a path; nothing happens where there is nothing. Raises as ``read`` does."""
-        self._asked("DELETE", path)
+        self._ask("DELETE", path)
 
     def log_in(self, mount: str, role: str, jwt: str) -> LoggedIn | None:
         """Return what a login buys, or None where Vault refuses it."""
@@ -80,7 +80,7 @@ class VaultOperator:
         headers = {"Content-Type": "application/merge-patch+json"} if verb == "PATCH" else None
         return self._line.ask(verb, path, token=token, body=body, headers=headers, repeat=True)
 
-    def _asked(self, verb: Verb, path: str, body: Mapping[str, Any] | None = None) -> Answer | None:
+    def _ask(self, verb: Verb, path: str, body: Mapping[str, Any] | None = None) -> Answer | None:
         answer = self._line.ask(verb, path, token=self._token, body=body, repeat=True)
         if answer.status == 404:
             return None

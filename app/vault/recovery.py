@@ -37,18 +37,18 @@ def operator_token(folder: Path, address: str, policy_text: str) -> Iterator[str
         with _one_at_a_time(folder):
             root = generate_token(line, read_recovery_key(folder), "root")
             try:
-                _asked(line, "PUT", f"sys/policies/acl/{OPERATOR_POLICY}", root, {"policy": policy_text})
+                _ask(line, "PUT", f"sys/policies/acl/{OPERATOR_POLICY}", root, {"policy": policy_text})
                 wanted = {"policies": [OPERATOR_POLICY], "no_default_policy": True, "renewable": False}
                 life = {"ttl": _TOKEN_LIFE, "explicit_max_ttl": _TOKEN_LIFE}
-                made = _asked(line, "POST", "auth/token/create-orphan", root, wanted | life)
+                made = _ask(line, "POST", "auth/token/create-orphan", root, wanted | life)
             finally:
-                _asked(line, "POST", "auth/token/revoke-self", root, {})
+                _ask(line, "POST", "auth/token/revoke-self", root, {})
         token = str(made["auth"]["client_token"])
         try:
             yield token
         finally:
             with suppress(VaultUnavailable):  # then it ends by itself
-                _asked(line, "POST", "auth/token/revoke-self", token, {})
+                _ask(line, "POST", "auth/token/revoke-self", token, {})
 
 
 @contextmanager
@@ -82,7 +82,7 @@ def generate_token(line: Line, recovery_key: str, kind: Literal["root", "recover
     """
     path = f"sys/generate-{kind}"
     line.ask("DELETE", f"{path}/attempt", repeat=True)  # what a killed command left
-    attempt = _asked(line, "PUT", f"{path}/attempt", None, {})
+    attempt = _ask(line, "PUT", f"{path}/attempt", None, {})
     update = {"key": recovery_key, "nonce": attempt["nonce"]}
     answer = line.ask("PUT", f"{path}/update", body=update, repeat=False)
     if answer.status != 200 or not answer.document.get("complete"):
@@ -91,7 +91,7 @@ def generate_token(line: Line, recovery_key: str, kind: Literal["root", "recover
     return bytes(a ^ b for a, b in zip(encoded, attempt["otp"].encode(), strict=True)).decode()
 
 
-def _asked(line: Line, method: str, path: str, token: str | None, body: dict[str, Any]) -> Any:
+def _ask(line: Line, method: str, path: str, token: str | None, body: dict[str, Any]) -> Any:
     answer = line.ask(method, path, token=token, body=body, repeat=False)
     if answer.status >= 400:
         raise VaultRefused(f"The embedded Vault refused {path}.")

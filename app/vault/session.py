@@ -13,6 +13,7 @@ from hvac.api.auth_methods import JWT
 from hvac.api.secrets_engines import KvV2, Transit
 
 from app.kernel.errors import NotFound, StrongroomError, VaultRefused, VaultUnavailable, WriteConflict
+from app.vault.key_guard import KeyGuard, ProcessKeyGuard
 from app.vault.keys import signing_key
 from app.vault.options import VaultOptions
 from app.vault.tokens import Tokens
@@ -24,9 +25,10 @@ T = TypeVar("T")
 class VaultSession:
     """Requests by workspace and role. Safe to share among threads."""
 
-    def __init__(self, options: VaultOptions) -> None:
+    def __init__(self, options: VaultOptions, guard: KeyGuard | None = None) -> None:
         self.line = Line(options.server)
         self.mounts = options.mounts
+        self.guard: KeyGuard = guard or ProcessKeyGuard()
         self.tokens = Tokens(self._login, signing_key(options.signing_key))
 
     def kv(
@@ -60,7 +62,7 @@ class VaultSession:
             VaultRefused: the policy of this role doesn't allow it.
             VaultUnavailable: Vault can't, or found the request wrong (then with ``RequestWrong``).
         """
-        problem: StrongroomError = _refused(role)
+        problem: StrongroomError = _refusal(role)
         for _ in range(2):
             token = self.tokens.get(workspace, role)
             try:
@@ -136,7 +138,7 @@ class RequestWrong(VaultUnavailable):
     """Vault answered 400, and not for a reason that has a name of its own."""
 
 
-def _refused(role: str) -> VaultRefused:
+def _refusal(role: str) -> VaultRefused:
     return VaultRefused(
         f"Vault refused this to the role {role}: its policy doesn't allow it, or isn't there."
         " Run `strongroom vault plan` to see what differs.",

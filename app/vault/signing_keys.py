@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from app.kernel.errors import BindingMismatch, NotFound, ValidationFailed, VaultUnavailable, in_body
 from app.vault import HmacHash, PersonRole, SecretAddress, Signature, SigningKeyType, WrappingKey
+from app.vault.key_guard import change_key, require_sound
 from app.vault.paths import checked_workspace, signing_key_name
 from app.vault.session import KeyMissing, RequestWrong, VaultSession
 from app.vault.transport import Failed, unavailable
@@ -45,6 +46,10 @@ class SigningKeys:
         self, address: SecretAddress, wrapped_key: str, *, key_type: SigningKeyType, role: PersonRole
     ) -> int:
         """See ``app.vault.Vault``."""
+        with change_key(self._session.guard, signing_key_name(address)):
+            return self._import(address, wrapped_key, key_type, role)
+
+    def _import(self, address: SecretAddress, wrapped_key: str, key_type: SigningKeyType, role: PersonRole) -> int:
         held = self._key(address, role)
         body: dict[str, Any] = {"ciphertext": wrapped_key, "hash_function": _WRAPPED_WITH}
         if held is None:
@@ -69,18 +74,20 @@ class SigningKeys:
     def retire_keys_before(self, address: SecretAddress, key_version: int, *, role: PersonRole) -> None:
         """See ``app.vault.Vault``."""
         least = {"min_decryption_version": key_version, "min_encryption_version": key_version}
-        self._session.post(address.workspace, role, f"{self._path(address)}/config", least)
         trim = {"min_available_version": key_version}
-        self._session.post(address.workspace, role, f"{self._path(address)}/trim", trim)
+        with change_key(self._session.guard, signing_key_name(address)):
+            self._session.post(address.workspace, role, f"{self._path(address)}/config", least, repeat=False)
+            self._session.post(address.workspace, role, f"{self._path(address)}/trim", trim, repeat=False)
 
     def delete_key(self, address: SecretAddress, *, role: PersonRole) -> None:
         """See ``app.vault.Vault``."""
         if self._key(address, role) is None:
             return
+        allow = {"deletion_allowed": True}
         try:
-            allow = {"deletion_allowed": True}
-            self._session.post(address.workspace, role, f"{self._path(address)}/config", allow)
-            self._session.delete(address.workspace, role, self._path(address))
+            with change_key(self._session.guard, signing_key_name(address)):
+                self._session.post(address.workspace, role, f"{self._path(address)}/config", allow, repeat=False)
+                self._session.delete(address.workspace, role, self._path(address))
         except VaultUnavailable:
             if self._key(address, role) is not None:  # else somebody else was faster
                 raise
@@ -105,6 +112,7 @@ class SigningKeys:
         return Signature(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), answer.get("request_id"))
 
     def _sign(self, address: SecretAddress, verb: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        require_sound(self._session.guard, signing_key_name(address))
         path = f"{self._session.mounts.transit}/{verb}/{signing_key_name(address)}"
         try:
             return self._session.post(address.workspace, "sign", path, body)

@@ -27,11 +27,13 @@ from app.vault import (
     Visibility,
     Written,
 )
+from app.vault.key_guard import change_key, require_sound
 from app.vault.paths import entry, folder, key_name
 from app.vault.session import LoginRefused, VaultSession, lost_race
 from app.vault.shared import SharedReads
 from app.vault.transport import unavailable
 
+_ROTATIONS: Final = 3
 _WRITES: Final = 2
 """How often a write is sent at most, where a connection broke in the middle of it."""
 
@@ -86,6 +88,7 @@ class ValueStore:
     def write_value(self, address: SecretAddress, value: SecretValue, *, cas: int, role: PersonRole) -> Written:
         """See ``app.vault.Vault``."""
         if address.engine == "transit":
+            require_sound(self._session.guard, _key(address))
             key, plaintext = _key(address), _base64(document_of(value)["value"].encode())
             answer = self._session.transit(address.workspace, role, Transit.encrypt_data, key, plaintext=plaintext)
             return self._write(address, {"value": answer["data"]["ciphertext"]}, cas=cas, role=role)
@@ -121,6 +124,7 @@ class ValueStore:
             return None
         stored = self._read(address, "mover")
         old = _text(stored)
+        require_sound(self._session.guard, _key(address))
         answer = self._session.transit(address.workspace, "mover", Transit.rewrap_data, _key(address), ciphertext=old)
         new = answer["data"]["ciphertext"]
         if _key_version(new) == _key_version(old):
@@ -150,8 +154,20 @@ class ValueStore:
     def rotate_key(self, workspace: str, visibility: Visibility) -> int:
         """See ``app.vault.Vault``."""
         key = key_name(workspace, visibility)
-        self._session.transit(workspace, "owner", Transit.rotate_key, key, repeat=False)
-        return int(self._session.transit(workspace, "owner", Transit.read_key, key)["data"]["latest_version"])
+        with change_key(self._session.guard, key):
+            self._rotate(workspace, key)
+            return int(self._session.transit(workspace, "owner", Transit.read_key, key)["data"]["latest_version"])
+
+    def _rotate(self, workspace: str, key: str) -> None:
+        """Rotate until Vault says that it stored it: a version too many does no harm, one that was lost does."""
+        for attempt in range(_ROTATIONS):
+            try:
+                self._session.transit(workspace, "owner", Transit.rotate_key, key, repeat=False)
+            except Unanswered:
+                if attempt == _ROTATIONS - 1:
+                    raise
+            else:
+                return
 
     def _read_value(self, address: SecretAddress, role: str) -> StoredValue:
         try:
@@ -221,12 +237,12 @@ class ValueStore:
             else:
                 facts = answer["data"]
                 return Written(facts["version"], _moment(facts["created_time"]), answer.get("request_id"))
-            written = self._landed(address, cas, document, role)
+            written = self._fate_of_write(address, cas, document, role)
             if written is not None:
                 return written
         raise unavailable("The connection to Vault broke while a value was written; it wasn't stored.")
 
-    def _landed(
+    def _fate_of_write(
         self, address: SecretAddress, cas: int, document: Mapping[str, Any], role: PersonRole
     ) -> Written | None:
         """Tell what became of a write that got no answer: ours, or None where nothing was written yet.

@@ -66,6 +66,7 @@ STATUS: Final[Mapping[str, int]] = {
     "allowed_hosts_required": 422,
     "allowed_hosts_too_wide": 422,
     "value_required": 422,
+    "check_failed": 422,
     "confirmation_required": 422,
     "idempotency_key_reused": 422,
     "precondition_required": 428,
@@ -135,7 +136,7 @@ def register_errors(app: Flask) -> None:
     """Make every way out of a JSON route end in ``problem``."""
 
     @app.errorhandler(StrongroomError)
-    def _known(error: StrongroomError) -> Response:
+    def _known_error(error: StrongroomError) -> Response:
         return problem(error)
 
     @app.errorhandler(ValidationError)

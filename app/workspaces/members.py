@@ -133,7 +133,7 @@ class Members:
         """
         with self._sessions.read() as session:
             existing = session.get(MemberRow, (access.workspace, user))
-        with self._recorded("member.change" if existing else "member.add", user, access) as deed:
+        with self._record("member.change" if existing else "member.add", user, access) as deed:
             _require_over(access, existing.role if existing else None, role)
             check_user_id(user)
             deed.detail["role"] = role.value
@@ -149,7 +149,7 @@ class Members:
                 else:
                     _check_member(revision, row)
                     _change_role(session, row, role, access=access, now=self._clock())
-                deed.done(session, self._clock)
+                deed.complete(session, self._clock)
             return _as_member(row), added
 
     def remove(self, user: str, *, confirm: str | None, revision: int | None = None, access: Access) -> None:
@@ -165,7 +165,7 @@ class Members:
             ConfirmationRequired: ``confirm`` doesn't repeat the id.
             PreconditionFailed: ``revision`` isn't the one in force.
         """
-        with self._recorded("member.remove", user, access) as deed:
+        with self._record("member.remove", user, access) as deed:
             require(access, Permission.MEMBER_MANAGE)
             with self._sessions.begin() as session:
                 active_row(session, access, for_update=True)
@@ -177,9 +177,9 @@ class Members:
                     _require_another_owner(session, access, user)
                 revoke_tokens_made_by(session, user, workspace=access.workspace, now=self._clock())
                 session.delete(row)
-                deed.done(session, self._clock)
+                deed.complete(session, self._clock)
 
-    def _recorded(self, action: Action, user: str, access: Access) -> recorded:
+    def _record(self, action: Action, user: str, access: Access) -> recorded:
         return recorded(
             sessions=self._sessions,
             clock=self._clock,

@@ -99,7 +99,7 @@ class StandingSchema(Schema):
     permissions = fields.List(fields.String(), required=True)
 
     @post_dump
-    def _sorted(self, data: dict[str, Any], **_kwargs: object) -> dict[str, Any]:
+    def _sort(self, data: dict[str, Any], **_kwargs: object) -> dict[str, Any]:
         data["permissions"].sort()
         return data
 

@@ -85,7 +85,7 @@ class Workspaces:
             VaultUnavailable: Vault could not be prepared; the name is free again.
         """
         access = Access(principal.actor, new.name, _creating_role(principal), request_id=request_id)
-        with self._recorded("workspace.create", access, intent=True) as deed:
+        with self._record("workspace.create", access, intent=True) as deed:
             require(access, Permission.WORKSPACE_CREATE)
             owner = _first_owner(new, principal)
             row = self._insert(new, owner, principal.actor.name)
@@ -99,7 +99,7 @@ class Workspaces:
                 row = _still_pending(session, row)
                 row.state = "active"
                 deed.detail |= {"engine": new.engine, "owner": owner}
-                deed.done(session, self._clock)
+                deed.complete(session, self._clock)
         return _as_workspace(row)
 
     def _insert(self, new: NewWorkspace, owner: str, by: str) -> WorkspaceRow:
@@ -168,7 +168,7 @@ class Workspaces:
             NotFound: It is gone.
             PreconditionFailed: ``revision`` isn't the one in force.
         """
-        with self._recorded("workspace.update", access) as deed:
+        with self._record("workspace.update", access) as deed:
             require(access, Permission.WORKSPACE_UPDATE)
             with self._sessions.begin() as session:
                 row = active_row(session, access, for_update=True)
@@ -179,7 +179,7 @@ class Workspaces:
                         deed.detail[name] = value
                 row.revision += 1
                 row.updated_at, row.updated_by = self._clock(), access.actor.name
-                deed.done(session, self._clock)
+                deed.complete(session, self._clock)
             return _as_workspace(row)
 
     def delete(
@@ -199,7 +199,7 @@ class Workspaces:
             PreconditionFailed: ``revision`` isn't the one in force.
             VaultUnavailable: Something is still to be purged.
         """
-        with self._recorded("workspace.delete", access, intent=True) as deed:
+        with self._record("workspace.delete", access, intent=True) as deed:
             require(access, Permission.WORKSPACE_DELETE)
             require_confirmation(confirm, str(access.workspace))
             with self._sessions.begin() as session:
@@ -212,7 +212,7 @@ class Workspaces:
             _purge(workspace, purges, sessions=self._sessions)
             deed.detail["engine"] = workspace.engine
 
-    def _recorded(
+    def _record(
         self,
         action: Literal["workspace.create", "workspace.update", "workspace.delete"],
         access: Access,

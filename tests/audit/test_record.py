@@ -242,7 +242,7 @@ def test_what_a_deed_changes_is_written_before_its_chain_is_taken(record: Resour
         row = session.get_one(WorkspaceRow, "acme")
         row.title = "Acme & Co"
         session.add(WorkspaceRow(name="zeta", created_at=now, updated_at=now, **facts))
-        Deed(Access(Actor("user", "ada"), "acme", Role.OWNER), "workspace.update", Target("workspace")).done(
+        Deed(Access(Actor("user", "ada"), "acme", Role.OWNER), "workspace.update", Target("workspace")).complete(
             session, system_clock
         )
         assert not session.dirty

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from app.calls.captures import Capture, answer_body, captured, compile_capture
+from app.calls.captures import Capture, answer_body, capture_values, compile_capture
 from app.kernel.errors import ValidationFailed, in_body
 from app.outbound.model import Response
 
@@ -126,23 +126,23 @@ DOCUMENT = (
     ],
 )
 def test_a_capture_finds_its_part(path: str, found: object) -> None:
-    result = captured([_capture("it", path)], reply(DOCUMENT))
+    result = capture_values([_capture("it", path)], reply(DOCUMENT))
     assert result == {"it": found}
     assert json.dumps(result) == json.dumps({"it": found})
 
 
 @pytest.mark.parametrize("body", [b"", b"no json", b"[NaN]", b"[" * 100_000])
 def test_captures_of_what_is_no_json_are_null(body: bytes) -> None:
-    assert captured([_capture("it", "$.a")], reply(body)) == {"it": None}
+    assert capture_values([_capture("it", "$.a")], reply(body)) == {"it": None}
 
 
 def test_a_bare_text_is_found_whole_and_not_read_again() -> None:
     captures = [_capture("all", "$"), _capture("inner", "$.a")]
-    assert captured(captures, reply(b'"{\\"a\\": 1}"')) == {"all": '{"a": 1}', "inner": None}
+    assert capture_values(captures, reply(b'"{\\"a\\": 1}"')) == {"all": '{"a": 1}', "inner": None}
 
 
 def test_captures_of_another_media_type_are_null() -> None:
-    assert captured([_capture("it", "$")], reply(b"7", "text/plain")) == {"it": None}
+    assert capture_values([_capture("it", "$")], reply(b"7", "text/plain")) == {"it": None}
 
 
 @pytest.mark.parametrize(
@@ -162,16 +162,16 @@ def test_what_is_no_name_is_refused(name: str) -> None:
 
 def test_a_path_that_finds_very_much_is_cut_off_at_a_thousand() -> None:
     body = json.dumps(list(range(5000))).encode()
-    assert captured([_capture("it", "$[*]")], reply(body)) == {"it": list(range(1000))}
+    assert capture_values([_capture("it", "$[*]")], reply(body)) == {"it": list(range(1000))}
 
 
 @pytest.mark.parametrize("path", ["$..*..*..*..x", "$..[?count(@..*) > 100000]", "$[?@..x]"])
 def test_a_path_that_would_look_for_ever_finds_nothing(path: str) -> None:
     body = b'{"a":[' * 150 + b"1" + b"]}" * 150
     wide = b"[" + b",".join([body] * 100) + b"]"
-    assert captured([_capture("it", path)], reply(wide)) == {"it": None}
+    assert capture_values([_capture("it", path)], reply(wide)) == {"it": None}
 
 
 def test_a_pattern_that_would_match_for_ever_finds_nothing() -> None:
     body = json.dumps([{"b": "a" * 5000}]).encode()
-    assert captured([_capture("it", "$[?search(@.b, '(a|aa)+c')]")], reply(body)) == {"it": None}
+    assert capture_values([_capture("it", "$[?search(@.b, '(a|aa)+c')]")], reply(body)) == {"it": None}

@@ -53,7 +53,7 @@ PLACES: dict[str, tuple[dict[str, Any], str, Sent, Callable[[str], str | bytes]]
         {"query": [{"name": "a b", "value": "x{}"}, {"name": "n", "value": "é&"}]},
         ANY,
         lambda seen: seen.path,
-        lambda text: f"/?a+b=x{quote_plus(text)}&n=%C3%A9%26",
+        lambda text: f"/?a%20b=x{quote(text, safe='')}&n=%C3%A9%26",
     ),
     "header": ({"headers": [{"name": "X-Key", "value": "Key {}."}]}, LATIN, header("X-Key"), lambda t: f"Key {t}."),
     "basic-user": (

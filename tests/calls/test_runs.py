@@ -20,6 +20,7 @@ from tests.support.upstream import Handler, Upstream
 from tests.support.vault_log import values_read
 
 _numbers = itertools.count(1)
+ACCEPT = {"name": "Accept", "value": "*/*"}
 JSON = {"Content-Type": "application/json"}
 
 
@@ -58,7 +59,7 @@ def test_a_block_runs_and_is_previewed(service: Service, workspace: str, upstrea
     assert preview.json() == {
         "method": "GET",
         "url": local(upstream, "/a%2Fb"),
-        "headers": [{"name": "Authorization", "value": "Bearer [secret:TOKEN]"}],
+        "headers": [{"name": "Authorization", "value": "Bearer [secret:TOKEN]"}, ACCEPT],
         "body": None,
         "destination": {
             "allowed": True,
@@ -258,7 +259,7 @@ def test_a_preview_shows_every_part_and_neither_reads_sends_nor_records(
     newest = service.ask("GET", f"{workspace}/audit").json()["items"][0]["id"]
     shown = service.ask("POST", f"{block}/preview")
     assert shown.status_code == 200, shown.text
-    assert shown.json()["url"] == local(upstream, "/a%20b/[secret:TOKEN]?a=1&q=a+b")
+    assert shown.json()["url"] == local(upstream, "/a%20b/[secret:TOKEN]?a=1&q=a%20b")
     headers = {each["name"]: each["value"] for each in shown.json()["headers"]}
     assert headers == {"Authorization": "Basic me:[secret:TOKEN]", "Content-Type": "application/json"}
     assert json.loads(shown.json()["body"]) == {"k": "[secret:TOKEN]", "it": "a b"}
@@ -288,7 +289,7 @@ def test_a_preview_tells_why_a_destination_is_refused(
     for answer in answers:
         assert answer.status_code == 200, answer.text
         assert answer.json()["destination"] == refused
-        assert answer.json()["headers"] == [{"name": "A", "value": "[secret:TOKEN]"}]
+        assert answer.json()["headers"] == [{"name": "A", "value": "[secret:TOKEN]"}, ACCEPT]
 
 
 @pytest.mark.parametrize(
@@ -493,3 +494,41 @@ def test_what_goes_over_a_limit_is_told_by_whose_fault_it_is_and_recorded(
     assert (newest["action"], newest["outcome"], newest["detail"]["code"]) == ("call.run", outcome, code)
     assert (newest["detail"]["host"], newest["detail"]["port"]) == ("127.0.0.1", upstream.port)
     assert newest["detail"]["elapsed_ms"] >= 0
+
+
+# --- the last runs ----------------------------------------------------------------------------------------------------
+
+
+def test_the_last_runs_of_a_block_come_from_the_record(service: Service, workspace: str, upstream: Upstream) -> None:
+    assert service.ask("PUT", f"{workspace}/members/edda", {"role": "editor"}).ok
+    block = save(service, workspace, {"url": local(upstream, "/{{x}}"), "variables": {"x": "a"}})
+    other = save(service, workspace, {"url": local(upstream)}, name="other")
+    assert service.ask("GET", f"{block}/runs", user="edda").json() == {"items": [], "next_cursor": None}
+    ran = [service.ask("POST", f"{block}/run", user=user).json()["call_id"] for user in ("ada", "edda", "ada")]
+    service.ask("POST", f"{other}/run")
+    service.ask("POST", f"{workspace}/calls", {"url": local(upstream)})
+    assert problem(service.ask("POST", f"{block}/run", {"variables": {"x": ".."}})) == (422, "value_not_allowed_here")
+    runs = service.ask("GET", f"{block}/runs", user="edda").json()["items"]
+    assert [run["outcome"] for run in runs] == ["refused", "done", "done", "done"]
+    assert [run["call_id"] for run in runs[1:]] == ran[::-1]
+    assert runs[0]["status"] is None
+    done = runs[2]
+    assert done.keys() == {"call_id", "at", "actor", "outcome", "status", "elapsed_ms", "redactions"}
+    assert (done["status"], done["redactions"], done["actor"]["acting_for"]) == (200, 0, "edda")
+    assert done["elapsed_ms"] > 0
+    first = service.ask("GET", f"{block}/runs?limit=3").json()
+    rest = service.ask("GET", f"{block}/runs?limit=3&cursor={first['next_cursor']}").json()
+    assert (first["items"] + rest["items"], rest["next_cursor"]) == (runs, None)
+
+
+def test_the_runs_of_an_earlier_block_of_the_name_and_of_others_are_not_there(
+    service: Service, workspace: str, upstream: Upstream
+) -> None:
+    block = save(service, workspace, {"url": local(upstream)})
+    service.ask("POST", f"{block}/run")
+    assert service.ask("DELETE", f"{block}?confirm=block").status_code == 204
+    assert problem(service.ask("GET", f"{block}/runs")) == (404, "not_found")
+    save(service, workspace, {"url": local(upstream)})
+    assert service.ask("GET", f"{block}/runs").json()["items"] == []
+    token = token_of(service, workspace)
+    assert problem(service.ask("GET", f"{block}/runs", token=token)) == (403, "forbidden")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.outbound.addresses import METADATA, NOT_PUBLIC, embedded, why_not_public
+from app.outbound.addresses import METADATA, NOT_PUBLIC, embedded_addresses, why_not_public
 
 PUBLIC = None
 UNALLOCATED = "not global unicast (RFC 4291)"
@@ -259,7 +259,7 @@ def test_a_neighbour_is_next_door(_: str, first: str, last: str, before: Any, be
 )
 def test_an_ordinary_address_is_public(text: str) -> None:
     assert why_not_public(ip_address(text)) is None
-    assert embedded(ip_address(text)) == ()
+    assert embedded_addresses(ip_address(text)) == ()
 
 
 @pytest.mark.parametrize("text", sorted(map(str, METADATA)))
@@ -287,14 +287,14 @@ def test_the_neighbours_of_azures_wire_server_are_public(text: str) -> None:
 )
 def test_an_address_that_embeds_ipv4_is_not_public_and_tells_what_it_carries(text: str, carried: str) -> None:
     assert why_not_public(ip_address(text)) is not None
-    assert [str(inner) for inner in embedded(ip_address(text))] == [carried]
+    assert [str(inner) for inner in embedded_addresses(ip_address(text))] == [carried]
 
 
 def test_a_teredo_address_carries_its_server_and_its_client() -> None:
     teredo = ip_address("2001:0:4136:e378:8000:63bf:f5ff:fffe")
-    assert [str(inner) for inner in embedded(teredo)] == ["65.54.227.120", "10.0.0.1"]
+    assert [str(inner) for inner in embedded_addresses(teredo)] == ["65.54.227.120", "10.0.0.1"]
 
 
 @pytest.mark.parametrize("text", ["::", "::1", "127.0.0.1", "fe80::1"])
 def test_other_addresses_carry_nothing(text: str) -> None:
-    assert embedded(ip_address(text)) == ()
+    assert embedded_addresses(ip_address(text)) == ()

@@ -12,7 +12,7 @@ from app.kernel.errors import MissingVariable, StrongroomError, UnknownSecret, V
 from app.outbound.model import Response
 from app.pages.call_form import LISTS, CallForm, as_call, control_of, empty_form, faulty, form_of, form_sent
 from app.pages.forms import read
-from app.pages.responses import marked, outgoing, refused, shown
+from app.pages.responses import outgoing, part_at_markers, refusal_of, show_call
 
 URL = "https://api.example.com/v2/tickets/{{id}}?a={{secrets.KEY}}"
 PAIRS = (Pair("Authorization", "Bearer {{secrets.TOKEN}}"), Pair("X-Empty", ""))
@@ -158,7 +158,7 @@ def reply(body: bytes, media_type: str = "application/json", redactions: int = 0
 
 def test_only_the_markers_of_secrets_that_were_used_are_marked() -> None:
     text = "a [redacted:KEY] b [redacted:OTHER] [secret:KEY]"
-    assert marked(text, ["KEY"]) == [
+    assert part_at_markers(text, ["KEY"]) == [
         ("a ", None), ("[redacted:KEY]", "KEY"), (" b [redacted:OTHER] ", None), ("[secret:KEY]", "KEY"),
     ]  # fmt: skip
 
@@ -167,7 +167,7 @@ def test_an_answer_is_told_in_numbers_and_its_json_is_indented() -> None:
     ran = CompletedCall(
         "c1", reply(b'{"a":{"b":"[redacted:KEY]"}}', redactions=2), {"b": "[redacted:KEY]", "none": None}
     )
-    told = shown(ran, ["KEY"])
+    told = show_call(ran, ["KEY"])
     assert told.said == "Answered 200 in 31 ms. Redacted: 2 places (KEY)."
     assert "".join(text for text, _ in told.body) == '{\n  "a": {\n    "b": "[redacted:KEY]"\n  }\n}'
     assert [secret for _, secret in told.body if secret] == ["KEY"]
@@ -184,7 +184,7 @@ def test_an_answer_is_told_in_numbers_and_its_json_is_indented() -> None:
     ],
 )
 def test_an_answer_that_is_no_json_is_shown_as_far_as_it_can_be(body: bytes, media_type: str, note: str | None) -> None:
-    assert shown(CompletedCall("c1", reply(body, media_type), {}), []).note == note
+    assert show_call(CompletedCall("c1", reply(body, media_type), {}), []).note == note
 
 
 def test_a_preview_says_where_it_may_not_go_and_why() -> None:
@@ -196,7 +196,7 @@ def test_a_preview_says_where_it_may_not_go_and_why() -> None:
 
 def test_a_refusal_says_whose_turn_it_is_and_leads_to_the_fields() -> None:
     form = form_sent({"headers-0-name": "X-A", "headers-0-value": "{{secrets.GONE}}"})
-    told = refused(
+    told = refusal_of(
         UnknownSecret(
             "No GONE.", errors={in_body("call", "headers", 0, "value", label="header X-A"): ["No usable secret GONE."]}
         ),

@@ -9,7 +9,7 @@ import pytest
 
 from app.kernel.errors import VaultRefused
 from app.policies.hcl import PolicyFileWrong
-from app.policies.plan import PREFIX, login_role, plan, wanted
+from app.policies.plan import PREFIX, login_role, plan, wanted_things
 from app.policies.service import NotApplied, apply, read_accessor, see_changes
 from app.policies.table import WORKSPACE
 from app.vault.keys import new_signing_key, public_key
@@ -184,7 +184,7 @@ def test_audit_devices_are_looked_at_and_a_missing_one_is_advice(bao: OpenBao, t
     with bao.operator() as root:
         seen = see_changes(root, dataclasses.replace(team.setup, namespaced=False))
     assert "audit" not in {change.kind for change in seen.by_hand}
-    things = wanted(mounts=Mounts(), public_keys=[], policies={})
+    things = wanted_things(mounts=Mounts(), public_keys=[], policies={})
     without = plan(things, {(thing.kind, thing.name): thing.body for thing in things if thing.kind != "audit"})
     assert without.in_order
     assert "+at least one audit device" in without.by_hand[0].diff

@@ -17,10 +17,21 @@ WATCHED = {
     "members": ("workspace", "user_id", "role"),
     "blocks": ("workspace", "name", "id", "call", "answer", "revision"),
     "variables": (
-        "id", "workspace", "name", "folded_name", "kind", "value", "visibility", "allowed_hosts", "allowed_places",
-        "next_hosts", "next_places", "state", "expires_at",
+        "id",
+        "workspace",
+        "name",
+        "folded_name",
+        "kind",
+        "value",
+        "visibility",
+        "allowed_hosts",
+        "allowed_places",
+        "next_hosts",
+        "next_places",
+        "state",
+        "expires_at",
     ),
-}  # fmt: skip
+}
 
 _RAISE = "UPDATE changes SET number = number + 1"
 

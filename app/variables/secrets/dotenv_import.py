@@ -67,7 +67,7 @@ def read_dotenv(content: bytes) -> Sequence[Entry]:
     Raises:
         ValidationFailed: naming every line that is wrong; nothing of the file can be used then.
     """
-    bindings = list(parse_stream(io.StringIO(_decoded(content), newline="")))
+    bindings = list(parse_stream(io.StringIO(_decode(content), newline="")))
     faults = dict(_faults(bindings))
     if faults:
         told = {
@@ -84,7 +84,7 @@ def read_dotenv(content: bytes) -> Sequence[Entry]:
     ]
 
 
-def _decoded(content: bytes) -> str:
+def _decode(content: bytes) -> str:
     if len(content) > GREATEST_FILE:
         raise ValidationFailed("The file has more than 1 MiB; no .env file has.")
     try:

@@ -56,7 +56,7 @@ class WorkspaceKeys:
             VaultUnavailable: Vault can't be asked.
         """
         self._require_transit(access)
-        with self._recorded(access) as deed:
+        with self._record(access) as deed:
             require(access, Permission.WORKSPACE_UPDATE)
             workspace = str(access.workspace)
             versions = {each: self._resources.vault.rotate_key(workspace, each) for each in VISIBILITIES}
@@ -85,17 +85,17 @@ class WorkspaceKeys:
         stores at the same moment wins, since it is under the newest key anyway. Older versions aren't moved; they stay
         readable, by the older key versions that Vault keeps.
         """
-        with self._recorded(access) as deed:
+        with self._record(access) as deed:
             require_for(access, Event.REWRAP)
             moved = 0
             deed.detail["changed"] = ["encryption"]
             for name in names:
-                one = self._rewrapped(name, access=access)
+                one = self._rewrap_alone(name, access=access)
                 moved += one.outcome == "rewrapped"
                 yield one
             deed.detail["rewrapped"] = moved
 
-    def _rewrapped(self, name: str, *, access: Access) -> Rewrapped:
+    def _rewrap_alone(self, name: str, *, access: Access) -> Rewrapped:
         try:
             moved = self._rewrap(name, access=access)
         except (NotFound, WriteConflict):  # deleted, or given a new value, in the meantime
@@ -122,7 +122,7 @@ class WorkspaceKeys:
                 note_version(session, row, written.version, by=access.actor.name)
         return written is not None
 
-    def _recorded(self, access: Access) -> AbstractContextManager[Deed]:
+    def _record(self, access: Access) -> AbstractContextManager[Deed]:
         target = Target("workspace", access.workspace, access.workspace)
         resources = self._resources
         return recorded(

@@ -221,7 +221,7 @@ class SecretStore:
             row = secret_row(session, access, name)
             return row, address_of(row, settings_of(row.workspace, session).engine)
 
-    def bound(self, name: str, event: Event, *, deed: Deed, access: Access) -> Bound:
+    def require_bound(self, name: str, event: Event, *, deed: Deed, access: Access) -> Bound:
         """Return a secret if Vault was told the same rules as its row says.
 
         Nothing is built on a row that Vault wasn't told of: a new binding would make a forged one good.
@@ -279,7 +279,7 @@ class SecretStore:
             row = lock(session, row.id, state="active")
             settle(row, began=began, version=written.version, access=access, at=self._clock())
             note_version(session, row, written.version, by=access.actor.name)
-            deed.done(session, self._clock)
+            deed.complete(session, self._clock)
         return row
 
     def take_back_rules(self, row: VariableRow) -> None:

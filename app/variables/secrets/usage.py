@@ -64,13 +64,13 @@ def count_usage(*, sessions: Sessions, clock: Clock) -> None:
         behind = [chain for chain, end in ends(session).items() if chain and end > marks.get(chain, 0)]
     for workspace in behind:
         with suppress(IntegrityError):  # another process began to count it in the same moment
-            while _counted(workspace, sessions=sessions):
+            while _count(workspace, sessions=sessions):
                 pass
     with sessions.begin() as session:
         session.execute(delete(UpstreamDenialRow).where(UpstreamDenialRow.at < clock() - DENIED_WITHIN))
 
 
-def _counted(workspace: str, *, sessions: Sessions) -> bool:
+def _count(workspace: str, *, sessions: Sessions) -> bool:
     """Count some events, with the mark that says so in the same transaction; tells whether there are more.
 
     They are read before that transaction, since a call's record has to wait for as long as it lasts.
@@ -96,7 +96,7 @@ def _counted(workspace: str, *, sessions: Sessions) -> bool:
 def _uses(events: Sequence[Event]) -> Iterator[_Use]:
     for event in events:
         ids = event.detail.get("secret_ids")
-        if not isinstance(ids, dict) or not _went_out(event):
+        if not isinstance(ids, dict) or event.detail.get("check") or not _went_out(event):
             continue
         block = event.target_name if event.target_type == "block" else None
         denied = event.detail.get("status") in _DENIED

@@ -104,7 +104,7 @@ class SecretVersions:
         with self._store.recorded(Event.ROLL_BACK, name, access=access) as deed:
             deed.detail["from_version"] = number
             require_for(access, Event.ROLL_BACK)
-            seen = self._store.bound(name, Event.ROLL_BACK, deed=deed, access=access)
+            seen = self._store.require_bound(name, Event.ROLL_BACK, deed=deed, access=access)
             _require_version(seen.stored, number)
             with resources.sessions.begin() as session:
                 row = self._store.lock_bound(session, seen, Event.ROLL_BACK, access=access, revision=revision)
