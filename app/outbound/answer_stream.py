@@ -29,14 +29,36 @@ _PASSED: Final = frozenset(
     {"content-type", "content-disposition", "content-language", "last-modified", "etag", "retry-after"}
 )
 # What a browser or a proxy before us would obey, and what is ours to say.
-_NEVER_PASSED: Final = tuple(
-    """
-    x-accel- x-content- x-dns-prefetch- x-download- x-frame- x-forwarded-
-    x-litespeed- x-lighttpd- x-permitted- x-real-ip x-request-id x-robots-
-    x-sendfile x-strongroom x-ua- x-webkit- x-xss- x-http-method-override
-    x-checksum x-amz-checksum- x-amz-content-sha256 x-goog-hash x-goog-stored-content-length x-pingback
-    x-redirect-by x-firefox- x-requested-with x-csrf x-xsrf
-    """.split()
+_NEVER_PASSED: Final = (
+    "x-accel-",
+    "x-content-",
+    "x-dns-prefetch-",
+    "x-download-",
+    "x-frame-",
+    "x-forwarded-",
+    "x-litespeed-",
+    "x-lighttpd-",
+    "x-permitted-",
+    "x-real-ip",
+    "x-request-id",
+    "x-robots-",
+    "x-sendfile",
+    "x-strongroom",
+    "x-ua-",
+    "x-webkit-",
+    "x-xss-",
+    "x-http-method-override",
+    "x-checksum",
+    "x-amz-checksum-",
+    "x-amz-content-sha256",
+    "x-goog-hash",
+    "x-goog-stored-content-length",
+    "x-pingback",
+    "x-redirect-by",
+    "x-firefox-",
+    "x-requested-with",
+    "x-csrf",
+    "x-xsrf",
 )
 
 
