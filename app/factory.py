@@ -75,19 +75,7 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=0
         )
-    app.config.update(
-        MAX_CONTENT_LENGTH=_call_body(settings),  # the front has smaller limits for all but calls
-        MAX_FORM_MEMORY_SIZE=_FORM_BYTES,
-        SECRET_KEY=secret_key,
-        API_TITLE="Strongroom",
-        API_VERSION=__version__,
-        OPENAPI_VERSION="3.1.0",
-        API_SPEC_OPTIONS={
-            "info": {"description": _ABOUT, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
-            "components": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
-            "security": [{"bearer": []}],
-        },
-    )
+    _configure(app, settings, secret_key)
     app.url_map.merge_slashes = False  # a path with a name left out leads nowhere, and not to another thing
     app.json = FastJson(app)
     context.provide(app, resources, purges(resources), run_check(resources))
@@ -106,6 +94,29 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
     complete(api, app)
     app.add_url_rule("/api/v1/openapi.json", "openapi_json", lambda: jsonify(document()))
     register_errors(app)  # flask-smorest puts its own handler over ours
+    _register_pages(app, settings, resources)
+    _register_health(app, resources)
+    serve_metrics(app, lambda: unsigned_events(resources.sessions))
+    return app
+
+
+def _configure(app: Flask, settings: Settings, secret_key: bytes) -> None:
+    app.config.update(
+        MAX_CONTENT_LENGTH=_call_body(settings),  # the front has smaller limits for all but calls
+        MAX_FORM_MEMORY_SIZE=_FORM_BYTES,
+        SECRET_KEY=secret_key,
+        API_TITLE="Strongroom",
+        API_VERSION=__version__,
+        OPENAPI_VERSION="3.1.0",
+        API_SPEC_OPTIONS={
+            "info": {"description": _ABOUT, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
+            "components": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
+            "security": [{"bearer": []}],
+        },
+    )
+
+
+def _register_pages(app: Flask, settings: Settings, resources: Resources) -> None:
     register_pages(
         app,
         https=(settings.public_url or "").startswith("https://"),
@@ -120,9 +131,6 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
         idle_seconds=settings.session_idle_seconds,
         sign_in_limit=settings.sign_in_limit,
     )
-    _register_health(app, resources)
-    serve_metrics(app, lambda: unsigned_events(resources.sessions))
-    return app
 
 
 def _send_safety_headers(app: Flask, *, https: bool) -> None:

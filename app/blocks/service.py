@@ -18,7 +18,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.access import Access, Permission, allows, require
-from app.audit.service import Action, Deed, Target, recorded
+from app.audit.actions import Action
+from app.audit.service import Deed, Target, recorded
 from app.blocks.models import BlockRow
 from app.calls.definition import WrittenCall, as_json, from_json
 from app.calls.requirements import BlockProblem, needed_secrets, problems_of, unreadable
