@@ -243,7 +243,7 @@ def to_sign_in() -> Response:
 def _page_of_form() -> str:
     """Return the page that a form stands on: it is sent to where it was asked for, but for a lone button's."""
     try:
-        current_app.url_map.bind("").match(request.path, method="GET")
+        current_app.create_url_adapter(request).match(request.path, method="GET")  # type: ignore[union-attr]
     except HTTPException:
         return ""
     return request.path
