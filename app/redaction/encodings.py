@@ -32,8 +32,16 @@ def _table(pairs: dict[int, int], otherwise: int = _NONE) -> Bytes:
 
 
 _DIGIT: Final = _table({ord(char): int(char, 16) for char in "0123456789abcdefABCDEF"})
-_LETTERS: Final = {ord("n"): 10, ord("r"): 13, ord("t"): 9, ord("b"): 8, ord("f"): 12, ord("v"): 11, ord("a"): 7,
-                   ord("e"): 27}  # fmt: skip
+_LETTERS: Final = {
+    ord("n"): 10,
+    ord("r"): 13,
+    ord("t"): 9,
+    ord("b"): 8,
+    ord("f"): 12,
+    ord("v"): 11,
+    ord("a"): 7,
+    ord("e"): 27,
+}
 _SHORT: Final = _table(_LETTERS | {code: code for code in range(0x20, 0x7F) if not chr(code).isalnum()})
 
 

@@ -34,7 +34,7 @@ _GAP: Final = 8  # bytes between two groups of one text
 _LIST_GAP: Final = 40  # bytes between two items of one list, a key in it included
 
 
-def unpacked(view: View, *, shortest: int, fewest: int) -> Iterator[View]:
+def unpack(view: View, *, shortest: int, fewest: int) -> Iterator[View]:
     """Give what a view unpacks to, as far as something new is in it.
 
     Args:
@@ -54,9 +54,9 @@ def base64s(view: View, least: int) -> Iterator[View]:
     """Unpack base64, once for each of the four places where its first group can begin."""
     text = view.text
     mask = _alnum(text) | (text == ord("+")) | (text == ord("/")) | (text == ord("-")) | (text == ord("_"))
-    places = _grouped(view, mask, -(-8 * least // 6), smallest=2, group=4)
+    places = _find_groups(view, mask, -(-8 * least // 6), smallest=2, group=4)
     if len(places):
-        yield _joined(_at_phases(view, places, _SEXTETS, 4, _three_bytes), padded=True)
+        yield _concatenate(_at_phases(view, places, _SEXTETS, 4, _three_bytes), padded=True)
 
 
 def hexadecimals(view: View, least: int) -> Iterator[View]:
@@ -73,9 +73,9 @@ def hexadecimals(view: View, least: int) -> Iterator[View]:
     ends = np.ones(len(text), np.bool_)
     ends[:-1] = ~alnum[1:]
     alone = _runs_within(digits, stands, ends)
-    places = _grouped(view, digits, 2 * least, smallest=2, group=2, alone=alone)
+    places = _find_groups(view, digits, 2 * least, smallest=2, group=2, alone=alone)
     if len(places):
-        yield _joined(_at_phases(view, places, _HEX, 2, _one_byte))
+        yield _concatenate(_at_phases(view, places, _HEX, 2, _one_byte))
 
 
 def _alnum(text: Bytes) -> Flags:
@@ -123,7 +123,9 @@ def readable(view: View, least: int) -> View | None:
     return cut
 
 
-def _grouped(view: View, mask: Flags, least: int, *, smallest: int, group: int, alone: Flags | None = None) -> Places:
+def _find_groups(
+    view: View, mask: Flags, least: int, *, smallest: int, group: int, alone: Flags | None = None
+) -> Places:
     """Return the places of what belongs together, with -1 for what a last group of characters lacks.
 
     A run that is long enough stands for itself. Shorter ones go together where they are of one length, as the lines and
@@ -213,7 +215,7 @@ def _one_byte(digits: Bytes) -> Bytes:
     return out
 
 
-def _joined(views: Iterator[View], *, padded: bool = False) -> View:
+def _concatenate(views: Iterator[View], *, padded: bool = False) -> View:
     """Put views one after the other, a break between them."""
     several = list(views)
     gap, nowhere = np.array([BREAK], np.uint8), np.zeros(1, np.int32)
@@ -243,7 +245,7 @@ def numbers(view: View, least: int) -> Iterator[View]:
     word = _alnum(before) | _alnum(after) | (before == ord(".")) | ((after == ord(".")) & _alnum(second))
     kept = (ends - begins <= 7) & ~word & ~key
     begins, ends, before = begins[kept], ends[kept], before[kept]
-    chain = _chained(view, begins, ends, least)
+    chain = _find_lists(view, begins, ends, least)
     begins, ends, before = begins[chain >= 0], ends[chain >= 0], before[chain >= 0]
     if not len(begins):
         return
@@ -254,10 +256,10 @@ def numbers(view: View, least: int) -> Iterator[View]:
     value = np.where((before == ord("-")) & (value > 0) & (value <= 128), 256 - value, value)
     chain = chain[chain >= 0]
     if (value < 256).any():
-        yield _listed(view, begins, ends, np.where(value < 256, value, BREAK)[:, None], chain, bare=True)
+        yield _lay_out(view, begins, ends, np.where(value < 256, value, BREAK)[:, None], chain, bare=True)
     if (value > 127).any():
         out, count = utf8(np.where(value <= 0x10FFFF, value, 0xFFFD))
-        yield _listed(view, begins, ends, out, chain, count, bare=True)
+        yield _lay_out(view, begins, ends, out, chain, count, bare=True)
 
 
 def characters(view: View, least: int) -> Iterator[View]:
@@ -265,7 +267,7 @@ def characters(view: View, least: int) -> Iterator[View]:
     count = len(view.text)
     text = np.concatenate((view.text, np.full(8, ord(" "), np.uint8)))
     quote = (text == ord('"')) | (text == ord("'")) | (text == ord("`"))
-    found = [_quoted(text, quote, size) for size in ((1, 2, 3, 4) if view.raw.isascii() is False else (1,))]
+    found = [_find_quoted(text, quote, size) for size in ((1, 2, 3, 4) if view.raw.isascii() is False else (1,))]
     apart = (text == ord(" ")) | (text == ord(",")) | (text == ord("\n"))
     alone = np.flatnonzero(apart[:-2] & ~apart[1:-1] & apart[2:]) + 1
     found.append((alone[~(_OPENS | _CLOSES | _QUOTES)[text[alone]]], 1))
@@ -275,14 +277,14 @@ def characters(view: View, least: int) -> Iterator[View]:
     begins, sizes = begins[order], sizes[order]
     fits = begins + sizes <= count
     begins, sizes = begins[fits], sizes[fits]
-    chain = _chained(view, begins, begins + sizes, least)
+    chain = _find_lists(view, begins, begins + sizes, least)
     begins, sizes, chain = begins[chain >= 0], sizes[chain >= 0], chain[chain >= 0]
     if len(begins):
         out = np.stack([text[begins + ahead] for ahead in range(4)], axis=1)
-        yield _listed(view, begins, begins + sizes, out, chain, sizes)
+        yield _lay_out(view, begins, begins + sizes, out, chain, sizes)
 
 
-def _quoted(text: Bytes, quote: Flags, size: int) -> tuple[Places, int]:
+def _find_quoted(text: Bytes, quote: Flags, size: int) -> tuple[Places, int]:
     """Find characters of so many bytes that stand in quotes, in a list or as a key's value."""
     at = np.flatnonzero(quote[: -size - 1] & quote[size + 1 :])
     lead = text[at + 1]
@@ -292,7 +294,7 @@ def _quoted(text: Bytes, quote: Flags, size: int) -> tuple[Places, int]:
     return at[is_lead & opens & closes & (text[at] == text[at + size + 1])] + 1, size
 
 
-def _chained(view: View, begins: Places, ends: Places, least: int) -> NDArray[np.intp]:
+def _find_lists(view: View, begins: Places, ends: Places, least: int) -> NDArray[np.intp]:
     """Number the lists that items belong to; -1 for what is in no list that is long enough, or in nothing new."""
     if not len(begins):
         return begins
@@ -308,10 +310,16 @@ def _chained(view: View, begins: Places, ends: Places, least: int) -> NDArray[np
     return np.where(enough[group], group, -1)
 
 
-def _listed(
-    view: View, begins: Places, ends: Places, out: NDArray[np.integer], chain: Places, count: Places | None = None,
-    *, bare: bool = False,
-) -> View:  # fmt: skip
+def _lay_out(
+    view: View,
+    begins: Places,
+    ends: Places,
+    out: NDArray[np.integer],
+    chain: Places,
+    count: Places | None = None,
+    *,
+    bare: bool = False,
+) -> View:
     """Put items together, with a break after each list."""
     ending = np.concatenate((chain[1:] != chain[:-1], [True]))
     sizes = (np.ones(len(begins), np.intp) if count is None else count) + ending
@@ -346,6 +354,6 @@ def wide(view: View, reach: int) -> Iterator[View]:
             units = view.text[at + high].astype(np.int64) << 8 | view.text[at + 1 - high]
             out, count = utf8(units)
             apart = np.concatenate((at[1:] - at[:-1] > 2, [True]))
-            read = _listed(view, at, at + 2, out, np.cumsum(apart) - apart, count)
+            read = _lay_out(view, at, at + 2, out, np.cumsum(apart) - apart, count)
             name = "utf-16-" + order if view.encoding == "utf-8" else "utf-32-" + order
             yield View(read.text, read.start, read.end, encoding=name)

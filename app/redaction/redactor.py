@@ -12,8 +12,8 @@ from app.kernel.secret import SecretValue
 from app.redaction.canonical import Budget, Match, Searches, matches
 from app.redaction.frames import RedactionStream
 from app.redaction.joins import join, unprefix
-from app.redaction.markers import places_of, replaced
-from app.redaction.receiver_forms import SHORTEST_JOINED, approved, whole
+from app.redaction.markers import places_of, put_markers
+from app.redaction.receiver_forms import SHORTEST_JOINED, approved_forms, whole
 from app.redaction.search import Search
 
 
@@ -40,7 +40,7 @@ class Redactor:
         Raises:
             OutOfBudgetError: Looking through it would take longer than it may.
         """
-        return replaced(body, self._matches(body))
+        return put_markers(body, self._matches(body))
 
     def stream(self, media_type: str | None = None) -> RedactionStream:
         """Begin an answer that goes on while it comes; see ``frames``."""
@@ -75,17 +75,17 @@ def _searches(values: Mapping[str, SecretValue]) -> Searches:
     plain, joined, unprefixed = [], [], []
     for name, value in values.items():
         for text in whole(value.expose()):
-            encoded = list(_encoded(text))
+            encoded = list(_encodings_of(text))
             plain += [(name, raw) for raw in encoded]
             joined += [(name, raw) for raw in encoded if len(raw) >= SHORTEST_JOINED and join(raw) == raw]
             unprefixed += [(name, raw) for raw in encoded if len(raw) >= SHORTEST_JOINED and unprefix(raw) == raw]
-        for form in approved(value.expose(), value.forms):
+        for form in approved_forms(value.expose(), value.forms):
             into = {"plain": plain, "joined": joined, "unprefixed": unprefixed}[form.how]
-            into += [(name, raw) for raw in _encoded(form.text)]
+            into += [(name, raw) for raw in _encodings_of(form.text)]
     return Searches(Search(plain), Search(joined), Search(unprefixed))
 
 
-def _encoded(text: str) -> Iterator[bytes]:
+def _encodings_of(text: str) -> Iterator[bytes]:
     """Give a text's bytes in each charset whose bytes no other view reads as UTF-8."""
     utf8 = text.encode("utf-8", "surrogatepass")
     yield utf8
