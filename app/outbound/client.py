@@ -20,6 +20,7 @@ from app.kernel.errors import (
     ValueNotAllowedHere,
 )
 from app.kernel.secret import SecretValue
+from app.outbound.answer_stream import AnswerStream, passed_headers
 from app.outbound.decode import decoder
 from app.outbound.guard import Guard
 from app.outbound.inject import Prepared, inject, preview
@@ -84,16 +85,80 @@ class OutboundClient:
         return preview(call)
 
     def send(
-        self, call: Call, destination: Destination, values: Mapping[str, SecretValue], *, workspace: str
+        self,
+        call: Call,
+        destination: Destination,
+        values: Mapping[str, SecretValue],
+        *,
+        workspace: str,
+        hidden: Mapping[str, SecretValue] | None = None,
     ) -> Response:
         """See ``Outbound.send``."""
+        redactor = Redactor(values, hidden)
+        began = time.monotonic()
+        answer, sent, redirects = self._exchange(call, destination, values, redactor, workspace=workspace)
+        with closing(answer):
+            body = _read(answer, _RAW_TIMES * self._rules.max_response_bytes)
+        came = time.monotonic()  # before anything is looked for: how long that takes is nobody's business
+        shown = _redact(answer, body, redactor, self._rules.max_response_bytes)
+        return Response(
+            status=answer.status,
+            headers=shown.headers,
+            body=shown.body,
+            media_type=shown.media_type,
+            charset=shown.charset,
+            redactions=shown.count,
+            elapsed_ms=round((came - began) * 1000, 1),
+            sent_bytes=sent,
+            received_bytes=len(shown.body),
+            redirects=redirects,
+        )
+
+    def send_stream(
+        self,
+        call: Call,
+        destination: Destination,
+        values: Mapping[str, SecretValue],
+        *,
+        workspace: str,
+        hidden: Mapping[str, SecretValue] | None = None,
+    ) -> AnswerStream:
+        """See ``Outbound.send_stream``."""
+        redactor = Redactor(values, hidden)
+        answer, sent, redirects = self._exchange(call, destination, values, redactor, workspace=workspace)
+        try:
+            headers, count = _headers(answer, redactor)
+            return AnswerStream(
+                answer,
+                redactor,
+                headers=passed_headers(headers, keep_tag=not values and answer.header("Content-Encoding") is None),
+                media_type=_content_type(headers)[0],
+                redactions=count,
+                sent_bytes=sent,
+                redirects=redirects,
+                largest=self._rules.max_stream_bytes,
+                idle_seconds=call.timeout_seconds,
+            )
+        except BaseException:
+            answer.close()
+            raise
+
+    def _exchange(
+        self,
+        call: Call,
+        destination: Destination,
+        values: Mapping[str, SecretValue],
+        redactor: Redactor,
+        *,
+        workspace: str,
+    ) -> tuple[Answer, int, tuple[Origin, ...]]:
+        """Send a call and follow where it leads: the last answer's head, the bytes sent, and the redirects."""
         request = inject(call, values)
         written = inject(call, {name: _marker(name) for name in values}) if values else request
         self._require_small(written)
         line = _require_same_request(call, request, destination)
-        redactor = Redactor(values)
-        began = time.monotonic()
-        exchange = partial(self._wire.exchange, workspace=workspace, deadline=began + call.timeout_seconds)
+        deadline = time.monotonic() + call.timeout_seconds
+        exchange = partial(self._wire.exchange, workspace=workspace, deadline=deadline)
         redirects: list[Origin] = []
         sent = size = len(written.body or b"")
         answer = exchange(request, destination)
@@ -111,22 +176,7 @@ class OutboundClient:
             redirects.append(origin)
             sent += size if request.body else 0
             answer = exchange(request, destination)
-        with closing(answer):
-            body = _read(answer, _RAW_TIMES * self._rules.max_response_bytes)
-        came = time.monotonic()  # before anything is looked for: how long that takes is nobody's business
-        left = _redact(answer, body, redactor, self._rules.max_response_bytes)
-        return Response(
-            status=answer.status,
-            headers=left.headers,
-            body=left.body,
-            media_type=left.media_type,
-            charset=left.charset,
-            redactions=left.count,
-            elapsed_ms=round((came - began) * 1000, 1),
-            sent_bytes=sent,
-            received_bytes=len(left.body),
-            redirects=tuple(redirects),
-        )
+        return answer, sent, tuple(redirects)
 
     def stop_at(self, moment: float) -> None:
         """See ``Outbound.stop_at``."""

@@ -6,7 +6,7 @@ Every place of a body that holds a whole value, in whatever form (see ``canonica
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from app.kernel.secret import SecretValue
 from app.redaction.canonical import Budget, Match, Searches, matches
@@ -22,12 +22,20 @@ class Redactor:
 
     Args:
         values: By the names of their secrets.
+        further: More of them, which may go by the same names.
         in_time: Called now and then while a body is looked through; it raises where the call's time is over.
     """
 
-    def __init__(self, values: Mapping[str, SecretValue], *, in_time: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, SecretValue],
+        further: Mapping[str, SecretValue] | None = None,
+        *,
+        in_time: Callable[[], None] = lambda: None,
+    ) -> None:
         self._in_time = in_time
-        self._searches = _searches(values) if any(value.characters for value in values.values()) else None
+        named = [pair for pair in (*values.items(), *(further or {}).items()) if pair[1].characters]
+        self._searches = _searches(named) if named else None
 
     @property
     def longest(self) -> int:
@@ -71,9 +79,9 @@ class Redactor:
         return "Redactor(********)"
 
 
-def _searches(values: Mapping[str, SecretValue]) -> Searches:
+def _searches(values: Sequence[tuple[str, SecretValue]]) -> Searches:
     plain, joined, unprefixed = [], [], []
-    for name, value in values.items():
+    for name, value in values:
         for text in whole(value.expose()):
             encoded = list(_encodings_of(text))
             plain += [(name, raw) for raw in encoded]
