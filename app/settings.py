@@ -151,6 +151,9 @@ class Settings:
     policies_dir: Path | None = _setting(
         "STRONGROOM_POLICIES_DIR", "the policy files", None, Path, shown="vault-policies, or the ones in the package"
     )
+    grants_file: Path | None = _setting(
+        "STRONGROOM_GRANTS_FILE", "the operators' grants", None, Path, shown="grants.toml beside the policy files"
+    )
     host: str = _setting("STRONGROOM_HOST", "the address to listen on", "127.0.0.1")
     port: int = _setting("PORT", "the port to listen on", 8000, _count(1, 65535))
     public_url: str | None = _setting(

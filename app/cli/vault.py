@@ -227,6 +227,8 @@ def _show(seen: Plan) -> None:
         _show_change(change)
     for kind, name in seen.leftovers:
         click.echo(f"{kind} {name} is ours and no longer wanted; --prune deletes it.\n")
+    for warning in seen.warnings:
+        click.echo(f"Warning: {warning}")
 
 
 def _show_change(change: Change) -> None:
@@ -241,6 +243,7 @@ def _document(seen: Plan) -> dict[str, object]:
         "changes": [asdict(change) for change in seen.changes],
         "by_hand": [asdict(change) for change in seen.by_hand],
         "leftovers": [{"kind": kind, "name": name} for kind, name in seen.leftovers],
+        "warnings": list(seen.warnings),
     }
 
 

@@ -10,13 +10,14 @@ import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Literal
 
 from app.policies.table import ROLES
 from app.vault import VERSIONS_KEPT
 from app.vault.options import Mounts
 from app.vault.paths import RECORD_KEY
-from app.vault.roles import ALGORITHM, AUDIENCE, SERVICE, SERVICE_ROLES
+from app.vault.roles import ALGORITHM, AUDIENCE, SERVICE, SERVICE_ROLES, grant_role
 
 Kind = Literal["login mount", "engine mount", "engine settings", "key", "login settings", "policy", "role", "audit"]
 Action = Literal["create", "update", "delete", "by hand"]
@@ -79,6 +80,7 @@ class Plan:
     changes: tuple[Change, ...]
     by_hand: tuple[Change, ...]
     leftovers: tuple[Identity, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def in_order(self) -> bool:
@@ -106,10 +108,16 @@ TUNING: Final[Mapping[str, object]] = {
 
 
 def wanted_things(
-    *, mounts: Mounts, public_keys: Sequence[str], policies: Mapping[str, str], audited: bool = True
+    *,
+    mounts: Mounts,
+    public_keys: Sequence[str],
+    policies: Mapping[str, str],
+    grants: Mapping[str, str] = MappingProxyType({}),
+    audited: bool = True,
 ) -> tuple[Thing, ...]:
-    """List everything that Vault should hold; ``policies`` are the filled-in texts by role.
+    """List everything that Vault should hold.
 
+    ``policies`` are the filled-in texts by role, ``grants`` the texts for the operators' grants by workspace.
     ``audited`` False leaves out the audit device, which can't be seen from inside a namespace.
     """
     login_roles = [role for role in ROLES if role in policies and role != "operator"]
@@ -124,7 +132,9 @@ def wanted_things(
         Thing("key", RECORD_KEY, RECORD_KEY_FACTS),
         Thing("login settings", mounts.jwt, login_settings(public_keys)),
         *(Thing("policy", f"{PREFIX}{role}", policies[role]) for role in sorted(policies)),
+        *(Thing("policy", f"{PREFIX}{grant_role(workspace)}", grants[workspace]) for workspace in sorted(grants)),
         *(Thing("role", role, login_role(role)) for role in login_roles),
+        *(Thing("role", grant_role(one), login_role(grant_role(one), workspace=one)) for one in sorted(grants)),
         *([Thing("audit", "any", AUDITED)] if audited else []),
     )
 
@@ -157,8 +167,12 @@ def login_settings(public_keys: Sequence[str]) -> Mapping[str, object]:
     }
 
 
-def login_role(role: str) -> Mapping[str, object]:
-    """Return the Vault role: who may log in with it, and what the token is. Source: Vault docs, "JWT/OIDC auth API"."""
+def login_role(role: str, *, workspace: str | None = None) -> Mapping[str, object]:
+    """Return the Vault role: who may log in with it, and what the token is.
+
+    ``workspace`` is the only one that may, where it isn't for all. Source: Vault docs, "JWT/OIDC auth API".
+    """
+    only = SERVICE if role in SERVICE_ROLES else workspace
     return {
         "role_type": "jwt",
         # The claim that names the entity is the one that the policies go by: the two can't differ.
@@ -166,7 +180,7 @@ def login_role(role: str) -> Mapping[str, object]:
         "claim_mappings": {"workspace": "workspace"},
         "bound_audiences": [AUDIENCE],
         "bound_claims_type": "string",
-        "bound_claims": {"role": role, **({"workspace": SERVICE} if role in SERVICE_ROLES else {})},
+        "bound_claims": {"role": role, **({"workspace": only} if only else {})},
         "bound_subject": "",
         "groups_claim": "",
         "clock_skew_leeway": 30,
@@ -190,14 +204,20 @@ def plan(things: Sequence[Thing], live: Mapping[Identity, Body], *, prune: bool 
     found = [change for thing in things if (change := _difference(thing, live.get((thing.kind, thing.name))))]
     ours = {(thing.kind, thing.name) for thing in things}
     others = sorted(identity for identity in live if identity not in ours)
-    if prune:
-        found += [Change(*identity, "delete", _diff(*identity, live[identity], None)) for identity in others]
+    # A grant that was taken out of the file is to end now; whatever else is no longer wanted may stay.
+    going = [identity for identity in others if prune or is_grant(*identity)]
+    found += [Change(*identity, "delete", _diff(*identity, live[identity], None)) for identity in going]
     found.sort(key=lambda change: (ORDER.index(change.kind), change.name, change.action))
     return Plan(
         changes=tuple(change for change in found if change.action != "by hand"),
         by_hand=tuple(change for change in found if change.action == "by hand"),
-        leftovers=() if prune else tuple(others),
+        leftovers=tuple(identity for identity in others if identity not in going),
     )
+
+
+def is_grant(kind: Kind, name: str) -> bool:
+    """Tell whether a policy or role is of an operator's grants."""
+    return name.startswith({"policy": f"{PREFIX}grant-", "role": "grant-"}.get(kind, "\0"))
 
 
 def _difference(thing: Thing, body: Body | None) -> Change | None:

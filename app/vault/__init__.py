@@ -96,6 +96,18 @@ class GrantedValue:
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """A value elsewhere in Vault that a workspace may use: mount and path, which fields of it, and towards which hosts.
+
+    ``hosts`` are patterns as a secret's allowed hosts are.
+    """
+
+    path: str
+    fields: tuple[str, ...]
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Signature:
     """A signature and Vault's own request id."""
 
@@ -292,6 +304,9 @@ class Vault(Protocol):
             VaultUnavailable: Vault can't, or nothing lies there.
             ValueNotAllowedHere: the field is missing, or no text.
         """
+
+    def grants(self, workspace: str) -> Sequence[Grant]:
+        """Return what the operators have granted to the workspace and applied; empty where that is nothing."""
 
     # --- the record
 
