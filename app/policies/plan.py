@@ -93,6 +93,13 @@ class Plan:
         return tuple(change.name for change in self.by_hand if change.kind in ("login mount", "engine mount"))
 
 
+ENGINE_SETTINGS: Final[Mapping[str, object]] = {
+    "cas_required": True,
+    "max_versions": VERSIONS_KEPT,
+    "delete_version_after": "0s",
+    # With it, no binding could be written to a new entry.
+    "metadata_cas_required": False,
+}
 TUNING: Final[Mapping[str, object]] = {
     "default_lease_ttl": 0,
     "max_lease_ttl": 0,
@@ -128,7 +135,7 @@ def wanted_things(
         Thing("login mount", mounts.jwt, login),
         Thing("engine mount", mounts.kv, values),
         Thing("engine mount", mounts.transit, keys),
-        Thing("engine settings", mounts.kv, {"cas_required": True, "max_versions": VERSIONS_KEPT}),
+        Thing("engine settings", mounts.kv, ENGINE_SETTINGS),
         Thing("key", RECORD_KEY, RECORD_KEY_FACTS),
         Thing("login settings", mounts.jwt, login_settings(public_keys)),
         *(Thing("policy", f"{PREFIX}{role}", policies[role]) for role in sorted(policies)),
@@ -184,6 +191,10 @@ def login_role(role: str, *, workspace: str | None = None) -> Mapping[str, objec
         "bound_subject": "",
         "groups_claim": "",
         "clock_skew_leeway": 30,
+        "expiration_leeway": 0,
+        "not_before_leeway": 0,
+        "verbose_oidc_logging": False,
+        "user_claim_json_pointer": False,
         "token_policies": [f"{PREFIX}{role}"],
         "token_no_default_policy": True,
         "token_type": "batch",

@@ -268,10 +268,20 @@ def _live(vault: VaultOperator, mounts: Mounts, things: Sequence[Thing]) -> Mapp
 
 def _body(kind: Kind, data: Mapping[str, Any] | None) -> Body | None:
     if kind == "policy":
-        return (data or {}).get("policy")
+        beside = [f"# kept beside the text: {name} = {data[name]}\n" for name in _BESIDE if data and data.get(name)]
+        return "".join([(data or {}).get("policy") or "", *beside]) or None
     if kind == "audit":
         return AUDITED if data else None
     return data
+
+
+_BESIDE: Final = (
+    "expiration",
+    "cas_required",
+    "allow_wildcards_in_identity_templates",
+    "allow_slashes_in_identity_templates",
+)
+"""What OpenBao keeps beside a policy's text. A policy with an end is gone then, and a wildcard reaches further."""
 
 
 def _carry_out(
@@ -285,8 +295,15 @@ def _carry_out(
         else:
             # Twice, for the reason that ``_accept`` tells; nobody has the keys at hand here to see whom it lets in.
             for _ in range(2 if change.kind == "login settings" else 1):
-                vault.write(*_request(change, path, bodies[change.kind, change.name]))
+                written, body = _request(change, path, bodies[change.kind, change.name])
+                vault.write(written, {**body, **_check_and_set(vault, change, path)})
         yield change
+
+
+def _check_and_set(vault: VaultOperator, change: Change, path: str) -> Mapping[str, Any]:
+    """Return the version to name where OpenBao wants one. A write that names no more than the text undoes the rest."""
+    held = vault.read(path) if change.kind == "policy" and change.action == "update" else None
+    return {"cas": held["version"]} if held and held.get("cas_required") else {}
 
 
 def _request(change: Change, path: str, body: Body) -> tuple[str, Mapping[str, Any]]:
