@@ -137,6 +137,11 @@ def test_a_role_takes_logins_of_its_own_name_for_five_minutes_and_nothing_by_def
         "token_explicit_max_ttl": 0,
         "token_period": 0,
         "token_num_uses": 0,
+        # what a stranger could have set besides, and what would let more in or tell more
+        "expiration_leeway": 0,
+        "not_before_leeway": 0,
+        "user_claim_json_pointer": False,
+        "verbose_oidc_logging": False,
     }
     assert login_role("record")["bound_claims"] == {"role": "record", "workspace": SERVICE}
 
