@@ -11,6 +11,7 @@ from app.access import Permission, require
 from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError
 from app.pages.forms import Typed, form_texts, lines, local, moment, number, read
 from app.pages.layout import may, pages, redirect_with_message, show
+from app.pages.secret_requests import read_requests, restrict_to_reading, write_requests
 from app.variables import listing
 from app.variables.listing import ORDERS, Entry, Kind, Order, Place, Wanted
 from app.variables.schemas import RevealSchema, SecretBody, SecretPatch, ValueBody, VariableBody, VariablePatch
@@ -88,7 +89,7 @@ def _make_plain() -> tuple[str, str]:
 
 
 def _make_secret() -> tuple[str, str]:
-    sent = form_texts()
+    sent = _form_of_secret()
     fields: dict[str, object] = {
         each: sent.get(each, "") for each in ("name", "value", "visibility", "description")
     } | _rules(sent)
@@ -97,10 +98,19 @@ def _make_secret() -> tuple[str, str]:
     return secret.name, "Secret"
 
 
+def _form_of_secret() -> dict[str, str]:
+    """Return what was typed, its requests restricted to those that read where that is ticked."""
+    sent = form_texts()
+    if "read_only" in sent:
+        sent["allowed_requests"] = restrict_to_reading(sent.get("allowed_requests", ""))
+    return sent
+
+
 def _rules(sent: Mapping[str, str]) -> dict[str, object]:
     return {
         "allowed_hosts": lines(sent.get("allowed_hosts", "")),
         "allowed_places": lines(sent.get("allowed_places", "")),
+        "allowed_requests": read_requests(sent.get("allowed_requests", "")),
         "expires_at": moment(sent.get("expires_at", "")),
     }
 
@@ -148,6 +158,7 @@ def _texts(entry: Entry) -> dict[str, str]:
     return texts | {
         "allowed_hosts": "\n".join(item.allowed_hosts),
         "allowed_places": "\n".join(item.allowed_places),
+        "allowed_requests": write_requests(item.allowed_requests),
         "expires_at": local(item.expires_at),
     }
 
@@ -174,7 +185,7 @@ def _change_plain(entry: Entry) -> bool:
 
 
 def _change_secret(entry: Entry) -> bool:
-    sent, secrets = form_texts(), Secrets(context.resources(), context.run_check())
+    sent, secrets = _form_of_secret(), Secrets(context.resources(), context.run_check())
     where: dict[str, Any] = {"revision": number(sent.get("revision", "")), "access": context.access()}
     value = {"value": sent["value"]} if sent.get("value") else {}
     typed_rules = {"description": sent.get("description", "")} | _rules(sent)
