@@ -19,6 +19,7 @@ from app.kernel.errors import (
     ValueNotAllowedHere,
 )
 from app.kernel.secret import SecretValue
+from app.outbound.answer_stream import AnswerStream, passed_headers
 from app.outbound.decode import decoder
 from app.outbound.guard import Guard
 from app.outbound.inject import Prepared, inject, preview
@@ -89,11 +90,67 @@ class OutboundClient:
         hidden: Mapping[str, SecretValue] | None = None,
     ) -> Response:
         """See ``Outbound.send``."""
-        request = self._small_enough(inject(call, values))
-        line = _require_same_request(call, request, destination)
         redactor = Redactor(values, hidden)
         began = time.monotonic()
-        exchange = partial(self._wire.exchange, workspace=workspace, deadline=began + call.timeout_seconds)
+        answer, sent, redirects = self._exchange(call, destination, values, redactor, workspace=workspace)
+        with closing(answer):
+            shown = _redact(answer, redactor, self._rules.max_response_bytes)
+        return Response(
+            status=answer.status,
+            headers=shown.headers,
+            body=shown.body,
+            media_type=shown.media_type,
+            charset=shown.charset,
+            redactions=shown.count,
+            elapsed_ms=round((time.monotonic() - began) * 1000, 1),
+            sent_bytes=sent,
+            received_bytes=shown.received,
+            redirects=redirects,
+        )
+
+    def send_stream(
+        self,
+        call: Call,
+        destination: Destination,
+        values: Mapping[str, SecretValue],
+        *,
+        workspace: str,
+        hidden: Mapping[str, SecretValue] | None = None,
+    ) -> AnswerStream:
+        """See ``Outbound.send_stream``."""
+        redactor = Redactor(values, hidden)
+        answer, sent, redirects = self._exchange(call, destination, values, redactor, workspace=workspace)
+        try:
+            headers, count = _headers(answer, redactor)
+            return AnswerStream(
+                answer,
+                redactor,
+                headers=passed_headers(headers, keep_tag=not values and answer.header("Content-Encoding") is None),
+                media_type=_content_type(headers)[0],
+                redactions=count,
+                sent_bytes=sent,
+                redirects=redirects,
+                largest=self._rules.max_stream_bytes,
+                idle_seconds=call.timeout_seconds,
+            )
+        except BaseException:
+            answer.close()
+            raise
+
+    def _exchange(
+        self,
+        call: Call,
+        destination: Destination,
+        values: Mapping[str, SecretValue],
+        redactor: Redactor,
+        *,
+        workspace: str,
+    ) -> tuple[Answer, int, tuple[Origin, ...]]:
+        """Send a call and follow where it leads: the last answer's head, the bytes sent, and the redirects."""
+        request = self._small_enough(inject(call, values))
+        line = _require_same_request(call, request, destination)
+        deadline = time.monotonic() + call.timeout_seconds
+        exchange = partial(self._wire.exchange, workspace=workspace, deadline=deadline)
         redirects: list[Origin] = []
         sent = len(request.body or b"")
         answer = exchange(request, destination)
@@ -111,20 +168,7 @@ class OutboundClient:
             redirects.append(origin)
             sent += len(request.body or b"")
             answer = exchange(request, destination)
-        with closing(answer):
-            shown = _redact(answer, redactor, self._rules.max_response_bytes)
-        return Response(
-            status=answer.status,
-            headers=shown.headers,
-            body=shown.body,
-            media_type=shown.media_type,
-            charset=shown.charset,
-            redactions=shown.count,
-            elapsed_ms=round((time.monotonic() - began) * 1000, 1),
-            sent_bytes=sent,
-            received_bytes=shown.received,
-            redirects=tuple(redirects),
-        )
+        return answer, sent, tuple(redirects)
 
     def stop_at(self, moment: float) -> None:
         """See ``Outbound.stop_at``."""
