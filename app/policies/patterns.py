@@ -36,7 +36,7 @@ def new_grants(role: str, text: str, before: str | None) -> Iterator[NewGrant]:
     held = _rules(role, before or "")
     for rule in parse(role, text):
         for capability in sorted(rule.capabilities - {"deny"}):
-            if not _held(rule, capability, held):
+            if not _grants_already(rule, capability, held):
                 yield role, rule.path, capability
 
 
@@ -47,7 +47,7 @@ def _rules(role: str, text: str) -> Sequence[PathRule]:
         return []
 
 
-def _held(rule: PathRule, capability: str, before: Sequence[PathRule]) -> bool:
+def _grants_already(rule: PathRule, capability: str, before: Sequence[PathRule]) -> bool:
     same = [one for one in before if one.path == rule.path]
     covering = same or [one for one in before if covers(one.path, rule.path)]
     return bool(covering) and all(
