@@ -45,6 +45,7 @@ from app.web.limits import count_failed_proof, limit_requests
 from app.web.logs import log_requests
 from app.web.metrics import serve_metrics
 from app.web.openapi import complete, document
+from app.web.streams import Stream, tell_proxy_status
 from app.web.wsgi import Environ
 from app.workspaces import api as workspaces_api
 from app.workspaces.members import enter
@@ -81,6 +82,7 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
     log_requests(app)
     register_errors(app)
     _send_safety_headers(app, https=(settings.public_url or "").startswith("https://"))
+    tell_proxy_status(app)
     gate = app.extensions[_GATE] = _gate(app, resources)
     guard_api(app, gate)
     limit_requests(app, rate=settings.rate_limit, storage=settings.redis_url)
@@ -154,7 +156,13 @@ def front_of(app: Flask, settings: Settings) -> Front:
         with app.request_context(environ):
             return gate.proves() if is_api(request.path) else bool(current_user.is_authenticated)
 
-    return Front(app.wsgi_app, limits, _is_proven)
+    def _require_ground(environ: Environ, stream: Stream) -> None:
+        with app.request_context(environ):
+            _, access = gate.let_in()
+            if access is not None:
+                stream.require_ground(access)
+
+    return Front(app.wsgi_app, limits, _is_proven, _require_ground)
 
 
 def _single_sign_on(settings: Settings) -> SingleSignOn | None:

@@ -206,9 +206,21 @@ class Settings:
         _count(1, 100_000),
         shown="half of STRONGROOM_THREADS",
     )
+    streams: int = _setting(
+        "STRONGROOM_STREAMS",
+        "answers that stream at the same time, for each process; a workspace has half of them at most",
+        100,
+        _count(1, 10_000),
+    )
+    stream_seconds: int = _setting(
+        "STRONGROOM_STREAM_SECONDS", "how long an answer may stream", 3600, _count(1, 24 * 3600)
+    )
+    stream_bytes: int = _setting(
+        "STRONGROOM_STREAM_BYTES", "the body of an answer that streams", 1024**3, _count(1, 1024**4)
+    )
     rate_limit: str = _setting("STRONGROOM_RATE_LIMIT", "requests for each token", "60000/minute", _rate)
     sign_in_limit: str = _setting(
-        "STRONGROOM_SIGN_IN_LIMIT", "passwords tried, for each address and user", "10/minute", _rate
+        "STRONGROOM_SIGN_IN_LIMIT", "passwords tried, for each address and user; thrice by address", "10/minute", _rate
     )
     restricted_min_guesses: float = _setting(
         "STRONGROOM_RESTRICTED_MIN_GUESSES",

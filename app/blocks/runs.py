@@ -11,6 +11,7 @@ from app.access import Access, Permission, require
 from app.audit.service import Deed, EventPage, Target, last_runs
 from app.blocks.service import Runnable, block_row, runnable
 from app.calls.service import Calls, CompletedCall, Preview, ResolvedCall, intent_facts, requirements_of, resolve_call
+from app.calls.streams import StreamedCall
 from app.db import VersionedCache
 from app.kernel.errors import FieldLocation, MissingVariable, NotFound, StrongroomError, ValidationFailed
 from app.kernel.secret import SecretValue
@@ -36,20 +37,51 @@ class BlockRuns:
             StrongroomError: Whatever ``Calls.perform`` raises.
         """
 
-        def _look_up(_deed: Deed) -> ResolvedCall:
-            block = self._find(name, access=access, cache=cache)
-            template = block.template
-            requirements = cache.get(
-                ("requirements", access.workspace, name),
-                lambda session: requirements_of(template, access=access, session=session),
-            )
-            return resolve_call(
-                template, requirements, variables, clock=self._resources.clock, captures_only=block.captures_only
-            )
-
         target, intent = self._intent(name, access=access, cache=cache)
         return Calls(self._resources).perform(
-            target, permission=Permission.BLOCK_RUN, access=access, intent=intent, look_up=_look_up
+            target,
+            permission=Permission.BLOCK_RUN,
+            access=access,
+            intent=intent,
+            look_up=lambda _deed: self._resolve(name, variables, access=access, cache=cache),
+        )
+
+    def streams(self, name: str, *, access: Access, cache: VersionedCache) -> bool:
+        """Tell whether a block's answer is to stream; of one that can't be run, no."""
+        try:
+            return self._find(name, access=access, cache=cache).streams
+        except StrongroomError:  # it is refused once the intent is recorded
+            return False
+
+    def stream(self, name: str, variables: Mapping[str, str], *, access: Access, cache: VersionedCache) -> StreamedCall:
+        """Run a saved block, its answer as a stream. Takes and raises what ``run`` does."""
+        target, intent = self._intent(name, access=access, cache=cache)
+        sessions = self._resources.sessions
+
+        def _require_block(access: Access) -> None:
+            if self._find(name, access=access, cache=sessions.cache()).id != target.id:
+                raise NotFound(f"There is no block {name[:64]}.")
+
+        return Calls(self._resources).perform_stream(
+            target,
+            permission=Permission.BLOCK_RUN,
+            access=access,
+            intent=intent,
+            look_up=lambda _deed: self._resolve(name, variables, access=access, cache=cache),
+            require_source=_require_block,
+        )
+
+    def _resolve(
+        self, name: str, variables: Mapping[str, str], *, access: Access, cache: VersionedCache
+    ) -> ResolvedCall:
+        block = self._find(name, access=access, cache=cache)
+        template = block.template
+        requirements = cache.get(
+            ("requirements", access.workspace, name),
+            lambda session: requirements_of(template, access=access, session=session),
+        )
+        return resolve_call(
+            template, requirements, variables, clock=self._resources.clock, captures_only=block.captures_only
         )
 
     def _intent(

@@ -26,7 +26,7 @@ from app.calls.requirements import BlockProblem, needed_secrets, problems_of, un
 from app.calls.template import CallTemplate, parse_call
 from app.db import Sessions
 from app.kernel.clock import Clock
-from app.kernel.errors import InUse, NameTaken, NotFound, StrongroomError, in_body
+from app.kernel.errors import InUse, NameTaken, NotFound, StrongroomError, ValidationFailed, in_body
 from app.kernel.preconditions import check_revision, require_confirmation
 from app.kernel.unset import UNSET, Unset
 from app.variables.secrets.references import UsableSecret, note_uses, secrets_checked_by, usable_secrets
@@ -38,7 +38,7 @@ _BLOCKS: Final = cast(Table, BlockRow.__table__)
 _RUNNABLE: Final = select(_BLOCKS.c.id, _BLOCKS.c.answer, sql_cast(_BLOCKS.c.call, Text).label("call")).where(
     _BLOCKS.c.workspace == bindparam("workspace"), _BLOCKS.c.name == bindparam("name")
 )
-AnswerKind = Literal["full", "captures"]
+AnswerKind = Literal["full", "captures", "stream"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,7 @@ def create_block(new: NewBlock, *, access: Access, sessions: Sessions, clock: Cl
         Forbidden, NameTaken, UnknownSecret, PlaceNotAllowed, and whatever ``parse_call`` does.
     """
     template = parse_call(new.call)
+    _refuse_captures_of_stream(new.answer, new.call)
     target = Target("block", uuid.uuid4().hex, new.name)
     with _record(access, "block.create", target, sessions, clock) as deed:
         require(access, Permission.BLOCK_WRITE)
@@ -101,6 +102,14 @@ def create_block(new: NewBlock, *, access: Access, sessions: Sessions, clock: Cl
             secrets = _take_call(row, template, deed, session=session)
             deed.complete(session, clock)
     return _as_block(row, template, secrets, access=access)
+
+
+def _refuse_captures_of_stream(answer: str, call: WrittenCall) -> None:
+    if answer == "stream" and call.captures:
+        raise ValidationFailed(
+            "An answer that streams has no captures.",
+            errors={in_body("call").member("captures"): ["An answer that streams has none."]},
+        )
 
 
 def _new_row(new: NewBlock, target: Target, *, access: Access, now: datetime) -> BlockRow:
@@ -174,6 +183,7 @@ def update_block(
                 row.title = changes.title or row.name
             if changes.answer is not UNSET:
                 row.answer = changes.answer
+            _refuse_captures_of_stream(row.answer, from_json(row.call))
             row.revision += 1
             row.updated_at, row.updated_by = clock(), access.actor.name
             deed.complete(session, clock)

@@ -55,6 +55,7 @@ class AdHocCall:
 
     call: WrittenCall
     location: FieldLocation
+    answer: Literal["full", "stream"] = "full"
 
 
 def as_json(call: WrittenCall) -> dict[str, object]:

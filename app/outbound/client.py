@@ -1,5 +1,5 @@
 """Sending a call: inject, send, redact, and follow a redirect where the call says so. What is on the wire is
-``wire``'s; what leaves this file is redacted.
+``transport``'s; what leaves this file is redacted.
 """
 
 from __future__ import annotations
@@ -20,19 +20,22 @@ from app.kernel.errors import (
     ValueNotAllowedHere,
 )
 from app.kernel.secret import SecretValue
+from app.outbound.answer_stream import AnswerStream, passed_headers
 from app.outbound.guard import Guard
 from app.outbound.inject import Prepared, inject, preview, sizes_without_values
 from app.outbound.model import Call, Destination, Origin, OutboundRules, Preview, Response, UsedSecret
 from app.outbound.redirects import MOST_HOPS, location_of, next_request
 from app.outbound.requests_allowed import RequestLine, request_line, require_request
-from app.outbound.response import read_body, redact
-from app.outbound.transport import Wire
+from app.outbound.response import content_type_of, read_body, redact, redact_headers
+from app.outbound.transport import Answer, Wire
 from app.outbound.urls import Reason
+from app.redaction.canonical import OutOfBudgetError
 from app.redaction.redactor import Redactor
 
 _LARGEST_HEAD: Final = 256 * 1024
 # In words of ours: what the upstream wrote stands in no problem.
 _REASONS: Final[Mapping[str, str]] = {
+    "too_long": "its URL takes too long to be looked through",
     "too_many": f"there are more than {MOST_HOPS}",
     Reason.CARRIES_SECRET: "it would carry a secret to another origin",
     Reason.HOST: "a secret may not go to that host",
@@ -72,23 +75,13 @@ class OutboundClient:
         hidden: Mapping[str, SecretValue] | None = None,
     ) -> Response:
         """See ``Outbound.send``."""
-        body_size = self._small_enough(call)
-        request = inject(call, values)
-        line = _require_same_request(call, request, destination)
         began = time.monotonic()
-        exchange = partial(self._wire.exchange, workspace=workspace, deadline=began + call.timeout_seconds)
-        hops = _Hops(call.origin, Redactor(values, hidden), Redactor(values, hidden, any_case=True), line, body_size)
-        answer = exchange(request, destination)
-        while call.follow_redirects and (location := location_of(answer.status, answer.header("Location"))) is not None:
-            answer.discard()
-            with hops.refused_after(answer.status):
-                request, destination = hops.next(request, destination, answer.status, location, self._guard)
-            answer = exchange(request, destination)
+        answer, hops = self._exchange(call, destination, values, hidden, workspace=workspace)
+        limit = self._rules.max_response_bytes
         with closing(answer):
-            body = read_body(answer, self._rules.max_response_bytes)
-            elapsed = time.monotonic() - began
-            redactor = Redactor(values, hidden, in_time=answer.in_time)
-            left = redact(answer, body, redactor, self._rules.max_response_bytes)
+            body = read_body(answer, limit)
+        came = time.monotonic()  # before anything is looked for: how long that takes is nobody's business
+        left = redact(answer, body, Redactor(values, hidden, in_time=answer.in_time), limit)
         return Response(
             status=answer.status,
             headers=left.headers,
@@ -96,11 +89,64 @@ class OutboundClient:
             media_type=left.media_type,
             charset=left.charset,
             redactions=left.count,
-            elapsed_ms=round(elapsed * 1000, 1),
+            elapsed_ms=round((came - began) * 1000, 1),
             sent_bytes=hops.sent_bytes,
             received_bytes=len(left.body),
             redirects=tuple(hops.origins),
         )
+
+    def send_stream(
+        self,
+        call: Call,
+        destination: Destination,
+        values: Mapping[str, SecretValue],
+        *,
+        workspace: str,
+        hidden: Mapping[str, SecretValue] | None = None,
+    ) -> AnswerStream:
+        """See ``Outbound.send_stream``."""
+        answer, hops = self._exchange(call, destination, values, hidden, workspace=workspace)
+        redactor = Redactor(values, hidden)
+        try:
+            headers, count = redact_headers(answer, redactor)
+            return AnswerStream(
+                answer,
+                redactor,
+                headers=passed_headers(headers, keep_tag=not values and answer.header("Content-Encoding") is None),
+                media_type=content_type_of(headers)[0],
+                redactions=count,
+                sent_bytes=hops.sent_bytes,
+                redirects=tuple(hops.origins),
+                largest=self._rules.max_stream_bytes,
+                idle_seconds=call.timeout_seconds,
+            )
+        except BaseException:
+            answer.close()
+            raise
+
+    def _exchange(
+        self,
+        call: Call,
+        destination: Destination,
+        values: Mapping[str, SecretValue],
+        hidden: Mapping[str, SecretValue] | None,
+        *,
+        workspace: str,
+    ) -> tuple[Answer, _Hops]:
+        """Send a call and follow where it leads: the last answer's head, and the hops that were made."""
+        body_size = self._small_enough(call)
+        request = inject(call, values)
+        line = _require_same_request(call, request, destination)
+        deadline = time.monotonic() + call.timeout_seconds
+        exchange = partial(self._wire.exchange, workspace=workspace, deadline=deadline)
+        hops = _Hops(call.origin, values, hidden, line, body_size)
+        answer = exchange(request, destination)
+        while call.follow_redirects and (location := location_of(answer.status, answer.header("Location"))) is not None:
+            answer.discard()
+            with hops.refused_after(answer.status):
+                request, destination = hops.next(request, destination, answer.status, location, self._guard)
+            answer = exchange(request, destination)
+        return answer, hops
 
     def stop_at(self, moment: float) -> None:
         """See ``Outbound.stop_at``."""
@@ -124,11 +170,16 @@ class _Hops:
     """The hops of one call: where redirects lead, and what was sent so far."""
 
     def __init__(
-        self, home: Origin, redactor: Redactor, any_case: Redactor, line: RequestLine | None, body_size: int
+        self,
+        home: Origin,
+        values: Mapping[str, SecretValue],
+        hidden: Mapping[str, SecretValue] | None,
+        line: RequestLine | None,
+        body_size: int,
     ) -> None:
         self._home = home
-        self._redactor = redactor
-        self._any_case = any_case
+        self._values = values
+        self._hidden = hidden
         self._line = line
         self._body_size = body_size
         self.sent_bytes = body_size
@@ -139,6 +190,10 @@ class _Hops:
         """Turn a refusal into one that says that something was sent, and nothing that the upstream chose."""
         try:
             yield
+        except OutOfBudgetError:
+            raise RedirectRefused(
+                _REASONS["too_long"], reason="too_long", status=status, sent_bytes=self.sent_bytes
+            ) from None
         except (DestinationNotAllowed, RequestNotAllowed, UpstreamUnreachable, UpstreamProtocol) as refused:
             reason = str(refused.extra.get("reason", refused.code))
             sentence = _REASONS.get(reason, _REASONS[refused.code])
@@ -155,8 +210,8 @@ class _Hops:
             status=status,
             location=location,
             home=self._home,
-            redactor=self._redactor,
-            any_case=self._any_case,
+            redactor=Redactor(self._values, self._hidden),
+            any_case=Redactor(self._values, self._hidden, any_case=True),
         )
         destination = guard.check(origin, destination.secrets)
         if self._line is not None:

@@ -96,8 +96,8 @@ def redact(answer: Answer, body: bytes, redactor: Redactor, limit: int) -> Redac
         UpstreamTimeout: The call's time is over.
     """
     try:
-        headers, in_headers = _headers(answer, redactor)
-        media_type, charset = _content_type(headers)
+        headers, in_headers = redact_headers(answer, redactor)
+        media_type, charset = content_type_of(headers)
         text, in_text = redact_text(body, charset, redactor)
         text, in_body = redactor.body(text)
     except OutOfBudgetError:
@@ -116,7 +116,7 @@ def _tells_of_the_original(header: str) -> bool:
     return header in _OF_THE_ORIGINAL or header.startswith(_MEASURES_START)
 
 
-def _headers(answer: Answer, redactor: Redactor) -> tuple[list[tuple[str, str]], int]:
+def redact_headers(answer: Answer, redactor: Redactor) -> tuple[list[tuple[str, str]], int]:
     """Take values out of names and values; a header that holds one across both is left out."""
     kept = [(name, value) for name, value in answer.headers if name.lower() not in _HOP_BY_HOP]
     together = "\n".join(f"{name}:{value}\n{name}: {value}" for name, value in kept)
@@ -132,7 +132,8 @@ def _headers(answer: Answer, redactor: Redactor) -> tuple[list[tuple[str, str]],
     return headers, count
 
 
-def _content_type(headers: Sequence[tuple[str, str]]) -> tuple[str | None, str | None]:
+def content_type_of(headers: Sequence[tuple[str, str]]) -> tuple[str | None, str | None]:
+    """Return the media type, in small letters, and the charset that an answer's headers name."""
     told = next((value for name, value in headers if name.lower() == "content-type"), None)
     if told is None:
         return None, None

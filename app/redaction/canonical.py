@@ -17,7 +17,7 @@ import numpy as np
 
 from app.redaction.encodings import ESCAPES
 from app.redaction.joins import join, joined_view, unprefixed_view
-from app.redaction.packings import readable, unpacked, wide
+from app.redaction.packings import readable, unpack, wide
 from app.redaction.search import Search
 from app.redaction.views import View, rewrite
 
@@ -90,17 +90,17 @@ def matches(body: bytes, searches: Searches, budget: Budget) -> Iterator[Match]:
 
 
 def _in_view(view: View, searches: Searches) -> Iterator[Match]:
-    yield from _found(view, searches.plain)
+    yield from _search_view(view, searches.plain)
     together = join(view.raw)
     if searches.joined.find(np.frombuffer(together, np.uint8)):
-        yield from _found(joined_view(view), searches.joined)
+        yield from _search_view(joined_view(view), searches.joined)
     if b"\n" in view.raw:
         without = unprefixed_view(view)
         if without is not None:
-            yield from _found(without, searches.unprefixed)
+            yield from _search_view(without, searches.unprefixed)
 
 
-def _found(view: View, search: Search) -> Iterator[Match]:
+def _search_view(view: View, search: Search) -> Iterator[Match]:
     for first, last, name in search.find(view.text):
         start, end = view.span(first, last)
         yield Match(start, end, name, view.encoding, view.bare)
@@ -125,4 +125,4 @@ def _views_of_text(view: View, search: Search, reach: int) -> Iterator[View]:
             further = rewrite(view, undo(view.text), order=order, reach=reach)
             if further is not None:
                 yield further
-    yield from unpacked(view, shortest=search.shortest, fewest=search.fewest)
+    yield from unpack(view, shortest=search.shortest, fewest=search.fewest)

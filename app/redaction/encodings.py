@@ -32,8 +32,16 @@ def _table(pairs: dict[int, int], otherwise: int = _NONE) -> Bytes:
 
 
 _DIGIT: Final = _table({ord(char): int(char, 16) for char in "0123456789abcdefABCDEF"})
-_LETTERS: Final = {ord("n"): 10, ord("r"): 13, ord("t"): 9, ord("b"): 8, ord("f"): 12, ord("v"): 11, ord("a"): 7,
-                   ord("e"): 27}  # fmt: skip
+_LETTERS: Final = {
+    ord("n"): 10,
+    ord("r"): 13,
+    ord("t"): 9,
+    ord("b"): 8,
+    ord("f"): 12,
+    ord("v"): 11,
+    ord("a"): 7,
+    ord("e"): 27,
+}
 _SHORT: Final = _table(_LETTERS | {code: code for code in range(0x20, 0x7F) if not chr(code).isalnum()})
 
 
@@ -253,9 +261,8 @@ _NAMES: Final = sorted((_hash_of(name), name, text) for name, text in html5.item
 _NAME_HASHES: Final = np.array([number for number, _, _ in _NAMES], np.uint64)
 _NAME_COUNT: Final = np.array([len(text.encode()) for _, _, text in _NAMES], np.intp)
 _NAME_OUT: Final = np.zeros((len(_NAMES), _WIDTH), np.uint8)
-for _position, _named in enumerate(_NAMES):
-    _expanded = _named[2]
-    _NAME_OUT[_position, : len(_expanded.encode())] = np.frombuffer(_expanded.encode(), np.uint8)
+for _row, (_number, _name, _stands_for) in enumerate(_NAMES):
+    _NAME_OUT[_row, : len(_stands_for.encode())] = np.frombuffer(_stands_for.encode(), np.uint8)
 _LONGEST_NAME: Final = max(map(len, html5))
 _LONGEST_OPEN: Final = max(len(name) for name in html5 if not name.endswith(";"))
 

@@ -1,4 +1,4 @@
-"""Texts that a writer cut: by quotes, blanks and line ends, by an operator between two strings, by a prefix. Pure.
+"""Texts that a writer cut: by quotes, blanks and line ends, by operators between strings, by lines' prefixes. Pure.
 
 What cuts is left out, of the body and of the text that is looked for alike, so that how it was cut doesn't matter.
 """

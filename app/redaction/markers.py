@@ -13,7 +13,7 @@ _NUMBER_BYTES: Final = b"0123456789+-.eE"
 _UNITS: Final = {"utf-16-le": 2, "utf-16-be": 2, "utf-32-le": 4, "utf-32-be": 4}
 
 
-def replaced(body: bytes, found: Iterable[Match]) -> tuple[bytes, int]:
+def put_markers(body: bytes, found: Iterable[Match]) -> tuple[bytes, int]:
     """Return the body with a marker for each place that matches cover, and how many these are.
 
     Where matches overlap they are one place; it is named by the one that starts first, and of these by the longest.
@@ -22,10 +22,10 @@ def replaced(body: bytes, found: Iterable[Match]) -> tuple[bytes, int]:
     places = list(places_of(found))
     if not places:
         return body, 0
-    plain = _written(body, [(place.start, place.end, marker_of(place)) for place in places])
+    plain = _splice(body, [(place.start, place.end, marker_of(place)) for place in places])
     if body.lstrip()[:1] not in (b"{", b"[", *(b"%d" % digit for digit in range(10)), b"-") or not _is_json(body):
         return plain, len(places)
-    quoted = _written(body, list(_in_json(body, places)))
+    quoted = _splice(body, list(_in_json(body, places)))
     return (quoted if _is_json(quoted) else plain), len(places)
 
 
@@ -55,7 +55,7 @@ def marker_of(place: Match) -> bytes:
     return f"[redacted:{place.name}]".encode(place.encoding)
 
 
-def _written(body: bytes, pieces: list[tuple[int, int, bytes]]) -> bytes:
+def _splice(body: bytes, pieces: list[tuple[int, int, bytes]]) -> bytes:
     out: list[bytes] = []
     done = 0
     for start, end, marker in pieces:

@@ -7,7 +7,7 @@ it makes any sense is nobody's question, since looking through it costs little.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
@@ -34,7 +34,7 @@ _GAP: Final = 8  # bytes between two groups of one text
 _LIST_GAP: Final = 40  # bytes between two items of one list, a key in it included
 
 
-def unpacked(view: View, *, shortest: int, fewest: int) -> Iterator[View]:
+def unpack(view: View, *, shortest: int, fewest: int) -> Iterator[View]:
     """Give what a view unpacks to, as far as something new is in it.
 
     Args:
@@ -54,9 +54,9 @@ def base64s(view: View, least: int) -> Iterator[View]:
     """Unpack base64, once for each of the four places where its first group can begin."""
     text = view.text
     mask = _alnum(text) | (text == ord("+")) | (text == ord("/")) | (text == ord("-")) | (text == ord("_"))
-    places = _grouped(view, mask, -(-8 * least // 6), smallest=2, group=4)
+    places = _find_groups(view, mask, -(-8 * least // 6), smallest=2, group=4)
     if len(places):
-        yield _joined(_at_phases(view, places, _SEXTETS, 4, _three_bytes), padded=True)
+        yield _concatenate(_at_phases(view, places, _SEXTETS, 4, _three_bytes), padded=True)
 
 
 def hexadecimals(view: View, least: int) -> Iterator[View]:
@@ -73,9 +73,9 @@ def hexadecimals(view: View, least: int) -> Iterator[View]:
     ends = np.ones(len(text), np.bool_)
     ends[:-1] = ~alnum[1:]
     alone = _runs_within(digits, stands, ends)
-    places = _grouped(view, digits, 2 * least, smallest=2, group=2, alone=alone)
+    places = _find_groups(view, digits, 2 * least, smallest=2, group=2, alone=alone)
     if len(places):
-        yield _joined(_at_phases(view, places, _HEX, 2, _one_byte))
+        yield _concatenate(_at_phases(view, places, _HEX, 2, _one_byte))
 
 
 def _alnum(text: Bytes) -> Flags:
@@ -89,7 +89,8 @@ def _runs_within(digits: Flags, stands: Flags, ends: Flags) -> Flags:
     last = digits.copy()
     last[:-1] &= ~digits[1:]
     begins, closes = np.flatnonzero(first), np.flatnonzero(last)
-    return stands[begins] & ends[closes]
+    words: Flags = stands[begins] & ends[closes]
+    return words
 
 
 def readable(view: View, least: int) -> View | None:
@@ -122,7 +123,9 @@ def readable(view: View, least: int) -> View | None:
     return cut
 
 
-def _grouped(view: View, mask: Flags, least: int, *, smallest: int, group: int, alone: Flags | None = None) -> Places:
+def _find_groups(
+    view: View, mask: Flags, least: int, *, smallest: int, group: int, alone: Flags | None = None
+) -> Places:
     """Return the places of what belongs together, with -1 for what a last group of characters lacks.
 
     A run that is long enough stands for itself. Shorter ones go together where they are of one length, as the lines and
@@ -136,11 +139,12 @@ def _grouped(view: View, mask: Flags, least: int, *, smallest: int, group: int, 
     if not len(begins):
         return begins
     sizes = ends - begins
-    words = sizes >= smallest if alone is None else alone & (sizes >= smallest) & (sizes % 2 == 0)
-    kept = words if alone is None else words | (sizes >= least)
+    kept = sizes >= smallest
+    if alone is not None:
+        kept = (alone & kept & (sizes % 2 == 0)) | (sizes >= least)
     begins, ends, sizes = begins[kept], ends[kept], sizes[kept]
     if not len(begins):
-        return np.zeros(0, np.intp)
+        return begins
     number = _groups(view.text, begins, ends, sizes, pairs=alone is not None)
     starts = np.flatnonzero(np.concatenate(([True], number[1:] != number[:-1])))
     closes = np.concatenate((starts[1:], [len(number)]))
@@ -183,7 +187,7 @@ def _places(begins: Places, sizes: Places, group: Places, lacking: int) -> Place
     return np.where(within < np.repeat(sizes, taken), within + np.repeat(begins, taken), -1)
 
 
-Pack = Callable[[Sequence[Bytes]], Bytes]
+Pack = Callable[[Bytes], Bytes]
 
 
 def _at_phases(view: View, places: Places, values: Bytes, group: int, pack: Pack) -> Iterator[View]:
@@ -195,7 +199,7 @@ def _at_phases(view: View, places: Places, values: Bytes, group: int, pack: Pack
         size = (len(places) - phase) // group * group
         if size > 0:
             here = slice(phase, phase + size)
-            out = pack(list(digits[here].reshape(-1, group).T))
+            out = pack(digits[here].reshape(-1, group).T)
             if out.shape[1] == 1:
                 yield View(out.ravel(), start[here][::group], end[here][group - 1 :: group])
             else:  # a byte is made of two of the group's characters
@@ -203,16 +207,17 @@ def _at_phases(view: View, places: Places, values: Bytes, group: int, pack: Pack
                 yield View(out.ravel(), first[:, : group - 1].ravel(), last[:, 1:].ravel())
 
 
-def _three_bytes(sextets: Sequence[Bytes]) -> Bytes:
+def _three_bytes(sextets: Bytes) -> Bytes:
     a, b, c, d = sextets
-    return np.stack((a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d), axis=1).astype(np.uint8, copy=False)
+    return np.stack((a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d), axis=1)
 
 
-def _one_byte(digits: Sequence[Bytes]) -> Bytes:
-    return (digits[0] << 4 | digits[1]).astype(np.uint8, copy=False)[:, None]
+def _one_byte(digits: Bytes) -> Bytes:
+    out: Bytes = (digits[0] << 4 | digits[1])[:, None]
+    return out
 
 
-def _joined(views: Iterator[View], *, padded: bool = False) -> View:
+def _concatenate(views: Iterator[View], *, padded: bool = False) -> View:
     """Put views one after the other, a break between them."""
     several = list(views)
     gap, nowhere = np.array([BREAK], np.uint8), np.zeros(1, np.int32)
@@ -242,7 +247,7 @@ def numbers(view: View, least: int) -> Iterator[View]:
     word = _alnum(before) | _alnum(after) | (before == ord(".")) | ((after == ord(".")) & _alnum(second))
     kept = (ends - begins <= 7) & ~word & ~key
     begins, ends, before = begins[kept], ends[kept], before[kept]
-    chain = _chained(view, begins, ends, least)
+    chain = _find_lists(view, begins, ends, least)
     begins, ends, before = begins[chain >= 0], ends[chain >= 0], before[chain >= 0]
     if not len(begins):
         return
@@ -253,10 +258,10 @@ def numbers(view: View, least: int) -> Iterator[View]:
     value = np.where((before == ord("-")) & (value > 0) & (value <= 128), 256 - value, value)
     chain = chain[chain >= 0]
     if (value < 256).any():
-        yield _listed(view, begins, ends, np.where(value < 256, value, BREAK)[:, None], chain, bare=True)
+        yield _lay_out(view, begins, ends, np.where(value < 256, value, BREAK)[:, None], chain, bare=True)
     if (value > 127).any():
         out, count = utf8(np.where(value <= 0x10FFFF, value, 0xFFFD))
-        yield _listed(view, begins, ends, out, chain, count, bare=True)
+        yield _lay_out(view, begins, ends, out, chain, count, bare=True)
 
 
 def characters(view: View, least: int) -> Iterator[View]:
@@ -264,7 +269,7 @@ def characters(view: View, least: int) -> Iterator[View]:
     count = len(view.text)
     text = np.concatenate((view.text, np.full(8, ord(" "), np.uint8)))
     quote = (text == ord('"')) | (text == ord("'")) | (text == ord("`"))
-    found = [_quoted(text, quote, size) for size in ((1, 2, 3, 4) if view.raw.isascii() is False else (1,))]
+    found = [_find_quoted(text, quote, size) for size in ((1, 2, 3, 4) if view.raw.isascii() is False else (1,))]
     apart = (text == ord(" ")) | (text == ord(",")) | (text == ord("\n"))
     alone = np.flatnonzero(apart[:-2] & ~apart[1:-1] & apart[2:]) + 1
     found.append((alone[~(_OPENS | _CLOSES | _QUOTES)[text[alone]]], 1))
@@ -274,14 +279,14 @@ def characters(view: View, least: int) -> Iterator[View]:
     begins, sizes = begins[order], sizes[order]
     fits = begins + sizes <= count
     begins, sizes = begins[fits], sizes[fits]
-    chain = _chained(view, begins, begins + sizes, least)
+    chain = _find_lists(view, begins, begins + sizes, least)
     begins, sizes, chain = begins[chain >= 0], sizes[chain >= 0], chain[chain >= 0]
     if len(begins):
         out = np.stack([text[begins + ahead] for ahead in range(4)], axis=1)
-        yield _listed(view, begins, begins + sizes, out, chain, sizes)
+        yield _lay_out(view, begins, begins + sizes, out, chain, sizes)
 
 
-def _quoted(text: Bytes, quote: Flags, size: int) -> tuple[Places, int]:
+def _find_quoted(text: Bytes, quote: Flags, size: int) -> tuple[Places, int]:
     """Find characters of so many bytes that stand in quotes, in a list or as a key's value."""
     at = np.flatnonzero(quote[: -size - 1] & quote[size + 1 :])
     lead = text[at + 1]
@@ -291,7 +296,7 @@ def _quoted(text: Bytes, quote: Flags, size: int) -> tuple[Places, int]:
     return at[is_lead & opens & closes & (text[at] == text[at + size + 1])] + 1, size
 
 
-def _chained(view: View, begins: Places, ends: Places, least: int) -> NDArray[np.intp]:
+def _find_lists(view: View, begins: Places, ends: Places, least: int) -> NDArray[np.intp]:
     """Number the lists that items belong to; -1 for what is in no list that is long enough, or in nothing new."""
     if not len(begins):
         return begins
@@ -307,10 +312,16 @@ def _chained(view: View, begins: Places, ends: Places, least: int) -> NDArray[np
     return np.where(enough[group], group, -1)
 
 
-def _listed(
-    view: View, begins: Places, ends: Places, out: NDArray[np.integer], chain: Places, count: Places | None = None,
-    *, bare: bool = False,
-) -> View:  # fmt: skip
+def _lay_out(
+    view: View,
+    begins: Places,
+    ends: Places,
+    out: NDArray[np.integer],
+    chain: Places,
+    count: Places | None = None,
+    *,
+    bare: bool = False,
+) -> View:
     """Put items together, with a break after each list."""
     ending = np.concatenate((chain[1:] != chain[:-1], [True]))
     sizes = (np.ones(len(begins), np.intp) if count is None else count) + ending
@@ -345,6 +356,6 @@ def wide(view: View, reach: int) -> Iterator[View]:
             units = view.text[at + high].astype(np.int64) << 8 | view.text[at + 1 - high]
             out, count = utf8(units)
             apart = np.concatenate((at[1:] - at[:-1] > 2, [True]))
-            read = _listed(view, at, at + 2, out, np.cumsum(apart) - apart, count)
+            read = _lay_out(view, at, at + 2, out, np.cumsum(apart) - apart, count)
             name = "utf-16-" + order if view.encoding == "utf-8" else "utf-32-" + order
             yield View(read.text, read.start, read.end, encoding=name)

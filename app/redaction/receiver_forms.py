@@ -2,7 +2,7 @@
 
 Whoever sends guesses to an echo can guess a text that is looked for. So each has to be as long and as hard to guess
 as the value itself must be. That is judged once, when the value is written (``judge``), and a call only goes by the
-verdict (``approved``). A value without one is looked for whole.
+verdict (``approved_forms``). A value without one is looked for whole.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def judge(text: str, fits: Callable[[str], bool]) -> str:
     return f"{_VERSION}:{bits:x}"
 
 
-def approved(text: str, verdict: str | None) -> list[Form]:
+def approved_forms(text: str, verdict: str | None) -> list[Form]:
     """Return the forms that may be looked for beside the value; none without a verdict of this kind."""
     version, _, bits = (verdict or "").partition(":")
     if version != _VERSION:
@@ -104,7 +104,7 @@ def canonical(raw: bytes) -> bytes:
 
 def _texts(text: str, *, depth: int) -> Iterator[str]:
     """Give what is left of a text once blanks, quotes and a scheme's word are taken off, and what stands in it."""
-    yield from _peeled(text)
+    yield from _peel(text)
     if basic := _BASIC.fullmatch(text):
         yield from _credentials(basic[1])
     for body in _PEM_BODY.findall(text):
@@ -116,7 +116,7 @@ def _texts(text: str, *, depth: int) -> Iterator[str]:
             yield from _texts(inner, depth=depth - 1)
 
 
-def _peeled(text: str) -> Iterator[str]:
+def _peel(text: str) -> Iterator[str]:
     left, before = text, ""
     while left != before:
         before = left

@@ -12,8 +12,8 @@ from app.kernel.secret import SecretValue
 from app.redaction.canonical import Budget, Match, Searches, matches
 from app.redaction.frames import RedactionStream
 from app.redaction.joins import join, unprefix
-from app.redaction.markers import places_of, replaced
-from app.redaction.receiver_forms import SHORTEST_JOINED, approved, judge, whole
+from app.redaction.markers import places_of, put_markers
+from app.redaction.receiver_forms import SHORTEST_JOINED, approved_forms, judge, whole
 from app.redaction.search import Search
 
 
@@ -36,7 +36,7 @@ class Redactor:
         in_time: Callable[[], None] = lambda: None,
     ) -> None:
         self._in_time = in_time
-        named = [(name, value) for name, value in (*values.items(), *(further or {}).items()) if value.characters]
+        named = [pair for pair in (*values.items(), *(further or {}).items()) if pair[1].characters]
         self._searches = _searches(named, any_case=any_case) if named else None
 
     @property
@@ -50,7 +50,7 @@ class Redactor:
         Raises:
             OutOfBudgetError: Looking through it would take longer than it may.
         """
-        return replaced(body, self._matches(body))
+        return put_markers(body, self._matches(body))
 
     def stream(self, media_type: str | None = None) -> RedactionStream:
         """Begin an answer that goes on while it comes; see ``frames``."""
@@ -81,26 +81,26 @@ class Redactor:
         return "Redactor(********)"
 
 
-def judged(value: SecretValue, fits: Callable[[str], bool]) -> SecretValue:
+def judge_value(value: SecretValue, fits: Callable[[str], bool]) -> SecretValue:
     """Return a value with the verdict on which further forms of it may be looked for; see ``receiver_forms.judge``."""
     return SecretValue(value.expose(), judge(value.expose(), fits))
 
 
-def _searches(named: Sequence[tuple[str, SecretValue]], *, any_case: bool) -> Searches:
+def _searches(values: Sequence[tuple[str, SecretValue]], *, any_case: bool) -> Searches:
     plain, joined, unprefixed = [], [], []
-    for name, value in named:
+    for name, value in values:
         for text in whole(value.expose()):
-            encoded = list(_encoded(text))
+            encoded = list(_encodings_of(text))
             plain += [(name, raw) for raw in encoded]
             joined += [(name, raw) for raw in encoded if len(raw) >= SHORTEST_JOINED and join(raw) == raw]
             unprefixed += [(name, raw) for raw in encoded if len(raw) >= SHORTEST_JOINED and unprefix(raw) == raw]
-        for form in approved(value.expose(), value.forms):
+        for form in approved_forms(value.expose(), value.forms):
             into = {"plain": plain, "joined": joined, "unprefixed": unprefixed}[form.how]
-            into += [(name, raw) for raw in _encoded(form.text)]
+            into += [(name, raw) for raw in _encodings_of(form.text)]
     return Searches(*(Search(texts, any_case=any_case) for texts in (plain, joined, unprefixed)))
 
 
-def _encoded(text: str) -> Iterator[bytes]:
+def _encodings_of(text: str) -> Iterator[bytes]:
     """Give a text's bytes in each charset whose bytes no other view reads as UTF-8."""
     utf8 = text.encode("utf-8", "surrogatepass")
     yield utf8

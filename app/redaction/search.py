@@ -79,9 +79,9 @@ class Search:
                     same = hashes == wanted
                     if same.any():
                         places[size, number] += (first + np.flatnonzero(same)).tolist()
-        return [hit for (size, number), found in places.items() for hit in self._compared(view, size, number, found)]
+        return [hit for (size, number), found in places.items() for hit in self._compare(view, size, number, found)]
 
-    def _compared(self, view: Bytes, size: int, number: int, places: list[int]) -> Iterator[tuple[int, int, str]]:
+    def _compare(self, view: Bytes, size: int, number: int, places: list[int]) -> Iterator[tuple[int, int, str]]:
         text, name = self._by_size[size][number]
         free = 0
         for at in places:

@@ -10,7 +10,7 @@ from app.kernel.errors import AllowedHostsRequired, TooGuessable, TooLong, TooSh
 from app.kernel.secret import SecretValue
 from app.outbound.hosts import normalise_patterns
 from app.outbound.places import normalise_places
-from app.redaction.redactor import judged
+from app.redaction.redactor import judge_value
 from app.resources import Limits
 from app.vault import Visibility
 
@@ -45,7 +45,7 @@ def with_verdict(value: SecretValue, visibility: Visibility, limits: Limits) -> 
 
     A form that isn't could be found by sending guesses to an echo and watching what is redacted.
     """
-    return judged(value, lambda form: _fits(SecretValue(form), visibility, limits))
+    return judge_value(value, lambda form: _fits(SecretValue(form), visibility, limits))
 
 
 def _fits(form: SecretValue, visibility: Visibility, limits: Limits) -> bool:

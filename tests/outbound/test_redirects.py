@@ -132,8 +132,8 @@ def test_methods_and_bodies_follow_the_fetch_standard(
     assert (VALUE.encode() in seen.body) is keeps
     assert (seen.header("Content-Type") is not None) is keeps
     assert seen.header("X-Key") == VALUE
-    # Each value counts as one letter: a size tells nothing of it.
-    assert reply.sent_bytes == sum(len(each.body.replace(VALUE.encode(), b"x")) for each in upstream.seen)
+    longer = len(VALUE) - 1  # a value isn't measured: it counts as one letter
+    assert reply.sent_bytes == sum(len(each.body) - longer for each in upstream.seen if each.body)
 
 
 @pytest.mark.parametrize("status", [300, 304, 305, 306, 399])
