@@ -8,7 +8,7 @@ from typing import Final
 from app.audit.chain import Event
 
 # What was done: as it reads when it was done, and as it reads when it was only wanted.
-_DEEDS: Final = {
+DEEDS: Final = {
     "workspace.create": ("created the workspace", "to create the workspace"),
     "workspace.update": ("changed the workspace's settings", "to change the workspace's settings"),
     "workspace.delete": ("deleted the workspace", "to delete the workspace"),
@@ -45,7 +45,7 @@ _DEEDS: Final = {
 # What a filter offers: the actions that a workspace's record holds, each in words.
 ACTIONS: Final = {
     action: wish.removeprefix("to ").removesuffix(" of").capitalize()
-    for action, (_past, wish) in _DEEDS.items()
+    for action, (_past, wish) in DEEDS.items()
     if not action.startswith(("session.", "user."))
 }
 OUTCOMES: Final = ("done", "refused", "failed", "unknown", "intended", "streaming")
@@ -83,7 +83,7 @@ class Sentence:
 
 def sentence(event: Event) -> Sentence:
     """Tell of an event."""
-    past, wish = _DEEDS.get(event.action, (event.action, event.action))
+    past, wish = DEEDS.get(event.action, (event.action, event.action))
     mistaken = event.outcome == "refused" and event.detail.get("code", "forbidden") not in _NOT_ALLOWED
     beginning = "tried" if mistaken else _BEGINNINGS.get(event.outcome)
     deed = past if event.outcome == "done" else f"{beginning} {wish}"

@@ -11,7 +11,13 @@ from tests.pages.conftest import PASSWORD, application, make_secret, make_variab
 from tests.support.caller import Caller, token_in
 from tests.support.service import Service
 
-PUBLIC = {"pages.sign_in", "pages.sign_in_page", "pages.static", "pages.docs"}
+# Single sign-on is asked for by browsers that aren't signed in and by the provider, and isn't configured here.
+SINGLE_SIGN_ON = {
+    "pages.start_single_sign_on",
+    "pages.finish_single_sign_on",
+    "pages.end_provider_sessions",
+}
+PUBLIC = {"pages.sign_in", "pages.sign_in_page", "pages.static", "pages.docs"} | SINGLE_SIGN_ON
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +52,17 @@ def test_every_page_but_the_door_asks_for_a_sign_in(
         assert (answer.status_code, answer.headers["Location"].partition("?")[0]) == (303, "/sign-in"), path
 
 
+def test_single_sign_on_is_not_there_where_it_is_not_configured(
+    caller: Callable[[], Caller], routes: list[tuple[str, str, str]]
+) -> None:
+    somebody = caller()
+    asked = [route for route in routes if route[0] in SINGLE_SIGN_ON]
+    assert {endpoint for endpoint, _method, _path in asked} == SINGLE_SIGN_ON
+    for _endpoint, method, path in asked:
+        answer = somebody.session.request(method, somebody.url + path, timeout=10, allow_redirects=False)
+        assert answer.status_code == 404, path
+
+
 def test_no_form_does_anything_without_the_token_of_its_own_session(
     caller: Callable[[], Caller], routes: list[tuple[str, str, str]], service: Service, acme: str
 ) -> None:
@@ -54,8 +71,8 @@ def test_no_form_does_anything_without_the_token_of_its_own_session(
     me.sign_in("olga@example.com", PASSWORD)
     other.sign_in("adam@example.com", PASSWORD)
     tokens = ["", "forged", token_in(other.get("/").text), hashlib.sha256(b"x").hexdigest()]
-    for _endpoint, method, path in routes:
-        if method == "POST":
+    for endpoint, method, path in routes:
+        if method == "POST" and endpoint != "pages.end_provider_sessions":  # the provider signs what it posts
             url = me.url + concrete(path, acme)
             for token in tokens:
                 form = {"csrf_token": token, "confirm": "TOKEN", "typed": acme}

@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from app.access import GRANTS, Permission, Role
 from app.audit import actions as audit_actions
 from app.pages.filters import RIGHTS
-from app.pages.messages import ACTIONS
+from app.pages.messages import ACTIONS, DEEDS
 from tests.pages.conftest import make_secret
 from tests.support.browser import Window
 from tests.support.service import Service
@@ -165,13 +165,13 @@ def test_a_day_that_is_none_is_told_beside_its_field(opened: Callable[..., Windo
     window = opened("owner", java_script_enabled=False)
     page = window.page
     page.goto(f"{window.url}/workspaces/{acme}/audit?actor=olga&from=yesterday")
-    expect(_told_beside(page, "From")).to_contain_text("Is no day")
+    expect(_told_beside(page, "From")).to_contain_text("This is no day.")
     expect(page.get_by_label("Who")).to_have_value("olga")
 
 
 def test_days_the_wrong_way_round_are_told_beside_their_field(opened: Callable[..., Window], acme: str) -> None:
     page = opened("owner").go(f"/workspaces/{acme}/audit?actor=olga&from=2026-11-27&to=2026-11-26")
-    expect(_told_beside(page, "Through")).to_have_text("Is before the first day.")
+    expect(_told_beside(page, "Through")).to_have_text("The last day is before the first.")
     expect(page.get_by_label("Who")).to_have_value("olga")
 
 
@@ -237,4 +237,6 @@ def test_a_workspace_is_deleted_only_by_its_name(opened: Callable[..., Window], 
 def test_every_permission_and_every_action_has_its_words() -> None:
     assert set(RIGHTS) == set(Permission)
     actions = set(get_args(audit_actions.Action))
-    assert set(ACTIONS) == {action for action in actions if not action.startswith("session.")}
+    assert set(DEEDS) == actions
+    # A workspace's record holds nothing of sessions and users, so its filter doesn't offer them.
+    assert set(ACTIONS) == {action for action in actions if not action.startswith(("session.", "user."))}
