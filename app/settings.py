@@ -220,7 +220,7 @@ class Settings:
     )
     rate_limit: str = _setting("STRONGROOM_RATE_LIMIT", "requests for each token", "60000/minute", _rate)
     sign_in_limit: str = _setting(
-        "STRONGROOM_SIGN_IN_LIMIT", "passwords tried, for each address and user", "10/minute", _rate
+        "STRONGROOM_SIGN_IN_LIMIT", "passwords tried, for each address and user; thrice by address", "10/minute", _rate
     )
     restricted_min_guesses: float = _setting(
         "STRONGROOM_RESTRICTED_MIN_GUESSES",

@@ -17,10 +17,12 @@ class SecretValue:
     ``expose`` is the one way to the text; a test names the four places that may call it.
     """
 
-    __slots__ = ("_text",)
+    __slots__ = ("_text", "forms")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, forms: str | None = None) -> None:
         self._text = text
+        self.forms: Final = forms
+        """Which further forms of it may be looked for in an answer (``receiver_forms.judge``); None: nobody judged."""
 
     def expose(self) -> str:
         """Return the value itself."""

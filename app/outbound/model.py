@@ -177,7 +177,7 @@ class Preview:
 class Response:
     """What came back, redacted. ``body`` is decoded content; ``charset`` is what the upstream said, if it did.
 
-    ``sent_bytes`` counts the bodies of all requests, ``received_bytes`` the answer's body as it came over the wire;
+    ``sent_bytes`` counts the bodies of all requests, ``received_bytes`` the answer's body as it is here;
     ``redirects`` are the origins that redirects led to, in order.
     """
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
+from app.policies.patterns import NewGrant, new_grants
 from app.policies.table import ROLES
 from app.vault import VERSIONS_KEPT
 from app.vault.options import Mounts
@@ -81,6 +82,7 @@ class Plan:
     by_hand: tuple[Change, ...]
     leftovers: tuple[Identity, ...]
     warnings: tuple[str, ...] = ()
+    new_grants: tuple[NewGrant, ...] = ()
 
     @property
     def in_order(self) -> bool:
@@ -223,7 +225,18 @@ def plan(things: Sequence[Thing], live: Mapping[Identity, Body], *, prune: bool 
         changes=tuple(change for change in found if change.action != "by hand"),
         by_hand=tuple(change for change in found if change.action == "by hand"),
         leftovers=tuple(identity for identity in others if identity not in going),
+        new_grants=tuple(
+            grant
+            for thing in things
+            if thing.kind == "policy" and isinstance(thing.body, str)
+            for grant in new_grants(thing.name.removeprefix(PREFIX), thing.body, _policy_text(live, thing.name))
+        ),
     )
+
+
+def _policy_text(live: Mapping[Identity, Body], name: str) -> str | None:
+    held = live.get(("policy", name))
+    return held if isinstance(held, str) else None
 
 
 def is_grant(kind: Kind, name: str) -> bool:

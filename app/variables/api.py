@@ -14,6 +14,7 @@ from app.variables.schemas import (
     DeletionQuery,
     RevealSchema,
     RollbackBody,
+    SecretAccessList,
     SecretBody,
     SecretPage,
     SecretPatch,
@@ -28,6 +29,7 @@ from app.variables.schemas import (
     VariableSchema,
     VersionPage,
 )
+from app.variables.secrets.access_log import access_log
 from app.variables.secrets.changes import NEEDS, Event
 from app.variables.secrets.creation import NewSecret
 from app.variables.secrets.queries import HIDE_AFTER_SECONDS, Secret, SecretQueries
@@ -192,6 +194,17 @@ class SecretsUsage(MethodView):
     @blueprint.response(200, UsageSchema)
     def get(self, ws: str, name: str) -> object:
         return usage_of(name, access=context.access(), resources=context.resources())
+
+
+@blueprint.route("/workspaces/<ws>/secrets/<name>/access")
+class AccessLog(MethodView):
+    """Who looked at a secret, and who used it."""
+
+    @described("Tell who looked at a secret and who used it", needs=Permission.AUDIT_READ, codes=("not_found",))
+    @blueprint.response(200, SecretAccessList)
+    def get(self, ws: str, name: str) -> object:
+        found = access_log(name, access=context.access(), resources=context.resources())
+        return {"items": found, "next_cursor": None}
 
 
 @blueprint.route("/workspaces/<ws>/secrets/<name>/versions")

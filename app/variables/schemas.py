@@ -221,6 +221,32 @@ class UsageSchema(Schema):
     upstream_denied_24h = fields.Integer(required=True, metadata={"description": "Answers of 401 and 403."})
 
 
+class AccessActorSchema(Schema):
+    """Who looked, or whose call it was."""
+
+    type = fields.String(required=True)
+    id = fields.String(required=True)
+    acting_for = fields.String(required=True, allow_none=True)
+
+
+class SecretAccessSchema(Schema):
+    """Looks at a version of a secret, or uses of it, by one actor."""
+
+    actor = fields.Nested(AccessActorSchema, required=True)
+    action = fields.String(required=True, metadata={"enum": ["reveal", "use"]})
+    version = fields.Integer(required=True, allow_none=True)
+    first_at = fields.AwareDateTime(required=True)
+    last_at = fields.AwareDateTime(required=True)
+    count = fields.Integer(required=True)
+
+
+class SecretAccessList(Schema):
+    """Who looked at a secret and who used it, the latest first; all of it."""
+
+    items = fields.List(fields.Nested(SecretAccessSchema), required=True)
+    next_cursor = fields.String(required=True, allow_none=True)
+
+
 class DeletionQuery(Input):
     """What a deletion has to say."""
 
