@@ -19,7 +19,9 @@ class BlockRuns:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
 
-    def run(self, name: str, variables: Mapping[str, str], *, access: Access, cache: VersionedCache) -> CompletedCall:
+    def run(
+        self, name: str, variables: Mapping[str, object], *, access: Access, cache: VersionedCache
+    ) -> CompletedCall:
         """Run a saved block.
 
         Args:
@@ -61,7 +63,7 @@ class BlockRuns:
     def _find(self, name: str, *, access: Access, cache: VersionedCache) -> Runnable:
         return cache.get(("block", access.workspace, name), lambda session: runnable(session, access, name))
 
-    def preview(self, name: str, variables: Mapping[str, str], *, access: Access) -> Preview:
+    def preview(self, name: str, variables: Mapping[str, object], *, access: Access) -> Preview:
         """Show a saved block as a run of it would go out; no value is read, nothing is sent, and nothing is recorded.
 
         It shows what the block holds, so it is for those who may read blocks.
