@@ -13,7 +13,7 @@ DEV = $(VENV)/.dev.stamp
 TOOLS = $(VENV)/.tools.stamp
 
 .DEFAULT_GOAL = help
-.PHONY: help setup setup-dev system-packages run demo check format audit test test-fast test-all mutation bench bench-setup soak dist lock clean
+.PHONY: help setup setup-dev system-packages run demo check format audit test test-fast test-all coverage mutation bench bench-setup soak dist lock clean
 
 help:
 	@echo "make setup      the service in $(VENV), from pinned and hashed packages"
@@ -26,6 +26,7 @@ help:
 	@echo "make test       check, and the tests of a few minutes, the core of them on PostgreSQL too"
 	@echo "make test-fast  the pure tests: no server, no browser, under a minute"
 	@echo "make test-all   check, and every test, on both databases"
+	@echo "make coverage   which branches of the pure core the pure tests go through"
 	@echo "make mutation   change the pure core in one place at a time, and count what no test notices"
 	@echo "make format     let ruff put the code in order"
 	@echo "make bench      measure the service beside its peers: a quarter of an hour, or three minutes with QUICK=1"
@@ -108,6 +109,9 @@ format: $(DEV)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+coverage: $(DEV)
+	$(BIN)/python -m pytest -q --pure -m "not slow" --cov --cov-report=term
+
 # The pure core, changed in one place at a time: a test has to notice. Goes on where it was; about half an hour from nothing.
 mutation: $(TOOLS)
 	$(BIN)/mutmut run
@@ -125,7 +129,7 @@ test: setup-dev check
 	$(BIN)/python -m pytest -n 2 -m "not slow" --dist loadfile --postgresql $(CORE)
 
 # Everything on SQLite, then on PostgreSQL everything that stands on a database (tests/conftest.py names the rest).
-test-all: setup-dev check
+test-all: setup-dev check coverage
 	$(BIN)/python -m pytest -n 2
 	$(BIN)/python -m pytest -n 2 --postgresql
 

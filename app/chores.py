@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from app.audit.checkpoints import sign_due
+from app.audit.checkpoints import sign_due, store_all_newest
 from app.factory import purges
 from app.idempotency.service import forget_old_answers
 from app.resources import Resources
@@ -36,10 +36,17 @@ def chores(resources: Resources, *, reconcile_seconds: float) -> Iterator[None]:
     Args:
         reconcile_seconds: How often unfinished changes are looked for.
     """
-    stop, broken = threading.Event(), set[str]()
+    stop, broken, pending = threading.Event(), set[str](), [True]
+
+    def _record() -> None:
+        if pending:
+            store_all_newest(sessions=resources.sessions, vault=resources.vault)
+            pending.clear()
+        _sign(resources, broken)
+
     plan: Sequence[tuple[float, str, Callable[[], None]]] = (
         (reconcile_seconds, "reconcile", lambda: mend_and_log(resources, older_than=SURELY_OVER_AFTER)),
-        (_RECORD_SECONDS, "record", lambda: _sign(resources, broken)),
+        (_RECORD_SECONDS, "record", _record),
         (_SETTLE_SECONDS, "settle", resources.sessions.settle),
         (_RECORD_SECONDS, "usage", lambda: count_usage(sessions=resources.sessions, clock=resources.clock)),
     )

@@ -17,19 +17,23 @@ from app.access import Access, Principal
 from app.audit import api as audit_api
 from app.audit.checkpoints import unsigned_events
 from app.blocks import api as blocks_api
+from app.blocks.runs import BlockRuns
 from app.blocks.service import purge_blocks
 from app.calls import api as calls_api
+from app.calls.schemas import answer
 from app.idempotency.service import Asked, Claim, claim, derive_keys, hold, keep, purge_answers, release
 from app.identity import api as identity_api
 from app.identity.sessions import UserSessions
 from app.identity.single_sign_on import OidcClient, SingleSignOn
 from app.identity.tokens import Tokens, token_id_of
-from app.kernel.errors import ServiceError
+from app.kernel.errors import FieldLocation, ServiceError
+from app.kernel.secret import SecretValue
 from app.pages.register import register_pages
 from app.pages.single_sign_on import CALLBACK
 from app.resources import Resources
 from app.settings import Settings
 from app.variables import api as variables_api
+from app.variables.secrets.check import CheckRun, RunCheck
 from app.variables.secrets.service import purge_variables
 from app.web import context
 from app.web.auth import Gate, guard_api, is_api
@@ -41,6 +45,7 @@ from app.web.limits import count_failed_proof, limit_requests
 from app.web.logs import log_requests
 from app.web.metrics import serve_metrics
 from app.web.openapi import complete, document
+from app.web.streams import Stream, tell_proxy_status
 from app.web.wsgi import Environ
 from app.workspaces import api as workspaces_api
 from app.workspaces.members import enter
@@ -70,6 +75,32 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=0
         )
+    _configure(app, settings, secret_key)
+    app.url_map.merge_slashes = False  # a path with a name left out leads nowhere, and not to another thing
+    app.json = FastJson(app)
+    context.provide(app, resources, purges(resources), run_check(resources))
+    log_requests(app)
+    register_errors(app)
+    _send_safety_headers(app, https=(settings.public_url or "").startswith("https://"))
+    tell_proxy_status(app)
+    gate = app.extensions[_GATE] = _gate(app, resources)
+    guard_api(app, gate)
+    limit_requests(app, rate=settings.rate_limit, storage=settings.redis_url)
+    answer_repeats(app, _repeats(resources, secret_key))
+    api = Api(app)
+    api.DEFAULT_ERROR_RESPONSE_NAME = None  # each view names its own problems
+    for module in (workspaces_api, variables_api, blocks_api, calls_api, identity_api, audit_api):
+        api.register_blueprint(module.blueprint)
+    complete(api, app)
+    app.add_url_rule("/api/v1/openapi.json", "openapi_json", lambda: jsonify(document()))
+    register_errors(app)  # flask-smorest puts its own handler over ours
+    _register_pages(app, settings, resources)
+    _register_health(app, resources)
+    serve_metrics(app, lambda: unsigned_events(resources.sessions))
+    return app
+
+
+def _configure(app: Flask, settings: Settings, secret_key: bytes) -> None:
     app.config.update(
         MAX_CONTENT_LENGTH=_call_body(settings),  # the front has smaller limits for all but calls
         MAX_FORM_MEMORY_SIZE=_FORM_BYTES,
@@ -83,23 +114,9 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
             "security": [{"bearer": []}],
         },
     )
-    app.url_map.merge_slashes = False  # a path with a name left out leads nowhere, and not to another thing
-    app.json = FastJson(app)
-    context.provide(app, resources, purges(resources))
-    log_requests(app)
-    register_errors(app)
-    _send_safety_headers(app, https=(settings.public_url or "").startswith("https://"))
-    gate = app.extensions[_GATE] = _gate(app, resources)
-    guard_api(app, gate)
-    limit_requests(app, rate=settings.rate_limit, storage=settings.redis_url)
-    answer_repeats(app, _repeats(resources, secret_key))
-    api = Api(app)
-    api.DEFAULT_ERROR_RESPONSE_NAME = None  # each view names its own problems
-    for module in (workspaces_api, variables_api, blocks_api, calls_api, identity_api, audit_api):
-        api.register_blueprint(module.blueprint)
-    complete(api, app)
-    app.add_url_rule("/api/v1/openapi.json", "openapi_json", lambda: jsonify(document()))
-    register_errors(app)  # flask-smorest puts its own handler over ours
+
+
+def _register_pages(app: Flask, settings: Settings, resources: Resources) -> None:
     register_pages(
         app,
         https=(settings.public_url or "").startswith("https://"),
@@ -114,9 +131,6 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
         idle_seconds=settings.session_idle_seconds,
         sign_in_limit=settings.sign_in_limit,
     )
-    _register_health(app, resources)
-    serve_metrics(app, lambda: unsigned_events(resources.sessions))
-    return app
 
 
 def _send_safety_headers(app: Flask, *, https: bool) -> None:
@@ -142,7 +156,13 @@ def front_of(app: Flask, settings: Settings) -> Front:
         with app.request_context(environ):
             return gate.proves() if is_api(request.path) else bool(current_user.is_authenticated)
 
-    return Front(app.wsgi_app, limits, _is_proven)
+    def _require_ground(environ: Environ, stream: Stream) -> None:
+        with app.request_context(environ):
+            _, access = gate.let_in()
+            if access is not None:
+                stream.require_ground(access)
+
+    return Front(app.wsgi_app, limits, _is_proven, _require_ground)
 
 
 def _single_sign_on(settings: Settings) -> SingleSignOn | None:
@@ -196,6 +216,16 @@ def purges(resources: Resources) -> Sequence[Purge]:
         purge_answers(workspace.name, sessions=resources.sessions)
 
     return (_variables, _blocks, _tokens, _answers)
+
+
+def run_check(resources: Resources) -> RunCheck:
+    """Return what runs a saved block with a value that isn't stored: a secret's route has to, and knows no blocks."""
+
+    def _run(block: str, *, secret: str, candidate: SecretValue, access: Access, location: FieldLocation) -> CheckRun:
+        call = BlockRuns(resources).check(block, secret=secret, candidate=candidate, access=access, location=location)
+        return CheckRun(call.call_id, call.response.status, answer(call))
+
+    return _run
 
 
 def _gate(app: Flask, resources: Resources) -> Gate:

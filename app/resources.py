@@ -18,16 +18,28 @@ from app.vault import Vault
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The operator's bounds that services apply: how many guesses a restricted value must take at least (0: any)."""
+    """The operator's bounds that services apply.
+
+    Args:
+        restricted_min_guesses: How many guesses a restricted value must take at least; 0 for any.
+        stream_seconds: How long an answer may stream.
+    """
 
     restricted_min_guesses: float = 1e10
+    stream_seconds: float = 3600.0
 
 
 class InFlight:
-    """Counts the calls that each workspace has under way in this process, and keeps them within a bound."""
+    """Counts the calls or streams that each workspace has under way in this process, and keeps them within bounds.
 
-    def __init__(self, most: int) -> None:
+    Args:
+        most: How many one workspace may have.
+        together: How many all workspaces may have; None for any.
+    """
+
+    def __init__(self, most: int, *, together: int | None = None) -> None:
         self._most = most
+        self._together = together
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -37,6 +49,8 @@ class InFlight:
         with self._lock:
             if self._counts[workspace] >= self._most:
                 raise TooManyCalls(f"The workspace has {self._most} calls in flight already.", retry_after=1)
+            if self._together is not None and self._counts.total() >= self._together:
+                raise TooManyCalls(f"This process has {self._together} calls in flight already.", retry_after=1)
             self._counts[workspace] += 1
         try:
             with call_in_flight():
@@ -58,3 +72,4 @@ class Resources:
     clock: Clock
     limits: Limits
     in_flight: InFlight
+    streams: InFlight

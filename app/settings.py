@@ -25,14 +25,6 @@ class SettingsError(Exception):
         self.faults = tuple(faults)
 
 
-def _text(text: str) -> str:
-    return text
-
-
-def _path(text: str) -> Path:
-    return Path(text)
-
-
 def _count(least: int, greatest: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         number = int(text)
@@ -136,7 +128,7 @@ def _setting(
     variable: str,
     meaning: str,
     default: Any,
-    parse: Callable[[str], Any] = _text,
+    parse: Callable[[str], Any] = str,
     *,
     secret: bool = False,
     shown: str = "",
@@ -149,7 +141,7 @@ def _setting(
 class Settings:
     """Everything that the environment decides. Sizes in bytes, times in seconds."""
 
-    data_dir: Path = _setting("STRONGROOM_DATA_DIR", "database, embedded Vault and its log", Path("var"), _path)
+    data_dir: Path = _setting("STRONGROOM_DATA_DIR", "database, embedded Vault and its log", Path("var"), Path)
     vault_port: int | None = _setting(
         "STRONGROOM_VAULT_PORT", "the embedded Vault's port", None, _count(1, 65535), shown="a free one"
     )
@@ -157,7 +149,10 @@ class Settings:
     transit_mount: str = _setting("STRONGROOM_TRANSIT_MOUNT", "the transit mount", "strongroom-transit", _mount)
     jwt_mount: str = _setting("STRONGROOM_JWT_MOUNT", "the JWT auth mount", "strongroom", _mount)
     policies_dir: Path | None = _setting(
-        "STRONGROOM_POLICIES_DIR", "the policy files", None, _path, shown="vault-policies, or the ones in the package"
+        "STRONGROOM_POLICIES_DIR", "the policy files", None, Path, shown="vault-policies, or the ones in the package"
+    )
+    grants_file: Path | None = _setting(
+        "STRONGROOM_GRANTS_FILE", "the operators' grants", None, Path, shown="grants.toml beside the policy files"
     )
     host: str = _setting("STRONGROOM_HOST", "the address to listen on", "127.0.0.1")
     port: int = _setting("PORT", "the port to listen on", 8000, _count(1, 65535))
@@ -211,9 +206,21 @@ class Settings:
         _count(1, 100_000),
         shown="half of STRONGROOM_THREADS",
     )
+    streams: int = _setting(
+        "STRONGROOM_STREAMS",
+        "answers that stream at the same time, for each process; a workspace has half of them at most",
+        100,
+        _count(1, 10_000),
+    )
+    stream_seconds: int = _setting(
+        "STRONGROOM_STREAM_SECONDS", "how long an answer may stream", 3600, _count(1, 24 * 3600)
+    )
+    stream_bytes: int = _setting(
+        "STRONGROOM_STREAM_BYTES", "the body of an answer that streams", 1024**3, _count(1, 1024**4)
+    )
     rate_limit: str = _setting("STRONGROOM_RATE_LIMIT", "requests for each token", "60000/minute", _rate)
     sign_in_limit: str = _setting(
-        "STRONGROOM_SIGN_IN_LIMIT", "passwords tried, for each address and user", "10/minute", _rate
+        "STRONGROOM_SIGN_IN_LIMIT", "passwords tried, for each address and user; thrice by address", "10/minute", _rate
     )
     restricted_min_guesses: float = _setting(
         "STRONGROOM_RESTRICTED_MIN_GUESSES",
@@ -256,14 +263,14 @@ class Settings:
         "STRONGROOM_SIGNING_KEY_FILE",
         "the key that signs Vault logins",
         None,
-        _path,
+        Path,
         shown="made in the data folder with the embedded Vault",
     )
     secret_key_file: Path | None = _setting(
         "STRONGROOM_SECRET_KEY_FILE",
         "the key that signs sessions",
         None,
-        _path,
+        Path,
         shown="made in the data folder with the embedded Vault",
     )
     database: str | None = _setting(

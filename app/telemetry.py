@@ -25,6 +25,7 @@ _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 _requests = Histogram(
     "strongroom_http_request_seconds", "Requests that were answered.", ["method", "route", "status"], buckets=_SECONDS
 )
+_HTTP_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _steps = Histogram("strongroom_call_step_seconds", "Steps of the call pipeline.", ["step"], buckets=_SECONDS)
 _vault = Histogram("strongroom_vault_request_seconds", "Requests to Vault.", ["outcome"], buckets=_SECONDS)
 _upstream = Counter("strongroom_upstream_outcomes", "How upstreams answered.", ["outcome"])
@@ -106,8 +107,8 @@ def event_recorded(action: str, outcome: str) -> None:
 
 
 def request_answered(method: str, route: str | None, status: int, seconds: float) -> None:
-    """Count a request by its route, as the code writes it."""
-    _request_of(method, route or "none", str(status)).observe(seconds)
+    """Count a request by its route, as the code writes it; methods that somebody made up count as one."""
+    _request_of(method if method in _HTTP_METHODS else "other", route or "none", str(status)).observe(seconds)
 
 
 def database_connections(*, in_use: int, idle: int) -> None:

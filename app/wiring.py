@@ -36,8 +36,11 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
             vault=VaultClient(vault_options(settings), DatabaseKeyGuard(sessions)),
             outbound=OutboundClient(outbound_rules(settings)),
             clock=system_clock,
-            limits=Limits(restricted_min_guesses=settings.restricted_min_guesses),
+            limits=Limits(
+                restricted_min_guesses=settings.restricted_min_guesses, stream_seconds=settings.stream_seconds
+            ),
             in_flight=InFlight(settings.workspace_calls),
+            streams=InFlight(max(1, settings.streams // 2), together=settings.streams),
         )
     finally:
         sessions.close()
@@ -88,6 +91,7 @@ def outbound_rules(settings: Settings) -> OutboundRules:
         resolver=settings.outbound_resolver,
         max_request_bytes=settings.max_request_bytes,
         max_response_bytes=settings.max_response_bytes,
+        max_stream_bytes=settings.stream_bytes,
     )
 
 

@@ -1,9 +1,10 @@
 """Initialise, unseal and set up a new Vault: ``vault_init.py FOLDER``; the address and authority as ``VAULT_*`` say.
 
 The unseal key goes to FOLDER/unseal.json: whoever reads it and Vault's storage owns the values, so a real installation
-takes it from there, or has Vault unseal itself by a cloud's key service or an HSM. The first root token lives for as
-long as this takes: it writes ``operator.hcl``, makes a token with it for ``strongroom vault apply``, switches an audit
-device on, and is revoked. Run again, this only unseals.
+takes it from there, or has Vault unseal itself by a cloud's key service or an HSM. The first root token stands in that
+file, too, until everything is set up: it writes ``operator.hcl``, makes a token with it for ``strongroom vault apply``,
+switches an audit device on, and is revoked. Stopped anywhere and run again, this goes on where it stopped; run once
+more, it only unseals. It exits with 1 where the service couldn't use Vault afterwards.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ import requests
 
 from app.cli.runtime import read_settings, vault_setup
 from app.policies.service import export
+from app.vault.client import VaultClient
 from app.vault.keys import store
 from app.vault.recovery import OPERATOR_POLICY
+from app.wiring import vault_options
 
 WAIT_SECONDS: Final = 120
 AUDIT_LOG: Final = os.environ.get("VAULT_AUDIT_LOG", "/vault/logs/audit.log")
@@ -30,38 +33,72 @@ AUDIT_LOG: Final = os.environ.get("VAULT_AUDIT_LOG", "/vault/logs/audit.log")
 
 def main() -> None:
     """Bring Vault to where the service can use it."""
-    kept = Path(sys.argv[1]) / "unseal.json"
+    file = Path(sys.argv[1]) / "unseal.json"
     vault = Vault(os.environ["VAULT_ADDR"], os.environ.get("VAULT_CACERT") or True)
-    state = vault.state()
-    root = None
-    if not state["initialized"]:
-        made = vault.ask("PUT", "sys/init", {"secret_shares": 1, "secret_threshold": 1})
-        store(kept, json.dumps({"key": made["keys_base64"][0]}).encode())
-        root = made["root_token"]
+    kept = initialise(vault, file)
     if vault.state()["sealed"]:
-        vault.ask("PUT", "sys/unseal", {"key": json.loads(kept.read_bytes())["key"]})
+        if "key" not in kept:
+            raise SystemExit(f"Vault is sealed, and {file} has no unseal key. Unseal it with the key that you keep.")
+        vault.ask("PUT", "sys/unseal", {"key": kept["key"]})
     vault.await_active()
-    if root is not None:
-        set_up(vault, root)
+    if "root_token" in kept:
+        if not kept.get("set_up"):
+            set_up(vault, kept["root_token"])
+            kept["set_up"] = True
+            store(file, json.dumps(kept).encode())
+        vault.token = kept.pop("root_token")
+        vault.ask("POST", "auth/token/revoke-self", {}, fine=(403,))  # revoked before it was taken out of the file
+        store(file, json.dumps(kept).encode())
+    prove()
     print("Vault is ready.", flush=True)
 
 
+def initialise(vault: Vault, file: Path) -> dict[str, Any]:
+    """Initialise a new Vault and return what is kept of it. Whoever unseals itself gives a recovery key instead."""
+    kept: dict[str, Any] = json.loads(file.read_bytes()) if file.exists() else {}
+    state = vault.state()
+    if state["initialized"]:
+        return kept
+    shares = "recovery" if state.get("recovery_seal") else "secret"
+    answer = vault.ask("PUT", "sys/init", {f"{shares}_shares": 1, f"{shares}_threshold": 1})
+    name, keys = ("recovery_key", "recovery_keys_base64") if shares == "recovery" else ("key", "keys_base64")
+    kept = {name: answer[keys][0], "root_token": answer["root_token"]}
+    store(file, json.dumps(kept).encode())
+    return kept
+
+
 def set_up(vault: Vault, root: str) -> None:
-    """Apply the policies with a token that lives for that alone; revokes it, and the root token."""
+    """Apply the policies with a token that lives for that alone, and switch an audit device on."""
     vault.token = root
-    device = {"type": "file", "options": {"file_path": AUDIT_LOG}}
-    vault.ask("PUT", "sys/audit/file", device)
     policy = export(vault_setup(read_settings()), accessor="none")["operator"]
     vault.ask("PUT", f"sys/policies/acl/{OPERATOR_POLICY}", {"policy": policy})
     wanted = {"policies": [OPERATOR_POLICY], "no_default_policy": True, "ttl": "10m", "renewable": False}
     operator = vault.ask("POST", "auth/token/create-orphan", wanted)["auth"]["client_token"]
-    vault.ask("POST", "auth/token/revoke-self", {})
+    environ = os.environ | {"VAULT_TOKEN": operator}
+    strongroom = Path(sys.executable).with_name("strongroom")
+    subprocess.run([strongroom, "vault", "apply", "--yes"], env=environ, check=True)
+    if not vault.ask("GET", "sys/audit").get("data"):
+        device = {"type": "file", "options": {"file_path": AUDIT_LOG}}
+        if vault.ask("PUT", "sys/audit/file", device, fine=(400, 404)) is None:
+            print("Vault takes no audit device by its API (OpenBao): declare one in its configuration.", flush=True)
     vault.token = operator
+    vault.ask("POST", "auth/token/revoke-self", {})
+    vault.token = root
+
+
+def prove() -> None:
+    """Log in and read as the service does.
+
+    Raises:
+        SystemExit: the service can't use Vault.
+    """
+    client = VaultClient(vault_options(read_settings()))
     try:
-        environ = os.environ | {"VAULT_TOKEN": operator}
-        subprocess.run(["strongroom", "vault", "apply", "--yes"], env=environ, check=True)
+        health = client.health()
     finally:
-        vault.ask("POST", "auth/token/revoke-self", {})
+        client.close()
+    if not health.ok:
+        raise SystemExit(f"Vault runs, and the service can't use it: {health.reason} See docs/deployment.md, Recovery.")
 
 
 class Vault:
@@ -74,10 +111,16 @@ class Vault:
         self.session.verify = verify
         self.session.trust_env = False
 
-    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Ask, and return the answer's document. Raises ``RuntimeError`` on a refusal, without what was sent."""
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, fine: tuple[int, ...] = ()) -> Any:
+        """Ask, and return the answer's document; None for a status that is ``fine``.
+
+        Raises:
+            RuntimeError: a refusal, without what was sent.
+        """
         headers = {"X-Vault-Token": self.token} if self.token else {}
         answer = self.session.request(method, f"{self.address}/v1/{path}", json=body, headers=headers, timeout=30)
+        if answer.status_code in fine:
+            return None
         if not answer.ok:
             raise RuntimeError(f"Vault answered {answer.status_code} to {method} {path}.")
         return answer.json() if answer.content else {}

@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from tests.support import databases
+from tests.support.actors import Workspace
 from tests.support.service import Service, running
 from tests.support.upstream import Upstream
 from tests.support.upstream import upstream as run_upstream
@@ -117,6 +118,11 @@ def _is_among(names: Sequence[str], path: Path) -> bool:
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with running(tmp_path_factory.mktemp("service")) as service:
         yield service
+
+
+@pytest.fixture
+def workspace(service: Service) -> Workspace:
+    return Workspace.make(service)
 
 
 @pytest.fixture

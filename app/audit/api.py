@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from flask import Response, request
 from flask.views import MethodView
+from werkzeug.datastructures import MIMEAccept
 
 from app.access import Permission
 from app.audit import export, service
@@ -34,7 +35,9 @@ class Audit(MethodView):
     @blueprint.arguments(AuditQuery, location="query")
     @blueprint.response(200, EventPageSchema)
     def get(self, query: dict[str, Any], ws: str) -> object:
-        wanted = request.accept_mimetypes.best_match(["application/json", *_EXPORTS])
+        # A type's parameters (`; charset=utf-8`) ask for nothing else than the type.
+        asked = MIMEAccept([(each.partition(";")[0].strip(), quality) for each, quality in request.accept_mimetypes])
+        wanted = asked.best_match(["application/json", *_EXPORTS])
         return self._export(query, wanted) if wanted in _EXPORTS else self._page(query)
 
     def _export(self, query: dict[str, Any], wanted: str) -> Response:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
@@ -200,6 +200,7 @@ _WORDS: Final = {
     "rewritten": "from event {seq} on something was changed and hashed anew: Vault had signed something else",
     "forged": "the signature at event {seq} isn't Vault's",
     "end_missing": "the end is missing, from event {seq} on",
+    "empty": "there is no event at all, where there must be some",
 }
 
 
@@ -211,13 +212,22 @@ class Fault:
     hash computed anew. ``forged``: the checkpoint at this event isn't Vault's. ``end_missing``: from this event on.
     """
 
-    kind: Literal["changed", "removed", "inserted", "reordered", "rewritten", "forged", "end_missing"]
+    kind: Literal["changed", "removed", "inserted", "reordered", "rewritten", "forged", "end_missing", "empty"]
     seq: int
 
     @property
     def told(self) -> str:
         """The fault in words."""
         return _WORDS[self.kind].format(seq=self.seq)
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """An older database that an operator accepted at this moment: events after one, through another, are missing."""
+
+    after: int
+    through: int
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +238,7 @@ class Verdict:
     end: Link
     signed: Checkpoint | None
     fault: Fault | None
+    restores: Sequence[Restore] = ()
 
     @property
     def unsigned(self) -> int:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.audit.chain import BEGINNING, Checkpoint, Event, Fault, Link, Verdict, secrets_of, statement, verify
 from app.audit.models import ChainHeadRow, CheckpointRow, EventRow
+from app.audit.newest import Newest, read_newest, store_newest
 from app.audit.service import COLUMNS
 from app.db import Sessions
 from app.kernel.clock import Clock
@@ -101,6 +102,9 @@ def _sign(
     last, head = _last(chain, sessions), head_of(chain, sessions)
     if last is not None and not genuine(last):
         return Signed(chain, (), Fault("forged", last.seq))
+    newest = read_newest(chain, vault)
+    if (fault := _contradicts(newest, head, sessions)) is not None:
+        return Signed(chain, (), fault)
     start = Link(last.seq, last.hash) if last else BEGINNING
     marks: list[Link] = []
     events = _note_marks(
@@ -111,7 +115,35 @@ def _sign(
         return Signed(chain, (), verdict.fault)
     if head.seq > (marks[-1] if marks else start).seq:
         marks.append(head)
-    return Signed(chain, [_sign_mark(chain, mark, sessions=sessions, vault=vault, clock=clock) for mark in marks], None)
+    signed = [_sign_mark(chain, mark, sessions=sessions, vault=vault, clock=clock) for mark in marks]
+    if newest_of := signed[-1:] or ([last] if last else []):
+        store_newest(newest_of[0], vault)
+    return Signed(chain, signed, None)
+
+
+def _contradicts(newest: Newest | None, head: Link, sessions: Sessions) -> Fault | None:
+    """Compare what Vault has of a chain with what is stored; nothing newer is signed over a difference."""
+    if newest is None or newest.checkpoint is None:
+        return None
+    known = newest.checkpoint
+    if known.seq > head.seq:
+        return Fault("end_missing", head.seq + 1)
+    with sessions.read() as session:
+        stored = session.scalar(select(EventRow.hash).where(EventRow.chain == known.chain, EventRow.seq == known.seq))
+    return None if stored == known.hash else Fault("rewritten", known.seq)
+
+
+def store_all_newest(*, sessions: Sessions, vault: Vault) -> None:
+    """Keep in Vault what it lacks: the newest checkpoints of chains that need no new one. For the start of a service.
+
+    Raises:
+        VaultUnavailable: Some are still missing there.
+    """
+    for chain in chains(sessions):
+        last, newest = _last(chain, sessions), read_newest(chain, vault)
+        behind = newest is None or newest.checkpoint is None or (last is not None and newest.checkpoint.seq < last.seq)
+        if last is not None and behind and _contradicts(newest, head_of(chain, sessions), sessions) is None:
+            store_newest(last, vault)
 
 
 def _note_marks(events: Iterator[Event], first: int, marks: list[Link]) -> Iterator[Event]:
@@ -152,15 +184,44 @@ def genuine_by(keys: Mapping[int, str]) -> Callable[[Checkpoint], bool]:
     return _genuine
 
 
-def verify_stored(chain: str, *, sessions: Sessions, keys: Mapping[int, str], newest: int | None = None) -> Verdict:
+def verify_stored(
+    chain: str,
+    *,
+    sessions: Sessions,
+    keys: Mapping[int, str],
+    events_at_least: int | None = None,
+    newest: Newest | None = None,
+) -> Verdict:
     """Follow a chain as it is stored now, while others may be adding to it.
 
-    ``newest``: begin at the last checkpoint that leaves at least so many events to look at, and trust what it covers.
+    Args:
+        keys: The public keys of ``_record``, by version: ed25519 in base64.
+        events_at_least: Begin at the last checkpoint that leaves so many events to look at, and trust what it covers.
+        newest: What Vault has of the chain, read before this is called.
     """
     genuine = genuine_by(keys)
     checkpoints = checkpoints_of(chain, sessions)  # before the head: one that comes meanwhile would lie beyond it
+    if newest is not None and newest.checkpoint is not None:
+        checkpoints = _with(newest.checkpoint, checkpoints)
+    verdict = _verify_stored(chain, checkpoints, genuine, sessions=sessions, events_at_least=events_at_least)
+    return replace(verdict, restores=newest.restores if newest else ())
+
+
+def _with(newest: Checkpoint, checkpoints: Sequence[Checkpoint]) -> Sequence[Checkpoint]:
+    """Return the checkpoints with Vault's own in the place of the one that is stored at the same event."""
+    return sorted([*(each for each in checkpoints if each.seq != newest.seq), newest], key=lambda each: each.seq)
+
+
+def _verify_stored(
+    chain: str,
+    checkpoints: Sequence[Checkpoint],
+    genuine: Callable[[Checkpoint], bool],
+    *,
+    sessions: Sessions,
+    events_at_least: int | None,
+) -> Verdict:
     head = head_of(chain, sessions)
-    begin = _last_before(checkpoints, head.seq - newest) if newest is not None else None
+    begin = _last_before(checkpoints, head.seq - events_at_least) if events_at_least is not None else None
     start = BEGINNING
     if begin is not None:
         if not genuine(begin):

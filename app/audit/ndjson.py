@@ -31,7 +31,7 @@ CSV_COLUMNS: Final = (
     "hash",
 )
 # What a spreadsheet would take for a formula, with what it skips before one.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r", "\n")
 _LONGEST_LINE: Final = 1024 * 1024
 
 

@@ -6,9 +6,9 @@ from typing import Any, get_args
 
 from marshmallow import Schema, fields, pre_dump, validate
 
+from app.audit.actions import Action
 from app.audit.chain import Event, Outcome
 from app.audit.ndjson import as_document
-from app.audit.service import Action
 from app.web.body import Moment, PlainText
 from app.web.paging import PageQuery
 

@@ -18,47 +18,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from app.access import Access, Permission, require
+from app.audit.actions import Action
 from app.audit.chain import FIELDS, GENESIS, Event, Link, Outcome, place, secrets_of
 from app.audit.models import ChainHeadRow, EventRow
 from app.db import NAME_CHARACTERS, Raw, Sessions, live_processes, raw_of
 from app.kernel.clock import Clock
 from app.kernel.errors import CallerError, PolicyError, RecordUnavailable, StrongroomError, ValidationFailed, in_query
 from app.telemetry import event_recorded, step
-
-Action = Literal[
-    "workspace.create",
-    "workspace.update",
-    "workspace.delete",
-    "member.add",
-    "member.change",
-    "member.remove",
-    "variable.create",
-    "variable.update",
-    "variable.delete",
-    "secret.create",
-    "secret.update",
-    "secret.set_value",
-    "secret.rollback",
-    "secret.delete",
-    "secret.reveal",
-    "secret.import",
-    "secret.renew",
-    "block.create",
-    "block.update",
-    "block.delete",
-    "call.run",
-    "token.create",
-    "token.revoke",
-    "session.sign_in",
-    "session.sign_out",
-    "user.create",
-    "user.disable",
-    "user.enable",
-    "user.reset_password",
-    "user.change_password",
-    "audit.export",
-    "audit.accept_restore",
-]
 
 SERVICE_CHAIN: Final = ""
 _PROCESS: Final = slice(16, 16 + NAME_CHARACTERS)

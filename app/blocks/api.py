@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import jsonify, request
+from flask import request
 from flask.views import MethodView
 
 from app.access import Permission, require
@@ -29,13 +29,14 @@ from app.calls.schemas import (
     AnswerSchema,
     PreviewSchema,
     RunBody,
-    answer,
+    answer_of,
     preview_document,
 )
 from app.web import context
 from app.web.body import ApiBlueprint, confirm_sent, etag, revision_sent
 from app.web.operations import BODY, described
 from app.web.paging import PageQuery, cursor, page, position
+from app.web.streams import hand_over
 
 blueprint = ApiBlueprint("blocks", __name__, url_prefix="/api/v1", description="API blocks")
 
@@ -119,7 +120,7 @@ class OneBlock(MethodView):
     @described(
         "Delete an API block",
         needs=Permission.BLOCK_WRITE,
-        codes=("not_found", "confirmation_required", "precondition_failed"),
+        codes=("not_found", "in_use", "confirmation_required", "precondition_failed"),
     )
     @blueprint.response(204)
     def delete(self, ws: str, block: str) -> None:
@@ -143,8 +144,10 @@ class BlockRun(MethodView):
     @blueprint.response(200, AnswerSchema)
     def post(self, body: dict[str, Any], ws: str, block: str) -> object:
         """Make the call and answer with what came back, redacted, or with its captures."""
-        runs = BlockRuns(context.resources())
-        return jsonify(answer(runs.run(block, body["variables"], access=context.access(), cache=context.cache())))
+        runs, access, cache = BlockRuns(context.resources()), context.access(), context.cache()
+        if runs.streams(block, access=access, cache=cache):
+            return hand_over(runs.stream(block, body["variables"], access=access, cache=cache))
+        return answer_of(runs.run(block, body["variables"], access=access, cache=cache))
 
 
 @blueprint.route("/workspaces/<ws>/blocks/<block>/preview")

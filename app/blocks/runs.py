@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+
+from sqlalchemy.orm import Session
 
 from app.access import Access, Permission, require
 from app.audit.service import Deed, EventPage, Target, last_runs
 from app.blocks.service import Runnable, block_row, runnable
 from app.calls.service import Calls, CompletedCall, Preview, ResolvedCall, intent_facts, requirements_of, resolve_call
+from app.calls.streams import StreamedCall
 from app.db import VersionedCache
-from app.kernel.errors import StrongroomError
+from app.kernel.errors import FieldLocation, MissingVariable, NotFound, StrongroomError, ValidationFailed
+from app.kernel.secret import SecretValue
 from app.resources import Resources
 
 
@@ -34,20 +39,53 @@ class BlockRuns:
             StrongroomError: Whatever ``Calls.perform`` raises.
         """
 
-        def _look_up(_deed: Deed) -> ResolvedCall:
-            block = self._find(name, access=access, cache=cache)
-            template = block.template
-            requirements = cache.get(
-                ("requirements", access.workspace, name),
-                lambda session: requirements_of(template, access=access, session=session),
-            )
-            return resolve_call(
-                template, requirements, variables, clock=self._resources.clock, captures_only=block.captures_only
-            )
-
         target, intent = self._intent(name, access=access, cache=cache)
         return Calls(self._resources).perform(
-            target, permission=Permission.BLOCK_RUN, access=access, intent=intent, look_up=_look_up
+            target,
+            permission=Permission.BLOCK_RUN,
+            access=access,
+            intent=intent,
+            look_up=lambda _deed: self._resolve(name, variables, access=access, cache=cache),
+        )
+
+    def streams(self, name: str, *, access: Access, cache: VersionedCache) -> bool:
+        """Tell whether a block's answer is to stream; of one that can't be run, no."""
+        try:
+            return self._find(name, access=access, cache=cache).streams
+        except StrongroomError:  # it is refused once the intent is recorded
+            return False
+
+    def stream(
+        self, name: str, variables: Mapping[str, object], *, access: Access, cache: VersionedCache
+    ) -> StreamedCall:
+        """Run a saved block, its answer as a stream. Takes and raises what ``run`` does."""
+        target, intent = self._intent(name, access=access, cache=cache)
+        sessions = self._resources.sessions
+
+        def _require_block(access: Access) -> None:
+            if self._find(name, access=access, cache=sessions.cache()).id != target.id:
+                raise NotFound(f"There is no block {name[:64]}.")
+
+        return Calls(self._resources).perform_stream(
+            target,
+            permission=Permission.BLOCK_RUN,
+            access=access,
+            intent=intent,
+            look_up=lambda _deed: self._resolve(name, variables, access=access, cache=cache),
+            require_source=_require_block,
+        )
+
+    def _resolve(
+        self, name: str, variables: Mapping[str, object], *, access: Access, cache: VersionedCache
+    ) -> ResolvedCall:
+        block = self._find(name, access=access, cache=cache)
+        template = block.template
+        requirements = cache.get(
+            ("requirements", access.workspace, name),
+            lambda session: requirements_of(template, access=access, session=session),
+        )
+        return resolve_call(
+            template, requirements, variables, clock=self._resources.clock, captures_only=block.captures_only
         )
 
     def _intent(
@@ -62,6 +100,48 @@ class BlockRuns:
 
     def _find(self, name: str, *, access: Access, cache: VersionedCache) -> Runnable:
         return cache.get(("block", access.workspace, name), lambda session: runnable(session, access, name))
+
+    def check(
+        self, name: str, *, secret: str, candidate: SecretValue, access: Access, location: FieldLocation
+    ) -> CompletedCall:
+        """Run a saved block with a new value in the place of a secret's own, before that is stored.
+
+        It counts neither as a use of the secret nor as a refusal of the upstream. What is compared and refused is as
+        for any call; the value that is live is read for its binding, and taken out of the answer too.
+
+        Args:
+            secret: The secret's name.
+            candidate: The new value.
+            location: Where the request names the block.
+
+        Raises:
+            ValidationFailed: There is no such block, or it can't prove anything about the secret.
+            StrongroomError: Whatever ``Calls.perform`` raises.
+        """
+
+        with self._resources.sessions.read() as session:
+            block = _provable(session, access, name, secret=secret, location=location)
+
+        def _look_up(_deed: Deed) -> ResolvedCall:
+            resolved = self._resolve_check(block, access=access, location=location)
+            return replace(resolved, candidates={secret: candidate})
+
+        return Calls(self._resources).perform(
+            Target("block", block.id, name),
+            permission=Permission.BLOCK_RUN,
+            access=access,
+            intent={**intent_facts(block.template), "check": True},
+            look_up=_look_up,
+        )
+
+    def _resolve_check(self, block: Runnable, *, access: Access, location: FieldLocation) -> ResolvedCall:
+        with self._resources.sessions.read() as session:
+            requirements = requirements_of(block.template, access=access, session=session)
+        clock = self._resources.clock
+        try:
+            return resolve_call(block.template, requirements, {}, clock=clock, captures_only=block.captures_only)
+        except MissingVariable as missing:
+            raise _proves_nothing(f"It needs a variable without a default: {missing.detail}", location) from None
 
     def preview(self, name: str, variables: Mapping[str, object], *, access: Access) -> Preview:
         """Show a saved block as a run of it would go out; no value is read, nothing is sent, and nothing is recorded.
@@ -100,3 +180,22 @@ class BlockRuns:
             limit=limit,
             below=below,
         )
+
+
+def _provable(session: Session, access: Access, name: str, *, secret: str, location: FieldLocation) -> Runnable:
+    """Return a block that a new value of the secret can be tried with. Raises ``ValidationFailed``."""
+    try:
+        block = runnable(session, access, name)
+    except NotFound:
+        raise _proves_nothing(f"There is no block {name[:64]}.", location) from None
+    if block.template.written.method not in ("GET", "HEAD"):
+        raise _proves_nothing("A check is a GET or HEAD, which changes nothing there.", location)
+    if secret not in block.template.secrets:
+        raise _proves_nothing(f"It doesn't use {secret}, so that it proves nothing about it.", location)
+    if block.streams:
+        raise _proves_nothing("A block that streams can't be a check.", location)
+    return block
+
+
+def _proves_nothing(sentence: str, location: FieldLocation) -> ValidationFailed:
+    return ValidationFailed(f"The block can't be the check: {sentence}", errors={location: [sentence]})

@@ -18,17 +18,18 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.access import Access, Permission, allows, require
-from app.audit.service import Action, Deed, Target, recorded
+from app.audit.actions import Action
+from app.audit.service import Deed, Target, recorded
 from app.blocks.models import BlockRow
 from app.calls.definition import WrittenCall, as_json, from_json
 from app.calls.requirements import BlockProblem, needed_secrets, problems_of, unreadable
 from app.calls.template import CallTemplate, parse_call
 from app.db import Sessions
 from app.kernel.clock import Clock
-from app.kernel.errors import NameTaken, NotFound, StrongroomError, in_body
+from app.kernel.errors import InUse, NameTaken, NotFound, StrongroomError, ValidationFailed, in_body
 from app.kernel.preconditions import check_revision, require_confirmation
 from app.kernel.unset import UNSET, Unset
-from app.variables.secrets.references import UsableSecret, note_uses, usable_secrets
+from app.variables.secrets.references import UsableSecret, note_uses, secrets_checked_by, usable_secrets
 from app.workspaces.service import settings_of
 
 BLOCK_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
@@ -37,7 +38,7 @@ _BLOCKS: Final = cast(Table, BlockRow.__table__)
 _RUNNABLE: Final = select(_BLOCKS.c.id, _BLOCKS.c.answer, sql_cast(_BLOCKS.c.call, Text).label("call")).where(
     _BLOCKS.c.workspace == bindparam("workspace"), _BLOCKS.c.name == bindparam("name")
 )
-AnswerKind = Literal["full", "captures"]
+AnswerKind = Literal["full", "captures", "stream"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ def create_block(new: NewBlock, *, access: Access, sessions: Sessions, clock: Cl
         Forbidden, NameTaken, UnknownSecret, PlaceNotAllowed, and whatever ``parse_call`` does.
     """
     template = parse_call(new.call)
+    _refuse_captures_of_stream(new.answer, new.call)
     target = Target("block", uuid.uuid4().hex, new.name)
     with _record(access, "block.create", target, sessions, clock) as deed:
         require(access, Permission.BLOCK_WRITE)
@@ -100,6 +102,14 @@ def create_block(new: NewBlock, *, access: Access, sessions: Sessions, clock: Cl
             secrets = _take_call(row, template, deed, session=session)
             deed.complete(session, clock)
     return _as_block(row, template, secrets, access=access)
+
+
+def _refuse_captures_of_stream(answer: str, call: WrittenCall) -> None:
+    if answer == "stream" and call.captures:
+        raise ValidationFailed(
+            "An answer that streams has no captures.",
+            errors={in_body("call").member("captures"): ["An answer that streams has none."]},
+        )
 
 
 def _new_row(new: NewBlock, target: Target, *, access: Access, now: datetime) -> BlockRow:
@@ -173,6 +183,7 @@ def update_block(
                 row.title = changes.title or row.name
             if changes.answer is not UNSET:
                 row.answer = changes.answer
+            _refuse_captures_of_stream(row.answer, from_json(row.call))
             row.revision += 1
             row.updated_at, row.updated_by = clock(), access.actor.name
             deed.complete(session, clock)
@@ -182,7 +193,12 @@ def update_block(
 def delete_block(
     name: str, *, confirm: str | None, revision: int | None, access: Access, sessions: Sessions, clock: Clock
 ) -> None:
-    """Delete a block. Raises ``Forbidden``, ``NotFound``, ``ConfirmationRequired`` or ``PreconditionFailed``."""
+    """Delete a block.
+
+    Raises:
+        InUse: New values of a secret are tried with it; ``extra["secrets"]`` names them.
+        Forbidden, NotFound, ConfirmationRequired, PreconditionFailed
+    """
     with _record(access, "block.delete", Target("block", None, name[:64]), sessions, clock) as deed:
         require(access, Permission.BLOCK_WRITE)
         with sessions.begin() as session:
@@ -190,9 +206,19 @@ def delete_block(
             deed.target = Target("block", row.id, row.name)
             require_confirmation(confirm, row.name)
             check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
+            _require_no_check(row, session)
             note_uses(session, workspace=row.workspace, block=row.name, secrets=())
             session.delete(row)
             deed.complete(session, clock)
+
+
+def _require_no_check(row: BlockRow, session: Session) -> None:
+    checked = secrets_checked_by(row.name, row.workspace, session)
+    if checked:
+        raise InUse(
+            f"New values of {', '.join(checked)} are tried with this block; give them another one, or none, first.",
+            extra={"secrets": list(checked)},
+        )
 
 
 def purge_blocks(workspace: str, *, sessions: Sessions) -> None:
@@ -217,6 +243,7 @@ class Runnable:
     id: str
     template: CallTemplate
     captures_only: bool
+    streams: bool
 
 
 def runnable(session: Session, access: Access, name: str) -> Runnable:
@@ -225,7 +252,7 @@ def runnable(session: Session, access: Access, name: str) -> Runnable:
     if row is None:
         raise _no_block(name)
     parse = _parsed_before if len(row.call) <= _KEPT_CHARACTERS else _parse
-    return Runnable(row.id, parse(row.call), captures_only=row.answer == "captures")
+    return Runnable(row.id, parse(row.call), captures_only=row.answer == "captures", streams=row.answer == "stream")
 
 
 def _parse(call: str) -> CallTemplate:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from flask import jsonify
 from flask.views import MethodView
 
 from app.access import Permission
@@ -13,7 +12,7 @@ from app.calls.schemas import (
     AdHocBody,
     AnswerSchema,
     PreviewSchema,
-    answer,
+    answer_of,
     preview_document,
 )
 from app.calls.service import Calls
@@ -21,6 +20,7 @@ from app.calls.template import parse_call
 from app.web import context
 from app.web.body import ApiBlueprint
 from app.web.operations import described
+from app.web.streams import hand_over
 
 blueprint = ApiBlueprint("calls", __name__, url_prefix="/api/v1", description="Calls that come with the request")
 
@@ -35,7 +35,10 @@ class AdHocCalls(MethodView):
     def post(self, sent: AdHocCall, ws: str) -> object:
         """Make the call and answer with what came back, redacted."""
         template = parse_call(sent.call, location=sent.location)
-        return jsonify(answer(Calls(context.resources()).make(template, access=context.access())))
+        calls = Calls(context.resources())
+        if sent.answer == "stream":
+            return hand_over(calls.stream(template, access=context.access()))
+        return answer_of(calls.make(template, access=context.access()))
 
 
 @blueprint.route("/workspaces/<ws>/calls/preview")

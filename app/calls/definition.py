@@ -57,6 +57,7 @@ class AdHocCall:
 
     call: WrittenCall
     location: FieldLocation
+    answer: Literal["full", "stream"] = "full"
 
 
 def as_json(call: WrittenCall) -> dict[str, object]:

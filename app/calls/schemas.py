@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, get_args
 
+from flask import Response as FlaskResponse
+from flask import jsonify
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 from app.calls.captures import answer_body
 from app.calls.definition import AdHocCall, BodyType, Pair, WrittenCall, WrittenPart
 from app.calls.service import CompletedCall, Preview
 from app.calls.template import CALL
-from app.kernel.errors import in_body
+from app.kernel.errors import FieldLocation, in_body
 from app.outbound.model import Method
 from app.telemetry import step
 from app.web.body import Input, JsonValue, Number, PlainText, Truth
 from app.web.operations import BODY
+from app.web.streams import mark_answered
 
 RULE_CODES: Final = (
     "unknown_secret",
@@ -186,15 +189,28 @@ class CallBody(Input):
 class AdHocBody(CallBody):
     """A call that comes with the request."""
 
+    answer = fields.String(
+        load_default="full",
+        validate=validate.OneOf(["full", "stream"]),
+        metadata={"description": "`stream`: the upstream's own status and body, redacted, as they come."},
+    )
+
     def load(self, data: Any, **kwargs: Any) -> AdHocCall:
         """Take ``{"call": …, "variables": …}`` as well: what a run of a saved block looks like, with the call in it."""
         if not (isinstance(data, dict) and isinstance(data.get("call"), dict) and data.keys() <= {"call", "variables"}):
-            return AdHocCall(super().load(data, **kwargs), in_body())
+            return self._ad_hoc(data, in_body(), kwargs)
         beside = {"variables": data["variables"]} if "variables" in data else {}
         try:
-            return AdHocCall(super().load(data["call"] | beside, **kwargs), CALL)
+            return self._ad_hoc(data["call"] | beside, CALL, kwargs)
         except ValidationError as error:
             raise ValidationError(_within_call(error.normalized_messages(), beside)) from None
+
+    def _ad_hoc(self, data: Any, location: FieldLocation, options: dict[str, Any]) -> AdHocCall:
+        call: WrittenCall = super().load(data, **options)
+        kind = data.get("answer", "full")
+        if kind == "stream" and call.captures:
+            raise ValidationError({"captures": ["An answer that streams has none."]})
+        return AdHocCall(call, location, kind)
 
 
 def _within_call(messages: Mapping[str, Any], beside: Mapping[str, object]) -> dict[str, Any]:
@@ -232,6 +248,11 @@ class AnswerSchema(Schema):
     captures = fields.Dict(required=True)
     redactions = fields.Integer(required=True)
     elapsed_ms = fields.Float(required=True)
+
+
+def answer_of(call: CompletedCall) -> FlaskResponse:
+    """Return the answer to the client that a call was made for."""
+    return mark_answered(jsonify(answer(call)), call_id=call.call_id, status=call.response.status)
 
 
 def answer(call: CompletedCall) -> dict[str, object]:

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
+from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
 from app.access import Access, Permission, Role, require
-from app.audit.service import Deed, Target, recorded
+from app.audit.service import Deed, Target, conclude, recorded
 from app.calls.captures import capture_values
 from app.calls.requirements import needed_secrets, require_requests
+from app.calls.streams import Ground, StreamedCall
 from app.calls.template import CallTemplate, resolve
 from app.kernel.clock import Clock
 from app.kernel.errors import CallerError, DestinationNotAllowed, SecretExpired, StrongroomError, UpstreamUnreachable
 from app.kernel.secret import SecretValue
 from app.outbound.inject import authority
-from app.outbound.model import Call, Destination, Outbound, Response, UsedSecret
+from app.outbound.model import Call, Destination, Outbound, Response, ResponseStream, UsedSecret
 from app.resources import Resources
 from app.telemetry import connection, step, upstream_answered
 from app.variables.secrets.references import UsableSecret, check_binding, unless_changed
 from app.variables.service import plain_values
 from app.workspaces.service import settings_of
+
+R = TypeVar("R", Response, ResponseStream)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,8 @@ class ResolvedCall:
     captures_only: bool = False
     any_host: bool = True
     """Whether ``*`` among a secret's hosts counts for this caller."""
+    candidates: Mapping[str, SecretValue] = field(default_factory=dict)
+    """New values to be tried in the place of those that are stored."""
 
     @property
     def used(self) -> Sequence[UsedSecret]:
@@ -88,6 +95,16 @@ class ResolvedCall:
             for name, secret in self.secrets.items()
             for rules in secret.rules
         ]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _ReadyCall:
+    """A call that passed every check, its values read: it can be sent."""
+
+    deed: Deed
+    resolved: ResolvedCall
+    destination: Destination
+    values: Mapping[str, SecretValue]
 
 
 class Calls:
@@ -122,6 +139,55 @@ class Calls:
             ValueNotAllowedHere: A value can't stand in its field.
             UpstreamError: The upstream gave no usable response.
         """
+        with self._prepare(target, permission=permission, access=access, look_up=look_up, intent=intent) as ready:
+            with step("send"):
+                response = self._send(self._resources.outbound.send, ready)
+            ready.deed.detail |= _outcome_facts(response)
+            captures = capture_values(ready.resolved.template.captures, response)
+        return CompletedCall(ready.deed.id, response, captures, captures_only=ready.resolved.captures_only)
+
+    def perform_stream(
+        self,
+        target: Target,
+        *,
+        permission: Permission,
+        access: Access,
+        look_up: Callable[[Deed], ResolvedCall],
+        intent: Mapping[str, object] | None = None,
+        require_source: Callable[[Access], None] = lambda _access: None,
+    ) -> StreamedCall:
+        """Take one call through the pipeline as ``perform`` does, up to the head of its answer; its body streams.
+
+        Args:
+            require_source: Raises, while the answer streams, where what was run is no more.
+
+        Raises:
+            StrongroomError: Whatever ``perform`` raises.
+        """
+        with ExitStack() as held:
+            held.enter_context(self._resources.streams.enter(str(access.workspace)))
+            with self._prepare(target, permission=permission, access=access, look_up=look_up, intent=intent) as ready:
+                with step("send"):
+                    answer = self._send(self._resources.outbound.send_stream, ready)
+                held.callback(answer.close)
+                ready.deed.detail["status"] = answer.status
+                conclude(ready.deed, "streaming", sessions=self._resources.sessions, clock=self._resources.clock)
+                ready.deed.closed = True
+            secrets = {name: (secret.id, secret.bindings) for name, secret in ready.resolved.secrets.items()}
+            ground = Ground(permission, require_source, secrets)
+            return StreamedCall(ready.deed, answer, ground, held.pop_all(), self._resources)
+
+    @contextmanager
+    def _prepare(
+        self,
+        target: Target,
+        *,
+        permission: Permission,
+        access: Access,
+        look_up: Callable[[Deed], ResolvedCall],
+        intent: Mapping[str, object] | None,
+    ) -> Iterator[_ReadyCall]:
+        """Record the intent, look up, check and read; the block sends, and the outcome is recorded after it."""
         with (
             recorded(
                 sessions=self._resources.sessions,
@@ -141,17 +207,22 @@ class Calls:
                 destination = self._resources.outbound.check(resolved.call, resolved.used)
             with step("read"):
                 values = self._read(resolved.secrets, deed)
-            with step("send"):
-                response = self._send(resolved.call, destination, values, deed, workspace=str(access.workspace))
-            deed.detail |= _outcome_facts(response)
-            captures = capture_values(resolved.template.captures, response)
-        return CompletedCall(deed.id, response, captures, captures_only=resolved.captures_only)
+            yield _ReadyCall(deed, resolved, destination, values)
 
     def make(self, template: CallTemplate, *, access: Access) -> CompletedCall:
         """Make a call that came with the request. Raises what ``perform`` does."""
-
         return self.perform(
-            Target("call", name=f"{template.written.method} {template.origin.host}"[:128]),
+            _target_of(template),
+            permission=Permission.CALL_AD_HOC,
+            access=access,
+            intent=intent_facts(template),
+            look_up=lambda _deed: self._ad_hoc(template, access=access),
+        )
+
+    def stream(self, template: CallTemplate, *, access: Access) -> StreamedCall:
+        """Make a call that came with the request, its answer as a stream. Raises what ``perform`` does."""
+        return self.perform_stream(
+            _target_of(template),
             permission=Permission.CALL_AD_HOC,
             access=access,
             intent=intent_facts(template),
@@ -195,13 +266,19 @@ class Calls:
             values[name] = stored.value
         return values
 
-    def _send(
-        self, call: Call, destination: Destination, values: Mapping[str, SecretValue], deed: Deed, *, workspace: str
-    ) -> Response:
+    def _send(self, send: Callable[..., R], ready: _ReadyCall) -> R:
+        deed, candidates = ready.deed, ready.resolved.candidates
+        values, hidden = {**ready.values, **candidates}, {name: ready.values[name] for name in candidates}
         began = monotonic()
         try:
             with connection("upstream"):
-                response = self._resources.outbound.send(call, destination, values, workspace=workspace)
+                response = send(
+                    ready.resolved.call,
+                    ready.destination,
+                    values,
+                    workspace=str(deed.access.workspace),
+                    hidden=hidden,
+                )
         except StrongroomError as error:
             deed.detail["elapsed_ms"] = round((monotonic() - began) * 1000, 1)
             upstream_answered(error.code)
@@ -209,6 +286,10 @@ class Calls:
         denied = response.status in (401, 403)
         upstream_answered("denied" if denied else f"{response.status // 100}xx", redactions=response.redactions)
         return response
+
+
+def _target_of(template: CallTemplate) -> Target:
+    return Target("call", name=f"{template.written.method} {template.origin.host}"[:128])
 
 
 def intent_facts(template: CallTemplate) -> dict[str, object]:

@@ -7,19 +7,24 @@ import binascii
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Final
 
 import click
 
 from app.access import OPERATOR, Access, Role
-from app.audit.chain import Verdict, rfc3339
+from app.audit.chain import Fault, Restore, Verdict, rfc3339
 from app.audit.checkpoints import chains, verify_stored
 from app.audit.export import Format, export_events, verify_export
+from app.audit.newest import read_newest
+from app.audit.restores import Restores
 from app.audit.service import SERVICE_CHAIN, Filters
 from app.cli.runtime import FAILED, as_json_option, count_noun, open_service, print_rows, read_settings
+from app.identity.tokens import Tokens
 from app.kernel.errors import NotFound, ValidationFailed
 from app.resources import Resources
+from app.workspaces.service import list_names
 
 _KEY: Final = re.compile(r"(?:v?([0-9]+)[: ]\s*)?([A-Za-z0-9+/]{43}=)")
 
@@ -56,8 +61,26 @@ def _verdicts(file: Path | None, key_file: Path | None, workspace: str | None) -
         if file is not None:
             with file.open("rb") as lines:
                 return _only(workspace, verify_export(lines, keys))
-        found = _select_chains(workspace, resources)
-        return [verify_stored(chain, sessions=resources.sessions, keys=keys) for chain in found]
+        return [_verify(chain, keys, resources) for chain in _expect_chains(workspace, resources)]
+
+
+def _verify(chain: str, keys: Mapping[int, str], resources: Resources) -> Verdict:
+    newest = read_newest(chain, resources.vault)
+    verdict = verify_stored(chain, sessions=resources.sessions, keys=keys, newest=newest)
+    if verdict.fault is None and not verdict.end.seq and not verdict.restores:
+        return replace(verdict, fault=Fault("empty", 0))
+    return verdict
+
+
+def _expect_chains(workspace: str | None, resources: Resources) -> Sequence[str]:
+    """Return the chains that must be there: those with a trace in the database or in Vault, and every workspace's."""
+    workspaces = list_names(sessions=resources.sessions)
+    known = {*chains(resources.sessions), *resources.vault.chains_with_checkpoint(), *workspaces}
+    if workspaces or Tokens(resources.sessions, resources.clock).list_all():
+        known.add(SERVICE_CHAIN)
+    if workspace is not None and workspace not in known:
+        raise NotFound(f"The record has no workspace {workspace}.")
+    return sorted(known) if workspace is None else [workspace]
 
 
 def _only(workspace: str | None, verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
@@ -105,9 +128,34 @@ def _row(verdict: Verdict) -> dict[str, object]:
 
 
 def _well(verdict: Verdict) -> str:
-    if not verdict.unsigned:
-        return "verified; all of it is signed"
-    return f"verified; {count_noun(verdict.unsigned, 'event')} after the last checkpoint, not signed yet"
+    words = "all of it is signed"
+    if verdict.unsigned:
+        words = f"{count_noun(verdict.unsigned, 'event')} after the last checkpoint, not signed yet"
+    return "; ".join(["verified", words, *map(_restore_words, verdict.restores)])
+
+
+def _restore_words(restore: Restore) -> str:
+    day = restore.at.date().isoformat()
+    return f"an older record was accepted on {day}: events {restore.after + 1} to {restore.through} are not all here"
+
+
+@audit.command("accept-restore")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+def accept_restore(yes: bool) -> None:
+    """Accept the database as it is after an older one was restored; what is missing is named for good."""
+    with open_service(read_settings()) as resources:
+        restores = Restores(resources)
+        missing = restores.missing()
+        if not missing:
+            click.echo("Nothing is missing: the record reaches as far as Vault says.")
+            return
+        for each in missing:
+            name = each.chain or "(service)"
+            click.echo(f"{name}: events {each.after + 1} to {each.through} are missing, or not what they were")
+        if not yes:
+            click.confirm("Accept this record? It will be said in the record and in Vault, for good.", abort=True)
+        restores.accept(missing)
+    click.echo(f"Accepted for {count_noun(len(missing), 'chain')}.")
 
 
 @audit.command()

@@ -169,7 +169,7 @@ def _setup(settings: Settings, resources: Resources) -> Iterator[Finding]:
 def _record(settings: Settings, resources: Resources) -> Iterator[Finding]:
     keys, sound = resources.vault.checkpoint_public_keys(), 0
     for chain in chains(resources.sessions):
-        verdict = verify_stored(chain, sessions=resources.sessions, keys=keys, newest=_EVENTS_READ)
+        verdict = verify_stored(chain, sessions=resources.sessions, keys=keys, events_at_least=_EVENTS_READ)
         if verdict.fault is None:
             sound += 1
             continue

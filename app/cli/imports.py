@@ -11,7 +11,7 @@ import click
 from app.access import OPERATOR, Access, Role
 from app.cli.runtime import FAILED, TO_DO, as_json_option, count_noun, open_service, print_rows, read_settings
 from app.kernel.errors import StrongroomError, VaultError
-from app.outbound.model import AllowedRequest
+from app.outbound.requests_allowed import parse_line
 from app.resources import Resources
 from app.variables.secrets.dotenv_import import GREATEST_FILE, DotenvImport, ImportRules, Planned, read_dotenv
 from app.vault import Visibility
@@ -54,7 +54,7 @@ def import_(
     access = Access(OPERATOR, workspace, Role.OWNER)
     with open_service(read_settings()) as resources:
         require_workspace(workspace, sessions=resources.sessions)
-        allowed = tuple(_request(each) for each in requests) or None
+        allowed = tuple(parse_line(each) for each in requests) or None
         rules = ImportRules(visibility, hosts or None, places or None, allowed, wide)
         plan = DotenvImport(resources).plan(entries, rules, access=access)
         print_rows([_row(each) for each in plan], as_json=as_json)
@@ -65,12 +65,6 @@ def import_(
         if wanted and not _confirm(len(wanted), yes=yes, dry_run=dry_run):
             raise click.exceptions.Exit(TO_DO)
         _make(wanted, access, resources)
-
-
-def _request(text: str) -> AllowedRequest:
-    """Read ``GET,HEAD /api/**``, or one of the two."""
-    methods, _, path = text.strip().partition(" ") if not text.strip().startswith("/") else ("", "", text.strip())
-    return AllowedRequest(tuple(methods.split(",")) if methods else None, path.strip() or None)
 
 
 def _row(planned: Planned) -> dict[str, object]:

@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Final
 
 import click
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.db import Sessions, open_engine
 from app.kernel.errors import ServiceError
 from app.migrations import pending, upgrade
-from app.policies.service import Setup, read_files
+from app.policies.service import Setup, read_files, read_grants
 from app.resources import Resources
 from app.settings import Settings
 from app.vault import embedded
 from app.vault.keys import public_key, read_or_make
 from app.wiring import mounts, open_resources
+from app.workspaces.service import list_names
 
 DONE, FAILED, TO_DO = 0, 1, 2
 """Exit codes; click's own for a wrong call is 2, too."""
@@ -96,12 +98,26 @@ def vault_setup(settings: Settings) -> Setup:
     Raises:
         ServiceError: where that key isn't given, or is none.
     """
+    grants = read_grants(settings.grants_file or policies_folder(settings) / "grants.toml", mounts=mounts(settings))
     return Setup(
         mounts=mounts(settings),
         files=vault_files(settings),
         public_keys=[public_key(_signing_key(settings))],
         namespaced=settings.vault_namespace is not None,
+        grants=grants,
+        workspaces=_known_workspaces(settings) if grants else None,
     )
+
+
+def _known_workspaces(settings: Settings) -> frozenset[str] | None:
+    """Return the workspaces that there are; None where the database doesn't tell, which no command here needs."""
+    sessions = Sessions(open_engine(settings.database_url))
+    try:
+        return frozenset(list_names(sessions=sessions))
+    except SQLAlchemyError:
+        return None
+    finally:
+        sessions.close()
 
 
 def _signing_key(settings: Settings) -> bytes:

@@ -48,9 +48,13 @@ def vault() -> None:
 
 @vault.command()
 @prune_option
+@click.option("--fail-on-new-grants", is_flag=True, help="Exit 1 where a policy would grant what it doesn't yet.")
 @as_json_option
-def plan(prune: bool, as_json: bool) -> None:
-    """Show what differs between the files and Vault; exit 0 for nothing, 2 for something to do."""
+def plan(prune: bool, fail_on_new_grants: bool, as_json: bool) -> None:
+    """Show what differs between the files and Vault; exit 0 for nothing, 2 for something to do.
+
+    It ends with what the change newly grants: computed over the policies' paths, `+` and `*` included, and parameters.
+    """
     settings = read_settings(serving=False)
     setup = vault_setup(settings)
     with operator(settings) as live:
@@ -60,6 +64,12 @@ def plan(prune: bool, as_json: bool) -> None:
     else:
         _show(seen)
         click.echo("Nothing to do." if seen.in_order else f"{count_noun(len(seen.changes), 'change')} to make.")
+        for role, path, capability in seen.new_grants:
+            click.echo(f"Newly granted: {role}: {capability} on {path}")
+        if not seen.new_grants:
+            click.echo("The change grants nothing new.")
+    if fail_on_new_grants and seen.new_grants:
+        raise click.exceptions.Exit(FAILED)
     raise click.exceptions.Exit(DONE if seen.in_order else TO_DO)
 
 
@@ -227,6 +237,8 @@ def _show(seen: Plan) -> None:
         _show_change(change)
     for kind, name in seen.leftovers:
         click.echo(f"{kind} {name} is ours and no longer wanted; --prune deletes it.\n")
+    for warning in seen.warnings:
+        click.echo(f"Warning: {warning}")
 
 
 def _show_change(change: Change) -> None:
@@ -241,6 +253,10 @@ def _document(seen: Plan) -> dict[str, object]:
         "changes": [asdict(change) for change in seen.changes],
         "by_hand": [asdict(change) for change in seen.by_hand],
         "leftovers": [{"kind": kind, "name": name} for kind, name in seen.leftovers],
+        "warnings": list(seen.warnings),
+        "new_grants": [
+            {"role": role, "path": path, "capability": capability} for role, path, capability in seen.new_grants
+        ],
     }
 
 

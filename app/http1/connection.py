@@ -17,6 +17,7 @@ from app.http1.errors import (
     Broken,
     CertificateRefused,
     NotConnectedInTime,
+    NothingYet,
     NotSent,
     Seconds,
     TimedOut,
@@ -99,15 +100,31 @@ class Connection:
             _until(self._readable, seconds)
         while True:
             try:
-                return self._sock.recv(most)
-            except _WANTS as want:
-                _wait(self._sock, _event_to_wait_for(want, select.POLLIN), seconds)
-            except ssl.SSLEOFError:  # an end that TLS knows nothing of: anybody may have cut it
-                raise Broken from None
-            except ssl.SSLError:
-                raise TlsFailed from None
-            except OSError:
-                raise Broken from None
+                return self.receive_now(most)
+            except NothingYet as nothing:
+                _wait(self._sock, nothing.event, seconds)
+
+    def receive_now(self, most: int) -> bytes:
+        """Give the bytes that are there, none where the other side has ended, without waiting.
+
+        Raises:
+            NothingYet: None are there.
+            Broken, TlsFailed
+        """
+        try:
+            return self._sock.recv(most)
+        except _WANTS as want:
+            raise NothingYet(_event_to_wait_for(want, select.POLLIN)) from None
+        except ssl.SSLEOFError:  # an end that TLS knows nothing of: anybody may have cut it
+            raise Broken from None
+        except ssl.SSLError:
+            raise TlsFailed from None
+        except OSError:
+            raise Broken from None
+
+    def fileno(self) -> int:
+        """Return the socket's number, to wait for it elsewhere."""
+        return self._sock.fileno()
 
     def close(self) -> None:
         """Close it."""

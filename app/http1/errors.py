@@ -63,6 +63,14 @@ class TimedOut(WireError):
     """Time was over."""
 
 
+class NothingYet(Exception):
+    """No byte is there at the moment, which is no error; ``event`` is what to poll for."""
+
+    def __init__(self, event: int) -> None:
+        super().__init__()
+        self.event = event
+
+
 class Broken(WireError):
     """The connection ended before the answer did."""
 

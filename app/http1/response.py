@@ -12,7 +12,7 @@ from typing import Final
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from app.http1.connection import Connection
-from app.http1.errors import Broken, HeadTooLarge, NotHttp, Seconds
+from app.http1.errors import Broken, HeadTooLarge, NothingYet, NotHttp, Seconds
 
 LARGEST_HEAD: Final = 64 * 1024
 """Bytes of a head that are read, those of interim answers before it included."""
@@ -28,7 +28,18 @@ _SWITCHING: Final = 101
 class Answer:
     """One answer: ``read`` it to its end, or ``close`` it. ``release`` is given a connection that can be kept."""
 
-    __slots__ = ("_connection", "_keep", "_left", "_message", "_release", "_rest", "_seconds", "fields", "status")
+    __slots__ = (
+        "_connection",
+        "_keep",
+        "_left",
+        "_message",
+        "_release",
+        "_rest",
+        "_seconds",
+        "_waits",
+        "fields",
+        "status",
+    )
 
     def __init__(
         self, connection: Connection, seconds: Seconds, release: Callable[[Connection], None], *, to_head: bool
@@ -36,6 +47,7 @@ class Answer:
         self._connection: Connection | None = connection
         self._seconds = seconds
         self._release = release
+        self._waits = True
         self._message, self._rest = _final_head(connection, seconds)
         self.status: int = self._message.status
         self.fields: list[tuple[str, str]] = self._message.fields
@@ -53,6 +65,19 @@ class Answer:
 
     def read(self) -> bytes:
         """Give the next bytes of the body, none at its end. Raises ``WireError``; half a body is never all of it."""
+        self._waits = True
+        return self._read()
+
+    def read_now(self) -> bytes:
+        """Do what ``read`` does without waiting. Raises ``NothingYet`` where no byte is there, and can go on then."""
+        self._waits = False
+        return self._read()
+
+    def fileno(self) -> int:
+        """Return the number of the socket that the rest comes from; -1 where nothing is to come."""
+        return -1 if self._connection is None else self._connection.fileno()
+
+    def _read(self) -> bytes:
         if self._left == 0:
             return b""
         connection = self._connection
@@ -62,6 +87,8 @@ class Answer:
             if self._left is not None:
                 return self._by_length(connection, self._left)
             return self._by_chunks(connection) if self._message.chunked else self._until_close(connection)
+        except NothingYet:
+            raise
         except BaseException:
             self.close()
             raise
@@ -102,7 +129,10 @@ class Answer:
 
     def _more(self, connection: Connection, most: int = _CHUNK) -> bytes:
         waiting, self._rest = self._rest, b""
-        return waiting or connection.receive(min(most, _CHUNK), self._seconds)
+        if waiting:
+            return waiting
+        most = min(most, _CHUNK)
+        return connection.receive(most, self._seconds) if self._waits else connection.receive_now(most)
 
     def _end(self, connection: Connection) -> None:
         self._left, self._connection = 0, None

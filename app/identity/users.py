@@ -16,7 +16,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.access import OPERATOR, Access, Actor
-from app.audit.service import Action, Target, recorded
+from app.audit.actions import Action
+from app.audit.service import Target, recorded
 from app.db import Sessions
 from app.identity.models import SessionRow, TokenRow, UserRow
 from app.kernel.clock import Clock

@@ -10,7 +10,7 @@
     │   └── Unprocessable
     │       ├── ValidationFailed, Immutable, TooShort, TooLong, TooGuessable, ConfirmationRequired
     │       ├── UnknownSecret, MissingVariable, OneSecretPerField, TemplateNotAllowed, HeaderNotAllowed
-    │       ├── ValueNotAllowedHere, AllowedHostsRequired, AllowedHostsTooWide, ValueRequired
+    │       ├── ValueNotAllowedHere, AllowedHostsRequired, AllowedHostsTooWide, ValueRequired, CheckFailed
     │       └── IdempotencyKeyReused
     ├── PolicyError                party: policy — an owner or admin has to decide
     │   └── Forbidden, NeverShown, DestinationNotAllowed, PlaceNotAllowed, RequestNotAllowed, NotGranted, SecretExpired
@@ -285,6 +285,13 @@ class ValueRequired(Unprocessable):
 
     code = "value_required"
     title = "New value required"
+
+
+class CheckFailed(Unprocessable):
+    """A new value didn't pass its check; ``reason`` says how, and nothing was changed."""
+
+    code = "check_failed"
+    title = "Check failed"
 
 
 class IdempotencyKeyReused(Unprocessable):

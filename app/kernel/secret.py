@@ -8,6 +8,7 @@ from typing import Final, NoReturn
 from zxcvbn import zxcvbn
 
 MASK: Final = "SecretValue(********)"
+SCHEME_WORDS: Final = ("bearer ", "basic ", "token ", "apikey ", "digest ")
 
 
 class SecretValue:
@@ -16,10 +17,12 @@ class SecretValue:
     ``expose`` is the one way to the text; a test names the four places that may call it.
     """
 
-    __slots__ = ("_text",)
+    __slots__ = ("_text", "forms")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, forms: str | None = None) -> None:
         self._text = text
+        self.forms: Final = forms
+        """Which further forms of it may be looked for in an answer (``receiver_forms.judge``); None: nobody judged."""
 
     def expose(self) -> str:
         """Return the value itself."""
@@ -34,6 +37,21 @@ class SecretValue:
     def size(self) -> int:
         """How many bytes the value has in UTF-8."""
         return len(self._text.encode())
+
+    def oddities(self) -> tuple[str, ...]:
+        """Name what about the value often comes from a slip of copying.
+
+        Returns:
+            Of ``blanks_at_ends``, ``quoted``, ``scheme_word`` and ``lines`` those that apply, and nothing of the value.
+        """
+        bare = self._text.strip()
+        found = {
+            "blanks_at_ends": bare != self._text,
+            "quoted": len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "\"'`",
+            "scheme_word": bare.lower().startswith(SCHEME_WORDS),
+            "lines": "\n" in bare or "\r" in bare,
+        }
+        return tuple(code for code, applies in found.items() if applies)
 
     def guesses(self) -> float:
         """Estimate how many guesses find the value, by zxcvbn (which looks at 72 characters at most).

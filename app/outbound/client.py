@@ -14,11 +14,13 @@ from typing import Final
 from app.kernel.errors import (
     PayloadTooLarge,
     RequestNotAllowed,
+    ResponseNotReadable,
     ResponseTooLarge,
     UpstreamProtocol,
     ValueNotAllowedHere,
 )
 from app.kernel.secret import SecretValue
+from app.outbound.answer_stream import AnswerStream, passed_headers
 from app.outbound.decode import decoder
 from app.outbound.guard import Guard
 from app.outbound.inject import Prepared, inject, preview
@@ -26,7 +28,8 @@ from app.outbound.model import Call, Destination, Origin, OutboundRules, Preview
 from app.outbound.redirects import MOST_HOPS, location_of, next_request
 from app.outbound.requests_allowed import RequestLine, request_line, require_request
 from app.outbound.transport import Answer, Wire
-from app.redaction.charsets import redacted_text
+from app.redaction.canonical import OutOfBudgetError
+from app.redaction.charsets import redact_text
 from app.redaction.redactor import Redactor
 
 _LARGEST_HEAD: Final = 256 * 1024
@@ -60,7 +63,9 @@ _MEASURES: Final = frozenset(
         "x-amz-content-sha256",
     }
 )
-_MEASURES_START: Final = ("x-amz-checksum-", "x-checksum", "x-content-")
+_MEASURES_START: Final = ("x-amz-checksum-", "x-checksum", "x-content-digest", "x-content-length", "x-content-md5")
+_RAW_TIMES: Final = 4
+"""How many times the limit an answer may have before anything is taken out of it."""
 
 
 class OutboundClient:
@@ -80,16 +85,82 @@ class OutboundClient:
         return preview(call)
 
     def send(
-        self, call: Call, destination: Destination, values: Mapping[str, SecretValue], *, workspace: str
+        self,
+        call: Call,
+        destination: Destination,
+        values: Mapping[str, SecretValue],
+        *,
+        workspace: str,
+        hidden: Mapping[str, SecretValue] | None = None,
     ) -> Response:
         """See ``Outbound.send``."""
-        request = self._small_enough(inject(call, values))
-        line = _require_same_request(call, request, destination)
-        redactor = Redactor(values)
+        redactor = Redactor(values, hidden)
         began = time.monotonic()
-        exchange = partial(self._wire.exchange, workspace=workspace, deadline=began + call.timeout_seconds)
+        answer, sent, redirects = self._exchange(call, destination, values, redactor, workspace=workspace)
+        with closing(answer):
+            body = _read(answer, _RAW_TIMES * self._rules.max_response_bytes)
+        came = time.monotonic()  # before anything is looked for: how long that takes is nobody's business
+        shown = _redact(answer, body, redactor, self._rules.max_response_bytes)
+        return Response(
+            status=answer.status,
+            headers=shown.headers,
+            body=shown.body,
+            media_type=shown.media_type,
+            charset=shown.charset,
+            redactions=shown.count,
+            elapsed_ms=round((came - began) * 1000, 1),
+            sent_bytes=sent,
+            received_bytes=len(shown.body),
+            redirects=redirects,
+        )
+
+    def send_stream(
+        self,
+        call: Call,
+        destination: Destination,
+        values: Mapping[str, SecretValue],
+        *,
+        workspace: str,
+        hidden: Mapping[str, SecretValue] | None = None,
+    ) -> AnswerStream:
+        """See ``Outbound.send_stream``."""
+        redactor = Redactor(values, hidden)
+        answer, sent, redirects = self._exchange(call, destination, values, redactor, workspace=workspace)
+        try:
+            headers, count = _headers(answer, redactor)
+            return AnswerStream(
+                answer,
+                redactor,
+                headers=passed_headers(headers, keep_tag=not values and answer.header("Content-Encoding") is None),
+                media_type=_content_type(headers)[0],
+                redactions=count,
+                sent_bytes=sent,
+                redirects=redirects,
+                largest=self._rules.max_stream_bytes,
+                idle_seconds=call.timeout_seconds,
+            )
+        except BaseException:
+            answer.close()
+            raise
+
+    def _exchange(
+        self,
+        call: Call,
+        destination: Destination,
+        values: Mapping[str, SecretValue],
+        redactor: Redactor,
+        *,
+        workspace: str,
+    ) -> tuple[Answer, int, tuple[Origin, ...]]:
+        """Send a call and follow where it leads: the last answer's head, the bytes sent, and the redirects."""
+        request = inject(call, values)
+        written = inject(call, {name: _marker(name) for name in values}) if values else request
+        self._require_small(written)
+        line = _require_same_request(call, request, destination)
+        deadline = time.monotonic() + call.timeout_seconds
+        exchange = partial(self._wire.exchange, workspace=workspace, deadline=deadline)
         redirects: list[Origin] = []
-        sent = len(request.body or b"")
+        sent = size = len(written.body or b"")
         answer = exchange(request, destination)
         while call.follow_redirects and (location := location_of(answer.status, answer.header("Location"))) is not None:
             answer.discard()
@@ -103,22 +174,9 @@ class OutboundClient:
                 for used in destination.secrets:
                     require_request(used.name, used.allowed_requests, line.of(request))
             redirects.append(origin)
-            sent += len(request.body or b"")
+            sent += size if request.body else 0
             answer = exchange(request, destination)
-        with closing(answer):
-            shown = _redact(answer, redactor, self._rules.max_response_bytes)
-        return Response(
-            status=answer.status,
-            headers=shown.headers,
-            body=shown.body,
-            media_type=shown.media_type,
-            charset=shown.charset,
-            redactions=shown.count,
-            elapsed_ms=round((time.monotonic() - began) * 1000, 1),
-            sent_bytes=sent,
-            received_bytes=shown.received,
-            redirects=tuple(redirects),
-        )
+        return answer, sent, tuple(redirects)
 
     def stop_at(self, moment: float) -> None:
         """See ``Outbound.stop_at``."""
@@ -128,12 +186,16 @@ class OutboundClient:
         """Close every connection."""
         self._wire.close()
 
-    def _small_enough(self, request: Prepared) -> Prepared:
-        if request.body is not None and len(request.body) > self._rules.max_request_bytes:
+    def _require_small(self, written: Prepared) -> None:
+        """Raise ``PayloadTooLarge`` by what the caller wrote: a limit that counted values would measure them."""
+        if len(written.body or b"") > self._rules.max_request_bytes:
             raise PayloadTooLarge(f"The call's body has more than {self._rules.max_request_bytes} bytes.")
-        if len(request.url) + sum(len(name) + len(value) for name, value in request.headers) > _LARGEST_HEAD:
+        if len(written.url) + sum(len(name) + len(value) for name, value in written.headers) > _LARGEST_HEAD:
             raise PayloadTooLarge(f"The call's URL and headers have more than {_LARGEST_HEAD} bytes.")
-        return request
+
+
+def _marker(name: str) -> SecretValue:
+    return SecretValue(f"[secret:{name}]")
 
 
 def _require_same_request(call: Call, request: Prepared, destination: Destination) -> RequestLine | None:
@@ -166,50 +228,51 @@ class _Shown:
     media_type: str | None
     charset: str | None
     count: int
-    received: int
 
 
-def _redact(answer: Answer, redactor: Redactor, limit: int) -> _Shown:
-    headers, in_headers = _headers(answer, redactor)
-    media_type, charset = _content_type(headers)
-    body, in_body, received = _body(answer, redactor, limit)
-    text, in_text = redacted_text(body, charset, redactor)
+def _read(answer: Answer, most: int) -> bytes:
+    """Receive an answer's body to its end, and undo its content codings."""
+    decode = decoder(answer.header("Content-Encoding"))
+    pieces: list[bytes] = []
+    size = 0
+
+    def keep(piece: bytes) -> None:
+        nonlocal size
+        size += len(piece)
+        if size > most:
+            raise _too_large(most)
+        answer.in_time()
+        pieces.append(piece)
+
+    for chunk in answer.content():
+        for piece in decode.feed(chunk):
+            keep(piece)
+    for piece in decode.finish():
+        keep(piece)
+    return b"".join(pieces)
+
+
+def _redact(answer: Answer, body: bytes, redactor: Redactor, limit: int) -> _Shown:
+    try:
+        headers, in_headers = _headers(answer, redactor)
+        media_type, charset = _content_type(headers)
+        seen, in_body = redactor.body(body)
+        answer.in_time()
+        text, in_text = redact_text(seen, charset, redactor)
+    except OutOfBudgetError:
+        raise ResponseNotReadable("The upstream's answer takes too long to look through for values.") from None
+    answer.in_time()
     if len(text) > limit:
         raise _too_large(limit)
     count = in_headers + in_body + in_text
     measured = count > 0 or answer.header("Content-Encoding") is not None
     if measured:
         headers = [pair for pair in headers if not _measures(pair[0])]
-    return _Shown(tuple(headers), text, media_type, charset, count, received)
+    return _Shown(tuple(headers), text, media_type, charset, count)
 
 
 def _measures(header: str) -> bool:
     return header.lower() in _MEASURES or header.lower().startswith(_MEASURES_START)
-
-
-def _body(answer: Answer, redactor: Redactor, limit: int) -> tuple[bytes, int, int]:
-    """Decode and redact, piece by piece: what is left, how many markers, how many bytes came over the wire."""
-    decode = decoder(answer.header("Content-Encoding"))
-    stream = redactor.stream()
-    kept: list[bytes] = []
-    size = received = 0
-
-    def keep(safe: bytes) -> None:
-        nonlocal size
-        size += len(safe)
-        if size > limit:
-            raise _too_large(limit)
-        answer.in_time()
-        kept.append(safe)
-
-    for chunk in answer.content():
-        received += len(chunk)
-        for piece in decode.feed(chunk):
-            keep(stream.feed(piece))
-    for piece in decode.finish():
-        keep(stream.feed(piece))
-    keep(stream.finish())
-    return b"".join(kept), stream.count, received
 
 
 def _headers(answer: Answer, redactor: Redactor) -> tuple[list[tuple[str, str]], int]:

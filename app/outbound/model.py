@@ -194,7 +194,7 @@ class Preview:
 class Response:
     """What came back, redacted. ``body`` is decoded content; ``charset`` is what the upstream said, if it did.
 
-    ``sent_bytes`` counts the bodies of all requests, ``received_bytes`` the answer's body as it came over the wire;
+    ``sent_bytes`` counts the bodies of all requests, ``received_bytes`` the answer's body as it is here;
     ``redirects`` are the origins that redirects led to, in order.
     """
 
@@ -226,6 +226,41 @@ class OutboundRules:
     resolver: str | None = None
     max_request_bytes: int = 32 * 1024 * 1024
     max_response_bytes: int = 10 * 1024 * 1024
+    max_stream_bytes: int = 1024**3
+
+
+class ResponseStream(Protocol):
+    """An answer that goes on as it comes: its head is here, redacted; its body is taken piece by piece.
+
+    ``idle_seconds`` is the longest wait between two pieces. ``redactions`` and ``received_bytes`` grow.
+    ``more`` tells that ``take`` has more to give at once.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    media_type: str | None
+    idle_seconds: float
+    redactions: int
+    sent_bytes: int
+    received_bytes: int
+    redirects: tuple[Origin, ...]
+    over: bool
+    more: bool
+
+    def take(self) -> bytes:
+        """Give what has come and is safe to go on, perhaps nothing yet; never waits. ``over`` tells the end.
+
+        Raises ``UpstreamError`` and ``Stopping``.
+        """
+
+    def fileno(self) -> int:
+        """Return the number of the socket that the rest comes from; -1 where nothing is to come."""
+
+    def farewell(self, problem: bytes) -> bytes:
+        """Return what tells a reader of this kind of stream of a problem (a JSON document); nothing where none can."""
+
+    def close(self) -> None:
+        """Let the connection go."""
 
 
 class Outbound(Protocol):
@@ -239,13 +274,32 @@ class Outbound(Protocol):
         """
 
     def send(
-        self, call: Call, destination: Destination, values: Mapping[str, SecretValue], *, workspace: str
+        self,
+        call: Call,
+        destination: Destination,
+        values: Mapping[str, SecretValue],
+        *,
+        workspace: str,
+        hidden: Mapping[str, SecretValue] | None = None,
     ) -> Response:
         """Inject, send and redact; connections are kept by workspace and origin.
+
+        ``hidden`` values don't go out, and are taken out of what comes back all the same.
 
         Raises ``ValueNotAllowedHere``, ``PayloadTooLarge``, any ``UpstreamError``, and ``DestinationNotAllowed`` for a
         redirect that may not be followed.
         """
+
+    def send_stream(
+        self,
+        call: Call,
+        destination: Destination,
+        values: Mapping[str, SecretValue],
+        *,
+        workspace: str,
+        hidden: Mapping[str, SecretValue] | None = None,
+    ) -> ResponseStream:
+        """Inject and send as ``send`` does, and give the answer as soon as its head is there. Raises what it does."""
 
     def stop_at(self, moment: float) -> None:
         """Break off whatever is under way at this moment of the monotonic clock, with ``Stopping``."""

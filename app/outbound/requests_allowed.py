@@ -138,6 +138,19 @@ def _read(methods: object, path: object) -> AllowedRequest:
     return AllowedRequest(named, None if path is None else str(path))
 
 
+def parse_line(text: str) -> AllowedRequest:
+    """Read a pattern as people write it: ``GET,HEAD /api/**``, or one of the two. What it means is checked later."""
+    first, _, rest = text.strip().partition(" ")
+    if first.startswith("/") or not first:
+        return AllowedRequest(None, text.strip() or None)
+    return AllowedRequest(tuple(first.split(",")), rest.strip() or None)
+
+
+def write_line(request: AllowedRequest) -> str:
+    """Write a pattern as ``parse_line`` reads it."""
+    return " ".join(filter(None, (",".join(request.methods or ()), request.path)))
+
+
 # --- a request as sent ------------------------------------------------------------------------------------------------
 
 

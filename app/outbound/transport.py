@@ -65,6 +65,25 @@ class Answer:
         except http1.WireError as error:
             raise _as_our_error(error, self._clock) from None
 
+    def read_now(self) -> bytes | None:
+        """Give what of the body is there already, still encoded: nothing at its end, None where none came yet.
+
+        Raises:
+            UpstreamError, Stopping
+        """
+        if self._clock.stopped:
+            raise _stopping()
+        try:
+            return self._raw.read_now()
+        except http1.NothingYet:
+            return None
+        except http1.WireError as error:
+            raise _as_our_error(error, self._clock) from None
+
+    def fileno(self) -> int:
+        """Return the number of the socket that the rest comes from; -1 where nothing is to come."""
+        return self._raw.fileno()
+
     def in_time(self) -> None:
         """Raise ``UpstreamTimeout`` where the call's time is over, whatever it was spent with."""
         if self._clock.late:
@@ -236,11 +255,15 @@ class _Clock:
 def _as_our_error(error: http1.WireError, clock: _Clock) -> StrongroomError:
     """Give an error of the wire its name among ours."""
     if clock.stopped:
-        return Stopping("The service is stopping; the call was broken off, and may have reached the upstream.")
+        return _stopping()
     # One address of several has a share of the time only.
     if isinstance(error, http1.TimedOut) or (isinstance(error, http1.NotConnectedInTime) and clock.late):
         return _too_slow()
     return next(make() for kind, make in _NAMES.items() if isinstance(error, kind))
+
+
+def _stopping() -> Stopping:
+    return Stopping("The service is stopping; the call was broken off, and may have reached the upstream.")
 
 
 def _too_slow() -> UpstreamTimeout:

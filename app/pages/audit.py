@@ -72,7 +72,7 @@ def _chain(ws: str) -> Verdict | None:
         keys = resources.vault.checkpoint_public_keys()
     except VaultError:
         return None
-    return verify_stored(ws, sessions=resources.sessions, keys=keys, newest=NEWEST_VERIFIED)
+    return verify_stored(ws, sessions=resources.sessions, keys=keys, events_at_least=NEWEST_VERIFIED)
 
 
 @pages.get("/workspaces/<ws>/audit/export")

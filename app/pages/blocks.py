@@ -19,20 +19,26 @@ from app.calls.schemas import METHODS, CallBody
 from app.calls.service import Calls
 from app.calls.template import parse_call
 from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError, UnknownSecret
+from app.outbound.hosts import matches
+from app.outbound.model import Origin
 from app.outbound.places import may_hold_secret, place_allowed
+from app.outbound.urls import Reason, parse_url
 from app.pages.call_form import CallForm, as_call, control_of, empty_form, faulty, form_of, form_sent
-from app.pages.forms import Typed, form_texts, number, read
+from app.pages.forms import Typed, form_texts, host_of, number, read
 from app.pages.layout import go, may, pages, redirect_with_message, show
 from app.pages.responses import outgoing, refusal_of, show_call
+from app.pages.use_it import use_it
 from app.variables import listing
 from app.variables.listing import Wanted
 from app.variables.secrets.queries import Secret
 from app.web import context
+from app.web.auth import API_PREFIX
 from app.web.errors import STATUS
 from app.web.paging import cursor, position
 
 ROWS: Final = 25
 _OFFERED: Final = 50
+_LOOKED_AT: Final = 1000
 _LIST: Final = "blocks-page"
 _LONGEST_NAME: Final = 63
 _PLACES: Final = {
@@ -86,8 +92,14 @@ def new_block(ws: str) -> Response:
         made = service.create_block(new, access=context.access(), sessions=resources.sessions, clock=resources.clock)
     except StrongroomError as error:
         return _show_faulty(ws, form, error, None)
-    flash(f"The API block {made.name} was created.")
-    return go(url_for("pages.block", ws=ws, block=made.name))
+    told, there = f"The API block {made.name} was created.", url_for("pages.block", ws=ws, block=made.name)
+    flash(told)
+    if "HX-Request" not in request.headers:
+        return go(there)
+    shown_now = replace(_form(made), tests=form.tests)  # the page becomes the block's own, and keeps what was tried
+    response = _show(ws, shown_now, made, 201)
+    response.headers["HX-Replace-Url"] = there
+    return response
 
 
 def _copy(form: CallForm) -> CallForm:
@@ -122,8 +134,17 @@ def change_block(ws: str, block: str) -> Response:
             _update(found, changes, form)
     except StrongroomError as error:
         return _show_faulty(ws, form, error, found)
-    flash(f"The API block {found.name} was saved." if changes else f"Nothing of {found.name} was changed.")
+    told = f"The API block {found.name} was saved." if changes else f"Nothing of {found.name} was changed."
+    if "HX-Request" in request.headers:
+        return _save_answer(_block(block), told)
+    flash(told)
     return go(url_for("pages.block", ws=ws, block=found.name))
+
+
+def _save_answer(now: Block, told: str) -> Response:
+    """Tell the editor that what it shows is saved; it stays as it is, with test values and answer."""
+    detail = {"message": told, "revision": now.revision, "title": now.title, "missing": list(_missing(now))}
+    return Response("", 204, {"HX-Trigger": json.dumps({"strongroom:saved": detail})})
 
 
 def _changes(form: CallForm, found: Block) -> dict[str, Any]:
@@ -178,6 +199,7 @@ def _show_faulty(ws: str, form: CallForm, error: StrongroomError, found: Block |
 
 
 def _show(ws: str, form: CallForm, found: Block | None = None, status: int = 200, **more: object) -> Response:
+    variables = _variables(form)
     return show(
         "blocks/edit.html",
         status,
@@ -185,10 +207,15 @@ def _show(ws: str, form: CallForm, found: Block | None = None, status: int = 200
         form=form,
         block=found,
         methods=METHODS,
-        variables=_variables(form),
+        variables=variables,
+        use_it=use_it(_run_url(ws, found), variables) if found else {},
         defaults={row.get("name"): row.get("value", "") for row in form.rows.get("variables", ())},
         ws=ws,
     )
+
+
+def _run_url(ws: str, found: Block) -> str:
+    return f"{request.host_url.rstrip('/')}{API_PREFIX}/workspaces/{ws}/blocks/{found.name}/run"
 
 
 def _missing(found: Block | None) -> Sequence[str]:
@@ -217,11 +244,24 @@ def _try(ws: str, form: CallForm, found: Block | None) -> Response:
     except StrongroomError as error:
         if isinstance(error, NotFound):
             raise
-        answer, status = refusal_of(error, form), STATUS[error.code]
+        answer, status = refusal_of(error, form, allow=_hosts_to_allow(error, form)), STATUS[error.code]
         form = replace(faulty(form, error), problem=None)
     if request.headers.get("HX-Target") == "answer":
-        return show("blocks/_answer.html", status, answer=answer)
+        return show("blocks/_answer.html", status, answer=answer, ws=ws)
     return _show(ws, form, found, status, answer=answer, changed=True)
+
+
+def _hosts_to_allow(error: StrongroomError, form: CallForm) -> Sequence[tuple[str, str]]:
+    """Return which secrets would have to be allowed to go to which host, where that is why a call was refused."""
+    if error.extra.get("reason") != Reason.HOST or not may(Permission.SECRET_WRITE):
+        return ()
+    template = parse_call(read(CallBody(), as_call(form)))
+    found = []
+    for name in template.secrets:
+        secret = listing.get_entry(name, access=context.access(), resources=context.resources())[0].item
+        if isinstance(secret, Secret) and not matches(secret.allowed_hosts, template.origin, any_host=True):
+            found.append((name, host_of(template.origin)))
+    return found
 
 
 def _try_out(form: CallForm, found: Block | None) -> object:
@@ -248,22 +288,30 @@ def secrets_for_field(ws: str) -> Response:
         Wanted(q=q or None, kind="secret"),
         access=context.access(),
         resources=context.resources(),
-        limit=_OFFERED,
+        limit=_LOOKED_AT,
     )
+    origin = _origin(request.args.get("url", "")[:8192])
     secrets = [entry.item for entry in listed.entries if isinstance(entry.item, Secret)]
-    return jsonify(
-        secrets=[_offer(secret, place) for secret in secrets],
-        total=listed.total,
-        may_write=may(Permission.SECRET_WRITE),
-    )
+    offers = [_offer(secret, place, origin) for secret in secrets]
+    offers.sort(key=lambda offer: (offer["reason"] is not None, offer["elsewhere"] is not None))  # what fits is first
+    return jsonify(secrets=offers[:_OFFERED], total=listed.total, may_write=may(Permission.SECRET_WRITE))
 
 
-def _offer(secret: Secret, place: str) -> dict[str, object]:
+def _origin(url: str) -> Origin | None:
+    try:
+        return parse_url(url)[0]
+    except StrongroomError:
+        return None
+
+
+def _offer(secret: Secret, place: str, origin: Origin | None) -> dict[str, object]:
     notes = {"expired": "expired", "expiring": "expires soon"}
+    goes = origin is None or matches(secret.allowed_hosts, origin, any_host=True)
     return {
         "name": secret.name,
         "visibility": secret.visibility,
         "reason": _why_not(secret, place),
+        "elsewhere": None if goes else f"only to {', '.join(secret.allowed_hosts[:3])}",
         "note": notes.get(secret.expiry),
     }
 

@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 from app.access import GRANTS, Role
 from app.kernel.errors import RateLimited, RecordUnavailable, StrongroomError, Unauthenticated
 from app.pages.forms import Typed
-from app.pages.layout import pages, show, show_to_nobody, to_sign_in
+from app.pages.layout import SESSION_ENDED, pages, show, show_to_nobody, to_sign_in
 from app.web.errors import STATUS, from_http, http_problem, problem, unforeseen
 
 
@@ -54,7 +54,11 @@ def _stale(_error: CSRFError) -> Response:
         again = StalePage("This page was open for a while. Please sign in again.")
         form = Typed.after(again, {"user": request.form.get("user", "")})
         return show("sign_in.html", STATUS[again.code], form=form)
-    return error_page(StalePage("This page was open for too long, or in another sign-in. Load it again and repeat."))
+    response = error_page(
+        StalePage("This page was open for too long, or in another sign-in. Load it again and repeat.")
+    )
+    response.headers.add(*SESSION_ENDED)
+    return response
 
 
 class StalePage(StrongroomError):

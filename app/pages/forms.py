@@ -11,9 +11,24 @@ from typing import Any, Final
 from flask import request
 from marshmallow import Schema, ValidationError
 
-from app.kernel.errors import ConfirmationRequired, StrongroomError
+from app.kernel.errors import ConfirmationRequired, FieldLocation, StrongroomError
+from app.outbound.model import Origin
 from app.web.errors import validation_failed
 
+SOME_ARE_WRONG: Final = "Some fields are wrong."  # of a schema, whose faults say more
+_A_NAME: Final = "Use letters, digits and _, 64 at most, and begin with a letter or _."
+# What a schema says of a field, as a person is told it.
+_PLAIN_WORDS: Final = tuple(
+    (re.compile(pattern), words)
+    for pattern, words in (
+        (r"Missing data for required field\.|Field may not be null\.|Shorter than minimum length 1\.", "Fill this in."),
+        (r"Length must be between 1 and (\d+)\.", r"Enter 1 to \1 characters."),
+        (r"Longer than maximum length (\d+)\.", r"Enter at most \1 characters."),
+        (r"Not a valid (?:aware )?datetime\.", "Enter a date and a time."),
+        (r"Must be one of: (.+)\.", r"Choose one of: \1."),
+        (r"Must be 1 to 64 ASCII letters, digits or _, and not begin with a digit\.", _A_NAME),
+    )
+)
 _TO_BE_TYPED: Final = "This can't be brought back. Type the name to go on."  # the API's sentence speaks of ?confirm=
 
 
@@ -24,15 +39,25 @@ class Typed:
     values: Mapping[str, str] = field(default_factory=dict)
     errors: Mapping[str, Sequence[str]] = field(default_factory=dict)
     problem: str | None = None
+    value_lost: bool = False
 
     @classmethod
-    def after(cls, error: StrongroomError, values: Mapping[str, str] | None = None) -> Typed:
-        """Return the form as it is shown again after a refusal."""
+    def after(
+        cls, error: StrongroomError, values: Mapping[str, str] | None = None, *, value_lost: bool = False
+    ) -> Typed:
+        """Return the form as it is shown again after a refusal.
+
+        Args:
+            value_lost: a secret's value came along, and has to be given again where no script keeps it in the page.
+        """
         errors: dict[str, list[str]] = {}
-        for location, told in (error.errors or {}).items():
-            errors.setdefault(str(location.parts[0]) if location.parts else "", []).extend(told)
-        problem = _TO_BE_TYPED if isinstance(error, ConfirmationRequired) else error.detail
-        return cls(values or {}, {name: list(dict.fromkeys(told)) for name, told in errors.items()}, problem)
+        for where, sentences in (error.errors or {}).items():
+            errors.setdefault(field_of(where), []).extend(plain_words(each) for each in sentences)
+        sentence = _TO_BE_TYPED if isinstance(error, ConfirmationRequired) else error.detail
+        if len(errors) == 1 and sentence != SOME_ARE_WRONG:  # of the one field, in a whole sentence
+            errors = {name: [sentence] for name in errors}
+        faults = {name: list(dict.fromkeys(each)) for name, each in errors.items()}
+        return cls(values or {}, faults, None if faults else sentence, value_lost)  # one message for one fault
 
     def __getitem__(self, name: str) -> str:
         return self.values.get(name, "")
@@ -59,6 +84,19 @@ def read(schema: Schema, fields: Mapping[str, object]) -> Any:
         raise validation_failed(error) from None
 
 
+def field_of(location: FieldLocation) -> str:
+    """Return the field of a flat form that an error is about, whatever stands behind its name."""
+    return str(location.parts[0]) if location.parts else ""
+
+
+def plain_words(sentence: str) -> str:
+    """Say in a person's words what a schema says of a field."""
+    for pattern, words in _PLAIN_WORDS:
+        if found := pattern.fullmatch(sentence):
+            return found.expand(words)
+    return sentence
+
+
 def number(text: str) -> int:
     """Return the version or revision that a form was filled from, -1 where it isn't one."""
     return int(text) if re.fullmatch(r"[1-9][0-9]{0,8}", text) else -1
@@ -72,6 +110,12 @@ def lines(text: str) -> list[str]:
 def moment(text: str) -> str | None:
     """Return a ``datetime-local`` field, which is in UTC here, as the API writes moments; None for an empty one."""
     return f"{text}+00:00" if text else None
+
+
+def host_of(origin: Origin) -> str:
+    """Return an origin's host as a list of allowed hosts holds it: with its port where that isn't the scheme's own."""
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    return host if origin.port == (443 if origin.scheme == "https" else 80) else f"{host}:{origin.port}"
 
 
 def local(when: datetime | None) -> str:

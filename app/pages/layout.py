@@ -10,12 +10,26 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode, urlsplit
 
-from flask import Blueprint, Response, flash, g, make_response, redirect, render_template, request, session, url_for
+from flask import (
+    Blueprint,
+    Response,
+    current_app,
+    flash,
+    g,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf.csrf import CSRFProtect
+from werkzeug.exceptions import HTTPException
 from werkzeug.utils import send_from_directory
 
+from app import __version__
 from app.access import Access, Actor, Permission, Principal, allows
 from app.web import context
 from app.web.auth import API_PREFIX
@@ -42,7 +56,9 @@ _HEADERS: Final = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 # Where a piece of a page goes, by the id of the element that asked for it.
-_OUTLETS: Final = frozenset({"panel", "modal"})
+_OUTLETS: Final = frozenset({"panel", "modal", "again"})
+# Said of an answer to a script: who asked is signed in no more, or not as when the page was made.
+SESSION_ENDED: Final = ("Strongroom-Session", "ended")
 _MACHINES_ONLY: Final[set[str]] = set()
 _PUBLIC: Final[set[str]] = {"pages.static"}
 _BEFORE_NEW_PASSWORD: Final = frozenset({"pages.change_password_page", "pages.change_password", "pages.sign_out"})
@@ -121,6 +137,7 @@ def _words() -> dict[str, object]:
     """Give every template what the layout needs."""
     return {
         "asset": lambda name: f"/static/{ASSETS}/{name}",
+        "version": __version__,
         "layout": "fragment.html" if outlet() else "page.html",
         "outlet": outlet(),
         "tabs": tabs,
@@ -213,14 +230,20 @@ def redirect_with_message(message: str, url: str, *, name: str | None = None, le
 
 
 def to_sign_in() -> Response:
-    """Ask for a sign-in, and remember what was wanted where that is a page."""
-    here = request.full_path.rstrip("?") if request.method == "GET" else ""
-    if seen := request.headers.get("HX-Current-URL"):
-        parts = urlsplit(seen)
-        here = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    """Ask for a sign-in, and remember the page that it leads back to; a script's page stays, and asks by itself."""
+    if "HX-Request" in request.headers or request.headers.get("Accept") == "application/json":
+        response = Response("{}", 401, content_type="application/json")
+        response.headers.add(*SESSION_ENDED)
+        return response
+    here = request.full_path.rstrip("?") if request.method == "GET" else _page_of_form()
     url = url_for("pages.sign_in") + (f"?{urlencode({'next': here})}" if here not in ("", "/") else "")
-    if "HX-Request" in request.headers:
-        return Response("", 401, {"HX-Redirect": url})
-    if request.headers.get("Accept") == "application/json":
-        return Response("{}", 401, content_type="application/json")
     return make_response(redirect(url, 303))
+
+
+def _page_of_form() -> str:
+    """Return the page that a form stands on: it is sent to where it was asked for, but for a lone button's."""
+    try:
+        current_app.create_url_adapter(request).match(request.path, method="GET")  # type: ignore[union-attr]
+    except HTTPException:
+        return ""
+    return request.path

@@ -25,6 +25,7 @@ Pieces = Sequence[tuple[str, str | None]]
 
 _MARKER: Final = re.compile(r"\[(?:redacted|secret):([A-Za-z_][A-Za-z0-9_]{0,63})\]")
 _MOST_SHOWN: Final = 40_000  # characters of a body
+_DENIED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _MOST_CAPTURED: Final = 2_000
 _WHOSE: Final[Mapping[Party, str]] = {
     "caller": "Nothing was sent. The call has to change.",
@@ -53,6 +54,7 @@ class Refused:
     sentence: str
     whose: str
     faults: Sequence[tuple[str | None, str, str]]  # the control's id, the field's label, a sentence
+    allow: Sequence[tuple[str, str]] = ()  # a secret, and the host that it isn't allowed to go to
     kind: Literal["refused"] = "refused"
 
 
@@ -71,6 +73,8 @@ class Shown:
     body: Pieces
     note: str | None
     captures: Sequence[tuple[str, Pieces | None]]
+    uses: Sequence[str] = ()
+    denied: bool = False  # the other side doesn't take what it was shown
     kind: Literal["call"] = "call"
 
 
@@ -88,10 +92,15 @@ class Outgoing:
     kind: Literal["preview"] = "preview"
 
 
-def refusal_of(error: StrongroomError, form: CallForm) -> Refused:
-    """Tell of a refusal, with the fields that it is about."""
+def refusal_of(error: StrongroomError, form: CallForm, *, allow: Sequence[tuple[str, str]] = ()) -> Refused:
+    """Tell of a refusal, with the fields that it is about, and the hosts that whoever asks could allow."""
     return Refused(
-        f"{error.title}. {error.detail}", error.title, error.detail, _WHOSE[error.party], place_errors(error, form)
+        f"{error.title}. {error.detail}",
+        error.title,
+        error.detail,
+        _WHOSE[error.party],
+        place_errors(error, form),
+        allow,
     )
 
 
@@ -115,6 +124,8 @@ def show_call(call: CompletedCall, uses: Sequence[str]) -> Shown:
         body=part_at_markers(text[:_MOST_SHOWN], uses),
         note=note or cut,
         captures=[(name, _show_capture(value, uses)) for name, value in call.captures.items()],
+        uses=uses,
+        denied=response.status in _DENIED and bool(uses),
     )
 
 

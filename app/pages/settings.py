@@ -77,7 +77,12 @@ def change_settings(ws: str) -> Response:
 def new_token_form(ws: str) -> Response:
     """Ask for a new service token."""
     require(context.access(), Permission.TOKEN_MANAGE)
-    return show("settings/new_token.html", form=Typed({"role": "runtime"}), roles=TOKEN_ROLES, ws=ws)
+    return show(
+        "settings/new_token.html",
+        form=Typed({"role": "runtime", "label": request.args.get("label", "")[:128]}),
+        roles=TOKEN_ROLES,
+        ws=ws,
+    )
 
 
 @pages.post("/workspaces/<ws>/settings/tokens/new")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from typing import Final, cast
 
-from flask import Flask, Response, current_app, flash, request, session, url_for
+from flask import Flask, Response, current_app, flash, jsonify, make_response, request, session, url_for
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
+from flask_wtf.csrf import generate_csrf
 
 from app.identity.sessions import Device, SignedIn, UserSessions
 from app.identity.users import USER_ID, Users
 from app.kernel.errors import Forbidden, NotFound, StrongroomError, Unauthenticated
 from app.pages.forms import Typed
-from app.pages.layout import go, pages, public, redirect_with_message, show
+from app.pages.layout import go, outlet, pages, public, redirect_with_message, show
 from app.web import context
 from app.web.errors import STATUS
 
@@ -62,7 +64,7 @@ def device() -> Device:
 @public
 def sign_in_page() -> Response:
     """Ask for user and password."""
-    if current_user.is_authenticated:
+    if current_user.is_authenticated and outlet() is None:
         return go(wanted_page())
     return show("sign_in.html", form=Typed())
 
@@ -82,7 +84,19 @@ def sign_in() -> Response:
         return show("sign_in.html", STATUS[error.code], form=Typed.after(error, {"user": user_id}))
     session.clear()
     login_user(Visitor(found))
+    if outlet() == "again":
+        return Response("", 204, {"HX-Trigger": json.dumps({"strongroom:session": _session()})})
     return go(wanted_page())
+
+
+@pages.get("/session")
+def this_session() -> Response:
+    """Tell a script who is signed in, and what its requests say to be of this session."""
+    return make_response(jsonify(_session()))
+
+
+def _session() -> dict[str, str]:
+    return {"user": str(current_user.id), "csrf_token": generate_csrf()}
 
 
 def _user_sent() -> str:

@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final, cast
 
 from flask import Response, jsonify, make_response, request, url_for
 
 from app.access import Permission, require
-from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError
-from app.pages.forms import Typed, form_texts, lines, local, moment, number, read
+from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError, ValidationFailed, in_body
+from app.kernel.secret import SecretValue
+from app.outbound.places import normalise_places
+from app.outbound.urls import parse_url
+from app.pages.forms import Typed, field_of, form_texts, host_of, lines, local, moment, number, read
 from app.pages.layout import may, pages, redirect_with_message, show
+from app.pages.secret_requests import read_requests, restrict_to_reading, write_requests
 from app.variables import listing
 from app.variables.listing import ORDERS, Entry, Kind, Order, Place, Wanted
 from app.variables.schemas import RevealSchema, SecretBody, SecretPatch, ValueBody, VariableBody, VariablePatch
+from app.variables.secrets.changes import name_taken
 from app.variables.secrets.queries import HIDE_AFTER_SECONDS, Secret, SecretQueries
 from app.variables.secrets.service import Secrets
 from app.variables.service import Variable, Variables
-from app.variables.validation import DEFAULT_PLACES
+from app.variables.validation import DEFAULT_PLACES, check_value, normalise_hosts, places_of
+from app.vault import VISIBILITIES, Visibility
 from app.web import context
 from app.web.errors import STATUS
 from app.web.paging import cursor, moment_and_name
 
 ROWS: Final = 25
 _LIST: Final = "variables-page"
-_AFTER_CHANGE: Final = (
-    "Somebody changed it since you opened this form. Look at what it is now, and save again if yours should hold."
-)
+_GIVE_AGAIN: Final = "Give the new value again, or say below that the one it has is kept."
+_WORDS: Final = {"allowed_hosts": "allowed hosts", "allowed_places": "allowed places", "expires_at": "expiry"}
 
 
 @pages.get("/workspaces/<ws>/variables")
@@ -63,7 +69,19 @@ def new_variable_form(ws: str) -> Response:
     """Ask for a new variable or secret."""
     require(context.access(), Permission.VARIABLE_WRITE)
     kind = "secret" if may(Permission.SECRET_WRITE) and request.args.get("kind") != "plain" else "plain"
-    return _show_new(ws, Typed({"kind": kind, "visibility": "masked", "name": request.args.get("name", "")[:64]}))
+    texts = {"kind": kind, "visibility": "masked", "name": request.args.get("name", "")[:64]}
+    return _show_new(ws, Typed(texts | _where()))
+
+
+def _where() -> dict[str, str]:
+    """Return the host and the place of the field that a secret is made for, where it is made for one."""
+    found: dict[str, str] = {}
+    with suppress(StrongroomError):
+        origin, _rest = parse_url(request.args.get("url", "")[:8192])
+        found["allowed_hosts"] = host_of(origin)
+    with suppress(StrongroomError):
+        found["allowed_places"] = normalise_places([request.args.get("place", "")[:300]], named_headers_only=True)[0]
+    return found
 
 
 @pages.post("/workspaces/<ws>/variables/new")
@@ -73,9 +91,41 @@ def new_variable(ws: str) -> Response:
     try:
         name, what = make()
     except StrongroomError as error:
-        kept = form_texts(without=() if make is _make_plain else ("value",))
-        return _show_new(ws, Typed.after(error, kept), STATUS[error.code])
+        sent, hidden = form_texts(), make is _make_secret
+        every = _with_every_fault(error, sent) if hidden else error
+        kept = {field: text for field, text in sent.items() if not (hidden and field == "value")}
+        form = Typed.after(every, kept, value_lost=hidden and bool(sent.get("value")))
+        return _show_new(ws, form, STATUS[error.code])
     return redirect_with_message(f"{what} {name} was created.", url_for("pages.variables", ws=ws), name=name)
+
+
+def _with_every_fault(error: StrongroomError, sent: Mapping[str, str]) -> StrongroomError:
+    """Add to a refusal of a new secret what the other fields would be refused for, so that all is told at once."""
+    visibility = cast(Visibility, sent.get("visibility") if sent.get("visibility") in VISIBILITIES else "masked")
+    checks: dict[str, Callable[[], object]] = {
+        "name": lambda: _require_free(sent.get("name", "")),
+        "value": lambda: check_value(SecretValue(sent.get("value", "")), visibility, context.resources().limits),
+        "allowed_hosts": lambda: normalise_hosts(
+            lines(sent.get("allowed_hosts", "")) or None, visibility, wide="wide" in sent
+        ),
+        "allowed_places": lambda: places_of(lines(sent.get("allowed_places", "")) or None, visibility),
+    }
+    errors = dict(error.errors or {})
+    known = {field_of(where) for where in errors}
+    for field, check in checks.items():
+        if field not in known and errors:
+            try:
+                check()
+            except StrongroomError as further:
+                errors |= {where: [further.detail] for where in further.errors or {}}
+    error.errors = errors or None
+    return error
+
+
+def _require_free(name: str) -> None:
+    with suppress(NotFound):
+        listing.get_entry(name, access=context.access(), resources=context.resources())
+        raise name_taken(name)
 
 
 def _show_new(ws: str, form: Typed, status: int = 200) -> Response:
@@ -89,7 +139,7 @@ def _make_plain() -> tuple[str, str]:
 
 
 def _make_secret() -> tuple[str, str]:
-    sent = form_texts()
+    sent = _form_of_secret()
     fields: dict[str, object] = {
         each: sent.get(each, "") for each in ("name", "value", "visibility", "description")
     } | _rules(sent)
@@ -98,10 +148,19 @@ def _make_secret() -> tuple[str, str]:
     return secret.name, "Secret"
 
 
+def _form_of_secret() -> dict[str, str]:
+    """Return what was typed, its requests restricted to those that read where that is ticked."""
+    sent = form_texts()
+    if "read_only" in sent:
+        sent["allowed_requests"] = restrict_to_reading(sent.get("allowed_requests", ""))
+    return sent
+
+
 def _rules(sent: Mapping[str, str]) -> dict[str, object]:
     return {
         "allowed_hosts": lines(sent.get("allowed_hosts", "")),
         "allowed_places": lines(sent.get("allowed_places", "")),
+        "allowed_requests": read_requests(sent.get("allowed_requests", "")),
         "expires_at": moment(sent.get("expires_at", "")),
     }
 
@@ -110,7 +169,10 @@ def _rules(sent: Mapping[str, str]) -> dict[str, object]:
 def edit_variable_form(ws: str, name: str) -> Response:
     """Ask what should change; a secret's value never stands in the form."""
     entry = _entry(name)
-    return _show_edit(ws, entry, Typed(_texts(entry)))
+    texts = _texts(entry)
+    if entry.kind == "secret" and (host := request.args.get("host", "")[:300]):  # which a refused call asked for
+        texts["allowed_hosts"] = "\n".join([*lines(texts["allowed_hosts"]), host])
+    return _show_edit(ws, entry, Typed(texts))
 
 
 @pages.post("/workspaces/<ws>/variables/<name>/edit")
@@ -121,14 +183,23 @@ def edit_variable(ws: str, name: str) -> Response:
         change = _change_plain if entry.kind == "plain" else _change_secret
         changed = change(entry)
     except StrongroomError as error:
-        kept = form_texts(without=() if entry.kind == "plain" else ("value",))
+        sent, hidden = form_texts(), entry.kind == "secret"
+        kept = {field: text for field, text in sent.items() if not (hidden and field == "value")}
         if isinstance(error, PreconditionFailed):
             entry = _entry(name)
             kept["revision"] = str(entry.item.revision)
-            error.detail = _AFTER_CHANGE
-        return _show_edit(ws, entry, Typed.after(error, kept), STATUS[error.code])
+            error.detail = _after_change(entry, sent)
+        lost = hidden and bool(sent.get("value") or sent.get("value_lost"))
+        return _show_edit(ws, entry, Typed.after(error, kept, value_lost=lost), STATUS[error.code])
     told = f"{name} was saved." if changed else f"Nothing of {name} was changed."
     return redirect_with_message(told, url_for("pages.variables", ws=ws), name=name)
+
+
+def _after_change(entry: Entry, sent: Mapping[str, str]) -> str:
+    """Say who was faster, and what is another thing now than in the form."""
+    others = [_WORDS.get(field, field) for field in _changed_fields(entry, sent)]
+    differs = f" What differs from this form now: {', '.join(others)}." if others else ""
+    return f"{entry.item.updated_by} changed it since you opened this form.{differs} Save again if yours should hold."
 
 
 def _entry(name: str) -> Entry:
@@ -149,6 +220,7 @@ def _texts(entry: Entry) -> dict[str, str]:
     return texts | {
         "allowed_hosts": "\n".join(item.allowed_hosts),
         "allowed_places": "\n".join(item.allowed_places),
+        "allowed_requests": write_requests(item.allowed_requests),
         "expires_at": local(item.expires_at),
     }
 
@@ -175,9 +247,11 @@ def _change_plain(entry: Entry) -> bool:
 
 
 def _change_secret(entry: Entry) -> bool:
-    sent, secrets = form_texts(), Secrets(context.resources())
+    sent, secrets = _form_of_secret(), Secrets(context.resources(), context.run_check())
     where: dict[str, Any] = {"revision": number(sent.get("revision", "")), "access": context.access()}
     value = {"value": sent["value"]} if sent.get("value") else {}
+    if "value_lost" in sent and not value and "keep_value" not in sent:  # empty means to keep it, but not here
+        raise ValidationFailed(_GIVE_AGAIN, errors={in_body("value"): [_GIVE_AGAIN]})
     typed_rules = {"description": sent.get("description", "")} | _rules(sent)
     changes = {name: typed_rules[name] for name in _changed_fields(entry, sent) if name in typed_rules}
     if changes:

@@ -23,6 +23,8 @@ def workspaces() -> Response:
     after = position(request.args.get("cursor") or None, _LIST, str)
     mine = standings(principal, request_id=context.request_id(), cache=context.cache(), sessions=resources.sessions)
     found = Workspaces(resources).list(principal=principal, limit=ROWS + 1, after=after)
+    if len(found) == 1 and after is None and "all" not in request.args:  # there is nothing to choose
+        return go(url_for("pages.variables", ws=found[0].name))
     roles = {standing.workspace: standing.role for standing in mine}
     return show(
         "workspaces.html",

@@ -10,13 +10,15 @@ import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Literal
 
+from app.policies.patterns import NewGrant, new_grants
 from app.policies.table import ROLES
 from app.vault import VERSIONS_KEPT
 from app.vault.options import Mounts
 from app.vault.paths import RECORD_KEY
-from app.vault.roles import ALGORITHM, AUDIENCE, SERVICE, SERVICE_ROLES
+from app.vault.roles import ALGORITHM, AUDIENCE, SERVICE, SERVICE_ROLES, grant_role
 
 Kind = Literal["login mount", "engine mount", "engine settings", "key", "login settings", "policy", "role", "audit"]
 Action = Literal["create", "update", "delete", "by hand"]
@@ -79,6 +81,8 @@ class Plan:
     changes: tuple[Change, ...]
     by_hand: tuple[Change, ...]
     leftovers: tuple[Identity, ...]
+    warnings: tuple[str, ...] = ()
+    new_grants: tuple[NewGrant, ...] = ()
 
     @property
     def in_order(self) -> bool:
@@ -91,6 +95,13 @@ class Plan:
         return tuple(change.name for change in self.by_hand if change.kind in ("login mount", "engine mount"))
 
 
+ENGINE_SETTINGS: Final[Mapping[str, object]] = {
+    "cas_required": True,
+    "max_versions": VERSIONS_KEPT,
+    "delete_version_after": "0s",
+    # With it, no binding could be written to a new entry.
+    "metadata_cas_required": False,
+}
 TUNING: Final[Mapping[str, object]] = {
     "default_lease_ttl": 0,
     "max_lease_ttl": 0,
@@ -106,10 +117,16 @@ TUNING: Final[Mapping[str, object]] = {
 
 
 def wanted_things(
-    *, mounts: Mounts, public_keys: Sequence[str], policies: Mapping[str, str], audited: bool = True
+    *,
+    mounts: Mounts,
+    public_keys: Sequence[str],
+    policies: Mapping[str, str],
+    grants: Mapping[str, str] = MappingProxyType({}),
+    audited: bool = True,
 ) -> tuple[Thing, ...]:
-    """List everything that Vault should hold; ``policies`` are the filled-in texts by role.
+    """List everything that Vault should hold.
 
+    ``policies`` are the filled-in texts by role, ``grants`` the texts for the operators' grants by workspace.
     ``audited`` False leaves out the audit device, which can't be seen from inside a namespace.
     """
     login_roles = [role for role in ROLES if role in policies and role != "operator"]
@@ -120,11 +137,13 @@ def wanted_things(
         Thing("login mount", mounts.jwt, login),
         Thing("engine mount", mounts.kv, values),
         Thing("engine mount", mounts.transit, keys),
-        Thing("engine settings", mounts.kv, {"cas_required": True, "max_versions": VERSIONS_KEPT}),
+        Thing("engine settings", mounts.kv, ENGINE_SETTINGS),
         Thing("key", RECORD_KEY, RECORD_KEY_FACTS),
         Thing("login settings", mounts.jwt, login_settings(public_keys)),
         *(Thing("policy", f"{PREFIX}{role}", policies[role]) for role in sorted(policies)),
+        *(Thing("policy", f"{PREFIX}{grant_role(workspace)}", grants[workspace]) for workspace in sorted(grants)),
         *(Thing("role", role, login_role(role)) for role in login_roles),
+        *(Thing("role", grant_role(one), login_role(grant_role(one), workspace=one)) for one in sorted(grants)),
         *([Thing("audit", "any", AUDITED)] if audited else []),
     )
 
@@ -157,8 +176,12 @@ def login_settings(public_keys: Sequence[str]) -> Mapping[str, object]:
     }
 
 
-def login_role(role: str) -> Mapping[str, object]:
-    """Return the Vault role: who may log in with it, and what the token is. Source: Vault docs, "JWT/OIDC auth API"."""
+def login_role(role: str, *, workspace: str | None = None) -> Mapping[str, object]:
+    """Return the Vault role: who may log in with it, and what the token is.
+
+    ``workspace`` is the only one that may, where it isn't for all. Source: Vault docs, "JWT/OIDC auth API".
+    """
+    only = SERVICE if role in SERVICE_ROLES else workspace
     return {
         "role_type": "jwt",
         # The claim that names the entity is the one that the policies go by: the two can't differ.
@@ -166,10 +189,14 @@ def login_role(role: str) -> Mapping[str, object]:
         "claim_mappings": {"workspace": "workspace"},
         "bound_audiences": [AUDIENCE],
         "bound_claims_type": "string",
-        "bound_claims": {"role": role, **({"workspace": SERVICE} if role in SERVICE_ROLES else {})},
+        "bound_claims": {"role": role, **({"workspace": only} if only else {})},
         "bound_subject": "",
         "groups_claim": "",
         "clock_skew_leeway": 30,
+        "expiration_leeway": 0,
+        "not_before_leeway": 0,
+        "verbose_oidc_logging": False,
+        "user_claim_json_pointer": False,
         "token_policies": [f"{PREFIX}{role}"],
         "token_no_default_policy": True,
         "token_type": "batch",
@@ -190,14 +217,31 @@ def plan(things: Sequence[Thing], live: Mapping[Identity, Body], *, prune: bool 
     found = [change for thing in things if (change := _difference(thing, live.get((thing.kind, thing.name))))]
     ours = {(thing.kind, thing.name) for thing in things}
     others = sorted(identity for identity in live if identity not in ours)
-    if prune:
-        found += [Change(*identity, "delete", _diff(*identity, live[identity], None)) for identity in others]
+    # A grant that was taken out of the file is to end now; whatever else is no longer wanted may stay.
+    going = [identity for identity in others if prune or is_grant(*identity)]
+    found += [Change(*identity, "delete", _diff(*identity, live[identity], None)) for identity in going]
     found.sort(key=lambda change: (ORDER.index(change.kind), change.name, change.action))
     return Plan(
         changes=tuple(change for change in found if change.action != "by hand"),
         by_hand=tuple(change for change in found if change.action == "by hand"),
-        leftovers=() if prune else tuple(others),
+        leftovers=tuple(identity for identity in others if identity not in going),
+        new_grants=tuple(
+            grant
+            for thing in things
+            if thing.kind == "policy" and isinstance(thing.body, str)
+            for grant in new_grants(thing.name.removeprefix(PREFIX), thing.body, _policy_text(live, thing.name))
+        ),
     )
+
+
+def _policy_text(live: Mapping[Identity, Body], name: str) -> str | None:
+    held = live.get(("policy", name))
+    return held if isinstance(held, str) else None
+
+
+def is_grant(kind: Kind, name: str) -> bool:
+    """Tell whether a policy or role is of an operator's grants."""
+    return name.startswith({"policy": f"{PREFIX}grant-", "role": "grant-"}.get(kind, "\0"))
 
 
 def _difference(thing: Thing, body: Body | None) -> Change | None:

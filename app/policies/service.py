@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from app.kernel.errors import ServiceError
+from app.policies.grants import GrantsFileWrong, WorkspaceGrant, grant_policies, parse_grants
 from app.policies.hcl import PolicyFileWrong
 from app.policies.plan import (
     AUDITED,
@@ -19,6 +20,7 @@ from app.policies.plan import (
     Kind,
     Plan,
     Thing,
+    is_grant,
     login_settings,
     plan,
     vault_path,
@@ -47,13 +49,16 @@ class Setup:
     """What Vault is to be set up with: the mounts, the policy files by role, and the public keys that logins are
     checked with (PEM; two while the signing key is being changed).
 
-    ``namespaced``: inside a namespace nobody sees the audit devices.
+    ``namespaced``: inside a namespace nobody sees the audit devices. ``workspaces`` are
+    those that there are; None where nobody can tell.
     """
 
     mounts: Mounts
     files: Mapping[str, str]
     public_keys: Sequence[str]
     namespaced: bool = False
+    grants: tuple[WorkspaceGrant, ...] = ()
+    workspaces: frozenset[str] | None = None
 
 
 class NotApplied(ServiceError):
@@ -75,6 +80,20 @@ def read_files(folder: Path) -> Mapping[str, str]:
     return files
 
 
+def read_grants(file: Path, *, mounts: Mounts) -> tuple[WorkspaceGrant, ...]:
+    """Read the operators' grants; none where there is no such file.
+
+    Raises:
+        GrantsFileWrong: it can't be used.
+    """
+    try:
+        return parse_grants(file.read_text(encoding="utf-8"), mounts=mounts)
+    except FileNotFoundError:
+        return ()
+    except (OSError, UnicodeDecodeError):
+        raise GrantsFileWrong(f"{file} can't be read.") from None
+
+
 def see_changes(vault: VaultOperator, setup: Setup, *, prune: bool = False) -> Plan:
     """Tell what differs, and change nothing.
 
@@ -83,8 +102,10 @@ def see_changes(vault: VaultOperator, setup: Setup, *, prune: bool = False) -> P
         VaultRefused, VaultUnavailable: where the operator's token or Vault can't.
     """
     accessor = _accessor(vault, setup.mounts)
-    things = _things(setup, accessor or _NOT_YET)
-    return plan(things, _live(vault, setup.mounts, things), prune=prune)
+    granted = grant_policies(setup.grants, vault.read("sys/mounts") or {}, known=setup.workspaces)
+    things = _things(setup, accessor or _NOT_YET, granted.texts)
+    seen = plan(things, _live(vault, setup.mounts, things), prune=prune)
+    return replace(seen, warnings=granted.warnings)
 
 
 def apply(
@@ -106,13 +127,14 @@ def apply(
     """
     seen = see_changes(vault, setup, prune=prune)
     _guard(seen, agreed, prune_at_most)
+    granted = grant_policies(setup.grants, vault.read("sys/mounts") or {}).texts
     done: list[Change] = []
     if _accessor(vault, setup.mounts) is None:
         # The policies go by the login mount's accessor, which Vault makes up with the mount.
         first = [change for change in seen.changes if change.kind == "login mount"]
-        done += _carry_out(vault, setup.mounts, _things(setup, _NOT_YET), first)
+        done += _carry_out(vault, setup.mounts, _things(setup, _NOT_YET, granted), first)
         seen = see_changes(vault, setup, prune=prune)
-    things = _things(setup, read_accessor(vault, setup))
+    things = _things(setup, read_accessor(vault, setup), granted)
     return (*done, *_carry_out(vault, setup.mounts, things, seen.changes))
 
 
@@ -201,7 +223,7 @@ def _guard(seen: Plan, agreed: Plan | None, prune_at_most: int) -> None:
         raise NotApplied(f"The mount {seen.strangers[0]} is of another type, so it is somebody else's. Name another.")
     if agreed is not None and agreed != seen:
         raise NotApplied("Vault was changed since the plan was made. Look at the new one.")
-    deletions = sum(change.action == "delete" for change in seen.changes)
+    deletions = sum(change.action == "delete" and not is_grant(change.kind, change.name) for change in seen.changes)
     if deletions > prune_at_most:
         raise NotApplied(
             f"This would delete {deletions} things, more than {prune_at_most}. Is STRONGROOM_JWT_MOUNT ours alone?"
@@ -213,10 +235,14 @@ def _accessor(vault: VaultOperator, mounts: Mounts) -> str | None:
     return None if mount is None else str(mount["accessor"])
 
 
-def _things(setup: Setup, accessor: str) -> tuple[Thing, ...]:
+def _things(setup: Setup, accessor: str, grants: Mapping[str, str]) -> tuple[Thing, ...]:
     policies = export(setup, accessor=accessor)
     return wanted_things(
-        mounts=setup.mounts, public_keys=setup.public_keys, policies=policies, audited=not setup.namespaced
+        mounts=setup.mounts,
+        public_keys=setup.public_keys,
+        policies=policies,
+        grants=grants,
+        audited=not setup.namespaced,
     )
 
 
@@ -242,10 +268,20 @@ def _live(vault: VaultOperator, mounts: Mounts, things: Sequence[Thing]) -> Mapp
 
 def _body(kind: Kind, data: Mapping[str, Any] | None) -> Body | None:
     if kind == "policy":
-        return (data or {}).get("policy")
+        beside = [f"# kept beside the text: {name} = {data[name]}\n" for name in _BESIDE if data and data.get(name)]
+        return "".join([(data or {}).get("policy") or "", *beside]) or None
     if kind == "audit":
         return AUDITED if data else None
     return data
+
+
+_BESIDE: Final = (
+    "expiration",
+    "cas_required",
+    "allow_wildcards_in_identity_templates",
+    "allow_slashes_in_identity_templates",
+)
+"""What OpenBao keeps beside a policy's text. A policy with an end is gone then, and a wildcard reaches further."""
 
 
 def _carry_out(
@@ -259,8 +295,15 @@ def _carry_out(
         else:
             # Twice, for the reason that ``_accept`` tells; nobody has the keys at hand here to see whom it lets in.
             for _ in range(2 if change.kind == "login settings" else 1):
-                vault.write(*_request(change, path, bodies[change.kind, change.name]))
+                written, body = _request(change, path, bodies[change.kind, change.name])
+                vault.write(written, {**body, **_check_and_set(vault, change, path)})
         yield change
+
+
+def _check_and_set(vault: VaultOperator, change: Change, path: str) -> Mapping[str, Any]:
+    """Return the version to name where OpenBao wants one. A write that names no more than the text undoes the rest."""
+    held = vault.read(path) if change.kind == "policy" and change.action == "update" else None
+    return {"cas": held["version"]} if held and held.get("cas_required") else {}
 
 
 def _request(change: Change, path: str, body: Body) -> tuple[str, Mapping[str, Any]]:

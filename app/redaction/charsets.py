@@ -15,34 +15,65 @@ from app.redaction.redactor import Redactor
 _SEEN_AS_BYTES: Final = frozenset({"utf-8", "ascii"})
 _READABLE: Final = _SEEN_AS_BYTES | frozenset(
     {
-        "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be",
-        "gb2312", "gbk", "gb18030", "big5", "big5hkscs", "shift_jis", "cp932", "euc_jp", "euc_kr", "cp949",
-        "koi8-r", "koi8-u", "tis-620", "mac-roman",
+        "utf-8-sig",
+        *(f"utf-{unit}{order}" for unit in (16, 32) for order in ("", "-le", "-be")),
+        *("gb18030", "big5hkscs", "cp932", "euc_jp", "cp949", "iso2022_jp"),
+        *("koi8-r", "koi8-u", "mac-roman", "mac-cyrillic", "cp866", "cp874"),
         *(f"iso8859-{part}" for part in range(1, 17)),
         *(f"cp125{page}" for page in range(9)),
     }
-)  # fmt: skip
+)
+# What a label means to a browser, where that isn't what Python takes it for. Source: WHATWG Encoding, section 4.2.
+_LABELS: Final = {
+    "tis-620": "iso8859-11",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+    "big5": "big5hkscs",
+}
+_SYNONYMS: Final = {
+    "x-sjis": "cp932",
+    "ms_kanji": "cp932",
+    "windows-31j": "cp932",
+    "x-gbk": "gb18030",
+    "x-x-big5": "big5hkscs",
+    "windows-949": "cp949",
+    "ks_c_5601-1987": "cp949",
+    "x-cp1252": "cp1252",
+    "windows-874": "cp874",
+    "dos-874": "cp874",
+    "x-mac-cyrillic": "mac-cyrillic",
+    "macintosh": "mac-roman",
+    "unicode": "utf-16-le",
+    "utf-16": "utf-16",
+}
 
 
 def codec_of(charset: str | None) -> str | None:
     """Return Python's name for a charset (UTF-8 where none is told), or None for one that isn't read."""
+    label = (charset or "utf-8").strip().lower()
     try:
-        name = codecs.lookup(charset or "utf-8").name
+        name = codecs.lookup(_SYNONYMS.get(label, label)).name
     except (LookupError, ValueError):
         return None
+    name = _LABELS.get(name, name)
     return name if name in _READABLE else None
 
 
-def redacted_text(body: bytes, charset: str | None, redactor: Redactor) -> tuple[bytes, int]:
-    """Take values out of a body in a charset whose bytes aren't UTF-8's: what is left, and how many markers were put.
+def redact_text(body: bytes, charset: str | None, redactor: Redactor) -> tuple[bytes, int]:
+    """Take values out of a body in a charset whose bytes aren't UTF-8's.
 
     What isn't in the charset that it claims stays as it is: nobody reads it as text either.
+
+    Returns:
+        What is left, in the same charset, and how many places were redacted.
     """
     codec = codec_of(charset)
     if codec is None or codec in _SEEN_AS_BYTES:
         return body, 0
     try:
-        text, count = redactor.text(body.decode(codec))
-        return (text.encode(codec), count) if count else (body, 0)
+        text, count = redactor.body(body.decode(codec).encode())
+        return (text.decode().encode(codec), count) if count else (body, 0)
     except UnicodeError:
         return body, 0

@@ -1,193 +1,305 @@
-"""The forms in which a value may come back. Pure.
+r"""Escapes: what JSON, programming languages, URLs, HTML and mail write for a character, undone by one layer. Pure.
 
-All of them are looked for on their own. What is nested deeper than one escape around base64 (hex in base64, JSON
-escapes in a URL's, base64 with line breaks) is out of reach.
+Sources: RFC 8259 section 7 (JSON), ECMA-262 section 12.9.4 and Annex B.2.1 (``\x``, ``\u{}``, ``escape``'s ``%u``),
+Python's and C's string literals (octal, ``\U``), RFC 3986 section 2.1, the HTML standard's character references,
+RFC 2045 section 6.7 (quoted-printable). What isn't a whole escape stays as it is. ``+`` for a blank is no escape here:
+``search`` takes the two for one.
 """
 
 from __future__ import annotations
 
-import re
-from base64 import b64encode
-from functools import cached_property
+from collections.abc import Callable
+from html.entities import html5
 from typing import Final
 
-from app.redaction.escapes import encoded
-from app.redaction.spelled import Anchor, Spelled
-from app.redaction.walk import Pattern
-from app.redaction.window import Form, Place, Span, Window
+import numpy as np
+from numpy.typing import NDArray
 
-_RUN: Final = re.compile(rb"[0-9A-Za-z]+")
-_DIGITS: Final = re.compile(rb"[0-9]+")
-_LOOK: Final = 384  # bytes of a form among which its anchor is chosen
-_ANCHOR: Final = 32
-_SHORT_ANCHOR: Final = 8
-_ALNUM: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
-_DIGIT_VALUES: Final = {digit: value for value, digit in enumerate(_ALNUM + b"+/")}
-_DIGITS_FOR: Final = tuple(bytes({plain, url}) for plain, url in zip(_ALNUM + b"+/", _ALNUM + b"-_", strict=True))
+from app.redaction.search import Bytes
+from app.redaction.views import Edits, Flags, Places
+
+Numbers = NDArray[np.int64]
+
+_NONE: Final = 0xFF
+_WIDTH: Final = 8  # bytes that an escape stands for at most: two characters that an HTML name stands for
 
 
-def forms_of(text: str) -> list[Form]:
-    """Make every form of a value; what is costly in it waits until a body seems to hold the value."""
-    return [form for each in _line_ends(text) for form in _forms(each)]
+def _table(pairs: dict[int, int], otherwise: int = _NONE) -> Bytes:
+    table = np.full(256, otherwise, np.uint8)
+    for key, value in pairs.items():
+        table[key] = value
+    return table
 
 
-def _line_ends(text: str) -> list[str]:
-    """Give a text with the line ends of either world: web forms and mail turn one into the other."""
-    if "\n" not in text:
-        return [text]
-    unix = text.replace("\r\n", "\n")
-    return list(dict.fromkeys((text, unix, unix.replace("\n", "\r\n"))))
+_DIGIT: Final = _table({ord(char): int(char, 16) for char in "0123456789abcdefABCDEF"})
+_LETTERS: Final = {
+    ord("n"): 10,
+    ord("r"): 13,
+    ord("t"): 9,
+    ord("b"): 8,
+    ord("f"): 12,
+    ord("v"): 11,
+    ord("a"): 7,
+    ord("e"): 27,
+}
+_SHORT: Final = _table(_LETTERS | {code: code for code in range(0x20, 0x7F) if not chr(code).isalnum()})
 
 
-def _forms(text: str) -> list[Form]:
-    utf8 = encoded(text, "utf-8")
-    found = _eight_bit_forms(text, utf8, "utf-8")
-    if not text.isascii():
-        latin1 = encoded(text, "latin-1")
-        if len(latin1) == len(text):
-            found += _eight_bit_forms(text, latin1, "latin-1")
-        found += [spelled_value(misread, "utf-8") for misread in _misreadings(utf8)]
-    found += [Wide(text, f"utf-{8 * unit}-{order}", unit) for unit in (2, 4) for order in ("le", "be")]
-    return found
+def utf8(points: Numbers) -> tuple[Bytes, Places]:
+    """Encode code points: a row of bytes for each, and how many of them count. Surrogates are encoded alike."""
+    out = np.zeros((len(points), 4), np.uint8)
+    count = 1 + (points > 0x7F).astype(np.intp) + (points > 0x7FF) + (points > 0xFFFF)
+    lead = np.array([0, 0, 0xC0, 0xE0, 0xF0])
+    for size in range(1, 5):
+        mine = count == size
+        if mine.any():
+            these = points[mine]
+            rows = [(these >> 6 * (size - 1)) | lead[size]]
+            rows += [((these >> 6 * (size - 1 - place)) & 0x3F) | 0x80 for place in range(1, size)]
+            out[mine, :size] = np.stack(rows, axis=1)
+    return out, count
 
 
-def _eight_bit_forms(text: str, raw: bytes, encoding: str) -> list[Form]:
-    return [spelled_value(text, encoding), *(spelled_base64(raw, shift) for shift in range(3)), Hex(raw)]
+class _Reader:
+    """A view's bytes at places that may lie behind its end, where zeros are."""
+
+    def __init__(self, text: Bytes, beyond: int = 40) -> None:
+        self._text = np.concatenate((text, np.zeros(beyond, np.uint8)))
+
+    def __call__(self, places: Places) -> Bytes:
+        return self._text[places]
+
+    def hexadecimal(self, places: Places, digits: int) -> tuple[Numbers, Flags]:
+        """Read numbers of so many digits: what they are, and where they are numbers."""
+        value, good = np.zeros(len(places), np.int64), np.ones(len(places), np.bool_)
+        for ahead in range(digits):
+            digit = _DIGIT[self(places + ahead)]
+            good &= digit != _NONE
+            value = value * 16 + digit
+        return value, good
+
+    def number(self, places: Places, base: int, most: int) -> tuple[Numbers, Places]:
+        """Read numbers of up to ``most`` digits: what they are, and how many digits they have."""
+        value, size = np.zeros(len(places), np.int64), np.zeros(len(places), np.intp)
+        for ahead in range(most):
+            digit = _DIGIT[self(places + ahead)]
+            more = (digit < base) & (size == ahead)
+            value[more] = value[more] * base + digit[more]
+            size[more] += 1
+        return value, size
 
 
-def _misreadings(utf8: bytes) -> list[str]:
-    """Give what UTF-8 becomes where somebody takes it for a Western charset: "Ã©" for "é"."""
-    latin1 = utf8.decode("latin-1")
-    windows = "".join(raw.decode("cp1252", "ignore") or char for char in latin1 for raw in (char.encode("latin-1"),))
-    return sorted({latin1, windows})
+class _Found:
+    """The escapes of a layer, gathered kind by kind."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[Places, Places, Bytes, Places]] = []
+
+    def points(self, which: Flags, at: Places, size: Places | int, points: Numbers) -> None:
+        """Add escapes that stand for code points."""
+        which = which & (points <= 0x10FFFF)
+        if which.any():
+            self.add(which, at, size, *utf8(points[which]))
+
+    def bytes_(self, which: Flags, at: Places, size: Places | int, values: NDArray[np.integer]) -> None:
+        """Add escapes that stand for a byte each."""
+        out = values[which].astype(np.uint8)[:, None]
+        self.add(which, at, size, out, np.ones(len(out), np.intp))
+
+    def nothing(self, which: Flags, at: Places, size: Places | int) -> None:
+        """Add what stands for nothing."""
+        count = int(which.sum())
+        self.add(which, at, size, np.zeros((count, 1), np.uint8), np.zeros(count, np.intp))
+
+    def add(self, which: Flags, at: Places, size: Places | int, out: Bytes, count: Places) -> None:
+        """Add escapes, each with a row of bytes of which ``count`` count."""
+        if len(out):
+            sizes = np.full(len(out), size, np.intp) if isinstance(size, int) else size[which]
+            self._parts.append((at[which], sizes, out, count))
+
+    def edits(self) -> Edits:
+        """Return them from left to right."""
+        if len(self._parts) == 1:
+            return Edits(*self._parts[0])
+        if not self._parts:
+            nobody = np.zeros(0, np.intp)
+            return Edits(nobody, nobody, np.zeros((0, 1), np.uint8), nobody)
+        width = max(out.shape[1] for _, _, out, _ in self._parts)
+        wide = [(at, size, np.pad(out, ((0, 0), (0, width - out.shape[1]))), n) for at, size, out, n in self._parts]
+        at, size, out, count = (np.concatenate(column) for column in zip(*wide, strict=True))
+        order = np.argsort(at, kind="stable")
+        return Edits(at[order], size[order], out[order], count[order])
 
 
-def spelled_value(text: str, encoding: str) -> Spelled:
-    """Make the form of a value in which each character is plain, or escaped as in JSON, HTML or a URL."""
-    raw = encoded(text, encoding)
-    first, last = _longest(_RUN, raw[:_LOOK])
-    alnum = last - first >= min(6, len(raw))
-    if alnum:
-        chars = raw[first:last].decode() + raw[last : last + 4].decode(encoding, "ignore")[:1]
-    else:
-        chars = text[: _SHORT_ANCHOR + 1]
-        first, last = 0, len(encoded(text[:_SHORT_ANCHOR], encoding))
-    size = last - first if alnum else len(text[:_SHORT_ANCHOR])
-    anchor = Anchor(first, (raw[first:last],), chars[:size], chars[1:], alnum)
-
-    def pattern() -> Pattern:
-        return Pattern(raw, tuple(raw[i : i + 1] for i in range(len(raw))), encoding)
-
-    return Spelled(len(raw), anchor, encoding, pattern)
+def backslashes(text: Bytes) -> Edits:
+    r"""Read ``\n``, ``\"``, ``\u0041``, ``\u{41}``, ``\U00000041``, ``\x41`` and ``\101``, the last two as bytes."""
+    return _backslashes(text, as_bytes=True)
 
 
-def spelled_base64(raw: bytes, shift: int) -> Spelled:
-    """Make the form in base64 or base64url of a value which ``shift`` bytes stand before in its group of three.
-
-    The first and the last character may carry bits of the neighbours; those of the value's bits are checked.
-    """
-    total = shift + len(raw)
-    size = -(-8 * total // 6) - shift
-    settled = 8 * total // 6 - shift  # before it, all bits are the value's
-    head = b64encode(bytes(shift) + raw[: _LOOK - shift])[shift : shift + settled]
-    first, last = _longest(_RUN, head, bool(shift))
-    if last - first >= 4:
-        anchor = Anchor(first, (head[first:last],))
-    else:
-        anchor = _base64_anchor(head[:settled], int(bool(shift)))
-
-    def pattern() -> Pattern:
-        digits = b64encode(bytes(shift) + raw + bytes(-total % 3))[shift : shift + size]
-        accepted = [_DIGITS_FOR[_DIGIT_VALUES[digit]] for digit in digits]
-        if shift:
-            accepted[0] = _sharing(digits[0], 0b1111 if shift == 1 else 0b11)
-        if size > settled:
-            accepted[-1] = _sharing(digits[-1], 0b110000 if total % 3 == 1 else 0b111100)
-        return Pattern(digits, tuple(accepted), "utf-8")
-
-    return Spelled(size, anchor, "utf-8", pattern, padding=-total % 3)
+def backslashed_points(text: Bytes) -> Edits:
+    r"""Read the same where ``\xe9`` is a character of Latin-1, as in JavaScript and Python's ``repr``."""
+    return _backslashes(text, as_bytes=False)
 
 
-def _base64_anchor(head: bytes, first: int) -> Anchor:
-    """Choose one where hardly two letters or digits stand together."""
-    here = head[first : first + _SHORT_ANCHOR]
-    plain = tuple(sorted({here, here.translate(_URL_SAFE)}))
-    return Anchor(first, plain, "".join(sorted(set(b"".join(plain).decode()) & set("+/-_"))))
+def _backslashes(text: Bytes, *, as_bytes: bool) -> Edits:
+    at = _escaping(np.flatnonzero(text == ord("\\")))
+    at = at[at + 1 < len(text)]
+    read, found = _Reader(text), _Found()
+    char = read(at + 1)
+    if not as_bytes and not _has_high(char, read(at + 2)):
+        return found.edits()  # it would be the same once more
+    short = _SHORT[char]
+    found.bytes_(short != _NONE, at, 2, short)
+    found.nothing(char == 10, at, 2)
+    found.nothing((char == 13) & (read(at + 2) == 10), at, 3)
+    for letter, digits in ((ord("u"), 4), (ord("U"), 8), (ord("x"), 2)):
+        mine = at[char == letter]
+        value, good = read.hexadecimal(mine + 2, digits)
+        if letter == ord("x") and as_bytes:
+            found.bytes_(good, mine, 2 + digits, value)
+        else:
+            found.points(good, mine, 2 + digits, value)
+        if letter != ord("U"):
+            value, size = read.number(mine + 3, 16, 8)
+            closed = (read(mine + 2) == ord("{")) & (size > 0) & (read(mine + 3 + size) == ord("}"))
+            found.points(closed, mine, size + 4, value)
+    octal = at[(char >= ord("0")) & (char <= ord("7"))]
+    value, size = read.number(octal + 1, 8, 3)
+    add = found.bytes_ if as_bytes else found.points
+    add(value < 256, octal, size + 1, value)
+    return found.edits()
 
 
-def _longest(runs: re.Pattern[bytes], text: bytes, start: int = 0) -> tuple[int, int]:
-    run = max(runs.findall(text, start), key=len, default=b"")
-    first = text.index(run, start) if run else 0
-    return first, first + min(len(run), _ANCHOR)
+def _has_high(char: Bytes, digit: Bytes) -> bool:
+    hexadecimal = (char == ord("x")) & (_DIGIT[digit] > 7)
+    octal = (char == ord("2")) | (char == ord("3"))
+    return bool((hexadecimal | octal).any())
 
 
-def _sharing(digit: int, bits: int) -> bytes:
-    value = _DIGIT_VALUES[digit] & bits
-    return b"".join(digits for other, digits in enumerate(_DIGITS_FOR) if other & bits == value)
+def _escaping(places: Places) -> Places:
+    r"""Leave out of all backslashes those that are escaped themselves: every second one of a run."""
+    if not len(places):
+        return places
+    first = np.concatenate(([True], np.diff(places) != 1))
+    begins = places[np.maximum.accumulate(np.where(first, np.arange(len(places)), 0))]
+    escaping: Places = places[(places - begins) % 2 == 0]
+    return escaping
 
 
-class Hex:
-    """Two hexadecimal digits a byte, in any mixture of cases."""
-
-    encoding = "utf-8"
-
-    def __init__(self, raw: bytes) -> None:
-        self._needle = raw.hex().encode()
-        first, last = _longest(_DIGITS, self._needle[:_LOOK])
-        self._anchor = self._needle[first:last]
-        self.hold = len(self._needle)
-
-    def search(self, window: Window, place: Place) -> list[Span]:
-        """See ``Form``. The longest run of digits, which have no case, tells most bodies apart."""
-        found: list[Span] = []
-        if len(self._anchor) < 4 or window.data.find(self._anchor, place.resume) >= 0:
-            while (at := window.lowered.find(self._needle, place.resume)) >= 0:
-                place.resume = at + len(self._needle)
-                found.append((at, place.resume))
-        place.resume = max(place.resume, len(window.data) - len(self._needle) + 1)
-        return found
+def percents(text: Bytes) -> Edits:
+    """Read ``%41``, as bytes."""
+    at = np.flatnonzero(text == ord("%"))
+    read, found = _Reader(text), _Found()
+    value, good = read.hexadecimal(at + 1, 2)
+    found.bytes_(good, at, 3, value)
+    return found.edits()
 
 
-class Wide:
-    """UTF-16 or UTF-32 in one byte order; ``unit`` is 2 or 4 bytes.
+def percented_points(text: Bytes) -> Edits:
+    """Read what JavaScript's ``escape`` writes: ``%u20AC``, and ``%e9`` for a character of Latin-1."""
+    at = np.flatnonzero(text == ord("%"))
+    read, found = _Reader(text), _Found()
+    value, good = read.hexadecimal(at + 2, 4)
+    good &= read(at + 1) == ord("u")
+    if good.any():
+        found.points(good, at, 6, value)
+        value, good = read.hexadecimal(at + 1, 2)
+        found.points(good, at, 3, value)
+    return found.edits()
 
-    Where all high bytes are alike (zero, in Western text), both orders are the same bytes but for the first or the
-    last: the one that starts at a multiple of the unit is meant then. The marker is put in the same encoding, so that
-    the text around it stays readable.
-    """
 
-    def __init__(self, text: str, encoding: str, unit: int) -> None:
-        self.encoding = encoding
-        self._text = text
-        self._little = encoding.endswith("le")
-        self._ahead = 1 - unit if self._little else unit - 1
-        self._unit = unit
-        self._has_nul = unit == 4 or text.isascii() or min(text) < "\u0100"  # whether it surely has one
-        self.hold = 4 * len(text) + unit  # at most four bytes a character
+def quoted_printable(text: Bytes) -> Edits:
+    """Read ``=41``, and a line that was broken with ``=`` as one."""
+    at = np.flatnonzero(text == ord("="))
+    read, found = _Reader(text), _Found()
+    value, good = read.hexadecimal(at + 1, 2)
+    found.bytes_(good, at, 3, value)
+    after = read(at + 1)
+    found.nothing((after == 10) & (at + 1 < len(text)), at, 2)
+    found.nothing((after == 13) & (read(at + 2) == 10), at, 3)
+    return found.edits()
 
-    def search(self, window: Window, place: Place) -> list[Span]:
-        """See ``Form``."""
-        found: list[Span] = []
-        settled = len(window.data) if window.final else len(window.data) - self.hold + 1
-        if window.has_nul or not self._has_nul:
-            while 0 <= (at := window.data.find(self._needle, place.resume)) < settled:
-                if self._is_meant(window.data, at):
-                    place.resume = at + len(self._needle)
-                    found.append((at, place.resume))
-                else:
-                    place.resume = at + 1
-        place.resume = max(place.resume, settled)
-        return found
 
-    def _is_meant(self, data: bytes, at: int) -> bool:
-        other = at + self._ahead
-        return at % self._unit == 0 or other % self._unit != 0 or other < 0 or not data.startswith(self._other, other)
+def references(text: Bytes) -> Edits:
+    """Read HTML's ``&#65;``, ``&#x41;`` and ``&amp;``, also without the semicolon where browsers read that."""
+    at = np.flatnonzero(text == ord("&"))
+    read, found = _Reader(text, 64), _Found()
+    number = at[read(at + 1) == ord("#")]
+    hexadecimal = (read(number + 2) | 0x20) == ord("x")
+    for mine, ahead, base in ((number[~hexadecimal], 2, 10), (number[hexadecimal], 3, 16)):
+        value, size = read.number(mine + ahead, base, 16)
+        closed = read(mine + ahead + size) == ord(";")
+        found.points((size > 0) & (value > 0), mine, ahead + size + closed, value)
+    _names(at, read, found)
+    return found.edits()
 
-    @cached_property
-    def _needle(self) -> bytes:
-        return encoded(self._text, self.encoding)
 
-    @cached_property
-    def _other(self) -> bytes:
-        return encoded(self._text, self.encoding[:-2] + ("be" if self._little else "le"))
+def surrogates(text: Bytes) -> Edits:
+    """Join the two halves of a character that were escaped each by itself (CESU-8)."""
+    at = np.flatnonzero(text == 0xED)
+    read, found = _Reader(text), _Found()
+    halves = [(read(at + ahead).astype(np.int64) & 0xFF) for ahead in range(6)]
+    pair = (halves[1] >> 4 == 0xA) & (halves[3] == 0xED) & (halves[4] >> 4 == 0xB)
+    high, low = ((halves[1 + ahead] & 0xF) << 6 | (halves[2 + ahead] & 0x3F) for ahead in (0, 3))
+    found.points(pair, at, 6, 0x10000 + (high << 10) + low)
+    return found.edits()
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+_SPICE: Final = np.uint64(0x9E3779B97F4A7C15)
+
+
+def _hash_of(name: str) -> int:
+    value = 0
+    for char in name.encode():
+        value = (value * int(_SPICE) + char + 1) % 2**64
+    return value
+
+
+_NAMES: Final = sorted((_hash_of(name), name, text) for name, text in html5.items())
+_NAME_HASHES: Final = np.array([number for number, _, _ in _NAMES], np.uint64)
+_NAME_COUNT: Final = np.array([len(text.encode()) for _, _, text in _NAMES], np.intp)
+_NAME_OUT: Final = np.zeros((len(_NAMES), _WIDTH), np.uint8)
+for _row, (_number, _name, _stands_for) in enumerate(_NAMES):
+    _NAME_OUT[_row, : len(_stands_for.encode())] = np.frombuffer(_stands_for.encode(), np.uint8)
+_LONGEST_NAME: Final = max(map(len, html5))
+_LONGEST_OPEN: Final = max(len(name) for name in html5 if not name.endswith(";"))
+
+
+def _names(at: Places, read: _Reader, found: _Found) -> None:
+    """Take the longest name that stands at each place."""
+    best, size = np.full(len(at), -1), np.zeros(len(at), np.intp)
+    going, hashes = np.arange(len(at)), np.zeros(len(at), np.uint64)
+    for length in range(1, _LONGEST_NAME + 1):
+        char = read(at[going] + length)
+        alnum = ((char >= 48) & (char <= 57)) | (((char | 0x20) >= 97) & ((char | 0x20) <= 122))
+        on = alnum | (char == ord(";"))
+        going, char, hashes = going[on], char[on], hashes[on]
+        if not len(going):
+            break
+        hashes = hashes * _SPICE + char + np.uint64(1)
+        closed = char == ord(";")
+        asked = np.ones(len(going), np.bool_) if length <= _LONGEST_OPEN else closed
+        row = np.minimum(np.searchsorted(_NAME_HASHES, hashes[asked]), len(_NAMES) - 1)
+        known = _NAME_HASHES[row] == hashes[asked]
+        best[going[asked][known]] = row[known]
+        size[going[asked][known]] = length + 1
+        going, hashes = going[~closed], hashes[~closed]
+    named = best >= 0
+    found.add(named, at, size, _NAME_OUT[best[named]], _NAME_COUNT[best[named]])
+
+
+# --- all of them ------------------------------------------------------------------------------------------------------
+
+Undo = Callable[[Bytes], Edits]
+ESCAPES: Final[tuple[tuple[bytes, Undo], ...]] = (
+    (b"\\", backslashes),
+    (b"\\", backslashed_points),
+    (b"%", percents),
+    (b"%u", percented_points),
+    (b"&", references),
+    (b"=", quoted_printable),
+    (b"\xed", surrogates),
+)
+"""Each kind of escapes, with the byte that all of its kind begin with."""

@@ -8,13 +8,13 @@ from flask import request
 from flask.views import MethodView
 
 from app.access import Permission
-from app.kernel.secret import SecretValue
 from app.variables import listing
 from app.variables.schemas import (
     ConfirmQuery,
     DeletionQuery,
     RevealSchema,
     RollbackBody,
+    SecretAccessList,
     SecretBody,
     SecretPage,
     SecretPatch,
@@ -29,6 +29,7 @@ from app.variables.schemas import (
     VariableSchema,
     VersionPage,
 )
+from app.variables.secrets.access_log import access_log
 from app.variables.secrets.changes import NEEDS, Event
 from app.variables.secrets.creation import NewSecret
 from app.variables.secrets.queries import HIDE_AFTER_SECONDS, Secret, SecretQueries
@@ -44,6 +45,18 @@ from app.web.paging import PageQuery, cursor, page, position
 blueprint = ApiBlueprint("variables", __name__, url_prefix="/api/v1", description="Variables and secrets")
 
 _VALUE_CODES = ("too_short", "too_long", "too_guessable", "conflict", "vault_unavailable", *BODY)
+# What refuses the call that a new value is tried with.
+_CHECK_CODES = (
+    "check_failed",
+    "destination_not_allowed",
+    "place_not_allowed",
+    "request_not_allowed",
+    "secret_expired",
+    "unknown_secret",
+    "value_not_allowed_here",
+    "too_many_calls",
+    "stopping",
+)
 _RULE_CODES = ("allowed_hosts_required", "allowed_hosts_too_wide")
 
 
@@ -100,6 +113,7 @@ class OneSecret(MethodView):
             "binding_mismatch",
             "precondition_failed",
             "precondition_required",
+            *_CHECK_CODES,
             *_RULE_CODES,
             *_VALUE_CODES,
         ),
@@ -108,7 +122,8 @@ class OneSecret(MethodView):
     @blueprint.response(200, SecretSchema)
     def patch(self, changes: SecretChanges, ws: str, name: str) -> object:
         revision = revision_sent(required=True)
-        secret = Secrets(context.resources()).update(name, changes, revision=revision, access=context.access())
+        secrets = Secrets(context.resources(), context.run_check())
+        secret = secrets.update(name, changes, revision=revision, access=context.access())
         return _answer(secret)
 
     @described(
@@ -143,13 +158,15 @@ class SecretsValue(MethodView):
     @described(
         "Store a new value, as a new version",
         needs=NEEDS[Event.SET_VALUE],
-        codes=("not_found", "binding_mismatch", "precondition_failed", *_VALUE_CODES),
+        codes=("not_found", "binding_mismatch", "precondition_failed", *_CHECK_CODES, *_VALUE_CODES),
     )
     @blueprint.arguments(ValueBody)
     @blueprint.response(200, SecretSchema)
-    def put(self, body: dict[str, SecretValue], ws: str, name: str) -> object:
-        secrets = Secrets(context.resources())
-        secret = secrets.set_value(name, body["value"], revision=revision_sent(), access=context.access())
+    def put(self, body: dict[str, Any], ws: str, name: str) -> object:
+        secrets = Secrets(context.resources(), context.run_check())
+        secret = secrets.set_value(
+            name, body["value"], revision=revision_sent(), access=context.access(), check=body["check"]
+        )
         return _answer(secret)
 
 
@@ -177,6 +194,17 @@ class SecretsUsage(MethodView):
     @blueprint.response(200, UsageSchema)
     def get(self, ws: str, name: str) -> object:
         return usage_of(name, access=context.access(), resources=context.resources())
+
+
+@blueprint.route("/workspaces/<ws>/secrets/<name>/access")
+class AccessLog(MethodView):
+    """Who looked at a secret, and who used it."""
+
+    @described("Tell who looked at a secret and who used it", needs=Permission.AUDIT_READ, codes=("not_found",))
+    @blueprint.response(200, SecretAccessList)
+    def get(self, ws: str, name: str) -> object:
+        found = access_log(name, access=context.access(), resources=context.resources())
+        return {"items": found, "next_cursor": None}
 
 
 @blueprint.route("/workspaces/<ws>/secrets/<name>/versions")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal, get_args
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, Text, func, or_, select
+from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import Session
 
 from app.access import Access, Permission, require
@@ -50,8 +51,8 @@ def after_name(folded_name: str) -> Place:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the list is narrowed to, and its order. ``q`` looks in names and descriptions, whatever the case;
-    ``unused`` leaves only secrets that no call ever carried.
+    """What the list is narrowed to, and its order. ``q`` has words for names, descriptions and hosts, in any order and
+    case; ``unused`` leaves only secrets that no call ever carried.
     """
 
     q: str | None = None
@@ -132,8 +133,9 @@ def _narrow(wanted: Wanted, access: Access) -> Select[VariableRow]:
     if wanted.unused:
         query = query.where(VariableRow.kind == "secret", VariableRow.last_used_at.is_(None))
     if wanted.q:
-        looked_in = (VariableRow.name, VariableRow.description)
-        query = query.where(or_(*(column.icontains(wanted.q, autoescape=True) for column in looked_in)))
+        for word in wanted.q.split():  # in any order, each somewhere
+            looked_in = (VariableRow.name, VariableRow.description, sql_cast(VariableRow.allowed_hosts, Text))
+            query = query.where(or_(*(column.icontains(word, autoescape=True) for column in looked_in)))
     return query
 
 

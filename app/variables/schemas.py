@@ -10,6 +10,7 @@ from app.kernel.secret import SecretValue
 from app.outbound.model import AllowedRequest
 from app.outbound.requests_allowed import METHODS
 from app.variables.listing import Entry, Kind
+from app.variables.secrets.check import Check
 from app.variables.secrets.creation import NewSecret
 from app.variables.secrets.queries import Expiry
 from app.variables.secrets.service import SecretChanges
@@ -64,6 +65,7 @@ class SecretBody(Input):
     allowed_requests = _requests(load_default=None)
     wide = Truth(load_default=False, metadata={"description": "Whether a restricted secret may have wildcards."})
     expires_at = Moment(load_default=None, allow_none=True)
+    type = fields.String(load_default="value", validate=validate.OneOf(["value"]))
 
 
 class SecretPatch(Patch):
@@ -77,15 +79,44 @@ class SecretPatch(Patch):
     allowed_requests = _requests()
     wide = Truth()
     expires_at = Moment(allow_none=True)
+    check_block = fields.String(
+        allow_none=True,
+        validate=validate.Length(1, 63),
+        metadata={"description": "The saved block that every new value is tried with."},
+    )
     value = SecretText(metadata={"description": "Needed where a restricted secret is given wider rules."})
     name = Fixed()
     visibility = Fixed()
+    type = Fixed()
+
+
+class CheckBody(Input):
+    """What a new value is tried with before it goes live."""
+
+    into = Check
+
+    block = fields.String(required=True, validate=validate.Length(1, 63), metadata={"example": "whoami"})
+    statuses = fields.List(
+        Whole(validate=validate.Range(100, 599)), load_default=None, validate=validate.Length(1, 100)
+    )
+
+
+class _CheckField(fields.Nested):
+    """A check, or ``false`` for none."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        return False if value is False else super()._deserialize(value, *args, **kwargs)
 
 
 class ValueBody(Input):
     """A new value."""
 
     value = SecretText(required=True)
+    check = _CheckField(
+        lambda: CheckBody(),
+        load_default=None,
+        metadata={"description": "A saved GET or HEAD block, run with it first; false: not even the secret's own."},
+    )
 
 
 class PermissionsSchema(Schema):
@@ -108,6 +139,13 @@ class AllowedRequestSchema(Schema):
         return {name: value for name, value in data.items() if value is not None}
 
 
+class WarningSchema(Schema):
+    """Something about a value that often comes from a slip of copying."""
+
+    code = fields.String(required=True, validate=validate.OneOf(["blanks_at_ends", "quoted", "scheme_word", "lines"]))
+    detail = fields.String(required=True)
+
+
 class SecretSchema(Schema):
     """A secret: all but its value."""
 
@@ -121,6 +159,12 @@ class SecretSchema(Schema):
     allowed_places = fields.List(fields.String(), required=True)
     allowed_requests = fields.List(fields.Nested(AllowedRequestSchema), required=True, allow_none=True)
     wide = fields.Boolean(required=True)
+    type = fields.Constant("value", required=True)
+    managed = fields.Constant(None, required=True, allow_none=True, metadata={"type": ["string", "null"]})
+    source = fields.Constant(
+        None, required=True, allow_none=True, data_key="from", metadata={"type": ["object", "null"]}
+    )
+    check_block = fields.String(required=True, allow_none=True)
     version = fields.Integer(required=True)
     state = fields.String(required=True, validate=validate.OneOf(["pending", "active", "deleting"]))
     expiry = fields.String(required=True, validate=validate.OneOf(get_args(Expiry)))
@@ -131,6 +175,13 @@ class SecretSchema(Schema):
     updated_by = fields.String(required=True)
     last_used_at = fields.AwareDateTime(required=True, allow_none=True)
     permissions = fields.Nested(PermissionsSchema, required=True)
+    warnings = fields.List(
+        fields.Nested(WarningSchema), metadata={"description": "In the answer to a write alone: what is odd about it."}
+    )
+
+    @post_dump
+    def _leave_out(self, data: dict[str, Any], **_kwargs: object) -> dict[str, Any]:
+        return data if data.get("warnings") is not None else {k: v for k, v in data.items() if k != "warnings"}
 
 
 class SecretPage(Schema):
@@ -168,6 +219,32 @@ class UsageSchema(Schema):
         required=True, allow_none=True, metadata={"description": "A block's name; null for a call that wasn't saved."}
     )
     upstream_denied_24h = fields.Integer(required=True, metadata={"description": "Answers of 401 and 403."})
+
+
+class AccessActorSchema(Schema):
+    """Who looked, or whose call it was."""
+
+    type = fields.String(required=True)
+    id = fields.String(required=True)
+    acting_for = fields.String(required=True, allow_none=True)
+
+
+class SecretAccessSchema(Schema):
+    """Looks at a version of a secret, or uses of it, by one actor."""
+
+    actor = fields.Nested(AccessActorSchema, required=True)
+    action = fields.String(required=True, metadata={"enum": ["reveal", "use"]})
+    version = fields.Integer(required=True, allow_none=True)
+    first_at = fields.AwareDateTime(required=True)
+    last_at = fields.AwareDateTime(required=True)
+    count = fields.Integer(required=True)
+
+
+class SecretAccessList(Schema):
+    """Who looked at a secret and who used it, the latest first; all of it."""
+
+    items = fields.List(fields.Nested(SecretAccessSchema), required=True)
+    next_cursor = fields.String(required=True, allow_none=True)
 
 
 class DeletionQuery(Input):

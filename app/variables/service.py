@@ -14,7 +14,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.access import Access, Permission, allows, require
-from app.audit.service import Action, Deed, Target, recorded
+from app.audit.actions import Action
+from app.audit.service import Deed, Target, recorded
 from app.kernel.errors import NotFound
 from app.kernel.preconditions import check_revision
 from app.kernel.unset import UNSET, Unset

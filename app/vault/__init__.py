@@ -57,6 +57,14 @@ class StoredValue:
 
 
 @dataclass(frozen=True, slots=True)
+class NewestCheckpoint:
+    """What is kept of a chain of the record, as it was stored, and the version of the entry."""
+
+    document: Mapping[str, Any]
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """A value was stored as this version."""
 
@@ -93,6 +101,18 @@ class GrantedValue:
     value: SecretValue
     version: int | None
     request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A value elsewhere in Vault that a workspace may use: mount and path, which fields of it, and towards which hosts.
+
+    ``hosts`` are patterns as a secret's allowed hosts are.
+    """
+
+    path: str
+    fields: tuple[str, ...]
+    hosts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +313,9 @@ class Vault(Protocol):
             ValueNotAllowedHere: the field is missing, or no text.
         """
 
+    def grants(self, workspace: str) -> Sequence[Grant]:
+        """Return what the operators have granted to the workspace and applied; empty where that is nothing."""
+
     # --- the record
 
     def sign_checkpoint(self, message: bytes) -> str:
@@ -300,6 +323,15 @@ class Vault(Protocol):
 
     def checkpoint_public_keys(self) -> Mapping[int, str]:
         """Return the public keys of ``_record`` by key version (base64 ed25519)."""
+
+    def read_newest_checkpoint(self, chain: str) -> NewestCheckpoint | None:
+        """Return what is kept of a chain of the record; None where nothing is."""
+
+    def store_newest_checkpoint(self, chain: str, document: Mapping[str, Any], *, cas: int) -> None:
+        """Keep a chain's newest checkpoint if ``cas`` is the version in force (0: none). Raises ``WriteConflict``."""
+
+    def chains_with_checkpoint(self) -> Sequence[str]:
+        """List the chains of which a checkpoint is kept, sorted."""
 
     def keys_in_doubt(self) -> Sequence[str]:
         """List the transit keys whose last change may be half done: nothing is encrypted or signed under them."""

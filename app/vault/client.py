@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 from hvac.api.secrets_engines import KvV2, Transit
@@ -16,6 +15,7 @@ from app.vault.key_guard import KeyGuard
 from app.vault.oauth_tokens import OAuthTokens
 from app.vault.options import VaultOptions
 from app.vault.paths import RECORD_KEY, checked_workspace, key_name
+from app.vault.record import RecordStore
 from app.vault.roles import SERVICE, SERVICE_ROLES
 from app.vault.session import VaultSession
 from app.vault.signing_keys import SigningKeys
@@ -23,7 +23,7 @@ from app.vault.transport import why
 from app.vault.values import ValueStore
 
 
-class VaultClient(ValueStore, SigningKeys, OAuthTokens, GrantedValues):
+class VaultClient(ValueStore, SigningKeys, OAuthTokens, GrantedValues, RecordStore):
     """Vault, for the application. Safe to share among threads; ``close`` it at the end."""
 
     def __init__(self, options: VaultOptions, guard: KeyGuard | None = None) -> None:
@@ -32,6 +32,7 @@ class VaultClient(ValueStore, SigningKeys, OAuthTokens, GrantedValues):
         SigningKeys.__init__(self, session)
         OAuthTokens.__init__(self, session)
         GrantedValues.__init__(self, session)
+        RecordStore.__init__(self, session)
 
     def close(self) -> None:
         """Close the connections."""
@@ -48,18 +49,6 @@ class VaultClient(ValueStore, SigningKeys, OAuthTokens, GrantedValues):
                 self.delete(address, role="owner")
             if engine == "transit":
                 self._delete_key(workspace, key_name(workspace, visibility))
-
-    # --- the record
-
-    def sign_checkpoint(self, message: bytes) -> str:
-        """See ``app.vault.Vault``."""
-        answer = self._session.transit(SERVICE, "record", Transit.sign_data, RECORD_KEY, hash_input=_base64(message))
-        return str(answer["data"]["signature"])
-
-    def checkpoint_public_keys(self) -> Mapping[int, str]:
-        """See ``app.vault.Vault``."""
-        keys = self._session.transit(SERVICE, "record", Transit.read_key, RECORD_KEY)["data"]["keys"]
-        return {int(version): str(key["public_key"]) for version, key in keys.items()}
 
     def keys_in_doubt(self) -> Sequence[str]:
         """See ``app.vault.Vault``."""
@@ -118,7 +107,3 @@ class VaultClient(ValueStore, SigningKeys, OAuthTokens, GrantedValues):
         except NotFound:
             return False
         return True
-
-
-def _base64(content: bytes) -> str:
-    return base64.b64encode(content).decode()

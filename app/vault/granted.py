@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.kernel.errors import NotFound, NotGranted, ValueNotAllowedHere, VaultRefused
 from app.kernel.secret import SecretValue
-from app.vault import GrantedValue
+from app.vault import Grant, GrantedValue
+from app.vault.grant_text import grants_in
 from app.vault.paths import checked_workspace
+from app.vault.roles import grant_role
 from app.vault.session import VaultSession
 from app.vault.transport import unavailable
 
@@ -55,6 +57,15 @@ class GrantedValues:
             raise unavailable("Nothing lies where the operators' grant says that the value is.") from None
         return _value(answer, place, field)
 
+    def grants(self, workspace: str) -> Sequence[Grant]:
+        """See ``app.vault.Vault``."""
+        role = grant_role(checked_workspace(workspace))
+        try:
+            answer = self._session.get(workspace, role, f"sys/policies/acl/strongroom-{role}")
+        except (VaultRefused, NotFound):
+            return []
+        return grants_in(str((answer.get("data") or {}).get("policy", "")))
+
     def _find(self, workspace: str, role: str, path: str) -> _Place:
         """Ask which engine a path belongs to; Vault tells whoever may do anything there."""
         data = self._session.get(workspace, role, f"sys/internal/ui/mounts/{path}").get("data") or {}
@@ -63,11 +74,6 @@ class GrantedValues:
             raise unavailable("The path of the operators' grant leads to no KV engine.")
         versioned = (data.get("options") or {}).get("version") == "2"
         return _Place(mount, path.removeprefix(f"{mount}/"), versioned)
-
-
-def grant_role(workspace: str) -> str:
-    """Return the Vault role, and the policy behind ``strongroom-``, of a workspace's grants."""
-    return f"grant-{workspace}"
 
 
 def _value(answer: Mapping[str, Any], place: _Place, field: str) -> GrantedValue:

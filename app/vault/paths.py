@@ -27,6 +27,7 @@ from app.vault import VISIBILITIES, SecretAddress, Visibility
 WORKSPACE: Final = re.compile(r"[a-z][a-z0-9-]{1,62}")
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 RECORD_KEY: Final = "_record"
+_SERVICE_CHAIN: Final = "_service"
 
 
 def checked_workspace(workspace: str) -> str:
@@ -40,6 +41,25 @@ def checked_workspace(workspace: str) -> str:
             "This is no workspace's name.", errors={in_body("workspace"): ["is no workspace's name"]}
         )
     return workspace
+
+
+def chain_entry(chain: str) -> str:
+    """Return the path inside the KV mount of the newest checkpoint of a chain of the record.
+
+    Args:
+        chain: A workspace's name; empty for the service's own chain.
+
+    Raises:
+        ValidationFailed: where it is neither.
+    """
+    return f"{RECORD_KEY}/{checked_workspace(chain) if chain else _SERVICE_CHAIN}"
+
+
+def chain_of_entry(name: str) -> str | None:
+    """Return the chain whose checkpoint an entry is; None for an entry that isn't one."""
+    if name == _SERVICE_CHAIN:
+        return ""
+    return name if WORKSPACE.fullmatch(name) else None
 
 
 def folder(workspace: str, visibility: Visibility) -> str:

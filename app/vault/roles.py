@@ -9,3 +9,8 @@ ALGORITHM: Final = "ES256"
 SERVICE: Final = "_service"
 """The workspace claim of the roles that belong to none; it can't be a workspace's name."""
 SERVICE_ROLES: Final = ("health", "record")
+
+
+def grant_role(workspace: str) -> str:
+    """Return the Vault role, and the policy behind ``strongroom-``, of a workspace's grants."""
+    return f"grant-{workspace}"

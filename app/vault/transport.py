@@ -200,7 +200,6 @@ class Line:
             sent.append(("X-Vault-Token", token))
         if content is not None or method != "GET":
             sent.append(("Content-Length", str(len(content or b""))))
-        problem: VaultUnavailable
         try:
             answer = self._pool.exchange(
                 request_head(method, target, sent),
@@ -208,21 +207,27 @@ class Line:
                 connecting=self._connecting,
                 waiting=http1.lasting(self._waiting),
             )
-            document = _document(b"".join(iter(answer.read, b"")))
-            return Answer(answer.status, document)
-        except http1.TimedOut:
-            problem = _TimedOut("Vault didn't answer in time.", retry_after=RETRY_AFTER)
-        except http1.CertificateRefused:
-            problem = unavailable("Vault's certificate isn't valid for its address, or its authority isn't known.")
-        except http1.TlsFailed:
-            problem = Unanswered("TLS with Vault failed.", retry_after=RETRY_AFTER)
-        except http1.Unsendable:
-            problem = unavailable("The token or the path for Vault has a character that no request can hold.")
-        except http1.NotSent:
-            problem = unavailable("Vault can't be reached.")
-        except http1.WireError:
-            problem = Unanswered("The connection to Vault broke.", retry_after=RETRY_AFTER)
+            return Answer(answer.status, _document(b"".join(iter(answer.read, b""))))
+        except http1.WireError as error:
+            problem = _as_our_error(error)
         raise problem from None
+
+
+def _as_our_error(error: http1.WireError) -> VaultUnavailable:
+    """Give an error of the wire its name among ours: what surely never reached Vault, and what may have."""
+    match error:
+        case http1.TimedOut():
+            return _TimedOut("Vault didn't answer in time.", retry_after=RETRY_AFTER)
+        case http1.CertificateRefused():
+            return unavailable("Vault's certificate isn't valid for its address, or its authority isn't known.")
+        case http1.TlsFailed():
+            return Unanswered("TLS with Vault failed.", retry_after=RETRY_AFTER)
+        case http1.Unsendable():
+            return unavailable("The token or the path for Vault has a character that no request can hold.")
+        case http1.NotSent():
+            return unavailable("Vault can't be reached.")
+        case _:
+            return Unanswered("The connection to Vault broke.", retry_after=RETRY_AFTER)
 
 
 def _outcome(status: int) -> str:

@@ -29,6 +29,20 @@ class Gate:
     enter: Callable[[Principal, str, str], Access]
     public: frozenset[str] = frozenset()
 
+    def let_in(self) -> tuple[Principal, Access | None]:
+        """Return who sends the request at hand, and their standing in its workspace if its URL names one.
+
+        Raises:
+            Unauthenticated, Forbidden, ValidationFailed
+            NotFound: There is no such workspace, or it is none of theirs.
+        """
+        with step("authenticate"):
+            principal = self.authenticate(_bearer(), request.headers.get("Strongroom-Act-As"))
+        workspace = (request.view_args or {}).get("ws")
+        with step("membership"):
+            access = self.enter(principal, workspace, context.request_id()) if workspace is not None else None
+        return principal, access
+
     def proves(self) -> bool:
         """Tell whether the head of the request at hand proves who asks."""
         try:
@@ -53,14 +67,10 @@ def guard_api(app: Flask, gate: Gate) -> None:
         if not request.path.startswith(API_PREFIX + "/") or request.endpoint in gate.public:
             return
         try:
-            with step("authenticate"):
-                principal = gate.authenticate(_bearer(), request.headers.get("Strongroom-Act-As"))
+            principal, access = gate.let_in()
         except Unauthenticated:
             gate.failed(_bearer())
             raise
-        workspace = (request.view_args or {}).get("ws")
-        with step("membership"):
-            access = gate.enter(principal, workspace, context.request_id()) if workspace is not None else None
         context.enter_as(principal, access)
 
     @app.after_request

@@ -15,13 +15,22 @@ from app.resources import Resources
 
 _RESOURCES: Final = "strongroom_resources"
 _PURGES: Final = "strongroom_purges"
+_RUN_CHECK: Final = "strongroom_run_check"
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
-def provide(app: Flask, resources: Resources, purges: Sequence[Callable[[Any], None]]) -> None:
-    """Hand the application its open resources, and what makes a workspace disappear (this room knows none)."""
+def provide(
+    app: Flask, resources: Resources, purges: Sequence[Callable[[Any], None]], run_check: Callable[..., Any]
+) -> None:
+    """Hand the application its open resources, and what this room knows nothing of.
+
+    Args:
+        purges: What makes a workspace disappear, domain by domain.
+        run_check: Runs a saved block with a value that isn't stored.
+    """
     app.extensions[_RESOURCES] = resources
     app.extensions[_PURGES] = purges
+    app.extensions[_RUN_CHECK] = run_check
 
 
 def resources() -> Resources:
@@ -32,6 +41,11 @@ def resources() -> Resources:
 def purges() -> Sequence[Callable[[Any], None]]:
     """Return what makes a workspace disappear, domain by domain."""
     return cast("Sequence[Callable[[Any], None]]", current_app.extensions[_PURGES])
+
+
+def run_check() -> Callable[..., Any]:
+    """Return what runs a saved block with a value that isn't stored."""
+    return cast("Callable[..., Any]", current_app.extensions[_RUN_CHECK])
 
 
 def cache() -> VersionedCache:

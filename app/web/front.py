@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import re
 import threading
 import time
@@ -32,6 +33,8 @@ from app.kernel.errors import (
 from app.kernel.turns import computing
 from app.web.context import request_id_of
 from app.web.errors import problem_document
+from app.web.relay import Relay
+from app.web.streams import PROXY_STATUS, Stream, proxy_status, stream_of
 from app.web.wsgi import Answer, Environ, WsgiApp, environ_of, require_plain_headers, run
 
 Scope = dict[str, Any]
@@ -91,9 +94,16 @@ class Front:
         app: What answers, in a thread.
         is_proven: Tells, in a thread, whether a request without its body proves who asks; bodies over 64 KiB are read
             for nobody else.
+        require_ground: See ``Relay``.
     """
 
-    def __init__(self, app: WsgiApp, limits: FrontLimits, is_proven: Callable[[Environ], bool]) -> None:
+    def __init__(
+        self,
+        app: WsgiApp,
+        limits: FrontLimits,
+        is_proven: Callable[[Environ], bool],
+        require_ground: Callable[[Environ, Stream], None],
+    ) -> None:
         self._app = app
         self._limits = limits
         self._is_proven = is_proven
@@ -101,6 +111,7 @@ class Front:
         self._reads = ThreadPoolExecutor(limits.reserved, "read")
         self._slots = asyncio.Semaphore(limits.threads)
         self._turns = threading.Semaphore(COMPUTING)
+        self._relay = Relay(self._turns, require_ground)
         self._calls: Counter[tuple[str, bytes]] = Counter()
         self._large = 0
 
@@ -128,9 +139,13 @@ class Front:
             environ = environ_of(scope, await body.read())
             if scope["method"] in _READS or path in _SIGN_IN:
                 await self._answer(self._reads, environ, send)
-            else:
-                async with self._slot(scope):
-                    await self._answer(self._work, environ, send)
+                return
+            async with self._slot(scope):
+                head = await self._answer(self._work, environ, send)
+        stream = stream_of(environ)
+        if head is not None and stream is not None:
+            environ["wsgi.input"] = io.BytesIO()
+            await self._relay.send_on(stream, head, environ, receive, send)
 
     async def proven(self, scope: Scope) -> bool:
         """Tell whether the request's head proves who asks."""
@@ -175,13 +190,16 @@ class Front:
     def _slot(self, scope: Scope) -> _Slot:
         return _Slot(self._slots, patient=_CALL.fullmatch(scope["path"]) is None)
 
-    async def _answer(self, pool: ThreadPoolExecutor, environ: Environ, send: Send) -> None:
+    async def _answer(self, pool: ThreadPoolExecutor, environ: Environ, send: Send) -> Answer | None:
+        """Answer a request; of an answer that streams return the head, and send nothing yet."""
         loop = asyncio.get_running_loop()
         answer, first = await loop.run_in_executor(pool, self._run, environ)
+        if stream_of(environ) is not None:
+            return answer
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         if answer.whole:
             await send({"type": "http.response.body", "body": first})
-            return
+            return None
         try:
             piece: bytes | None = first
             while piece is not None:
@@ -190,6 +208,7 @@ class Front:
         finally:
             await loop.run_in_executor(pool, answer.close)
         await send({"type": "http.response.body", "body": b""})
+        return None
 
     def _run(self, environ: Environ) -> tuple[Answer, bytes]:
         with computing(self._turns):
@@ -311,6 +330,8 @@ async def _refuse(error: StrongroomError, scope: Scope, send: Send) -> None:
     status, headers, content = problem_document(error, request_id=request_id, status=400 if cut else None)
     log.info("request_refused", code=error.code, status=status, request_id=request_id)
     headers["X-Request-ID"] = request_id
+    if _CALL.fullmatch(scope["path"]) and scope["method"] == "POST":
+        headers[PROXY_STATUS] = proxy_status(error.code, error.party)
     raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
     raw += [(b"content-length", str(len(content)).encode()), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": raw})

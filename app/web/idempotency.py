@@ -17,14 +17,16 @@ from typing import Any, Final, Generic, TypeVar
 from flask import Flask, Response, g, request
 
 from app.access import require
-from app.kernel.errors import ValidationFailed, in_header
+from app.kernel.errors import Conflict, ValidationFailed, in_header
 from app.web import context
 from app.web.operations import Declared, declaration_for
+from app.web.streams import CALL_ID, PROXY_STATUS, stream_of
 
 C = TypeVar("C")
 HEADER: Final = "Idempotency-Key"
 KEY: Final = re.compile(r"[!-~]{1,255}")
-_KEPT_HEADERS: Final = ("Content-Type", "Location", "ETag")
+_STREAMED: Final = 0  # in the place of a status: the answer went on as it came, and is kept nowhere
+_KEPT_HEADERS: Final = (CALL_ID, PROXY_STATUS, "Content-Type", "Location", "ETag")
 # The call had gone out when these came up.
 _KEPT_CODES: Final = ("upstream_timeout", "upstream_protocol", "response_not_readable", "response_too_large")
 _IN_DOUBT_CODES: Final = ("internal_error", "stopping")
@@ -63,6 +65,9 @@ def answer_repeats(app: Flask, repeats: Repeats[Any]) -> None:
     def _settle(response: Response) -> Response:
         claimed = g.pop("claim", None)
         if claimed is None:
+            return response
+        if (stream := stream_of(request.environ)) is not None:
+            repeats.keep(claimed, json.dumps([_STREAMED, {"call_id": stream.call_id}, ""]).encode())
             return response
         problem = _problem(response)
         if response.status_code < 300 or problem.get("code") in _KEPT_CODES:
@@ -117,6 +122,8 @@ def _pack(response: Response, declared: Declared | None) -> bytes:
 
 def _unpack(kept: bytes) -> Response:
     status, headers, body = json.loads(kept)
+    if status == _STREAMED:
+        raise Conflict("The first request with this Idempotency-Key was answered by a stream.", extra=headers)
     response = Response(base64.b64decode(body), status, headers)
     response.headers["Idempotency-Replayed"] = "true"
     return response

@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 _EXTENSION: Final = "strongroom_limits"
 _FAILED_FROM_ADDRESS: Final = parse("60/minute")
 _FAILED_FOR_TOKEN: Final = parse("10/minute")
+_BY_ADDRESS: Final = 3
 _AWAY_SECONDS: Final = 5.0
 
 
@@ -62,15 +63,19 @@ def limit_requests(app: Flask, *, rate: str, storage: str | None) -> None:
 
 
 def limit_passwords(app: Flask, endpoint: str, *, rate: str, whose: Callable[[], str | None]) -> None:
-    """Count the passwords that are tried at this endpoint, by address and user together, whether right or wrong.
+    """Count the passwords that are tried at this endpoint, by address and user, and three times that by address.
+
+    Right ones count like wrong ones: a guess at many users costs as much as many guesses at one.
 
     ``whose`` tells the user whose password the request tries; None: it tries none. All endpoints count together.
     """
     limit, limits = parse(rate), cast(_Limits, app.extensions[_EXTENSION])
+    by_address = type(limit)(_BY_ADDRESS * limit.amount, limit.multiples)
     view: Callable[..., Any] = app.view_functions[endpoint]
 
     def _view_with_limit(**arguments: Any) -> Any:
         if (user := whose()) is not None:
+            limits.count(by_address, "sign-in-from", request.remote_addr or "")
             limits.count(limit, "sign-in", request.remote_addr or "", user[:128])
         return view(**arguments)
 

@@ -11,7 +11,8 @@ from sqlalchemy import Table, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from app.access import MEMBER_ROLES, Access, Permission, Principal, Role, require
-from app.audit.service import Action, Target, recorded
+from app.audit.actions import Action
+from app.audit.service import Target, recorded
 from app.db import Sessions, VersionedCache
 from app.identity.users import check_user_id, know_user, revoke_tokens_made_by
 from app.kernel.clock import Clock

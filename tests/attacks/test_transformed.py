@@ -26,12 +26,7 @@ TRANSFORMS: dict[str, Transform] = {
     "one character a line": lambda v: "\n".join(v),
     "in two halves": lambda v: f"{v[: len(v) // 2]} {v[len(v) // 2 :]}",
     "compressed within the text": lambda v: base64.b64encode(zlib.compress(v.encode())).decode(),
-    "base64 twice": lambda v: base64.b64encode(base64.b64encode(v.encode())).decode(),
-    "base64 in lines of eight": lambda v: "\n".join(
-        base64.b64encode(v.encode()).decode()[at : at + 8] for at in range(0, 99, 8)
-    ),
     "base32": lambda v: base64.b32encode(v.encode()).decode(),
-    "as a list of numbers": lambda v: json.dumps(list(v.encode())),
     "cut short by one": lambda v: v[:-1],
 }
 

@@ -17,6 +17,7 @@ import requests
 
 from app.access import Access, Actor, Role
 from app.audit.export import export_events, verify_export
+from app.audit.ndjson import _cell
 from app.audit.service import Deed, Filters, Target, append
 from app.db import raw_of
 from app.kernel.clock import system_clock
@@ -277,3 +278,16 @@ def test_the_running_record_is_verified_by_the_command(service: Service, workspa
     (row,) = json.loads(done.stdout)
     assert (row["chain"], row["fault"]) == (workspace, None)
     assert service.command("audit", "verify", "--workspace", "not-there").returncode == 1
+
+
+@pytest.mark.parametrize("sign", list("=+-@＝＋－＠"))
+def test_a_cell_that_a_spreadsheet_would_run_is_quoted_however_wide_its_sign(sign: str) -> None:
+    assert _cell(f"{sign}1+1") == f"'{sign}1+1"
+
+
+@pytest.mark.parametrize("accept", ["text/csv; charset=utf-8", "text/csv;header=present", "text/csv"])
+def test_a_types_parameters_ask_for_nothing_else(service: Service, accept: str) -> None:
+    workspace = f"w{uuid.uuid4().hex[:12]}"
+    assert service.ask("POST", "/workspaces", {"name": workspace}).status_code == 201
+    answer = service.ask("GET", f"/workspaces/{workspace}/audit", headers={"Accept": accept})
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"

@@ -59,9 +59,9 @@ def sign(record: Resources, *, after: timedelta = timedelta(), all_now: bool = F
     return [checkpoint.seq for each in done for checkpoint in each.checkpoints]
 
 
-def judged(record: Resources, chain: str = "acme", newest: int | None = None) -> Verdict:
+def judged(record: Resources, chain: str = "acme", events_at_least: int | None = None) -> Verdict:
     keys = record.vault.checkpoint_public_keys()
-    return verify_stored(chain, sessions=record.sessions, keys=keys, newest=newest)
+    return verify_stored(chain, sessions=record.sessions, keys=keys, events_at_least=events_at_least)
 
 
 def test_a_checkpoint_comes_after_a_thousand_events_and_within_a_minute(record: Resources) -> None:
@@ -75,7 +75,7 @@ def test_a_checkpoint_comes_after_a_thousand_events_and_within_a_minute(record: 
     write(record, 5)
     verdict = judged(record)
     assert (verdict.fault, verdict.end.seq, verdict.unsigned) == (None, 2208, 5)
-    newest = judged(record, newest=100)
+    newest = judged(record, events_at_least=100)
     assert (newest.fault, newest.signed, newest.unsigned) == (None, verdict.signed, 5)
 
 

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from typing import Any
-from urllib.parse import quote, unquote
 
 import pytest
 import requests
@@ -179,16 +178,20 @@ def test_a_secrets_value_that_would_break_a_header_is_refused_after_the_read_and
     assert upstream.seen[0].body == bad.encode()
 
 
-@pytest.mark.parametrize("text", [".", "..", "/..", "a/../b", "\\..", "%2e%2e"])
+@pytest.mark.parametrize("text", [".", "..", "/..", "a/../b", "\\.."])
 def test_a_variable_leads_to_no_other_path(service: Service, workspace: str, upstream: Upstream, text: str) -> None:
     block = save(service, workspace, {"url": local(upstream, "/a/{{it}}/b")})
     answer = service.ask("POST", f"{block}/run", {"variables": {"it": text}})
-    if answer.status_code == 200:
-        assert upstream.seen[0].path == f"/a/{quote(text, safe='')}/b"
-        assert "/../" not in unquote(upstream.seen[0].path)
-    else:
-        assert problem(answer) == (422, "value_not_allowed_here")
-        assert upstream.seen == []
+    assert problem(answer) == (422, "value_not_allowed_here")
+    assert upstream.seen == []
+
+
+def test_a_variable_is_encoded_once_more_whatever_it_holds(
+    service: Service, workspace: str, upstream: Upstream
+) -> None:
+    block = save(service, workspace, {"url": local(upstream, "/a/{{it}}/b")})
+    assert service.ask("POST", f"{block}/run", {"variables": {"it": "%2e%2e"}}).status_code == 200
+    assert [request.path for request in upstream.seen] == ["/a/%252e%252e/b"]
 
 
 # --- what is answered -------------------------------------------------------------------------------------------------
@@ -470,7 +473,7 @@ def drip(handler: Handler) -> None:
          "upstream_protocol", "failed"),
         (lambda handler: handler.connection.shutdown(socket.SHUT_RDWR), {"timeout_seconds": 30}, 502,
          "upstream_protocol", "failed"),
-        (None, {"body": {"type": "text", "content": "x" * (32 * 1024 * 1024 + 1)}}, 413, "payload_too_large", "refused"),
+        (None, {"body": {"type": "text", "content": "x" * (2**25 + 1)}}, 413, "payload_too_large", "refused"),
     ],
     ids=["stall", "drip", "too-much", "no-http", "hung-up", "too-much-sent"],
 )  # fmt: skip

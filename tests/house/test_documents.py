@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from pkgutil import resolve_name
 from urllib.parse import unquote
@@ -10,7 +11,14 @@ from urllib.parse import unquote
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md")])
+DOCUMENTS = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *ROOT.glob("[!.m]*/README.md"),
+        *(ROOT / "app").rglob("README.md"),
+    ]
+)
 
 
 def terms() -> list[tuple[str, str, str]]:
@@ -54,3 +62,24 @@ def test_every_decision_is_listed_and_has_the_four_parts() -> None:
         assert f"]({decision.name})" in listed
         heads = re.findall(r"^## (.+)$", decision.read_text(), re.MULTILINE)
         assert heads == ["Context", "Options", "Decision", "What it costs"], decision.name
+
+
+def test_the_drawn_tree_has_every_room_and_no_other() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    drawn = text.partition("```\napp/\n")[2].partition("```")[0]
+    rooms = re.findall(r"^  (\w+(?:/|\.py)) ", drawn, re.MULTILINE)
+    folders = {f"{path.parent.name}/" for path in (ROOT / "app").glob("*/__init__.py")}
+    assert sorted(rooms) == sorted(folders | {path.name for path in (ROOT / "app").glob("[!_]*.py")})
+    for named in re.findall(r"`(app/[\w/]+\.py)`", text):
+        assert (ROOT / named).exists(), named
+    for test in re.findall(r"`(tests/[\w/.]+)`", text):
+        assert (ROOT / test).exists(), test
+
+
+def test_the_rooms_are_drawn_in_the_order_in_which_they_may_import() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    rooms = next(each for each in project["tool"]["importlinter"]["contracts"] if each["id"] == "rooms")
+    height = {room.strip(): number for number, layer in enumerate(rooms["layers"]) for room in layer.split("|")}
+    text = (ROOT / "docs/architecture.md").read_text().partition("```\napp/\n")[2].partition("```")[0]
+    drawn = re.findall(r"^  (\w+)(?:/|\.py) ", text, re.MULTILINE)
+    assert [height[room] for room in drawn] == sorted(height[room] for room in drawn)

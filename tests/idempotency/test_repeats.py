@@ -13,16 +13,9 @@ import requests
 from sqlalchemy import text
 
 from tests.support import databases
+from tests.support.actors import Workspace
 from tests.support.service import Service, problem
 from tests.support.upstream import Handler, Upstream
-
-
-@pytest.fixture
-def workspace(service: Service) -> str:
-    name = f"w{uuid.uuid4().hex[:12]}"
-    assert service.ask("POST", "/workspaces", {"name": name}).status_code == 201
-    assert service.ask("PUT", f"/workspaces/{name}/members/ed", {"role": "editor"}).status_code == 201
-    return name
 
 
 def call(upstream: Upstream, path: str = "/") -> dict[str, Any]:
@@ -34,12 +27,10 @@ def keyed(key: str | None = None) -> dict[str, str]:
 
 
 def test_the_same_request_gets_the_same_answer_and_is_done_once(
-    service: Service, workspace: str, upstream: Upstream
+    service: Service, workspace: Workspace, upstream: Upstream
 ) -> None:
     headers = keyed()
-    first, second = (
-        service.ask("POST", f"/workspaces/{workspace}/calls", call(upstream), headers=headers) for _ in range(2)
-    )
+    first, second = (service.ask("POST", f"{workspace.path}/calls", call(upstream), headers=headers) for _ in range(2))
     assert (first.status_code, second.status_code) == (200, 200)
     assert first.content == second.content
     assert "Idempotency-Replayed" not in first.headers
@@ -48,7 +39,7 @@ def test_the_same_request_gets_the_same_answer_and_is_done_once(
     assert len(upstream.seen) == 1
 
 
-def test_eight_at_once_make_one_call(service: Service, workspace: str, upstream: Upstream) -> None:
+def test_eight_at_once_make_one_call(service: Service, workspace: Workspace, upstream: Upstream) -> None:
     held = threading.Event()
 
     def slow(handler: Handler) -> None:
@@ -59,7 +50,7 @@ def test_eight_at_once_make_one_call(service: Service, workspace: str, upstream:
     headers, body = keyed(), call(upstream, "/slow") | {"timeout_seconds": 60}
 
     def ask(_number: int) -> requests.Response:
-        answer = service.ask("POST", f"/workspaces/{workspace}/calls", body, headers=headers)
+        answer = service.ask("POST", f"{workspace.path}/calls", body, headers=headers)
         if answer.status_code == 409:
             held.set()
         return answer
@@ -72,18 +63,18 @@ def test_eight_at_once_make_one_call(service: Service, workspace: str, upstream:
     assert {problem(answer) for answer in waiting} == {(409, "conflict")}
     assert all(int(answer.headers["Retry-After"]) >= 1 for answer in waiting)
     assert len(upstream.seen) == 1
-    again = service.ask("POST", f"/workspaces/{workspace}/calls", body, headers=headers)
+    again = service.ask("POST", f"{workspace.path}/calls", body, headers=headers)
     assert again.content == done[0].content
 
 
 @pytest.fixture
-def made(workspace: str) -> list[tuple[str, dict[str, Any]]]:
+def made(workspace: Workspace) -> list[tuple[str, dict[str, Any]]]:
     return [
         ("/workspaces", {"name": f"w{uuid.uuid4().hex[:12]}"}),
-        (f"/workspaces/{workspace}/variables", {"name": "REGION", "value": "eu"}),
-        (f"/workspaces/{workspace}/secrets", {"name": "TOKEN", "value": secrets.token_hex(8), "visibility": "masked"}),
-        (f"/workspaces/{workspace}/secrets/TOKEN/rollback", {"version": 1}),
-        (f"/workspaces/{workspace}/blocks", {"name": "ping", "call": {"url": "https://example.com/"}}),
+        (f"{workspace.path}/variables", {"name": "REGION", "value": "eu"}),
+        (f"{workspace.path}/secrets", {"name": "TOKEN", "value": secrets.token_hex(8), "visibility": "masked"}),
+        (f"{workspace.path}/secrets/TOKEN/rollback", {"version": 1}),
+        (f"{workspace.path}/blocks", {"name": "ping", "call": {"url": "https://example.com/"}}),
     ]
 
 
@@ -102,8 +93,8 @@ def test_everything_that_is_made_is_made_once(service: Service, made: list[tuple
         assert without_key.status_code != first.status_code or "rollback" in path
 
 
-def test_a_new_token_comes_again_without_the_token(service: Service, workspace: str) -> None:
-    path, headers = f"/workspaces/{workspace}/tokens", keyed()
+def test_a_new_token_comes_again_without_the_token(service: Service, workspace: Workspace) -> None:
+    path, headers = f"{workspace.path}/tokens", keyed()
     first, second = (
         service.ask("POST", path, {"role": "runtime"}, headers=headers, keep=False).json() for _ in range(2)
     )
@@ -112,46 +103,48 @@ def test_a_new_token_comes_again_without_the_token(service: Service, workspace: 
     assert len(service.ask("GET", path).json()["items"]) == 1
 
 
-def test_a_key_that_comes_with_another_request_is_refused(service: Service, workspace: str, upstream: Upstream) -> None:
-    path, headers = f"/workspaces/{workspace}/calls", keyed()
+def test_a_key_that_comes_with_another_request_is_refused(
+    service: Service, workspace: Workspace, upstream: Upstream
+) -> None:
+    path, headers = f"{workspace.path}/calls", keyed()
     assert service.ask("POST", path, call(upstream), headers=headers).status_code == 200
     for other_path, body in (
         (path, call(upstream, "/other")),
-        (f"/workspaces/{workspace}/variables", {"name": "A", "value": "b"}),
+        (f"{workspace.path}/variables", {"name": "A", "value": "b"}),
     ):
         answer = service.ask("POST", other_path, body, headers=headers)
         assert problem(answer) == (422, "idempotency_key_reused")
     assert len(upstream.seen) == 1
 
 
-def test_keys_belong_to_an_actor(service: Service, workspace: str, upstream: Upstream) -> None:
+def test_keys_belong_to_an_actor(service: Service, workspace: Workspace, upstream: Upstream) -> None:
     headers = keyed()
     for user in ("ada", "ed"):
-        answer = service.ask("POST", f"/workspaces/{workspace}/calls", call(upstream), user=user, headers=headers)
+        answer = service.ask("POST", f"{workspace.path}/calls", call(upstream), user=user, headers=headers)
         assert answer.status_code == 200
         assert "Idempotency-Replayed" not in answer.headers
     assert len(upstream.seen) == 2
 
 
-def test_a_repeat_is_authorised_anew(service: Service, workspace: str) -> None:
-    service.ask("PUT", f"/workspaces/{workspace}/members/abe", {"role": "admin"})
-    path, headers = f"/workspaces/{workspace}/tokens", keyed()
+def test_a_repeat_is_authorised_anew(service: Service, workspace: Workspace) -> None:
+    service.ask("PUT", f"{workspace.path}/members/abe", {"role": "admin"})
+    path, headers = f"{workspace.path}/tokens", keyed()
     body = {"role": "runtime"}
     assert service.ask("POST", path, body, user="abe", headers=headers, keep=False).status_code == 201
-    service.ask("PUT", f"/workspaces/{workspace}/members/abe", {"role": "editor"})
+    service.ask("PUT", f"{workspace.path}/members/abe", {"role": "editor"})
     assert problem(service.ask("POST", path, body, user="abe", headers=headers)) == (403, "forbidden")
-    service.ask("DELETE", f"/workspaces/{workspace}/members/abe?confirm=abe")
+    service.ask("DELETE", f"{workspace.path}/members/abe?confirm=abe")
     assert problem(service.ask("POST", path, body, user="abe", headers=headers)) == (404, "not_found")
 
 
-def test_a_refusal_leaves_the_key_free(service: Service, workspace: str) -> None:
-    path, headers = f"/workspaces/{workspace}/variables", keyed()
+def test_a_refusal_leaves_the_key_free(service: Service, workspace: Workspace) -> None:
+    path, headers = f"{workspace.path}/variables", keyed()
     assert problem(service.ask("POST", path, {"name": "1"}, headers=headers)) == (422, "validation_failed")
     assert service.ask("POST", path, {"name": "A", "value": "b"}, headers=headers).status_code == 201
 
 
 def test_a_call_that_failed_after_it_went_out_is_not_made_again(
-    service: Service, workspace: str, upstream: Upstream
+    service: Service, workspace: Workspace, upstream: Upstream
 ) -> None:
     def cut(handler: Handler) -> None:
         handler.answer(b"no gzip", headers={"Content-Encoding": "gzip"})
@@ -159,39 +152,39 @@ def test_a_call_that_failed_after_it_went_out_is_not_made_again(
     upstream.scripts["/cut"] = cut
     headers = keyed()
     for _ in range(2):
-        answer = service.ask("POST", f"/workspaces/{workspace}/calls", call(upstream, "/cut"), headers=headers)
+        answer = service.ask("POST", f"{workspace.path}/calls", call(upstream, "/cut"), headers=headers)
         assert problem(answer) == (502, "response_not_readable")
     assert len(upstream.seen) == 1
 
 
-def test_a_key_beyond_ascii_is_no_request(service: Service, workspace: str) -> None:
+def test_a_key_beyond_ascii_is_no_request(service: Service, workspace: Workspace) -> None:
     headers = {"Idempotency-Key": "ä".encode().decode("latin-1")}
-    answer = service.ask("POST", f"/workspaces/{workspace}/variables", {"name": "A", "value": "b"}, headers=headers)
+    answer = service.ask("POST", f"{workspace.path}/variables", {"name": "A", "value": "b"}, headers=headers)
     assert problem(answer) == (400, "bad_request")
 
 
 @pytest.mark.parametrize("key", ["", "a b", "x" * 256])
-def test_a_bad_key_is_refused(service: Service, workspace: str, key: str) -> None:
+def test_a_bad_key_is_refused(service: Service, workspace: Workspace, key: str) -> None:
     headers = {"Idempotency-Key": key}
-    answer = service.ask("POST", f"/workspaces/{workspace}/variables", {"name": "A", "value": "b"}, headers=headers)
+    answer = service.ask("POST", f"{workspace.path}/variables", {"name": "A", "value": "b"}, headers=headers)
     assert problem(answer) == (422, "validation_failed")
     assert "header:Idempotency-Key" in answer.json()["errors"]
 
 
-def test_reveal_takes_no_key(service: Service, workspace: str) -> None:
+def test_reveal_takes_no_key(service: Service, workspace: Workspace) -> None:
     body = {"name": "TOKEN", "value": secrets.token_hex(8), "visibility": "masked"}
-    service.ask("POST", f"/workspaces/{workspace}/secrets", body)
+    service.ask("POST", f"{workspace.path}/secrets", body)
     headers = keyed()
     for value in (body["value"], "another-value"):
-        answer = service.ask("POST", f"/workspaces/{workspace}/secrets/TOKEN/reveal", headers=headers, keep=False)
+        answer = service.ask("POST", f"{workspace.path}/secrets/TOKEN/reveal", headers=headers, keep=False)
         assert answer.json()["value"] == value
-        service.ask("PUT", f"/workspaces/{workspace}/secrets/TOKEN/value", {"value": "another-value"})
+        service.ask("PUT", f"{workspace.path}/secrets/TOKEN/value", {"value": "another-value"})
 
 
 def test_a_key_is_free_when_its_process_is_dead_and_not_after_any_time(
-    service: Service, workspace: str, upstream: Upstream
+    service: Service, workspace: Workspace, upstream: Upstream
 ) -> None:
-    path, headers = f"/workspaces/{workspace}/calls", keyed()
+    path, headers = f"{workspace.path}/calls", keyed()
     assert service.ask("POST", path, call(upstream), headers=headers).status_code == 200
     for seconds in (0, 151, 23 * 3600):
         age(service, workspace, "answer = NULL", seconds=seconds)
@@ -207,9 +200,9 @@ def test_a_key_is_free_when_its_process_is_dead_and_not_after_any_time(
 
 
 def test_a_key_of_a_deed_that_nobody_knows_the_end_of_stays_taken(
-    service: Service, workspace: str, upstream: Upstream
+    service: Service, workspace: Workspace, upstream: Upstream
 ) -> None:
-    path, headers = f"/workspaces/{workspace}/calls", keyed()
+    path, headers = f"{workspace.path}/calls", keyed()
     assert service.ask("POST", path, call(upstream), headers=headers).status_code == 200
     age(service, workspace, "process = '-', answer = NULL", seconds=3600)
     again = service.ask("POST", path, call(upstream), headers=headers)
@@ -229,8 +222,8 @@ def lease(service: Service, process: str, *, seconds_ago: int) -> None:
         )
 
 
-def test_an_answer_is_kept_for_a_day(service: Service, workspace: str, upstream: Upstream) -> None:
-    path, headers = f"/workspaces/{workspace}/calls", keyed()
+def test_an_answer_is_kept_for_a_day(service: Service, workspace: Workspace, upstream: Upstream) -> None:
+    path, headers = f"{workspace.path}/calls", keyed()
     service.ask("POST", path, call(upstream), headers=headers)
     age(service, workspace, "workspace = workspace", seconds=23 * 3600)
     service.ask("POST", path, call(upstream), headers=headers)
@@ -240,7 +233,7 @@ def test_an_answer_is_kept_for_a_day(service: Service, workspace: str, upstream:
     assert len(upstream.seen) == 2
 
 
-def age(service: Service, workspace: str, change: str, *, seconds: int) -> None:
+def age(service: Service, workspace: Workspace, change: str, *, seconds: int) -> None:
     """Make the requests of a workspace older than they are, as if time had passed."""
     from datetime import UTC, datetime, timedelta
 
@@ -250,27 +243,29 @@ def age(service: Service, workspace: str, change: str, *, seconds: int) -> None:
     with databases.connected(service.database_url) as connection:
         done = connection.execute(
             text(f"UPDATE keyed_requests SET begun_at = :begun, {change} WHERE workspace = :workspace"),
-            {"begun": str(begun), "workspace": workspace},
+            {"begun": str(begun), "workspace": workspace.name},
         )
         assert done.rowcount > 0
 
 
 def test_neither_key_nor_request_nor_answer_can_be_read_in_the_database(
-    service: Service, workspace: str, upstream: Upstream
+    service: Service, workspace: Workspace, upstream: Upstream
 ) -> None:
     words = [f"canary-{secrets.token_hex(12)}" for _ in range(2)]
     body = call(upstream) | {"body": {"type": "text", "content": words[0]}}
-    answer = service.ask("POST", f"/workspaces/{workspace}/calls", body, headers=keyed(words[1]))
+    answer = service.ask("POST", f"{workspace.path}/calls", body, headers=keyed(words[1]))
     assert words[0] in answer.text
     kept = databases.contents(service.database_url)
     assert not any(word.encode() in kept for word in words)
 
 
-def test_a_deleted_workspace_takes_its_answers_along(service: Service, workspace: str, upstream: Upstream) -> None:
-    service.ask("POST", f"/workspaces/{workspace}/calls", call(upstream), headers=keyed())
-    assert service.ask("DELETE", f"/workspaces/{workspace}?confirm={workspace}").status_code == 204
+def test_a_deleted_workspace_takes_its_answers_along(
+    service: Service, workspace: Workspace, upstream: Upstream
+) -> None:
+    service.ask("POST", f"{workspace.path}/calls", call(upstream), headers=keyed())
+    assert service.ask("DELETE", f"{workspace.path}?confirm={workspace.name}").status_code == 204
     with databases.connected(service.database_url) as connection:
         found = connection.execute(
-            text("SELECT count(*) FROM keyed_requests WHERE workspace = :workspace"), {"workspace": workspace}
+            text("SELECT count(*) FROM keyed_requests WHERE workspace = :workspace"), {"workspace": workspace.name}
         ).scalar()
     assert found == 0

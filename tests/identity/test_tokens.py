@@ -7,24 +7,15 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
 import requests
 
 from tests.support import databases
+from tests.support.actors import Workspace
 from tests.support.service import Service, problem
 
 
-@pytest.fixture
-def workspace(service: Service) -> str:
-    name = f"w{uuid.uuid4().hex[:12]}"
-    assert service.ask("POST", "/workspaces", {"name": name}).status_code == 201
-    for user, role in (("abe", "admin"), ("ed", "editor")):
-        assert service.ask("PUT", f"/workspaces/{name}/members/{user}", {"role": role}).status_code == 201
-    return name
-
-
-def issue(service: Service, workspace: str, user: str = "ada", **body: Any) -> dict[str, Any]:
-    answer = service.ask("POST", f"/workspaces/{workspace}/tokens", {"role": "editor"} | body, user=user, keep=False)
+def issue(service: Service, workspace: Workspace, user: str = "ada", **body: Any) -> dict[str, Any]:
+    answer = service.ask("POST", f"{workspace.path}/tokens", {"role": "editor"} | body, user=user, keep=False)
     assert answer.status_code == 201, answer.text
     made: dict[str, Any] = answer.json()
     return made
@@ -34,9 +25,9 @@ def works(service: Service, token: str) -> bool:
     return service.ask("GET", "/me", token=token).status_code == 200
 
 
-def test_a_token_is_shown_once_and_listed_with_its_last_use(service: Service, workspace: str) -> None:
+def test_a_token_is_shown_once_and_listed_with_its_last_use(service: Service, workspace: Workspace) -> None:
     made = issue(service, workspace, label="flow-runner")
-    path = f"/workspaces/{workspace}/tokens"
+    path = f"{workspace.path}/tokens"
     (listed,) = service.ask("GET", path).json()["items"]
     assert "token" not in listed
     assert listed["last_used_at"] is None
@@ -47,30 +38,30 @@ def test_a_token_is_shown_once_and_listed_with_its_last_use(service: Service, wo
     assert (shown["label"], shown["created_by"], shown["revoked_at"]) == ("flow-runner", "ada", None)
 
 
-def test_its_end_is_told_in_utc(service: Service, workspace: str) -> None:
+def test_its_end_is_told_in_utc(service: Service, workspace: Workspace) -> None:
     made = issue(service, workspace, expires_at="2090-01-01T02:00:00+02:00")
-    shown = service.ask("GET", f"/workspaces/{workspace}/tokens/{made['id']}").json()
+    shown = service.ask("GET", f"{workspace.path}/tokens/{made['id']}").json()
     assert made["expires_at"] == shown["expires_at"] == "2090-01-01T00:00:00+00:00"
 
 
-def test_a_revoked_token_is_refused_at_once_and_a_new_one_may_overlap(service: Service, workspace: str) -> None:
+def test_a_revoked_token_is_refused_at_once_and_a_new_one_may_overlap(service: Service, workspace: Workspace) -> None:
     old, new = issue(service, workspace), issue(service, workspace)
     assert works(service, old["token"])
     assert works(service, new["token"])
     for _ in range(2):  # twice does nothing more
-        assert service.ask("DELETE", f"/workspaces/{workspace}/tokens/{old['id']}").status_code == 204
+        assert service.ask("DELETE", f"{workspace.path}/tokens/{old['id']}").status_code == 204
     assert not works(service, old["token"])
     assert works(service, new["token"])
 
 
-def test_wrong_expired_and_revoked_tokens_get_the_same_answer(service: Service, workspace: str) -> None:
+def test_wrong_expired_and_revoked_tokens_get_the_same_answer(service: Service, workspace: Workspace) -> None:
     soon = datetime.now(UTC) + timedelta(seconds=3)
     expired, revoked, right = (
         issue(service, workspace, expires_at=soon.isoformat()),
         issue(service, workspace),
         issue(service, workspace),
     )
-    service.ask("DELETE", f"/workspaces/{workspace}/tokens/{revoked['id']}")
+    service.ask("DELETE", f"{workspace.path}/tokens/{revoked['id']}")
     assert works(service, expired["token"]) or datetime.now(UTC) > soon
     while datetime.now(UTC) <= soon:
         time.sleep(0.1)
@@ -82,7 +73,7 @@ def test_wrong_expired_and_revoked_tokens_get_the_same_answer(service: Service, 
     assert all(each == told[0] for each in told)
 
 
-def test_failed_attempts_are_limited_and_lock_nobody_out(service: Service, workspace: str) -> None:
+def test_failed_attempts_are_limited_and_lock_nobody_out(service: Service, workspace: Workspace) -> None:
     right = issue(service, workspace)["token"]
     wrong = right[:-4] + "AAAA"
     answers = [service.ask("GET", "/me", token=wrong) for _ in range(12)]
@@ -93,20 +84,20 @@ def test_failed_attempts_are_limited_and_lock_nobody_out(service: Service, works
     assert works(service, right)
 
 
-def test_a_member_who_leaves_or_is_lowered_loses_the_tokens_they_made(service: Service, workspace: str) -> None:
+def test_a_member_who_leaves_or_is_lowered_loses_the_tokens_they_made(service: Service, workspace: Workspace) -> None:
     mine, kept = issue(service, workspace, user="abe"), issue(service, workspace)
-    assert service.ask("PUT", f"/workspaces/{workspace}/members/abe", {"role": "editor"}).status_code == 200
+    assert service.ask("PUT", f"{workspace.path}/members/abe", {"role": "editor"}).status_code == 200
     assert not works(service, mine["token"])
-    service.ask("PUT", f"/workspaces/{workspace}/members/abe", {"role": "admin"})
+    service.ask("PUT", f"{workspace.path}/members/abe", {"role": "admin"})
     assert not works(service, mine["token"])
     again = issue(service, workspace, user="abe")
-    assert service.ask("DELETE", f"/workspaces/{workspace}/members/abe?confirm=abe").status_code == 204
+    assert service.ask("DELETE", f"{workspace.path}/members/abe?confirm=abe").status_code == 204
     assert not works(service, again["token"])
     assert works(service, kept["token"])
 
 
-def test_who_may_make_which_token(service: Service, workspace: str) -> None:
-    path = f"/workspaces/{workspace}/tokens"
+def test_who_may_make_which_token(service: Service, workspace: Workspace) -> None:
+    path = f"{workspace.path}/tokens"
     assert problem(service.ask("POST", path, {"role": "runtime"}, user="ed")) == (403, "forbidden")
     for role in ("owner", "platform"):
         assert problem(service.ask("POST", path, {"role": role})) == (422, "validation_failed")
@@ -133,20 +124,20 @@ def test_the_platform_rotates_its_own_token(service: Service) -> None:
     assert not works(service, made["token"])
 
 
-def test_acting_for_a_user_gives_their_role_and_no_more(service: Service, workspace: str) -> None:
+def test_acting_for_a_user_gives_their_role_and_no_more(service: Service, workspace: Workspace) -> None:
     me = service.ask("GET", "/me", user="ed").json()
     assert (me["actor"]["type"], me["actor"]["acting_for"]) == ("token", "ed")
-    assert {"name": workspace, "role": "editor"}.items() <= next(
-        each for each in me["workspaces"] if each["name"] == workspace
+    assert {"name": workspace.name, "role": "editor"}.items() <= next(
+        each for each in me["workspaces"] if each["name"] == workspace.name
     ).items()
-    service.ask("POST", f"/workspaces/{workspace}/variables", {"name": "A", "value": "b"}, user="ed")
-    event = service.ask("GET", f"/workspaces/{workspace}/audit").json()["items"][0]
+    service.ask("POST", f"{workspace.path}/variables", {"name": "A", "value": "b"}, user="ed")
+    event = service.ask("GET", f"{workspace.path}/audit").json()["items"][0]
     assert (event["action"], event["actor"]["acting_for"]) == ("variable.create", "ed")
     assert event["actor"]["id"] == me["actor"]["id"]
     stranger = f"new-{uuid.uuid4().hex[:8]}@example.com"
     assert service.ask("GET", "/me", user=stranger).json()["workspaces"] == []
     assert problem(service.ask("GET", "/me", user="no user id")) == (422, "validation_failed")
-    assert problem(service.ask("GET", f"/workspaces/{workspace}", user=stranger)) == (404, "not_found")
+    assert problem(service.ask("GET", f"{workspace.path}", user=stranger)) == (404, "not_found")
 
 
 def test_the_cookie_of_the_pages_opens_no_api(service: Service) -> None:

@@ -132,7 +132,8 @@ def test_methods_and_bodies_follow_the_fetch_standard(
     assert (VALUE.encode() in seen.body) is keeps
     assert (seen.header("Content-Type") is not None) is keeps
     assert seen.header("X-Key") == VALUE
-    assert reply.sent_bytes == sum(len(each.body) for each in upstream.seen)
+    longer = len(VALUE) - len("[secret:TOKEN]")  # a value isn't measured
+    assert reply.sent_bytes == sum(len(each.body) - longer for each in upstream.seen if each.body)
 
 
 @pytest.mark.parametrize("status", [300, 304, 305, 306, 399])

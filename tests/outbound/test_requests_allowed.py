@@ -18,7 +18,16 @@ from app.kernel.errors import RequestNotAllowed, StrongroomError, ValidationFail
 from app.kernel.secret import SecretValue
 from app.outbound.client import OutboundClient
 from app.outbound.model import AllowedRequest, Call, OutboundRules, UsedSecret
-from app.outbound.requests_allowed import as_json, from_json, normalise_requests, request_line, require_request, widens
+from app.outbound.requests_allowed import (
+    as_json,
+    from_json,
+    normalise_requests,
+    parse_line,
+    request_line,
+    require_request,
+    widens,
+    write_line,
+)
 
 
 @dataclass
@@ -332,6 +341,17 @@ def test_patterns_have_one_form() -> None:
     requests = allowed(("POST GET GET", "/%7Ea/%c3%a9"), ("GET POST", "/~a/é"), (None, "/b"))
     assert requests == (AllowedRequest(None, "/b"), AllowedRequest(("GET", "POST"), "/~a/%C3%A9"))
     assert from_json(as_json(requests)) == requests
+
+
+def test_people_write_a_pattern_on_a_line() -> None:
+    for text, request in (
+        ("GET,HEAD /api/**", AllowedRequest(("GET", "HEAD"), "/api/**")),
+        ("/api/**", AllowedRequest(None, "/api/**")),
+        ("GET", AllowedRequest(("GET",), None)),
+        ("  POST   /a ", AllowedRequest(("POST",), "/a")),
+    ):
+        assert parse_line(text) == request
+        assert parse_line(write_line(request)) == request
 
 
 def test_leaving_out_is_all_that_widens_nothing() -> None:

@@ -120,9 +120,11 @@ def opened(browser: Browser, service: Service, cookies: dict[str, Any]) -> Itera
 @pytest.fixture
 def caller(service: Service) -> Iterator[Callable[[], Caller]]:
     callers: list[Caller] = []
+    number = next(_numbers)
+    source = f"127.0.{1 + number // 250}.{1 + number % 250}"  # each test comes from an address of its own
 
     def _new() -> Caller:
-        callers.append(Caller(service.url))
+        callers.append(Caller(service.url, source))
         return callers[-1]
 
     yield _new

@@ -70,6 +70,13 @@ def test_too_many_attempts_for_one_user_are_stopped_and_others_go_on(
     assert caller().sign_in(f"other-of-{user}", PASSWORD).status_code == 303
 
 
+def test_many_users_from_one_address_are_no_way_to_guess_on(caller: Callable[[], Caller], user: str) -> None:
+    attempts = [caller().sign_in(f"nobody-{n}@example.com", "wrong").status_code for n in range(31)]
+    assert set(attempts[:30]) == {401}
+    assert attempts[30] == 429
+    assert caller().sign_in(user, PASSWORD).status_code == 429
+
+
 def test_spaces_around_a_user_are_no_way_to_guess_on(caller: Callable[[], Caller], user: str) -> None:
     attempts = [caller().sign_in(user + " " * n, "wrong").status_code for n in range(12)]
     assert attempts[-1] == 429, attempts

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from app.access import GRANTS, Permission, Role
-from app.audit import service as audit_service
+from app.audit import actions as audit_actions
 from app.pages.filters import RIGHTS
 from app.pages.messages import ACTIONS
 from tests.pages.conftest import make_secret
@@ -236,5 +236,5 @@ def test_a_workspace_is_deleted_only_by_its_name(opened: Callable[..., Window], 
 
 def test_every_permission_and_every_action_has_its_words() -> None:
     assert set(RIGHTS) == set(Permission)
-    actions = set(get_args(audit_service.Action))
+    actions = set(get_args(audit_actions.Action))
     assert set(ACTIONS) == {action for action in actions if not action.startswith("session.")}

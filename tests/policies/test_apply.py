@@ -62,6 +62,11 @@ DRIFT: list[tuple[str, str, Any, str]] = [
     ("POST", "sys/mounts/strongroom-transit/tune", {"description": "?"}, "engine mount strongroom-transit"),
     ("POST", "sys/auth/strongroom/tune", {"listing_visibility": "unauth"}, "login mount strongroom"),
     ("POST", "strongroom/config", {"cas_required": False, "max_versions": 3}, "engine settings strongroom"),
+    ("POST", "strongroom/config", {"delete_version_after": "1h"}, "engine settings strongroom"),
+    ("POST", "strongroom/config", {"metadata_cas_required": True}, "engine settings strongroom"),
+    ("POST", "auth/strongroom/role/owner", {**login_role("owner"), "expiration_leeway": 3600}, "role owner"),
+    ("POST", "auth/strongroom/role/owner", {**login_role("owner"), "not_before_leeway": 3600}, "role owner"),
+    ("POST", "auth/strongroom/role/owner", {**login_role("owner"), "verbose_oidc_logging": True}, "role owner"),
     ("POST", "auth/strongroom/config", {"jwt_validation_pubkeys": [public_key(new_signing_key())]},
      "login settings strongroom"),
 ]  # fmt: skip
@@ -78,6 +83,30 @@ def test_every_hand_edit_shows_with_a_diff_and_is_put_right(team: Team) -> None:
             assert any(line.startswith("+") for line in change.diff.splitlines()[2:])
             assert apply(operator, team.setup) == (change,)
             assert see_changes(operator, team.setup).in_order, thing
+
+
+@pytest.mark.parametrize(
+    ("beside", "told"),
+    [
+        ({"ttl": "1h"}, "expiration"),
+        ({"allow_wildcards_in_identity_templates": True}, "allow_wildcards_in_identity_templates"),
+        ({"allow_slashes_in_identity_templates": True}, "allow_slashes_in_identity_templates"),
+        ({"cas_required": True, "cas": 1}, "cas_required"),
+    ],
+)
+def test_what_openbao_keeps_beside_a_policy_s_text_shows_and_is_undone(
+    team: Team, beside: dict[str, Any], told: str
+) -> None:
+    applied(team)
+    path = "sys/policies/acl/strongroom-runtime"
+    text = team.ask("GET", path).json()["data"]["policy"]
+    team.ask("PUT", path, {"policy": text, **beside})
+    with team.operator() as operator:
+        (change,) = see_changes(operator, team.setup).changes
+        assert f"-# kept beside the text: {told} = " in change.diff
+        assert apply(operator, team.setup) == (change,)
+        assert see_changes(operator, team.setup).in_order
+    assert team.ask("GET", path).json()["data"].get(told) in (None, False)
 
 
 def test_what_is_not_ours_is_never_touched(team: Team) -> None:

@@ -23,14 +23,16 @@ def test_the_standard_variables_and_the_operator_s_policy_are_enough(team: Team)
     applied = command(team, "vault", "apply", "--yes", "--json")
     assert (applied.returncode, len(json.loads(applied.stdout)["changes"])) == (0, len(changes))
     nothing = command(team, "vault", "plan")
-    assert (nothing.returncode, nothing.stdout) == (0, "Nothing to do.\n")
+    assert (nothing.returncode, nothing.stdout) == (0, "Nothing to do.\nThe change grants nothing new.\n")
 
     team.ask("PUT", "sys/policies/acl/strongroom-editor", {"policy": "# by hand\n"})
     drifted = command(team, "vault", "plan")
     assert drifted.returncode == 2
     assert drifted.stdout.startswith("update policy strongroom-editor\n--- policy strongroom-editor (in Vault)\n")
     assert "\n-# by hand\n" in drifted.stdout
-    assert drifted.stdout.endswith("\n1 change to make.\n")
+    assert "\n1 change to make.\n" in drifted.stdout
+    assert "Newly granted: editor: read on strongroom/data/" in drifted.stdout.splitlines()[-2]
+    assert command(team, "vault", "plan", "--fail-on-new-grants").returncode == 1
 
 
 def test_who_has_no_token_or_a_wrong_one_is_told_so(team: Team, tmp_path: Path) -> None:

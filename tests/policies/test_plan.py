@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.policies.plan import ORDER, Body, Identity, Thing, plan
+from app.policies.plan import ORDER, Body, Identity, Kind, Thing, login_role, login_settings, plan, vault_path
+from app.vault.options import Mounts
+from app.vault.roles import SERVICE
 
 MOUNT = Thing("engine mount", "kv", {"type": "kv", "options": {"version": "2"}, "config": {"max_lease_ttl": 0}})
 POLICY = Thing("policy", "strongroom-editor", 'path "a" {}\n')
@@ -109,3 +111,64 @@ def test_carrying_it_out_leaves_nothing_to_do_in_whatever_order_it_is_told(
     for change in (*found.changes, *found.by_hand):
         holds[change.kind, change.name] = wanted[change.kind, change.name]
     assert plan(order, holds).in_order
+
+
+# --- what is wanted ---------------------------------------------------------------------------------------------------
+
+MOUNTS = Mounts(kv="kv-here", transit="transit-here", jwt="jwt-here")
+
+
+def test_a_role_takes_logins_of_its_own_name_for_five_minutes_and_nothing_by_default() -> None:
+    assert login_role("editor") == {
+        "role_type": "jwt",
+        "user_claim": "workspace",
+        "claim_mappings": {"workspace": "workspace"},
+        "bound_audiences": ["vault"],
+        "bound_claims_type": "string",
+        "bound_claims": {"role": "editor"},
+        "bound_subject": "",
+        "groups_claim": "",
+        "clock_skew_leeway": 30,
+        "token_policies": ["strongroom-editor"],
+        "token_no_default_policy": True,
+        "token_type": "batch",
+        "token_ttl": 300,
+        "token_max_ttl": 300,
+        "token_explicit_max_ttl": 0,
+        "token_period": 0,
+        "token_num_uses": 0,
+        # what a stranger could have set besides, and what would let more in or tell more
+        "expiration_leeway": 0,
+        "not_before_leeway": 0,
+        "user_claim_json_pointer": False,
+        "verbose_oidc_logging": False,
+    }
+    assert login_role("record")["bound_claims"] == {"role": "record", "workspace": SERVICE}
+
+
+def test_nobody_elses_keys_count_for_a_login() -> None:
+    assert login_settings([" B\n", "A"]) == {
+        "jwt_validation_pubkeys": ["A", "B"],
+        "jwt_supported_algs": ["ES256"],
+        "oidc_discovery_url": "",
+        "jwks_url": "",
+        "bound_issuer": "",
+        "default_role": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        ("login mount", "sys/auth/x"),
+        ("engine mount", "sys/mounts/x"),
+        ("engine settings", "x/config"),
+        ("key", "transit-here/keys/x"),
+        ("login settings", "auth/x/config"),
+        ("policy", "sys/policies/acl/x"),
+        ("role", "auth/jwt-here/role/x"),
+        ("audit", "sys/audit"),
+    ],
+)
+def test_each_kind_of_thing_has_its_path(kind: Kind, path: str) -> None:
+    assert vault_path(kind, "x", mounts=MOUNTS) == path

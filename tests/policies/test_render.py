@@ -123,3 +123,41 @@ def test_only_what_lies_in_the_own_workspace_is_open_to_a_role_of_one() -> None:
         ((role, path) for path in TABLE[role]) for role in ("owner", "admin", "editor", *PIPELINE, "mover")
     ):
         assert WORKSPACE in path or path == "@@TRANSIT@@/wrapping_key", (role, path)
+
+
+MASKED = f'path "@@KV@@/data/{WORKSPACE}/masked/+"'
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f'{MASKED} {{\n capabilities = ["read"]\n capabilities = ["read"]\n}}', "capabilities stands twice"),
+        (f'{MASKED} {{ capabilities = ["read", "read"] }}', "a word stands twice"),
+        (f'{MASKED} {{ capabilities = ["read"] allowed_parameters = {{ "a" = [] "A" = [] }} }}', "parameter a stands"),
+        (
+            f'{MASKED} {{ capabilities = ["read"] required_parameters = [] required_parameters = [] }}',
+            "required_parameters stands twice",
+        ),
+        (f'{MASKED} {{ capabilities = ["read"] denied_parameters = {{ "a" = [] }} }}', "denied_parameters is nothing"),
+        ('path "x" { capabilities = ["deny"] }\npath "/x" { capabilities = ["deny"] }', "twice"),
+    ],
+)
+def test_what_stands_twice_is_refused(text: str, told: str) -> None:
+    with pytest.raises(PolicyFileWrong, match=told):
+        check("editor", text)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"algorithm"   = ["sha2-256", "sha2-512", "sha1"]', '"algorithm" = []'),
+        ('"algorithm"   = ["sha2-256", "sha2-512", "sha1"]', '"algorithm" = ["*"]'),
+        ('"input"       = []', '"*" = []'),
+        ('"input"                = []', '"input" = []\n "prehashed" = []'),
+        ('required_parameters = ["input", "algorithm", "key_version"]', ""),
+    ],
+)
+def test_a_glob_s_parameters_are_compared_values_included(old: str, new: str) -> None:
+    assert old in FILES["sign"]
+    with pytest.raises(PolicyFileWrong, match=r"must (bound|require)"):
+        check("sign", FILES["sign"].replace(old, new))

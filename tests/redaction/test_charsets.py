@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.kernel.secret import SecretValue
-from app.redaction.charsets import codec_of, redacted_text
+from app.redaction.charsets import codec_of, redact_text
 from app.redaction.redactor import Redactor
 
 VALUE = "käse-日本-7f3a9c21"
@@ -15,14 +15,14 @@ VALUE = "käse-日本-7f3a9c21"
 def test_a_value_in_another_charset_is_taken_out(charset: str) -> None:
     value = VALUE if charset != "shift_jis" else VALUE.replace("ä", "a")
     redactor = Redactor({"TOKEN": SecretValue(value)})
-    body, count = redacted_text(f"<{value}>".encode(charset), charset, redactor)
+    body, count = redact_text(f"<{value}>".encode(charset), charset, redactor)
     assert (body.decode(charset), count) == ("<[redacted:TOKEN]>", 1)
 
 
 @pytest.mark.parametrize("charset", [None, "utf-8", "utf-16", "no-such", "shift_jis"])
 def test_what_holds_no_value_stays_byte_for_byte(charset: str | None) -> None:
     body = b"\xff\xfe\x00\xd8 nothing \x81"
-    assert redacted_text(body, charset, Redactor({"TOKEN": SecretValue(VALUE)})) == (body, 0)
+    assert redact_text(body, charset, Redactor({"TOKEN": SecretValue(VALUE)})) == (body, 0)
 
 
 @pytest.mark.parametrize(

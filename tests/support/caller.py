@@ -6,14 +6,27 @@ import re
 from typing import Any
 
 import requests
+from requests.adapters import HTTPAdapter
+
+
+class _From(HTTPAdapter):
+    """Connections that come from an address of this machine's own loopback network."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
+        super().init_poolmanager(*arguments, **more, source_address=(self._source, 0))
 
 
 class Caller:
     """Somebody with a cookie jar and no browser."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, source: str = "127.0.0.1") -> None:
         self.url = url
         self.session = requests.Session()
+        self.session.mount("http://", _From(source))
         self.session.trust_env = False
 
     def get(self, path: str, **more: Any) -> requests.Response:

@@ -21,4 +21,5 @@ def resources_of(sessions: Sessions, vault: Vault | None = None, clock: Clock = 
         clock=clock,
         limits=Limits(),
         in_flight=InFlight(8),
+        streams=InFlight(8),
     )

@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 
+from tests.support.actors import Workspace
 from tests.support.service import Service, problem
 
-_numbers = itertools.count(1)
 
-
-@pytest.fixture
-def workspace(service: Service) -> str:
-    name = f"plain-{next(_numbers)}"
-    assert service.ask("POST", "/workspaces", {"name": name}).status_code == 201
-    assert service.ask("PUT", f"/workspaces/{name}/members/edda", {"role": "editor"}).ok
-    return f"/workspaces/{name}"
-
-
-def test_an_editor_makes_reads_changes_and_deletes_one(service: Service, workspace: str) -> None:
+def test_an_editor_makes_reads_changes_and_deletes_one(service: Service, workspace: Workspace) -> None:
     body = {"name": "REGION", "value": "eu-1", "description": "where"}
-    made = service.ask("POST", f"{workspace}/variables", body, user="edda")
+    made = service.ask("POST", f"{workspace.path}/variables", body, user="ed")
     assert made.status_code == 201
-    assert made.headers["Location"] == f"/api/v1{workspace}/variables/REGION"
-    assert made.json().items() >= {"kind": "plain", **body, "created_by": "edda"}.items()
+    assert made.headers["Location"] == f"/api/v1{workspace.path}/variables/REGION"
+    assert made.json().items() >= {"kind": "plain", **body, "created_by": "ed"}.items()
     assert made.json()["permissions"] == {"edit": True, "delete": True}
-    path = f"{workspace}/variables/REGION"
-    changed = service.ask("PATCH", path, {"value": "eu-2"}, user="edda", headers={"If-Match": made.headers["ETag"]})
+    path = f"{workspace.path}/variables/REGION"
+    changed = service.ask("PATCH", path, {"value": "eu-2"}, user="ed", headers={"If-Match": made.headers["ETag"]})
     assert (changed.json()["value"], changed.json()["description"]) == ("eu-2", "where")
     assert service.ask("GET", path).json()["value"] == "eu-2"
-    assert service.ask("DELETE", path, user="edda").status_code == 204
+    assert service.ask("DELETE", path, user="ed").status_code == 204
     assert problem(service.ask("GET", path)) == (404, "not_found")
 
 
-def test_a_change_needs_the_revision_that_was_read(service: Service, workspace: str) -> None:
-    path = f"{workspace}/variables/REGION"
-    first = service.ask("POST", f"{workspace}/variables", {"name": "REGION", "value": "1"}).headers["ETag"]
+def test_a_change_needs_the_revision_that_was_read(service: Service, workspace: Workspace) -> None:
+    path = f"{workspace.path}/variables/REGION"
+    first = service.ask("POST", f"{workspace.path}/variables", {"name": "REGION", "value": "1"}).headers["ETag"]
     assert problem(service.ask("PATCH", path, {"value": "2"})) == (428, "precondition_required")
     assert service.ask("PATCH", path, {"value": "2"}, headers={"If-Match": first}).ok
     assert problem(service.ask("PATCH", path, {"value": "3"}, headers={"If-Match": first}))[0] == 412
@@ -56,61 +45,71 @@ def test_a_change_needs_the_revision_that_was_read(service: Service, workspace: 
         ({"name": "X", "value": "x", "visibility": "masked"}, "validation_failed"),
     ],
 )
-def test_what_is_no_variable_is_refused(service: Service, workspace: str, body: dict[str, object], code: str) -> None:
-    assert problem(service.ask("POST", f"{workspace}/variables", body)) == (422, code)
+def test_what_is_no_variable_is_refused(
+    service: Service, workspace: Workspace, body: dict[str, object], code: str
+) -> None:
+    assert problem(service.ask("POST", f"{workspace.path}/variables", body)) == (422, code)
 
 
-def test_variables_and_secrets_share_their_names_whatever_the_case(service: Service, workspace: str) -> None:
+def test_variables_and_secrets_share_their_names_whatever_the_case(service: Service, workspace: Workspace) -> None:
     secret = {"name": "Token", "value": "masked-value-1", "visibility": "masked"}
-    assert service.ask("POST", f"{workspace}/secrets", secret).status_code == 201
-    taken = service.ask("POST", f"{workspace}/variables", {"name": "TOKEN", "value": "x"})
+    assert service.ask("POST", f"{workspace.path}/secrets", secret).status_code == 201
+    taken = service.ask("POST", f"{workspace.path}/variables", {"name": "TOKEN", "value": "x"})
     assert problem(taken) == (409, "name_taken")
-    assert service.ask("POST", f"{workspace}/variables", {"name": "REGION", "value": "x"}).status_code == 201
-    assert problem(service.ask("POST", f"{workspace}/secrets", secret | {"name": "region"})) == (409, "name_taken")
-    assert problem(service.ask("GET", f"{workspace}/variables/Token")) == (404, "not_found")
-    assert problem(service.ask("DELETE", f"{workspace}/variables/Token")) == (404, "not_found")
+    assert service.ask("POST", f"{workspace.path}/variables", {"name": "REGION", "value": "x"}).status_code == 201
+    assert problem(service.ask("POST", f"{workspace.path}/secrets", secret | {"name": "region"})) == (409, "name_taken")
+    assert problem(service.ask("GET", f"{workspace.path}/variables/Token")) == (404, "not_found")
+    assert problem(service.ask("DELETE", f"{workspace.path}/variables/Token")) == (404, "not_found")
 
 
-def test_the_list_has_both_with_their_kind_and_is_searched_narrowed_and_paged(service: Service, workspace: str) -> None:
+def test_the_list_has_both_with_their_kind_and_is_searched_narrowed_and_paged(
+    service: Service, workspace: Workspace
+) -> None:
     for name in ("beta", "Alpha", "gamma", "delta_50%"):
-        service.ask("POST", f"{workspace}/variables", {"name": name.rstrip("%"), "value": "x", "description": name})
+        service.ask(
+            "POST", f"{workspace.path}/variables", {"name": name.rstrip("%"), "value": "x", "description": name}
+        )
     secret = {"name": "CODE", "value": "masked-value-1", "visibility": "masked"}
-    assert service.ask("POST", f"{workspace}/secrets", secret, keep=False).status_code == 201
+    assert service.ask("POST", f"{workspace.path}/secrets", secret, keep=False).status_code == 201
 
     def names(query: str = "") -> list[str]:
-        return [each["name"] for each in service.ask("GET", f"{workspace}/variables{query}").json()["items"]]
+        return [each["name"] for each in service.ask("GET", f"{workspace.path}/variables{query}").json()["items"]]
 
     assert names() == ["Alpha", "beta", "CODE", "delta_50", "gamma"]
     assert names("?q=50%25") == ["delta_50"]
     assert names("?q=ALPH") == ["Alpha"]
     assert names("?kind=secret") == ["CODE"]
-    items = service.ask("GET", f"{workspace}/variables").json()["items"]
+    items = service.ask("GET", f"{workspace.path}/variables").json()["items"]
     assert [each["kind"] for each in items] == ["plain", "plain", "secret", "plain", "plain"]
     assert (items[2]["value"], items[2]["value_hidden"]) == (None, True)
     seen, cursor = [], ""
     while True:
-        page = service.ask("GET", f"{workspace}/variables?limit=2{cursor}").json()
+        page = service.ask("GET", f"{workspace.path}/variables?limit=2{cursor}").json()
         seen += [each["name"] for each in page["items"]]
         if page["next_cursor"] is None:
             break
         cursor = f"&cursor={page['next_cursor']}"
     assert seen == names()
-    assert problem(service.ask("GET", f"{workspace}/variables?kind=other"))[0] == 422
-    assert problem(service.ask("GET", f"{workspace}/variables?cursor=abc"))[0] == 422
+    assert problem(service.ask("GET", f"{workspace.path}/variables?kind=other"))[0] == 422
+    assert problem(service.ask("GET", f"{workspace.path}/variables?cursor=abc"))[0] == 422
 
 
-def test_the_record_tells_of_each_but_never_the_value(service: Service, workspace: str) -> None:
-    service.ask("POST", f"{workspace}/variables", {"name": "REGION", "value": "a-telling-value"})
-    service.ask("PATCH", f"{workspace}/variables/REGION", {"value": "another-telling-one"}, headers={"If-Match": "*"})
-    service.ask("DELETE", f"{workspace}/variables/REGION")
-    record = service.ask("GET", f"{workspace}/audit")
+def test_the_record_tells_of_each_but_never_the_value(service: Service, workspace: Workspace) -> None:
+    service.ask("POST", f"{workspace.path}/variables", {"name": "REGION", "value": "a-telling-value"})
+    service.ask(
+        "PATCH", f"{workspace.path}/variables/REGION", {"value": "another-telling-one"}, headers={"If-Match": "*"}
+    )
+    service.ask("DELETE", f"{workspace.path}/variables/REGION")
+    record = service.ask("GET", f"{workspace.path}/audit")
     told = [(each["action"], each["outcome"]) for each in record.json()["items"][:3]]
     assert told == [("variable.delete", "done"), ("variable.update", "done"), ("variable.create", "done")]
     assert "telling" not in record.text
 
 
-def test_a_runtime_token_sees_none_and_a_stranger_no_workspace(service: Service, workspace: str) -> None:
-    token = service.ask("POST", f"{workspace}/tokens", {"role": "runtime"}, keep=False).json()["token"]
-    assert problem(service.ask("GET", f"{workspace}/variables", token=token)) == (403, "forbidden")
-    assert problem(service.ask("GET", f"{workspace}/variables", user="stranger")) == (404, "not_found")
-    assert problem(service.ask("POST", f"{workspace}/variables", {"name": "X", "value": "x"}, token=token))[0] == 403
+def test_a_runtime_token_sees_none_and_a_stranger_no_workspace(service: Service, workspace: Workspace) -> None:
+    token = service.ask("POST", f"{workspace.path}/tokens", {"role": "runtime"}, keep=False).json()["token"]
+    assert problem(service.ask("GET", f"{workspace.path}/variables", token=token)) == (403, "forbidden")
+    assert problem(service.ask("GET", f"{workspace.path}/variables", user="stranger")) == (404, "not_found")
+    assert (
+        problem(service.ask("POST", f"{workspace.path}/variables", {"name": "X", "value": "x"}, token=token))[0] == 403
+    )

@@ -97,3 +97,13 @@ def test_a_request_id_goes_in_and_out_and_into_the_log(service: Service, busy: t
     assert line["route"] == "/api/v1/workspaces/<ws>"
     for wrong in ("short", "x" * 65, "with space in it", '"quoted-request"'):
         assert service.ask("GET", "/me", headers={"X-Request-ID": wrong}).headers["X-Request-ID"] != wrong
+
+
+def test_made_up_methods_are_one_series(service: Service) -> None:
+    with requests.Session() as session:
+        session.trust_env = False
+        for number in range(20):
+            session.request(f"MADEUP{number}", f"{service.url}/healthz", timeout=10)
+        text = session.get(f"{service.url}/metrics", timeout=10).text
+    assert 'method="other"' in text
+    assert "MADEUP" not in text

@@ -153,8 +153,13 @@ export function replace(field, start, end, text) {
 /** Say something that happened in the editor: it is shown and read out. */
 export function say(text) {
   const place = document.getElementById("said");
+  if (!place) return;
   place.textContent = text;
+  clearTimeout(fading);
+  if (!text.endsWith("…")) fading = setTimeout(() => place.replaceChildren(), 12_000);
 }
+
+let fading = null;
 
 /** Make an element. */
 export function make(tag, className = "", text = "") {

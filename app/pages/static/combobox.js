@@ -3,13 +3,26 @@
 
 import { icon, make, replace, say } from "./chips.js";
 import { openDialog } from "./dialogs.js";
+import { ended, renew } from "./session.js";
 import { secrets, spot, written } from "./references.js";
 
 const MOST_EDITS = 3; // with more secrets than that in the list, only the field's own is offered for a new value
 let picker = null; // the one that is open
 let pending = null; // { holder, button, selection }: where a secret goes that is being made in the panel
 
+/** Make a new secret of a literal in a field: the panel takes it as its value, and its name takes the literal's place. */
+export function makeSecret(button, start, end, name) {
+  const holder = button.closest("[data-holder]");
+  const field = holder.querySelector("[data-slot] > :is(input, textarea)");
+  pending = { holder, button, selection: [start, end, true], value: field.value.slice(start, end) };
+  openDialog("panel", newSecretUrl(field, holder, [start, end, true], name), button);
+}
+
 export function watchPickers() {
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const value = event.target.id === "panel" && pending?.value && event.target.querySelector("#value");
+    if (value) value.value = pending.value;
+  });
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-add-secret]");
     if (!button) return;
@@ -74,9 +87,10 @@ function expect() {
   later(ask);
 }
 
+/** Where the caret is, and whether a person put it there. */
 function selection(field) {
   const end = field.value.length;
-  return "visited" in field.dataset ? [field.selectionStart, field.selectionEnd] : [end, end];
+  return "visited" in field.dataset ? [field.selectionStart, field.selectionEnd, true] : [end, end, false];
 }
 
 function close() {
@@ -97,8 +111,12 @@ async function ask() {
   const mine = picker;
   const number = (mine.asked += 1);
   const { answer, told } = await fetchSecrets(mine.holder, mine.selection, mine.input.value.trim());
-  if (picker !== mine || mine.asked !== number) return; // closed, or typed on, meanwhile
-  if (answer?.status === 401) return location.reload();
+  if (picker !== mine || mine.asked !== number || mine.input.readOnly) return; // closed, typed on or chosen meanwhile
+  if (ended(answer)) {
+    close();
+    if (await renew()) open(mine.button);
+    return;
+  }
   const keys = mine.keys ?? [];
   mine.keys = null;
   if (!answer?.ok) {
@@ -111,10 +129,10 @@ async function ask() {
 }
 
 /** Ask for the secrets that fit a text; each says whether it may be put in the field, and else why not. */
-async function fetchSecrets(holder, [start, end], q) {
+async function fetchSecrets(holder, selected, q) {
   const field = holder.querySelector("[data-slot] > :is(input, textarea)");
-  const where = spot(holder.dataset.kind, field.value, start, end);
-  const query = new URLSearchParams({ q, place: where.place ?? holder.dataset.place });
+  const where = spot(holder.dataset.kind, field.value, ...selected);
+  const query = new URLSearchParams({ q, place: where.place ?? holder.dataset.place, url: field.form.elements.url.value });
   try {
     const answer = await fetch(`${field.form.dataset.secrets}?${query}`, {
       headers: { Accept: "application/json" },
@@ -133,13 +151,13 @@ function fill(told) {
   const options = told.secrets.map((secret) => option(secret, secret.name === holds));
   const exact = told.secrets.findIndex((secret) => secret.name.toLowerCase() === typed.toLowerCase());
   if (told.may_write) {
-    const names = told.secrets.map((secret) => secret.name);
-    const edits = names.length <= MOST_EDITS ? names : names.filter((name) => name === holds);
-    for (const name of edits) {
-      options.push(action("pencil", `Edit value of ${name}`, field.form.dataset.edit.replace("NAME", encodeURIComponent(name))));
-    }
-    const query = typed ? `?name=${encodeURIComponent(typed)}` : "";
-    options.push(action("plus", "Create new", field.form.dataset.create + query));
+    const edit = (name) => action("pencil", `Edit value of ${name}`, field.form.dataset.edit.replace("NAME", encodeURIComponent(name)));
+    const own = told.secrets.findIndex((secret) => secret.name === holds);
+    if (holds) options.unshift(...(own < 0 ? [] : options.splice(own, 1)), edit(holds)); // the field's own stands on top
+    if (told.secrets.length <= MOST_EDITS) options.push(...told.secrets.filter(({ name }) => name !== holds).map(({ name }) => edit(name)));
+    const create = action("plus", NAME.test(typed) && exact < 0 ? `Create "${typed}"` : "Create new", createUrl(field, typed));
+    create.classList.add("picker-create");
+    options.push(create);
   }
   list.replaceChildren(...options);
   options.forEach((each, number) => (each.id = `picker-option-${number}`));
@@ -147,6 +165,21 @@ function fill(told) {
   picker.box.scrollIntoView({ block: "nearest" });
   activate(typed && told.secrets.length ? Math.max(exact, 0) : -1);
   picker.meant = picker.active >= 0 && (exact >= 0 || told.secrets.length === 1);
+}
+
+const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
+
+/** The form of a new secret that knows where it goes: its place in the call, and the host of the URL. */
+function createUrl(field, name) {
+  const { holder, selection } = picker;
+  return newSecretUrl(field, holder, selection, name);
+}
+
+/** The form of a new secret for a field. */
+export function newSecretUrl(field, holder, selected, name) {
+  const where = spot(holder.dataset.kind, field.value, ...selected);
+  const query = new URLSearchParams({ name, place: where.place ?? holder.dataset.place, url: field.form.elements.url.value.slice(0, 2000) });
+  return `${field.form.dataset.create}?${query}`;
 }
 
 function counted(told, typed) {
@@ -164,7 +197,7 @@ function option(secret, current) {
   const kind = make("span", `pair ${secret.visibility}`, secret.visibility === "restricted" ? "Restricted" : "Masked");
   kind.prepend(icon(secret.visibility === "restricted" ? "lock" : "eye-off"));
   item.append(make("span", "picker-name", secret.name), kind);
-  const notes = [current ? "in this field now" : "", secret.reason ?? "", secret.note ?? ""].filter(Boolean);
+  const notes = [current ? "in this field now" : "", secret.reason ?? "", secret.elsewhere ?? "", secret.note ?? ""].filter(Boolean);
   if (notes.length) item.append(make("span", "picker-note", notes.join(" · ")));
   if (secret.reason) set(item, { "aria-disabled": "true" });
   return item;
@@ -235,10 +268,37 @@ function choose(item) {
   } else if (item.getAttribute("aria-disabled") === "true") {
     const why = item.querySelector(".picker-note").textContent;
     picker.count.textContent = `${item.dataset.name} can't be put in ${label}: ${why}.`;
-  } else {
+  } else if (item.dataset.start) {
+    close();
+    insert(holder, [Number(item.dataset.start), Number(item.dataset.end), true], item.dataset.name);
+  } else if (!askWhere(item.dataset.name)) {
     close();
     insert(holder, selection, item.dataset.name);
   }
+}
+
+/** Ask where in the field a secret goes, if that isn't known; tells whether it had to. */
+function askWhere(name) {
+  const { holder, field, selection, list, count, input } = picker;
+  const { choices, hint } = spot(holder.dataset.kind, field.value, ...selection);
+  if (hint) count.textContent = hint;
+  if (!choices) return Boolean(hint);
+  list.replaceChildren(...choices.map(({ start, end, label }, number) => {
+    const item = make("li", "picker-secret");
+    set(item, { role: "option", "aria-selected": "false" });
+    item.id = `picker-option-${number}`;
+    Object.assign(item.dataset, { name, start, end });
+    const text = field.value.slice(start, end);
+    item.append(make("span", "picker-name", label), make("span", "picker-note", text.length > 60 ? `${text.slice(0, 60)}…` : text || "empty"));
+    return item;
+  }));
+  set(list, { "aria-label": `Where ${name} goes` });
+  set(input, { "aria-label": `Where ${name} goes in ${holder.dataset.label}`, placeholder: `Where does ${name} go?` });
+  input.value = "";
+  input.readOnly = true;
+  count.textContent = `Choose the string that ${name} goes to, or press Escape and click into the body.`;
+  activate(0);
+  return true;
 }
 
 /** Put in what was made in the panel, where that is a secret that may stand there. */
@@ -249,12 +309,16 @@ async function put({ holder, selection }, name) {
   const field = holder.querySelector("[data-slot] > :is(input, textarea)");
   if (!found || secrets(field.value).some((each) => each.secret === name)) return;
   if (found.reason) return say(`${name} can't be put in ${holder.dataset.label}: ${found.reason}.`);
-  insert(holder, selection, name);
+  const where = spot(holder.dataset.kind, field.value, ...selection);
+  if (where.hint) return say(`${name} was created. ${where.hint}`);
+  if (!where.choices) return insert(holder, selection, name);
+  open(holder.querySelector("[data-add-secret]"));
+  askWhere(name);
 }
 
-function insert(holder, [start, end], name) {
+function insert(holder, selected, name) {
   const field = holder.querySelector("[data-slot] > :is(input, textarea)");
-  const where = spot(holder.dataset.kind, field.value, start, end);
+  const where = spot(holder.dataset.kind, field.value, ...selected);
   const text = where.before + written(name) + where.after;
   replace(field, where.start, where.end, text);
   const caret = where.start + text.length - where.after.length;

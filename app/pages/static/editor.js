@@ -2,48 +2,136 @@
 // that are used, faults beside their fields after Send, and a word before typed text is lost.
 
 import { draw, icon, make, say, watchChips } from "./chips.js";
-import { watchPickers } from "./combobox.js";
+import { makeSecret, watchPickers } from "./combobox.js";
+import { showFaults } from "./forms.js";
 import { references } from "./references.js";
 
-const form = document.getElementById("block");
-let changed = "changed" in form.dataset;
+const CREDENTIAL_HEADER = /^header:(authorization|cookie|.*(api-?key|token|secret|auth).*)$/i;
+const CREDENTIAL = /^(?:(?:Bearer|Token|Basic|ApiKey|Key)\s+)?(\S{12,})$/i;
+let form = null;
+let changed = false;
+let answered = null; // what a call answered, while Save puts a new editor in the place of this one
 
-watchChips();
+/** Bring the editor that is on the page to life; again after Save has put a new one there. */
+function start() {
+  form = document.getElementById("block");
+  if (!form) return;
+  changed = "changed" in form.dataset;
+  watchChips();
+  form.querySelectorAll("[data-rows]").forEach((rows) => {
+    rows.querySelectorAll("[data-spare]").forEach((spare) => spare.remove()); // a button does its work here
+    name(rows);
+  });
+  showTests();
+  form.querySelectorAll("[data-slot] > :is(input, textarea)").forEach(offerSecret);
+  if (changed) form.querySelector("[aria-invalid=true]")?.focus(); // it came back because of that
+}
+
 watchPickers();
-form.querySelectorAll("[data-rows]").forEach((rows) => {
-  rows.querySelectorAll("[data-spare]").forEach((spare) => spare.remove()); // a button does its work here
-  name(rows);
-});
-showTests();
-if (changed) form.querySelector("[aria-invalid=true]")?.focus(); // it came back because of that
+start();
 
-form.addEventListener("input", (event) => {
+document.addEventListener("input", (event) => {
+  if (!form?.contains(event.target)) return;
   const rows = event.target.closest("[data-rows]");
   if (rows && event.target.matches("[data-cell=name]")) name(rows);
   if (event.target.closest(".picker")) return;
-  say(""); // what was said stays until the next action
   if (!event.target.closest("[data-test]")) changed = true;
   if (event.target.closest("[data-slot], [data-rows=variable]")) showTests();
-  forgive(event.target);
+  if (event.target.closest("[data-slot]")) offerSecret(event.target);
 });
-form.addEventListener("change", (event) => {
+document.addEventListener("change", (event) => {
   if (event.target.matches("#body_type, #auth")) showTests();
 });
-form.addEventListener("click", (event) => {
+document.addEventListener("click", (event) => {
   const adder = event.target.closest("[data-add-row]");
   if (adder) addRow(adder.closest("[data-rows]"));
   const remover = event.target.closest("[data-remove-row]");
   if (remover) removeRow(remover.closest("[data-row]"));
 });
-form.addEventListener("submit", () => (changed = false));
+document.addEventListener("submit", (event) => {
+  if (event.target === form) changed = false; // by the browser itself, such as Duplicate
+});
 window.addEventListener("beforeunload", (event) => {
   if (changed) event.preventDefault();
+});
+document.addEventListener("keydown", (event) => {
+  if (!(event.ctrlKey || event.metaKey) || event.altKey || event.shiftKey) return;
+  const key = { Enter: "[name=do][value=send]", s: "[name=do][value=save]" }[event.key];
+  if (!key || document.querySelector("dialog[open]")) return;
+  const button = document.querySelector(key);
+  if (!button) return;
+  event.preventDefault();
+  button.click();
 });
 
 document.addEventListener("htmx:beforeOnLoad", (event) => {
   const { target, xhr } = event.detail; // the block was deleted: there is nothing left to lose
   if (target?.id === "modal" && xhr.status === 200 && xhr.getResponseHeader("HX-Redirect")) changed = false;
 });
+
+// --- after Save ---------------------------------------------------------------------------------------------------
+
+document.addEventListener("htmx:confirm", (event) => {
+  if (event.target.form === form) form?.querySelectorAll("[data-rows]").forEach(renumber);
+});
+document.addEventListener("strongroom:saved", ({ detail }) => {
+  form.elements.revision.value = detail.revision;
+  form.dataset.missing = detail.missing.join(" ");
+  document.querySelector(".editor-heading h1").textContent = detail.title;
+  changed = false;
+  form.querySelectorAll("[data-rows]").forEach(name);
+  say(detail.message);
+});
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.target.id === "main") answered = document.getElementById("answer");
+});
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.detail.target.id !== "main" && event.target.id !== "main") return;
+  if (answered) document.getElementById("answer")?.replaceWith(answered); // a saved call's answer is the one it had before
+  answered = null;
+  start();
+});
+
+/** Number the rows as the service does: those that were left empty come last. */
+function renumber(rows) {
+  const all = [...rows.querySelectorAll("[data-row]")];
+  const empty = (row) => ![...row.querySelectorAll("input, textarea")].some((each) => each.value);
+  const sorted = [...all.filter((row) => !empty(row)), ...all.filter(empty)];
+  sorted.forEach((row, number) => {
+    const [before, after] = [`${rows.id}-${row.dataset.row}-`, `${rows.id}-${number}-`];
+    row.dataset.row = number;
+    for (const element of row.querySelectorAll("*")) {
+      for (const attribute of ["id", "name", "for", "aria-describedby", "data-told"]) {
+        const value = element.getAttribute(attribute);
+        if (value?.includes(before)) element.setAttribute(attribute, value.replaceAll(before, after));
+      }
+    }
+  });
+}
+
+// --- literal credentials --------------------------------------------------------------------------------------------
+
+/** Offer to make a secret of what looks like a credential typed by hand. */
+function offerSecret(field) {
+  const holder = field.closest("[data-holder]");
+  holder.querySelector(".literal")?.remove();
+  const mayHold = field.id === "password" || CREDENTIAL_HEADER.test(holder.dataset.place);
+  const found = mayHold && form.dataset.mayWrite && !field.value.includes("{{") && CREDENTIAL.exec(field.value.trim());
+  if (!found) return;
+  const start = field.value.indexOf(found[1]);
+  const button = make("button", "literal");
+  button.type = "button";
+  button.append(icon("key"), "Make it a secret");
+  button.addEventListener("click", () => makeSecret(button, start, start + found[1].length, suggestion()));
+  holder.append(button);
+}
+
+/** A name after the host: api.stripe.com becomes STRIPE_TOKEN. */
+function suggestion() {
+  const host = /:\/\/([^/:?#]+)/.exec(form.elements.url.value)?.[1] ?? "";
+  const name = (host.split(".").at(-2) ?? "").toUpperCase().replace(/[^A-Z0-9]+/g, "_");
+  return /^[A-Z_]/.test(name) ? `${name}_TOKEN` : "NEW_TOKEN";
+}
 
 // --- rows ---------------------------------------------------------------------------------------------------------
 
@@ -142,7 +230,7 @@ function test(variable) {
 
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (event.detail.target.id !== "answer") return;
-  form.querySelectorAll("[data-told]").forEach(forgiveFault);
+  showFaults(form, [], { focus: false });
   say(event.detail.elt.value === "preview" ? "Working it out …" : "Sending …");
 });
 document.addEventListener("htmx:afterSwap", (event) => {
@@ -150,12 +238,13 @@ document.addEventListener("htmx:afterSwap", (event) => {
   const answer = event.target.querySelector("[data-said]");
   if (!answer) return say("");
   say(answer.dataset.said);
-  for (const told of answer.querySelectorAll("[data-for]")) blame(told.dataset.for, told.dataset.sentence);
+  const faults = [...answer.querySelectorAll("[data-for]")].map((each) => [each.dataset.for, each.dataset.sentence]);
+  showFaults(form, faults, { focus: false });
   event.target.scrollIntoView({ block: "nearest" });
 });
 document.addEventListener("htmx:beforeSwap", (event) => {
   const text = event.detail.xhr.responseText;
-  if (event.target.id !== "answer" || text.includes("data-said")) return;
+  if (event.detail.target.id !== "answer" || text.includes("data-said")) return;
   event.detail.shouldSwap = false; // a page of its own, such as that the role was taken away
   const told = new DOMParser().parseFromString(text, "text/html").querySelector("main p:not(.message)");
   say(told?.textContent.trim() || "The service can't do this now. Nothing that you typed is lost.");
@@ -163,34 +252,3 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 document.addEventListener("htmx:sendError", (event) => {
   if (event.detail.target.id === "answer") say("The service doesn't answer. Nothing that you typed is lost.");
 });
-
-function blame(id, sentence) {
-  const control = document.getElementById(id);
-  if (!control?.matches("input, textarea, select") || control.getAttribute("aria-invalid") === "true") return;
-  const fault = make("p", "fault");
-  fault.id = `${id}-fault`;
-  fault.dataset.told = id;
-  fault.append(icon("alert"), make("span", "", sentence));
-  control.setAttribute("aria-invalid", "true");
-  control.setAttribute("aria-describedby", [control.getAttribute("aria-describedby"), fault.id].filter(Boolean).join(" "));
-  const row = control.closest("[data-row]");
-  if (row) row.append(fault);
-  else (control.closest("[data-holder]") ?? control).after(fault);
-}
-
-/** What was wrong is being mended: it is wrong again only when somebody says so. */
-function forgive(control) {
-  const fault = form.querySelector(`[data-told="${CSS.escape(control.id)}"]`);
-  if (fault) forgiveFault(fault);
-}
-
-function forgiveFault(fault) {
-  const control = document.getElementById(fault.dataset.told);
-  if (control) {
-    control.removeAttribute("aria-invalid");
-    const others = (control.getAttribute("aria-describedby") ?? "").split(" ").filter((id) => id && id !== fault.id);
-    if (others.length) control.setAttribute("aria-describedby", others.join(" "));
-    else control.removeAttribute("aria-describedby");
-  }
-  fault.remove();
-}

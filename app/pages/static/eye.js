@@ -1,6 +1,8 @@
 // The eye: asks for a masked value, shows it for half a minute, and hides it again whenever nobody may be looking.
 // The value is in the page only while it shows, in no variable after, and never in storage or history.
 
+import { ended, renew } from "./session.js";
+
 const MOST_EXTENSIONS = 10;
 let showing = null; // { button, box, dots, seconds, left, timer, asking }
 
@@ -50,7 +52,10 @@ async function show(button) {
     if (error.name !== "AbortError") fail(button, "The service doesn't answer.");
     return;
   }
-  if (answer.status === 401) return location.reload();
+  if (ended(answer)) {
+    hide();
+    return (await renew()) ? show(button) : undefined;
+  }
   const told = await answer.json().catch(() => ({}));
   if (showing?.asking !== asking) return; // hidden again meanwhile
   if (!answer.ok) return fail(button, told.detail ?? "The value can't be shown.");

@@ -1,20 +1,28 @@
 // What the pages do beyond links and forms. Each piece stands in a file of its own and works by delegation, so that
 // what htmx puts into the page later behaves like what was there from the start.
 
-import { watchDialogs } from "./dialogs.js";
+import { watchCopies } from "./copies.js";
+import { fade, watchDialogs } from "./dialogs.js";
 import { watchEyes } from "./eye.js";
+import { watchForms } from "./forms.js";
+import { watchSession } from "./session.js";
 import { watchTimes } from "./times.js";
 import { watchTyping } from "./typing.js";
 import { watchValues } from "./values.js";
 
+watchSession();
+watchForms();
 watchDialogs();
+watchCopies();
 watchEyes();
 watchTimes();
 watchTyping();
 watchValues();
 
 // A message that came with the page is read out by taking the focus to it.
-document.querySelector("#message .message")?.focus();
+const message = document.querySelector("#message .message");
+message?.focus();
+if (message) fade(message);
 // A form that came back is mended where it is wrong.
 document.querySelector("main [aria-invalid=true]")?.focus();
 

@@ -1,8 +1,7 @@
 // Typing counts as being there. A session ends where nothing is asked of the server for a while, and whoever writes in a
 // form asks nothing until Save. Only typing says so, no clock does: a page that was left alone still ends. Nothing that
-// was typed goes along.
+// was typed goes along. Where it has ended all the same, Save and Send ask for a sign-in over the page.
 
-import { tellFailure } from "./dialogs.js";
 import { token } from "./eye.js";
 
 export function watchTyping() {
@@ -13,9 +12,6 @@ export function watchTyping() {
     if (Date.now() - told < Number(stillHereEvery) * 1000) return;
     told = Date.now();
     const headers = { Accept: "application/json", "X-CSRFToken": token() };
-    const answer = await fetch(stillHere, { method: "POST", headers, cache: "no-store" }).catch(() => null);
-    if (answer?.status === 400 || answer?.status === 401) {
-      tellFailure("Your session has ended, so this page can't be saved. Copy what you typed before you sign in again.");
-    }
+    await fetch(stillHere, { method: "POST", headers, cache: "no-store" }).catch(() => null);
   });
 }

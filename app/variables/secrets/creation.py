@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -20,7 +20,7 @@ from app.resources import Limits, Resources
 from app.variables.models import VariableRow
 from app.variables.secrets.binding import Rules
 from app.variables.secrets.changes import Event, State, advance
-from app.variables.secrets.queries import Secret, as_secret
+from app.variables.secrets.queries import Secret, as_secret, warnings_of
 from app.variables.secrets.store import (
     SecretStore,
     address_of,
@@ -51,6 +51,7 @@ class NewSecret:
     allowed_requests: tuple[AllowedRequest, ...] | None = None
     wide: bool = False
     expires_at: datetime | None = None
+    type: Literal["value"] = "value"
 
 
 def rules_for(new: NewSecret, limits: Limits) -> Rules:
@@ -103,7 +104,7 @@ class SecretCreation:
                 # What Vault says of a workspace that is gone would mislead.
                 require_workspace(row.workspace, sessions=sessions)
                 raise _as_conflict(error, new.name) from None
-        return as_secret(row, access=access, now=clock())
+        return replace(as_secret(row, access=access, now=clock()), warnings=warnings_of(new.value))
 
     def _insert_pending(
         self, new: NewSecret, secret_id: str, rules: Rules, *, access: Access

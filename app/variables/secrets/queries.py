@@ -37,6 +37,27 @@ HIDE_AFTER_SECONDS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
+class ValueWarning:
+    """Something about a value that often comes from a slip of copying."""
+
+    code: str
+    detail: str
+
+
+_WARNINGS: Final[Mapping[str, str]] = {
+    "blanks_at_ends": "The value begins or ends with a space or line break.",
+    "quoted": "The value stands in quotation marks.",
+    "scheme_word": "The value begins with a word such as Bearer, which usually stands in the block's field.",
+    "lines": "The value has several lines.",
+}
+
+
+def warnings_of(value: SecretValue) -> tuple[ValueWarning, ...]:
+    """Tell what is odd about a value that was taken all the same."""
+    return tuple(ValueWarning(code, _WARNINGS[code]) for code in value.oddities())
+
+
+@dataclass(frozen=True, slots=True)
 class Secret:
     """A secret as somebody with this standing sees it: all but its value."""
 
@@ -60,6 +81,9 @@ class Secret:
     last_used_at: datetime | None
     revision: int
     permissions: Mapping[str, bool]
+    check_block: str | None = None
+    warnings: tuple[ValueWarning, ...] | None = None
+    """What is odd about the value that was just written; None where none was."""
 
 
 class SecretQueries:
@@ -167,6 +191,7 @@ def as_secret(row: VariableRow, *, access: Access, now: datetime) -> Secret:
             "edit": active and may[Event.DESCRIBE],
             "delete": may[Event.DELETE],
         },
+        check_block=row.check_block,
     )
 
 

@@ -108,6 +108,12 @@ def blocks_using(name: str, workspace: str, session: Session) -> Sequence[str]:
     return session.scalars(query.order_by(SecretUseRow.block)).all()
 
 
+def secrets_checked_by(block: str, workspace: str, session: Session) -> Sequence[str]:
+    """Name the secrets whose new values are tried with a block, sorted."""
+    query = select(VariableRow.name).where(VariableRow.workspace == workspace, VariableRow.check_block == block)
+    return session.scalars(query.order_by(VariableRow.name)).all()
+
+
 def note_uses(session: Session, *, workspace: str, block: str, secrets: Iterable[str]) -> None:
     """Replace what is known of the secrets that a block uses (none: the block is gone)."""
     session.execute(delete(SecretUseRow).where(SecretUseRow.workspace == workspace, SecretUseRow.block == block))

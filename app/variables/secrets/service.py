@@ -8,7 +8,7 @@ happened, together with the record's event. What a crash leaves between, ``recon
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal, cast
 
@@ -18,7 +18,17 @@ from sqlalchemy.orm import Session
 from app.access import Access
 from app.audit.service import Deed, Target
 from app.db import Sessions
-from app.kernel.errors import InUse, PreconditionFailed, Unanswered, ValueRequired, VaultError, WriteConflict, in_body
+from app.kernel.errors import (
+    CheckFailed,
+    InUse,
+    PreconditionFailed,
+    Unanswered,
+    ValidationFailed,
+    ValueRequired,
+    VaultError,
+    WriteConflict,
+    in_body,
+)
 from app.kernel.preconditions import check_revision, require_confirmation
 from app.kernel.secret import SecretValue
 from app.kernel.unset import UNSET, Unset
@@ -28,8 +38,9 @@ from app.resources import Resources
 from app.variables.models import SecretUseRow, VariableRow
 from app.variables.secrets.binding import Rules
 from app.variables.secrets.changes import SURELY_OVER_AFTER, Event
+from app.variables.secrets.check import Check, RunCheck, Wanted, try_value, wanted_check
 from app.variables.secrets.creation import NewSecret, SecretCreation
-from app.variables.secrets.queries import Secret, as_stored
+from app.variables.secrets.queries import Secret, as_stored, warnings_of
 from app.variables.secrets.references import blocks_using
 from app.variables.secrets.store import (
     Bound,
@@ -70,14 +81,21 @@ class SecretChanges:
     wide: bool | Unset = UNSET
     expires_at: datetime | Unset | None = UNSET
     value: SecretValue | Unset = UNSET
+    check_block: str | Unset | None = UNSET
 
 
 class Secrets:
     """Makes, changes and deletes secrets; bound to one request's resources."""
 
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, run_check: RunCheck | None = None) -> None:
+        """Bind them.
+
+        Args:
+            run_check: Tries a new value; without it none that asks for a check is taken.
+        """
         self._resources = resources
         self._store = SecretStore(resources)
+        self._run_check = run_check
 
     def create(
         self, new: NewSecret, *, access: Access, action: Literal["secret.create", "secret.import"] = "secret.create"
@@ -85,8 +103,16 @@ class Secrets:
         """Make a secret; see ``SecretCreation.create``, whose errors this raises."""
         return SecretCreation(self._resources).create(new, access=access, action=action)
 
-    def set_value(self, name: str, value: SecretValue, *, revision: int | None, access: Access) -> Secret:
-        """Store a new value as a new version.
+    def set_value(
+        self,
+        name: str,
+        value: SecretValue,
+        *,
+        revision: int | None,
+        access: Access,
+        check: Check | bool | None = None,
+    ) -> Secret:
+        """Store a new value as a new version, once it has passed its check.
 
         Where two do so at once, both values become versions, and each is told its own number; with ``revision`` the
         later one is refused instead.
@@ -97,12 +123,14 @@ class Secrets:
             TooShort, TooLong, TooGuessable: The value isn't fit for the secret's visibility.
             PreconditionFailed: Somebody changed the secret since this revision.
             Conflict: Another change is under way.
+            CheckFailed: The value didn't pass; nothing was changed.
             BindingMismatch, VaultUnavailable: Vault holds something else, or can't be asked.
         """
         resources = self._resources
         with self._store.recorded(Event.SET_VALUE, name, access=access) as deed:
             require_for(access, Event.SET_VALUE)
             seen = self._store.require_bound(name, Event.SET_VALUE, deed=deed, access=access)
+            self._try(seen, value, wanted_check(check, seen.row.check_block), revision, deed=deed, access=access)
             with resources.sessions.begin() as session:
                 row = self._store.lock_bound(session, seen, Event.SET_VALUE, access=access, revision=revision)
                 check_value(value, cast(Visibility, row.visibility), resources.limits)
@@ -110,7 +138,28 @@ class Secrets:
             began = row.touched_at
             written = self._write_newest(seen.address, value, row, revision, access=access)
             row = self._store.settle_version(row, written, began=began, deed=deed, access=access)
-            return as_stored(row, written, access=access, now=resources.clock())
+            secret = as_stored(row, written, access=access, now=resources.clock())
+            return replace(secret, warnings=warnings_of(value))
+
+    def _try(
+        self,
+        seen: Bound,
+        value: SecretValue,
+        wanted: Wanted | None,
+        revision: int | None,
+        *,
+        deed: Deed,
+        access: Access,
+    ) -> None:
+        """Try a new value where a check is wanted; nothing is written, or marked, while that lasts."""
+        if wanted is None:
+            return
+        if self._run_check is None:
+            raise CheckFailed("A new value of this secret is tried first, which can't be done here.")
+        row = seen.row
+        check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
+        check_value(value, cast(Visibility, row.visibility), self._resources.limits)
+        deed.detail["check"] = try_value(wanted, value, secret=row.name, run=self._run_check, access=access)
 
     def _write_newest(
         self, address: SecretAddress, value: SecretValue, row: VariableRow, revision: int | None, *, access: Access
@@ -150,12 +199,17 @@ class Secrets:
         with self._store.recorded(Event.DESCRIBE, name, access=access) as deed:
             require_for(access, Event.DESCRIBE)
             seen = self._store.require_bound(name, Event.DESCRIBE, deed=deed, access=access)
+            if changes.value is not UNSET:
+                _new_rules(seen.row, changes)  # what is refused anyway isn't tried
+                block = seen.row.check_block if changes.check_block is UNSET else changes.check_block
+                self._try(seen, changes.value, wanted_check(None, block), revision, deed=deed, access=access)
             row = self._begin_update(seen, changes, revision=revision, access=access)
             began = row.touched_at
             deed.detail["changed"] = _changed_fields(changes)
             written = self._bring_to_vault(row, seen.address, changes, access=access)
             row = self._end_update(row, changes, written, began=began, deed=deed, access=access)
-            return as_stored(row, written, access=access, now=resources.clock())
+            secret = as_stored(row, written, access=access, now=resources.clock())
+            return secret if changes.value is UNSET else replace(secret, warnings=warnings_of(changes.value))
 
     def _begin_update(
         self, seen: Bound, changes: SecretChanges, *, revision: int | None, access: Access
@@ -165,6 +219,8 @@ class Secrets:
         with resources.sessions.begin() as session:
             row = self._store.lock_bound(session, seen, Event.DESCRIBE, access=access, revision=revision)
             rules = _new_rules(row, changes)
+            if changes.check_block is not UNSET and changes.check_block is not None:
+                _require_use(row, changes.check_block, session)
             if changes.value is not UNSET:
                 check_value(changes.value, cast(Visibility, row.visibility), resources.limits)
             elif rules is not None:
@@ -215,6 +271,8 @@ class Secrets:
                 row.description = changes.description
             if changes.expires_at is not UNSET:
                 row.expires_at = changes.expires_at
+            if changes.check_block is not UNSET:
+                row.check_block = changes.check_block
             settle(row, began=began, version=written.version if written else 0, access=access, at=clock())
             if written is not None:
                 note_version(session, row, written.version, by=access.actor.name)
@@ -295,6 +353,12 @@ def _widens(row: VariableRow, rules: Rules) -> bool:
 def _older_versions(version: int) -> list[int]:
     """Return the numbers of the versions before this one that Vault may still keep."""
     return list(range(max(1, version - VERSIONS_KEPT), version))
+
+
+def _require_use(row: VariableRow, block: str, session: Session) -> None:
+    if block not in blocks_using(row.name, row.workspace, session):
+        sentence = f"There is no block {block[:64]} that uses {row.name}."
+        raise ValidationFailed(sentence, errors={in_body("check_block"): [sentence]})
 
 
 def _require_unused(row: VariableRow, force: bool, session: Session) -> None:

@@ -14,7 +14,8 @@ from sqlalchemy import CursorResult, Row, Select, delete, select, update
 from sqlalchemy.orm import Session
 
 from app.access import Access, require
-from app.audit.service import Action, Deed, Target, recorded
+from app.audit.actions import Action
+from app.audit.service import Deed, Target, recorded
 from app.kernel.errors import BindingMismatch, Conflict, NotFound
 from app.kernel.preconditions import check_revision
 from app.outbound.requests_allowed import as_json, from_json

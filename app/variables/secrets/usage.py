@@ -96,14 +96,15 @@ def _count(workspace: str, *, sessions: Sessions) -> bool:
 def _uses(events: Sequence[Event]) -> Iterator[_Use]:
     for event in events:
         ids = event.detail.get("secret_ids")
-        if not isinstance(ids, dict) or not _went_out(event):
+        if not isinstance(ids, dict) or event.detail.get("check") or not went_out(event):
             continue
         block = event.target_name if event.target_type == "block" else None
         denied = event.detail.get("status") in _DENIED
         yield from (_Use(str(secret_id), event.seq, event.at, block, denied) for secret_id in ids.values())
 
 
-def _went_out(event: Event) -> bool:
+def went_out(event: Event) -> bool:
+    """Tell whether a call reached the point where its values were sent."""
     code = str(event.detail.get("code", ""))
     return event.outcome == "done" or (event.outcome == "failed" and code.startswith(("upstream_", "response_")))
 

@@ -1,0 +1,150 @@
+"""A call whose answer goes on as it comes: what it stands on, how it ends, and what the record says of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from time import monotonic
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from app.access import Access, Permission, require
+from app.audit.chain import Outcome
+from app.audit.service import Deed, conclude
+from app.kernel.errors import Conflict, StrongroomError, UpstreamTimeout
+from app.outbound.inject import authority
+from app.outbound.model import ResponseStream
+from app.resources import Resources
+from app.telemetry import upstream_answered
+from app.variables.secrets.references import usable_secrets
+from app.workspaces.service import settings_of
+
+GONE: Final = "client_gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a stream stands on: it ends where one of these ends or is changed.
+
+    Args:
+        require_source: Raises where what was run is no more.
+        secrets: By name, each secret's id and the digests of its rules.
+    """
+
+    permission: Permission
+    require_source: Callable[[Access], None]
+    secrets: Mapping[str, tuple[str, tuple[str, ...]]]
+
+
+class StreamedCall:
+    """An answer on its way to the client, from the first byte to the recorded outcome; for one thread at a time."""
+
+    def __init__(
+        self, deed: Deed, answer: ResponseStream, ground: Ground, held: ExitStack, resources: Resources
+    ) -> None:
+        self.call_id = deed.id
+        self.status = answer.status
+        self.headers = answer.headers
+        self.ground = ground
+        self.workspace = str(deed.access.workspace)
+        self.idle_seconds = answer.idle_seconds
+        self._deed = deed
+        self._answer = answer
+        self._held = held
+        self._resources = resources
+        self._began = monotonic()
+        self._moved = self._began
+
+    @property
+    def over(self) -> bool:
+        """Whether the upstream's answer has ended, and all of it was taken."""
+        return self._answer.over
+
+    @property
+    def more(self) -> bool:
+        """Whether ``take`` has more to give at once, without a wait for the socket."""
+        return self._answer.more
+
+    def fileno(self) -> int:
+        """Return the number of the socket that the rest comes from; -1 where nothing is to come."""
+        return self._answer.fileno()
+
+    def take(self) -> bytes:
+        """Give what has come and may go on, without waiting.
+
+        Raises:
+            UpstreamTimeout: Nothing came for longer than the call allows, or the whole took too long.
+            UpstreamError, Stopping
+        """
+        received = self._answer.received_bytes
+        piece = self._answer.take()
+        now = monotonic()
+        if self._answer.received_bytes > received:
+            self._moved = now
+        elif not self.over and now - self._moved > self.idle_seconds:
+            raise UpstreamTimeout("The upstream paused for longer than the call allows.")
+        if now - self._began > self._resources.limits.stream_seconds:
+            raise UpstreamTimeout("The stream took longer than a stream may.")
+        return piece
+
+    def wait_on(self) -> None:
+        """Count the time that the client took as none of the upstream's."""
+        self._moved = monotonic()
+
+    def require_ground(self, access: Access) -> None:
+        """Look whether everything that the stream stands on is as it was when it began.
+
+        Raises:
+            Forbidden: The caller lost the permission.
+            NotFound: The block is no more.
+            Conflict: A secret was deleted, or its hosts, places or requests were changed.
+        """
+        require(access, self.ground.permission)
+        self.ground.require_source(access)
+        if not self.ground.secrets:
+            return
+        names = tuple(sorted(self.ground.secrets))
+        cache = self._resources.sessions.cache()
+        found = cache.get(("stream", self.workspace, names), lambda session: self._secrets_now(names, session))
+        if found != self.ground.secrets:
+            raise Conflict("A secret of this call was deleted, or may no longer go where it goes.")
+
+    def _secrets_now(self, names: tuple[str, ...], session: Session) -> Mapping[str, tuple[str, tuple[str, ...]]]:
+        workspace = settings_of(self.workspace, session)
+        found = usable_secrets(names, workspace=workspace, session=session)
+        return {name: (secret.id, secret.bindings) for name, secret in found.items()}
+
+    def finish(self) -> None:
+        """Record that the whole answer went on. Raises ``RecordUnavailable``, where its last bytes must not."""
+        self._conclude(None)
+
+    def fail(self, error: StrongroomError, document: Mapping[str, object]) -> bytes:
+        """Record why the stream ended early, and return what tells its reader; nothing where none can be told.
+
+        Args:
+            document: The problem document of ``error``.
+        """
+        self._conclude(error.code)
+        upstream_answered(error.code, redactions=self._answer.redactions)
+        return self._answer.farewell(json.dumps(document).encode())
+
+    def abandon(self) -> None:
+        """Record that the client went away, and end the call upstream."""
+        self._conclude(GONE)
+
+    def _conclude(self, code: str | None) -> None:
+        self._held.close()
+        self._deed.detail |= {
+            "elapsed_ms": round((monotonic() - self._began) * 1000, 1),
+            "sent_bytes": self._answer.sent_bytes,
+            "received_bytes": self._answer.received_bytes,
+            "redactions": self._answer.redactions,
+            "redirects": [authority(origin) for origin in self._answer.redirects],
+        }
+        if code is not None:
+            self._deed.detail["code"] = code
+        outcome: Outcome = "done" if code is None else "failed"
+        conclude(self._deed, outcome, sessions=self._resources.sessions, clock=self._resources.clock)

@@ -1,0 +1,117 @@
+"""Handing an answer that streams over to the front, which sends it on without a thread of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
+
+from flask import Flask, Response, request
+
+from app.access import Access
+from app.kernel.errors import StrongroomError
+
+CALL_ID: Final = "Strongroom-Call-Id"
+PROXY_STATUS: Final = "Proxy-Status"
+_STREAM: Final = "strongroom.stream"
+_CALLS: Final = frozenset({"calls.AdHocCalls", "blocks.BlockRun"})
+# RFC 9209, section 2.3: what a machine that doesn't know this service makes of its codes.
+_ERROR_TYPES: Final = {
+    "upstream_timeout": "http_response_timeout",
+    "upstream_unreachable": "destination_unavailable",
+    "upstream_tls": "tls_protocol_error",
+    "upstream_protocol": "http_protocol_error",
+    "redirect_refused": "http_request_denied",
+    "response_not_readable": "http_protocol_error",
+    "response_too_large": "http_response_body_size",
+    "destination_not_allowed": "destination_ip_prohibited",
+    "too_many_calls": "connection_limit_reached",
+    "rate_limited": "connection_limit_reached",
+}
+_BY_PARTY: Final = {"caller": "http_request_error", "policy": "http_request_denied", "upstream": "http_protocol_error"}
+
+
+class Stream(Protocol):
+    """What the front needs of an answer that streams; see ``app.calls.streams.StreamedCall``."""
+
+    call_id: str
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    idle_seconds: float
+
+    @property
+    def over(self) -> bool:
+        """Whether all of it was taken."""
+
+    @property
+    def more(self) -> bool:
+        """Whether ``take`` has more to give at once."""
+
+    def fileno(self) -> int:
+        """Return the number of the socket that the rest comes from."""
+
+    def take(self) -> bytes:
+        """Give what has come and may go on, without waiting."""
+
+    def wait_on(self) -> None:
+        """Count the time that the client took as none of the upstream's."""
+
+    def require_ground(self, access: Access) -> None:
+        """Raise where what the stream stands on is no more as it was."""
+
+    def finish(self) -> None:
+        """Record that all of it went on."""
+
+    def fail(self, error: StrongroomError, document: Mapping[str, object]) -> bytes:
+        """Record why it ended early, and return what tells its reader."""
+
+    def abandon(self) -> None:
+        """Record that the client went away."""
+
+
+def hand_over(stream: Stream) -> Response:
+    """Return a stream's head as a view's answer; the front sends its body."""
+    request.environ[_STREAM] = stream
+    response = Response(status=stream.status)
+    del response.headers["Content-Type"]
+    for name, value in stream.headers:
+        response.headers.add(name, value.encode("latin-1", "replace").decode("latin-1"))
+    response.headers["Content-Security-Policy"] = "sandbox"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    mark_answered(response, call_id=stream.call_id, status=stream.status)
+    return response
+
+
+def stream_of(environ: dict[str, object]) -> Stream | None:
+    """Return the stream that a view handed over, if it did."""
+    return environ.get(_STREAM)  # type: ignore[return-value]
+
+
+def mark_answered(response: Response, *, call_id: str, status: int) -> Response:
+    """Say which call this is the answer of, and that the upstream answered (RFC 9209)."""
+    response.headers[CALL_ID] = call_id
+    response.headers[PROXY_STATUS] = f"strongroom; received-status={status}"
+    return response
+
+
+def tell_proxy_status(app: Flask) -> None:
+    """Say on every answer of a call that isn't the upstream's whose error it is (RFC 9209)."""
+
+    @app.after_request
+    def _tell(response: Response) -> Response:
+        if request.endpoint in _CALLS and request.method == "POST" and PROXY_STATUS not in response.headers:
+            problem = json.loads(response.get_data()) if response.mimetype == "application/problem+json" else {}
+            status = proxy_status(str(problem.get("code")), str(problem.get("party")))
+            response.headers[PROXY_STATUS] = status
+        return response
+
+
+def proxy_status(code: str, party: str) -> str:
+    """Return the ``Proxy-Status`` of a call that ended in a problem of ours."""
+    error = _ERROR_TYPES.get(code) or _BY_PARTY.get(party, "proxy_internal_error")
+    return f'strongroom; error={error}; details="{code}"'
+
+
+def stream_headers(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return a head's headers without a length, which nobody knows yet."""
+    return [(name, value) for name, value in headers if name != b"content-length"]

@@ -1,0 +1,96 @@
+"""Setting up a new Vault, stopped at every step: the next run goes on, and no root token is left."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from app.vault.keys import new_signing_key
+from tests.support.openbao import BAO
+from tests.support.service import environment, free_port
+from tests.support.topology import ROOT
+from tests.support.vault_proxy import Fault, VaultProxy, vault_proxy
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+STEPS = [
+    "sys/init",
+    "sys/policies/acl/embedded-operator",
+    "create-orphan",
+    "sys/policies/acl/strongroom-owner",
+    "role/owner",
+    "sys/audit",
+    "revoke-self",
+]
+
+
+@contextmanager
+def new_vault(folder: Path) -> Iterator[VaultProxy]:
+    """Run an OpenBao that nobody has initialised, behind a proxy."""
+    folder.mkdir()
+    (folder / "raft").mkdir()
+    (folder / "seal.key").write_bytes(secrets.token_bytes(32))
+    api, cluster = free_port(), free_port()
+    listener = {"address": f"127.0.0.1:{api}", "cluster_address": f"127.0.0.1:{cluster}", "tls_disable": True}
+    configuration = {
+        "api_addr": f"http://127.0.0.1:{api}",
+        "cluster_addr": f"https://127.0.0.1:{cluster}",
+        "listener": [{"tcp": listener}],
+        "storage": [{"raft": {"path": str(folder / "raft"), "node_id": "one", "performance_multiplier": 1}}],
+        "seal": [{"static": {"current_key_id": "1", "current_key": f"file://{folder / 'seal.key'}"}}],
+    }
+    (folder / "server.json").write_text(json.dumps(configuration))
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen([BAO, "server", f"-config={folder / 'server.json'}"], stdout=log, stderr=log)
+    try:
+        with vault_proxy(f"http://127.0.0.1:{api}") as proxy:
+            yield proxy
+    finally:
+        process.kill()
+        process.wait()
+
+
+def initialise(proxy: VaultProxy, folder: Path) -> subprocess.CompletedProcess[str]:
+    (folder / "signing.key").exists() or (folder / "signing.key").write_bytes(KEY)
+    own = {
+        "VAULT_ADDR": proxy.address,
+        "STRONGROOM_SIGNING_KEY_FILE": str(folder / "signing.key"),
+        "STRONGROOM_SECRET_KEY_FILE": str(folder / "signing.key"),
+        "DATABASE_URL": "sqlite:////nowhere",
+    }
+    whole = environment(folder, 1, **own)
+    script = [sys.executable, str(ROOT / "deploy" / "vault_init.py"), str(folder)]
+    return subprocess.run(script, env=whole, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+KEY = new_signing_key()
+
+
+@pytest.mark.parametrize("step", STEPS[1:])
+def test_a_run_that_stopped_half_way_is_finished_by_the_next_one(tmp_path: Path, step: str) -> None:
+    with new_vault(tmp_path / "vault") as proxy:
+        with proxy.broken(Fault("answer", None, step, 400)):
+            stopped = initialise(proxy, tmp_path)
+        kept = json.loads((tmp_path / "unseal.json").read_bytes())
+        assert (stopped.returncode, "root_token" in kept) == (1, True), stopped.stderr
+        assert (tmp_path / "unseal.json").stat().st_mode & 0o777 == 0o600
+        again = initialise(proxy, tmp_path)
+        assert (again.returncode, again.stdout.splitlines()[-1]) == (0, "Vault is ready."), again.stderr
+        assert list(json.loads((tmp_path / "unseal.json").read_bytes())) == ["recovery_key", "set_up"]
+        assert initialise(proxy, tmp_path).returncode == 0
+
+
+def test_a_vault_that_the_service_can_not_use_is_no_success(tmp_path: Path) -> None:
+    with new_vault(tmp_path / "vault") as proxy:
+        with proxy.broken(Fault("answer", None, "create-orphan", 400)):
+            assert initialise(proxy, tmp_path).returncode == 1
+        (tmp_path / "unseal.json").write_text("{}")  # as an earlier version left it
+        lost = initialise(proxy, tmp_path)
+        assert (lost.returncode, "the service can't use it" in lost.stderr) == (1, True)
+        assert "ready" not in lost.stdout

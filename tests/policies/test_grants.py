@@ -1,0 +1,148 @@
+"""The operators' grants: what the file may say, and that a grant opens just what it names, for whom it names."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.kernel.errors import NotGranted, ValueNotAllowedHere
+from app.kernel.secret import SecretValue
+from app.policies.grants import GrantsFileWrong, grant_policies, parse_grants
+from app.policies.service import apply, read_grants, see_changes
+from app.vault import Grant
+from app.vault.client import VaultClient
+from app.vault.options import Mounts, VaultOptions
+from tests.policies.conftest import Team
+
+GOOD = """
+[[grant]]
+workspace = "acme"
+path = "secret/team-a/zendesk"
+fields = ["token"]
+hosts = ["*.zendesk.com"]
+"""
+
+
+def with_line(name: str, line: str) -> str:
+    return "\n".join(line if each.startswith(f"{name} =") else each for each in GOOD.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[[grant]", "no TOML"),
+        ("[[grants]]", "nothing else: grants"),
+        ("grant = 1", "nothing else"),
+        ("grant = [1]", "is no table"),
+        (GOOD + 'owner = "me"', "unknown key: owner"),
+        (with_line("fields", ""), "lacks fields"),
+        (GOOD + GOOD, "path secret/team-a/zendesk twice"),
+        (with_line("workspace", 'workspace = "Acme*"'), "must be a workspace's name"),
+        (with_line("fields", "fields = []"), "fields must be a list"),
+        (with_line("hosts", "hosts = []"), "hosts must be a list"),
+        (with_line("hosts", 'hosts = ["*"]'), "hosts:"),
+        (with_line("hosts", 'hosts = ["*.com"]'), "hosts:"),
+        (with_line("hosts", 'hosts = ["https://x.example.com"]'), "hosts:"),
+        *(
+            (with_line("path", f'path = "{path}"'), "must be a mount and a path")
+            for path in (
+                "secret",
+                "secret/+",
+                "secret/a*",
+                "secret/{{x}}",
+                "secret/../x",
+                "secret//x",
+                "/secret/x",
+                "secret/x/",
+                "secret/$x",
+            )
+        ),
+        *(
+            (with_line("path", f'path = "{path}/x"'), "can be granted")
+            for path in ("sys", "auth", "identity", "cubbyhole")
+        ),
+        (with_line("path", 'path = "strongroom/data/acme/masked/X"'), "Strongroom's own"),
+        (with_line("path", 'path = "strongroom-transit/keys/x"'), "Strongroom's own"),
+    ],
+)
+def test_a_file_that_is_wrong_is_told_with_its_entry(text: str, told: str) -> None:
+    with pytest.raises(GrantsFileWrong, match=told.replace("+", r"\+")):
+        parse_grants(text, mounts=Mounts())
+
+
+def test_a_file_that_is_not_there_grants_nothing(tmp_path: Path) -> None:
+    assert read_grants(tmp_path / "grants.toml", mounts=Mounts()) == ()
+    (tmp_path / "grants.toml").mkdir()
+    with pytest.raises(GrantsFileWrong, match="can't be read"):
+        read_grants(tmp_path / "grants.toml", mounts=Mounts())
+
+
+def test_the_policy_names_the_path_as_its_engine_has_it_and_both_forms_where_there_is_none() -> None:
+    grants = parse_grants(GOOD, mounts=Mounts())
+    versions = {"1": "secret/team-a/zendesk", "2": "secret/data/team-a/zendesk"}
+    for version, path in versions.items():
+        engines: dict[str, dict[str, Any]] = {
+            "secret/": {"type": "kv", "options": {"version": version}},
+            "sec/": {"type": "ssh"},
+        }
+        made = grant_policies(grants, engines, known=frozenset({"acme"}))
+        assert f'path "{path}" {{' in made.texts["acme"]
+        assert made.texts["acme"].count("path ") == 2
+        assert made.warnings == ()
+    waiting = grant_policies(grants, {}, known=frozenset())
+    assert all(f'path "{path}" {{' in waiting.texts["acme"] for path in versions.values())
+    assert [warning.split()[0] for warning in waiting.warnings] == ["The", "There"]
+    with pytest.raises(GrantsFileWrong, match="isn't KV"):
+        grant_policies(grants, {"secret/": {"type": "transit"}})
+
+
+@pytest.fixture
+def granted(team: Team) -> Team:
+    """Two engines of the team's own, a value in each, and grants of both to the workspace acme."""
+    text = GOOD + GOOD.replace("secret/team-a/zendesk", "old/zendesk")
+    team.ask("POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
+    team.ask("POST", "sys/mounts/old", {"type": "kv", "options": {"version": "1"}})
+    team.ask("POST", "secret/data/team-a/zendesk", {"data": {"token": "canary-two", "port": 7}})
+    team.ask("POST", "secret/data/team-a/other", {"data": {"token": "canary-other"}})
+    team.ask("POST", "old/zendesk", {"token": "canary-one"})
+    return dataclasses.replace(team, setup=dataclasses.replace(team.setup, grants=parse_grants(text, mounts=Mounts())))
+
+
+@pytest.fixture
+def vault(granted: Team) -> Iterator[VaultClient]:
+    client = VaultClient(VaultOptions(granted.bao.server(granted.namespace), granted.key))
+    yield client
+    client.close()
+
+
+def test_a_grant_opens_what_it_names_to_whom_it_names_and_ends_with_its_line(granted: Team, vault: VaultClient) -> None:
+    path = "secret/team-a/zendesk"
+    with granted.operator() as operator:
+        apply(operator, granted.setup)
+        assert see_changes(operator, granted.setup).in_order
+    two, one = vault.read_granted("acme", path, "token"), vault.read_granted("acme", "old/zendesk", "token")
+    assert (two.value, two.version) == (SecretValue("canary-two"), 1)
+    assert (one.value, one.version) == (SecretValue("canary-one"), None)
+    assert vault.grants("acme")[1] == Grant(path, ("token",), ("*.zendesk.com",))
+    assert vault.grants("other") == []
+    for field in ("port", "missing"):
+        with pytest.raises(ValueNotAllowedHere):
+            vault.read_granted("acme", path, field)
+    for workspace, there in (("acme", "secret/team-a/other"), ("other", path)):
+        with pytest.raises(NotGranted):
+            vault.read_granted(workspace, there, "token")
+
+    granted.ask("POST", "secret/data/team-a/zendesk", {"data": {"token": "canary-three"}})
+    assert vault.read_granted("acme", path, "token").version == 2
+
+    none = dataclasses.replace(granted.setup, grants=())
+    with granted.operator() as operator:
+        done = apply(operator, none)  # without --prune
+        assert [(change.action, change.kind) for change in done] == [("delete", "policy"), ("delete", "role")]
+    with pytest.raises(NotGranted):
+        vault.read_granted("acme", path, "token")
+    assert vault.grants("acme") == []
