@@ -195,7 +195,7 @@ class OutboundClient:
 
 
 def _marker(name: str) -> SecretValue:
-    return SecretValue(f"[secret:{name}]")
+    return SecretValue(f"[secret {name}]")  # without a colon, which no user of basic auth may have
 
 
 def _require_same_request(call: Call, request: Prepared, destination: Destination) -> RequestLine | None:
