@@ -37,7 +37,7 @@ _PATH_SAFE: Final = "/?%:@!$&'()*+,;=~-._"
 # RFC 9110, section 5.5: visible characters, spaces and tabs; what is beyond ASCII goes as UTF-8.
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]*")
 _DOTS: Final = frozenset({".", ".."})
-_MARKED: Final = re.compile(r"\[secret:[A-Za-z_]\w*\]")
+_MARKED: Final = re.compile(r"\[secret[: ][A-Za-z_]\w*\]")
 _STRAY_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _LONE_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 
