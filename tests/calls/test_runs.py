@@ -473,7 +473,8 @@ def drip(handler: Handler) -> None:
          "upstream_protocol", "failed"),
         (lambda handler: handler.connection.shutdown(socket.SHUT_RDWR), {"timeout_seconds": 30}, 502,
          "upstream_protocol", "failed"),
-        (None, {"body": {"type": "text", "content": "{{b}}" * 33}, "variables": {"b": "x" * 2**20}}, 413, "payload_too_large", "refused"),
+        (None, {"body": {"type": "text", "content": "{{b}}" * 33}, "variables": {"b": "x" * 2**20}}, 413,
+         "payload_too_large", "refused"),
     ],
     ids=["stall", "drip", "too-much", "no-http", "hung-up", "too-much-sent"],
 )  # fmt: skip
