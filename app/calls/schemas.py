@@ -46,6 +46,7 @@ CALL_CODES: Final = (
     "upstream_tls",
     "upstream_protocol",
     "upstream_timeout",
+    "redirect_refused",
     "response_not_readable",
     "response_too_large",
 )

@@ -18,7 +18,14 @@ from app.calls.requirements import needed_secrets, require_requests
 from app.calls.streams import Ground, StreamedCall
 from app.calls.template import CallTemplate, resolve
 from app.kernel.clock import Clock
-from app.kernel.errors import CallerError, DestinationNotAllowed, SecretExpired, StrongroomError, UpstreamUnreachable
+from app.kernel.errors import (
+    CallerError,
+    DestinationNotAllowed,
+    RedirectRefused,
+    SecretExpired,
+    StrongroomError,
+    UpstreamUnreachable,
+)
 from app.kernel.secret import SecretValue
 from app.outbound.inject import authority
 from app.outbound.model import Call, Destination, Outbound, Response, ResponseStream, UsedSecret
@@ -281,6 +288,8 @@ class Calls:
                 )
         except StrongroomError as error:
             deed.detail["elapsed_ms"] = round((monotonic() - began) * 1000, 1)
+            if isinstance(error, RedirectRefused):
+                deed.detail |= error.facts
             upstream_answered(error.code)
             raise
         denied = response.status in (401, 403)

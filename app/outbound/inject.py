@@ -91,6 +91,12 @@ def _write(call: Call, open_slot: Open, basic: Basic) -> tuple[str, tuple[tuple[
     return base_url(call.origin) + _target(call, open_slot), tuple(headers), body
 
 
+def sizes_without_values(call: Call) -> tuple[int, int]:
+    """Return how many bytes a call's head and its body have, each value counted as one letter."""
+    url, headers, body = _write(call, lambda _name, encode: encode("x"), _basic)
+    return len(url) + sum(len(name) + len(value) for name, value in headers), len(body or b"")
+
+
 def target_with_marks(call: Call) -> str:
     """Write path and query as they go out, a letter in the place of each value."""
     return _target(call, lambda _name, encode: encode("x"))
