@@ -18,7 +18,14 @@ from app.calls.requirements import needed_secrets, require_requests
 from app.calls.streams import Ground, StreamedCall
 from app.calls.template import CallTemplate, resolve
 from app.kernel.clock import Clock
-from app.kernel.errors import CallerError, DestinationNotAllowed, SecretExpired, StrongroomError, UpstreamUnreachable
+from app.kernel.errors import (
+    CallerError,
+    DestinationNotAllowed,
+    RedirectRefused,
+    SecretExpired,
+    StrongroomError,
+    UpstreamUnreachable,
+)
 from app.kernel.secret import SecretValue
 from app.outbound.inject import authority
 from app.outbound.model import Call, Destination, Outbound, Response, ResponseStream, UsedSecret
@@ -69,7 +76,7 @@ class Requirements:
 
     refuse_expired: bool
     secrets: Mapping[str, UsableSecret]
-    defaults: Mapping[str, str]
+    defaults: Mapping[str, object]
     complete: Call | None
     """The call as it goes out where the request brings no variables, if it needs none of it."""
 
@@ -281,6 +288,8 @@ class Calls:
                 )
         except StrongroomError as error:
             deed.detail["elapsed_ms"] = round((monotonic() - began) * 1000, 1)
+            if isinstance(error, RedirectRefused):
+                deed.detail |= error.facts
             upstream_answered(error.code)
             raise
         denied = response.status in (401, 403)
@@ -318,7 +327,7 @@ def requirements_of(template: CallTemplate, *, access: Access, session: Session)
 def resolve_call(
     template: CallTemplate,
     requirements: Requirements,
-    variables: Mapping[str, str],
+    variables: Mapping[str, object],
     *,
     clock: Clock,
     any_host: bool = True,
@@ -342,7 +351,7 @@ def resolve_call(
     return ResolvedCall(template, call, requirements.secrets, captures_only=captures_only, any_host=any_host)
 
 
-def _complete(template: CallTemplate, defaults: Mapping[str, str]) -> Call | None:
+def _complete(template: CallTemplate, defaults: Mapping[str, object]) -> Call | None:
     try:
         return resolve(template, defaults)
     except CallerError:  # a request may bring what is missing, or what may stand there

@@ -17,7 +17,8 @@
     ├── VaultError                 party: vault — an operator has to look at Vault
     │   └── VaultUnavailable, VaultRefused, Unanswered, BindingMismatch, WriteConflict (never leaves the domain)
     ├── UpstreamError              party: upstream — the called service is at fault
-    │   └── UpstreamUnreachable, UpstreamTls, UpstreamProtocol, UpstreamTimeout, ResponseNotReadable, ResponseTooLarge
+    │   └── UpstreamUnreachable, UpstreamTls, UpstreamProtocol, UpstreamTimeout, RedirectRefused,
+    │   │   ResponseNotReadable, ResponseTooLarge
     │   └── IssuerUnavailable (a kind of UpstreamUnreachable)
     └── ServiceError               party: service — an operator has to look at Strongroom
         └── RecordUnavailable, Stopping
@@ -422,6 +423,25 @@ class IssuerUnavailable(UpstreamUnreachable):
     """The identity provider can't be asked, or doesn't answer as OpenID Connect says."""
 
     title = "The identity provider can't be reached"
+
+
+class RedirectRefused(UpstreamError):
+    """The upstream redirects to where the call may not go, or nowhere, after the call's first hop went out.
+
+    Args:
+        sentence: Why, in words of ours; what the upstream wrote stands in no problem.
+        reason: The same as a code.
+        status: What the upstream answered to the hop that was made last.
+        sent_bytes: The bodies of all hops that went out, in bytes.
+    """
+
+    code = "redirect_refused"
+    title = "Redirect refused"
+
+    def __init__(self, sentence: str, *, reason: str, status: int, sent_bytes: int) -> None:
+        detail = f"The call was sent, and the upstream's redirect isn't followed: {sentence}."
+        super().__init__(detail, extra={"reason": reason, "upstream_status": status})
+        self.facts = {"status": status, "sent_bytes": sent_bytes, "redirect_refused": reason}
 
 
 class UpstreamTimeout(UpstreamError):

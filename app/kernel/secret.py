@@ -8,6 +8,7 @@ from typing import Final, NoReturn
 from zxcvbn import zxcvbn
 
 MASK: Final = "SecretValue(********)"
+_JUDGED_CHARACTERS: Final = 32
 SCHEME_WORDS: Final = ("bearer ", "basic ", "token ", "apikey ", "digest ")
 
 
@@ -54,11 +55,15 @@ class SecretValue:
         return tuple(code for code, applies in found.items() if applies)
 
     def guesses(self) -> float:
-        """Estimate how many guesses find the value, by zxcvbn (which looks at 72 characters at most).
+        """Estimate how many guesses find the value, by zxcvbn, from its first and its last characters.
+
+        The whole is as hard to guess as either piece at least. A longer piece of characters that all look alike would
+        cost zxcvbn seconds.
 
         Source: Wheeler, "zxcvbn: Low-Budget Password Strength Estimation", USENIX Security 2016.
         """
-        return float(zxcvbn(self._text[:72])["guesses"])
+        pieces = {self._text[:_JUDGED_CHARACTERS], self._text[-_JUDGED_CHARACTERS:]}
+        return max(float(zxcvbn(piece)["guesses"]) for piece in pieces)
 
     def __repr__(self) -> str:
         return MASK

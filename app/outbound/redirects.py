@@ -29,7 +29,7 @@ def location_of(status: int, location: str | None) -> str | None:
 
 
 def next_request(
-    request: Prepared, *, status: int, location: str, home: Origin, redactor: Redactor
+    request: Prepared, *, status: int, location: str, home: Origin, redactor: Redactor, any_case: Redactor
 ) -> tuple[Origin, Prepared]:
     """Write the request that a redirect asks for; ``home`` is the origin that the call was made to.
 
@@ -44,7 +44,14 @@ def next_request(
         raise UpstreamProtocol("The upstream redirects to what is no URL.") from None
     target = rest if rest.startswith("/") else f"/{rest}"
     onward = replace(_as_asked(request, status), url=base_url(origin) + keep_escapes(target))
-    return origin, onward if origin == home else _for_strangers(onward, redactor)
+    if origin == home:
+        return origin, onward
+    # As it came: a host is written in small letters before it is asked for.
+    both = f"{location}\n{onward.url}".encode("latin-1", "replace")
+    if redactor.finds(both) or any_case.finds(both):
+        sentence = "The upstream redirects to another origin with a secret in the URL."
+        raise destination_refusal(sentence, Reason.CARRIES_SECRET)
+    return origin, _for_strangers(onward, redactor)
 
 
 def _as_asked(request: Prepared, status: int) -> Prepared:
@@ -57,14 +64,9 @@ def _as_asked(request: Prepared, status: int) -> Prepared:
 
 
 def _for_strangers(request: Prepared, redactor: Redactor) -> Prepared:
-    if redactor.finds(request.url.encode()):
-        raise destination_refusal(
-            "The upstream redirects to another origin with a secret in the URL.", Reason.CARRIES_SECRET
-        )
     if redactor.finds(request.body or b""):
-        raise destination_refusal(
-            "The upstream redirects a body with a secret to another origin.", Reason.CARRIES_SECRET
-        )
+        sentence = "The upstream redirects a body with a secret to another origin."
+        raise destination_refusal(sentence, Reason.CARRIES_SECRET)
     headers = tuple(
         (name, value)
         for name, value in request.headers

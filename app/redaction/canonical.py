@@ -25,8 +25,8 @@ _EXPANDS: Final = 24
 """How many bytes a byte of a value is written with where it is escaped several times."""
 _EACH: Final = 64
 """What a view costs beside its bytes."""
-_FREE: Final = 1 << 20
-_MOST_PER_BYTE: Final = 20
+_FREE: Final = 6 << 20
+_MOST_PER_BYTE: Final = 16
 _PADDING: Final = re.compile(rb"(?:=|%3[dD]|\\u003[dD]){0,2}")
 
 

@@ -160,7 +160,9 @@ def _find_groups(
 def _groups(text: Bytes, begins: Places, ends: Places, sizes: Places, *, pairs: bool) -> NDArray[np.intp]:
     """Number the groups that neighbouring runs belong to."""
     gap = begins[1:] - ends[:-1]
-    near = gap <= _GAP
+    nuls = np.concatenate(([0], np.cumsum(text == 0, dtype=np.int32)))
+    # A NUL separates what doesn't belong together; wide characters are another packing.
+    near = (gap <= _GAP) & (nuls[begins[1:]] == nuls[ends[:-1]])
     alike = sizes[1:] == sizes[:-1]
     # The last group of a text is shorter than those before it.
     alike[1:] |= alike[:-1] & (sizes[2:] < sizes[1:-1])

@@ -13,7 +13,7 @@ from app.redaction.canonical import Budget, Match, Searches, matches
 from app.redaction.frames import RedactionStream
 from app.redaction.joins import join, unprefix
 from app.redaction.markers import places_of, put_markers
-from app.redaction.receiver_forms import SHORTEST_JOINED, approved_forms, whole
+from app.redaction.receiver_forms import SHORTEST_JOINED, approved_forms, judge, whole
 from app.redaction.search import Search
 
 
@@ -23,6 +23,7 @@ class Redactor:
     Args:
         values: By the names of their secrets.
         further: More of them, which may go by the same names.
+        any_case: Whether letters count whatever their case, as in a host's name.
         in_time: Called now and then while a body is looked through; it raises where the call's time is over.
     """
 
@@ -31,11 +32,12 @@ class Redactor:
         values: Mapping[str, SecretValue],
         further: Mapping[str, SecretValue] | None = None,
         *,
+        any_case: bool = False,
         in_time: Callable[[], None] = lambda: None,
     ) -> None:
         self._in_time = in_time
         named = [pair for pair in (*values.items(), *(further or {}).items()) if pair[1].characters]
-        self._searches = _searches(named) if named else None
+        self._searches = _searches(named, any_case=any_case) if named else None
 
     @property
     def longest(self) -> int:
@@ -79,7 +81,12 @@ class Redactor:
         return "Redactor(********)"
 
 
-def _searches(values: Sequence[tuple[str, SecretValue]]) -> Searches:
+def judge_value(value: SecretValue, fits: Callable[[str], bool]) -> SecretValue:
+    """Return a value with the verdict on which further forms of it may be looked for; see ``receiver_forms.judge``."""
+    return SecretValue(value.expose(), judge(value.expose(), fits))
+
+
+def _searches(values: Sequence[tuple[str, SecretValue]], *, any_case: bool) -> Searches:
     plain, joined, unprefixed = [], [], []
     for name, value in values:
         for text in whole(value.expose()):
@@ -90,7 +97,7 @@ def _searches(values: Sequence[tuple[str, SecretValue]]) -> Searches:
         for form in approved_forms(value.expose(), value.forms):
             into = {"plain": plain, "joined": joined, "unprefixed": unprefixed}[form.how]
             into += [(name, raw) for raw in _encodings_of(form.text)]
-    return Searches(Search(plain), Search(joined), Search(unprefixed))
+    return Searches(*(Search(texts, any_case=any_case) for texts in (plain, joined, unprefixed)))
 
 
 def _encodings_of(text: str) -> Iterator[bytes]:

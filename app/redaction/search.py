@@ -24,13 +24,15 @@ _BLOCK: Final = 32 * 1024  # positions that are looked at together, so that all 
 _LEVELS: Final = 24
 
 
+FOLD_CASE: Final = FOLD.lower()
+
+
 def _draw_table() -> Hashes:
-    table = np.frombuffer(secrets.token_bytes(4 * 256), np.uint32).copy()
-    table[ord("+")] = table[ord(" ")]
-    return table
+    return np.frombuffer(secrets.token_bytes(4 * 256), np.uint32).copy()
 
 
-_TABLE: Final = _draw_table()
+_TABLE: Final = _draw_table()[np.frombuffer(FOLD, np.uint8)]
+_TABLE_ANY_CASE: Final = _TABLE[np.frombuffer(FOLD_CASE, np.uint8)]
 _FACTORS: Final = tuple(np.uint32(secrets.randbits(32) | 1) for _ in range(_LEVELS))
 _LAST_FACTOR: Final = np.uint32(secrets.randbits(32) | 1)
 
@@ -40,15 +42,18 @@ class Search:
 
     Args:
         texts: Each with the name of the value that it is a form of; an empty one is found nowhere.
+        any_case: Whether ASCII letters count whatever their case.
     """
 
-    def __init__(self, texts: Sequence[tuple[str, bytes]]) -> None:
+    def __init__(self, texts: Sequence[tuple[str, bytes]], *, any_case: bool = False) -> None:
+        self._fold = FOLD_CASE if any_case else FOLD
+        self._table = _TABLE_ANY_CASE if any_case else _TABLE
         by_size: dict[int, dict[bytes, str]] = defaultdict(dict)
         for name, text in texts:
             if text:
-                by_size[len(text)].setdefault(text.translate(FOLD), name)
+                by_size[len(text)].setdefault(text.translate(self._fold), name)
         self._by_size = {size: list(named.items()) for size, named in sorted(by_size.items())}
-        self._hashes = {size: _hashes(size, named) for size, named in self._by_size.items()}
+        self._hashes = {size: _hashes(size, named, self._table) for size, named in self._by_size.items()}
         self.shortest = min(by_size, default=0)
         self.longest = max(by_size, default=0)
         self.fewest = min((_characters(text) for named in by_size.values() for text in named), default=0)
@@ -69,7 +74,7 @@ class Search:
         step = max(_BLOCK, 4 * sizes[-1])
         for first in range(0, len(view) - sizes[0] + 1, step):
             block = view[first : first + step + sizes[-1] - 1]
-            for size, hashes in _windows(block, sizes, step):
+            for size, hashes in _windows(block, sizes, step, self._table):
                 for number, wanted in enumerate(self._hashes[size]):
                     same = hashes == wanted
                     if same.any():
@@ -80,7 +85,7 @@ class Search:
         text, name = self._by_size[size][number]
         free = 0
         for at in places:
-            if at >= free and view[at : at + size].tobytes().translate(FOLD) == text:
+            if at >= free and view[at : at + size].tobytes().translate(self._fold) == text:
                 free = at + size
                 yield at, free, name
 
@@ -89,17 +94,17 @@ def _characters(text: bytes) -> int:
     return sum(byte & 0xC0 != 0x80 for byte in text)
 
 
-def _hashes(size: int, named: Sequence[tuple[bytes, str]]) -> Hashes:
+def _hashes(size: int, named: Sequence[tuple[bytes, str]], table: Hashes) -> Hashes:
     together = np.frombuffer(b"".join(text for text, _ in named), np.uint8)
-    return np.concatenate([hashes for _, hashes in _windows(together, [size], 0)])[::size].copy()
+    return np.concatenate([hashes for _, hashes in _windows(together, [size], 0, table)])[::size].copy()
 
 
-def _windows(block: Bytes, sizes: Sequence[int], most: int) -> Iterator[tuple[int, Hashes]]:
+def _windows(block: Bytes, sizes: Sequence[int], most: int, table: Hashes) -> Iterator[tuple[int, Hashes]]:
     """Hash the windows of each size (given in rising order), ``most`` of them at most where that isn't 0.
 
     A window of a power of two is hashed from its halves; any other from the two such windows that cover it.
     """
-    hashes, span, level = _TABLE.take(block), 1, 0
+    hashes, span, level = table.take(block), 1, 0
     for size in sizes:
         if size > len(block):
             return

@@ -10,6 +10,7 @@ from app.kernel.errors import AllowedHostsRequired, TooGuessable, TooLong, TooSh
 from app.kernel.secret import SecretValue
 from app.outbound.hosts import normalise_patterns
 from app.outbound.places import normalise_places
+from app.redaction.redactor import judge_value
 from app.resources import Limits
 from app.vault import Visibility
 
@@ -37,6 +38,20 @@ def check_value(value: SecretValue, visibility: Visibility, limits: Limits) -> N
     ):
         told = "A restricted value must be hard to guess; this one is not. Use the random token that you were given."
         raise TooGuessable(told, errors={in_body("value"): [told]})
+
+
+def with_verdict(value: SecretValue, visibility: Visibility, limits: Limits) -> SecretValue:
+    """Return a value with the verdict on its further forms: each has to be as long and as hard to guess as the value.
+
+    A form that isn't could be found by sending guesses to an echo and watching what is redacted.
+    """
+    return judge_value(value, lambda form: _fits(SecretValue(form), visibility, limits))
+
+
+def _fits(form: SecretValue, visibility: Visibility, limits: Limits) -> bool:
+    if form.characters < LEAST_CHARACTERS[visibility]:
+        return False
+    return visibility == "masked" or form.guesses() >= limits.restricted_min_guesses
 
 
 def check_size(size: int) -> None:

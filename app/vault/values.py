@@ -91,7 +91,8 @@ class ValueStore:
             require_sound(self._session.guard, _key(address))
             key, plaintext = _key(address), _base64(document_of(value)["value"].encode())
             answer = self._session.transit(address.workspace, role, Transit.encrypt_data, key, plaintext=plaintext)
-            return self._write(address, {"value": answer["data"]["ciphertext"]}, cas=cas, role=role)
+            document = {**document_of(value), "value": answer["data"]["ciphertext"]}
+            return self._write(address, document, cas=cas, role=role)
         return self._write(address, document_of(value), cas=cas, role=role)
 
     def write_pointer(
@@ -115,8 +116,8 @@ class ValueStore:
 
     def roll_back(self, address: SecretAddress, *, version: int, cas: int, role: PersonRole) -> Written:
         """See ``app.vault.Vault``. With transit it is ciphertext that is moved."""
-        text = _text(self._read(address, "mover", version=version))
-        return self._write(address, {"value": text}, cas=cas, role=role)
+        stored = self._read(address, "mover", version=version)
+        return self._write(address, {**_document(stored), "value": _text(stored)}, cas=cas, role=role)
 
     def rewrap(self, address: SecretAddress, *, role: PersonRole) -> Written | None:
         """See ``app.vault.Vault``."""
@@ -129,7 +130,8 @@ class ValueStore:
         new = answer["data"]["ciphertext"]
         if _key_version(new) == _key_version(old):
             return None
-        return self._write(address, {"value": new}, cas=stored["data"]["metadata"]["version"], role=role)
+        document = {**_document(stored), "value": new}
+        return self._write(address, document, cas=stored["data"]["metadata"]["version"], role=role)
 
     def destroy_versions(self, address: SecretAddress, versions: Sequence[int], *, role: PersonRole) -> None:
         """See ``app.vault.Vault``."""
@@ -179,7 +181,7 @@ class ValueStore:
             opened = self._decrypt(address, role, text)
             text = base64.b64decode(opened["data"]["plaintext"]).decode()
         return StoredValue(
-            value=SecretValue(text),
+            value=SecretValue(text, _document(answer).get("forms")),
             version=facts["version"],
             binding=_binding(facts),
             request_id=answer.get("request_id"),
@@ -270,8 +272,8 @@ class ValueStore:
 
 
 def document_of(value: SecretValue) -> Mapping[str, str]:
-    """Return what is stored of a value: the one place of this room that opens it."""
-    return {"value": value.expose()}
+    """Return what is stored of a value, with the verdict on its forms: the one place of this room that opens it."""
+    return {"value": value.expose(), **({} if value.forms is None else {"forms": value.forms})}
 
 
 def _no_value(address: SecretAddress) -> BindingMismatch:
@@ -291,6 +293,11 @@ def _key_version(ciphertext: str) -> str:
 
 def _canonical(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document, sort_keys=True).encode()
+
+
+def _document(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    document: Mapping[str, Any] = answer["data"]["data"]
+    return document
 
 
 def _text(answer: Mapping[str, Any]) -> str:

@@ -76,6 +76,7 @@ STATUS: Final[Mapping[str, int]] = {
     "upstream_unreachable": 502,
     "upstream_tls": 502,
     "upstream_protocol": 502,
+    "redirect_refused": 502,
     "response_not_readable": 502,
     "response_too_large": 502,
     "vault_unavailable": 503,

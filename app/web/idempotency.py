@@ -28,7 +28,13 @@ KEY: Final = re.compile(r"[!-~]{1,255}")
 _STREAMED: Final = 0  # in the place of a status: the answer went on as it came, and is kept nowhere
 _KEPT_HEADERS: Final = (CALL_ID, PROXY_STATUS, "Content-Type", "Location", "ETag")
 # The call had gone out when these came up.
-_KEPT_CODES: Final = ("upstream_timeout", "upstream_protocol", "response_not_readable", "response_too_large")
+_KEPT_CODES: Final = (
+    "upstream_timeout",
+    "upstream_protocol",
+    "redirect_refused",
+    "response_not_readable",
+    "response_too_large",
+)
 _IN_DOUBT_CODES: Final = ("internal_error", "stopping")
 
 

@@ -35,7 +35,7 @@ def test_no_body_with_a_value_goes_elsewhere(stage: Stage, status: int) -> None:
     stage.upstream.scripts["/"] = to(stage.url("/", stage.other), status)
     body = {"type": "json", "content": {"a": "{{secrets.TOKEN}}"}}
     answer = stage.call(headers=[], body=body, follow_redirects=True)
-    assert problem(answer) == (403, "destination_not_allowed")
+    assert problem(answer) == (502, "redirect_refused")
     assert answer.json()["reason"] == "redirect_carries_secret"
     assert stage.other.seen == []
 
@@ -46,7 +46,7 @@ def test_no_url_that_an_upstream_put_the_value_in_is_followed_elsewhere(stage: S
     assert callable(spell)
     stage.upstream.scripts["/"] = to(stage.url(f"/?stolen={spell(stage.token)}", stage.other))
     answer = stage.call(follow_redirects=True)
-    assert problem(answer) == (403, "destination_not_allowed")
+    assert problem(answer) == (502, "redirect_refused")
     assert not holds(answer, stage.token)
     assert stage.other.seen == []
 
@@ -73,7 +73,7 @@ def test_a_location_that_is_not_followed_is_shown_without_the_value(stage: Stage
 def test_no_hop_leads_inside(stage: Stage, location: str, reason: str) -> None:
     stage.upstream.scripts["/"] = to(location.format(service=stage.service.port))
     answer = stage.call(follow_redirects=True)
-    assert problem(answer) == (403, "destination_not_allowed")
+    assert problem(answer) == (502, "redirect_refused")
     assert answer.json()["reason"] == reason
 
 
@@ -90,11 +90,11 @@ def test_no_hop_leads_inside(stage: Stage, location: str, reason: str) -> None:
 def test_nor_does_one_of_a_call_without_a_secret(stage: Stage, location: str, reason: str) -> None:
     stage.upstream.scripts["/"] = to(location.format(service=stage.service.port))
     answer = stage.call(headers=[], follow_redirects=True)
-    assert problem(answer) == (403, "destination_not_allowed")
+    assert problem(answer) == (502, "redirect_refused")
     assert answer.json()["reason"] == reason
 
 
 def test_a_circle_ends(stage: Stage) -> None:
     stage.upstream.scripts["/"] = to("/")
-    assert problem(stage.call(follow_redirects=True)) == (502, "upstream_protocol")
+    assert problem(stage.call(follow_redirects=True)) == (502, "redirect_refused")
     assert len(stage.upstream.seen) == 6

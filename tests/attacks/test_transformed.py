@@ -23,8 +23,6 @@ TRANSFORMS: dict[str, Transform] = {
     "reversed": lambda v: v[::-1],
     "shifted": lambda v: codecs.encode(v, "rot13"),
     "in capitals": lambda v: v.upper(),
-    "one character a line": lambda v: "\n".join(v),
-    "in two halves": lambda v: f"{v[: len(v) // 2]} {v[len(v) // 2 :]}",
     "compressed within the text": lambda v: base64.b64encode(zlib.compress(v.encode())).decode(),
     "base32": lambda v: base64.b32encode(v.encode()).decode(),
     "cut short by one": lambda v: v[:-1],

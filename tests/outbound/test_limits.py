@@ -139,7 +139,7 @@ def test_a_connection_that_was_kept_has_the_next_calls_time(client: OutboundClie
 # --- size -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("value", ["canary-" + "x" * 200, "abcd"])
+@pytest.mark.parametrize("value", ["canary-" + "x" * 250, "abcd"])
 def test_the_limit_counts_what_is_left_after_redaction(client: OutboundClient, upstream: Upstream, value: str) -> None:
     marker = len("[redacted:TOKEN]")
     for left, fits in ((1000, True), (1001, False)):

@@ -33,7 +33,7 @@ from app.variables.secrets.store import (
     set_rules,
     vault_facts,
 )
-from app.variables.validation import check_value, normalise_hosts, places_of
+from app.variables.validation import check_value, normalise_hosts, places_of, with_verdict
 from app.vault import SecretAddress, Visibility
 from app.workspaces.service import hold_workspace, require_workspace, settings_of
 
@@ -98,7 +98,13 @@ class SecretCreation:
             row, address = self._insert_pending(new, str(target.id), rules, access=access)
             self._require_nothing_there(row, address, access=access)
             try:
-                row = self._store_value(row, address, new.value, deed=deed, access=access)
+                row = self._store_value(
+                    row,
+                    address,
+                    with_verdict(new.value, new.visibility, self._resources.limits),
+                    deed=deed,
+                    access=access,
+                )
             except (VaultError, NotFound) as error:
                 self._undo(row, address, access=access)
                 # What Vault says of a workspace that is gone would mislead.

@@ -61,7 +61,7 @@ from app.variables.secrets.store import (
     take_over_rules,
     vault_facts,
 )
-from app.variables.validation import check_value, normalise_hosts, places_of
+from app.variables.validation import check_value, normalise_hosts, places_of, with_verdict
 from app.vault import VERSIONS_KEPT, Engine, SecretAddress, Vault, Visibility, Written
 from app.workspaces.service import settings_of
 
@@ -136,6 +136,7 @@ class Secrets:
                 check_value(value, cast(Visibility, row.visibility), resources.limits)
                 begin(session, row, Event.SET_VALUE, access=access, at=resources.clock())
             began = row.touched_at
+            value = with_verdict(value, cast(Visibility, row.visibility), resources.limits)
             written = self._write_newest(seen.address, value, row, revision, access=access)
             row = self._store.settle_version(row, written, began=began, deed=deed, access=access)
             secret = as_stored(row, written, access=access, now=resources.clock())
@@ -242,7 +243,8 @@ class Secrets:
         vault, role, written = self._resources.vault, person(access), None
         if changes.value is not UNSET:
             try:
-                written = vault.write_value(address, changes.value, cas=row.version, role=role)
+                value = with_verdict(changes.value, cast(Visibility, row.visibility), self._resources.limits)
+                written = vault.write_value(address, value, cas=row.version, role=role)
             except WriteConflict:
                 self._store.take_back_rules(row)
                 raise PreconditionFailed(_OVERTAKEN) from None
