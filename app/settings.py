@@ -194,7 +194,7 @@ class Settings:
         shown="none",
     )
     max_request_bytes: int = _setting(
-        "STRONGROOM_MAX_REQUEST_BYTES", "the body of an outbound call", 1024 * 1024, _count(1, 1024**3)
+        "STRONGROOM_MAX_REQUEST_BYTES", "the body of an outbound call", 32 * 1024 * 1024, _count(1, 1024**3)
     )
     max_response_bytes: int = _setting(
         "STRONGROOM_MAX_RESPONSE_BYTES", "the body of an upstream's answer", 10 * 1024 * 1024, _count(1, 1024**3)

@@ -24,7 +24,9 @@ class BlockRuns:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
 
-    def run(self, name: str, variables: Mapping[str, str], *, access: Access, cache: VersionedCache) -> CompletedCall:
+    def run(
+        self, name: str, variables: Mapping[str, object], *, access: Access, cache: VersionedCache
+    ) -> CompletedCall:
         """Run a saved block.
 
         Args:
@@ -53,7 +55,9 @@ class BlockRuns:
         except StrongroomError:  # it is refused once the intent is recorded
             return False
 
-    def stream(self, name: str, variables: Mapping[str, str], *, access: Access, cache: VersionedCache) -> StreamedCall:
+    def stream(
+        self, name: str, variables: Mapping[str, object], *, access: Access, cache: VersionedCache
+    ) -> StreamedCall:
         """Run a saved block, its answer as a stream. Takes and raises what ``run`` does."""
         target, intent = self._intent(name, access=access, cache=cache)
         sessions = self._resources.sessions
@@ -72,7 +76,7 @@ class BlockRuns:
         )
 
     def _resolve(
-        self, name: str, variables: Mapping[str, str], *, access: Access, cache: VersionedCache
+        self, name: str, variables: Mapping[str, object], *, access: Access, cache: VersionedCache
     ) -> ResolvedCall:
         block = self._find(name, access=access, cache=cache)
         template = block.template
@@ -139,7 +143,7 @@ class BlockRuns:
         except MissingVariable as missing:
             raise _proves_nothing(f"It needs a variable without a default: {missing.detail}", location) from None
 
-    def preview(self, name: str, variables: Mapping[str, str], *, access: Access) -> Preview:
+    def preview(self, name: str, variables: Mapping[str, object], *, access: Access) -> Preview:
         """Show a saved block as a run of it would go out; no value is read, nothing is sent, and nothing is recorded.
 
         It shows what the block holds, so it is for those who may read blocks.

@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 
 from app.kernel.errors import FieldLocation
 
-BodyType = Literal["none", "json", "form", "text", "multipart"]
+BodyType = Literal["none", "json", "form", "text", "xml", "base64", "multipart"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class WrittenPart:
     value: str
     filename: str | None = None
     content_type: str | None = None
+    encoding: Literal["base64"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,9 @@ class WrittenCall:
     basic: tuple[str, str] | None = None
     body_type: BodyType = "none"
     content: object = None
+    content_type: str | None = None
     captures: tuple[tuple[str, str], ...] = ()
-    variables: tuple[tuple[str, str], ...] = ()
+    variables: tuple[tuple[str, object], ...] = ()
     timeout_seconds: float = 10.0
     follow_redirects: bool = False
 
@@ -90,11 +92,12 @@ def _body(call: WrittenCall) -> dict[str, object]:
         content = [_pair(pair) for pair in cast(Sequence[Pair], content)]
     elif call.body_type == "multipart":
         content = [_part(part) for part in cast(Sequence[WrittenPart], content)]
-    return {"type": call.body_type, "content": content}
+    body: dict[str, object] = {"type": call.body_type, "content": content}
+    return body if call.content_type is None else body | {"content_type": call.content_type}
 
 
 def _part(part: WrittenPart) -> dict[str, object]:
-    head = {"filename": part.filename, "content_type": part.content_type}
+    head = {"filename": part.filename, "content_type": part.content_type, "encoding": part.encoding}
     return {"name": part.name, "value": part.value, **{name: text for name, text in head.items() if text is not None}}
 
 
@@ -114,6 +117,7 @@ def from_json(kept: Mapping[str, Any]) -> WrittenCall:
         basic=(auth["username"], auth["password"]) if auth["type"] == "basic" else None,
         body_type=body["type"],
         content=content,
+        content_type=body.get("content_type"),
         captures=tuple((capture["name"], capture["path"]) for capture in kept["captures"]),
         variables=tuple(kept["variables"].items()),
         timeout_seconds=kept["timeout_seconds"],

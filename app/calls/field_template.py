@@ -1,11 +1,13 @@
 """The text of a field as its author wrote it: parsed once, filled with data that is never parsed again. Pure.
 
-``{{name}}`` is a variable, ``{{secrets.NAME}}`` a secret; spaces inside the braces don't matter. ``{{"{{"}}`` writes
-two literal braces; ``}}`` needs no such care. Anything else that begins with ``{{`` is a mistake.
+``{{name}}`` is a variable (in a URL's path ``{{+name}}`` one of several segments), ``{{secrets.NAME}}`` a secret;
+spaces inside the braces don't matter. ``{{"{{"}}`` writes two literal braces; ``}}`` needs no such care. Anything
+else that begins with ``{{`` is a mistake.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
@@ -17,24 +19,28 @@ from app.kernel.errors import (
     OneSecretPerField,
     TemplateNotAllowed,
     ValidationFailed,
+    ValueNotAllowedHere,
     in_body,
 )
 from app.outbound.model import Field, Filled, Piece, Slot, Text
+from app.outbound.places import PATH
 
 OPENING: Final = "{{"
 
 _NAME: Final = r"[A-Za-z_][A-Za-z0-9_]{0,63}"
 _REFERENCE: Final = re.compile(
-    rf'\{{\{{ *(?:(?P<literal>"\{{\{{")|secrets\.(?P<secret>{_NAME})|(?P<variable>{_NAME})) *\}}\}}', re.ASCII
+    rf'\{{\{{ *(?:(?P<literal>"\{{\{{")|secrets\.(?P<secret>{_NAME})|(?P<segments>\+)? *(?P<variable>{_NAME})) *\}}\}}',
+    re.ASCII,
 )
 _VARIABLE_NAME: Final = re.compile(_NAME, re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A piece of a template that a variable fills."""
+    """A piece of a template that a variable fills; with ``segments`` it is several segments of a URL's path."""
 
     name: str
+    segments: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,7 @@ def parse_template(source: str, *, location: FieldLocation, place: str) -> Templ
             text += OPENING
         else:
             pieces += [Text(text)] if text else []
-            pieces.append(Slot(found["secret"]) if found["secret"] else Variable(found["variable"]))
+            pieces.append(_reference(found, location, place))
             text = ""
         end = found.end()
     text += source[end:]
@@ -89,6 +95,15 @@ def parse_template(source: str, *, location: FieldLocation, place: str) -> Templ
         sentence = f"The field {location.label} holds more than one secret: a field holds one at most."
         raise OneSecretPerField(sentence, errors={location: [sentence]})
     return Template(location=location, place=place, source=source, pieces=tuple(pieces))
+
+
+def _reference(found: re.Match[str], location: FieldLocation, place: str) -> Variable | Slot:
+    if found["secret"]:
+        return Slot(found["secret"])
+    if found["segments"] and place != PATH:
+        sentence = "{{+name}} stands in the URL's path only."
+        raise TemplateNotAllowed(sentence, errors={location: [sentence]})
+    return Variable(found["variable"], segments=bool(found["segments"]))
 
 
 def _malformed_template(location: FieldLocation) -> ValidationFailed:
@@ -114,16 +129,30 @@ def refuse_template(text: str, what: str, *, location: FieldLocation) -> None:
         raise TemplateNotAllowed(sentence, errors={location: [sentence]})
 
 
-def fill(template: Template, variables: Mapping[str, str]) -> Field:
+def fill(template: Template, variables: Mapping[str, object]) -> Field:
     """Put the variables' values in, as data. Every variable has to be there: see ``require_variables``."""
-    return Field(tuple(_fill_piece(piece, variables) for piece in template.pieces), template.location)
+    pieces = tuple(_fill_piece(piece, variables, template.location) for piece in template.pieces)
+    return Field(pieces, template.location)
 
 
-def _fill_piece(piece: Text | Variable | Slot, variables: Mapping[str, str]) -> Piece:
-    return Filled(variables[piece.name]) if isinstance(piece, Variable) else piece
+def _fill_piece(piece: Text | Variable | Slot, variables: Mapping[str, object], location: FieldLocation) -> Piece:
+    if not isinstance(piece, Variable):
+        return piece
+    return Filled(_as_text(piece.name, variables[piece.name], location), segments=piece.segments)
 
 
-def require_variables(wanted: Set[str], variables: Mapping[str, str]) -> None:
+def _as_text(name: str, value: object, location: FieldLocation) -> str:
+    """Return a value as text: numbers and booleans as JSON writes them."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    kind = "null" if value is None else "a list" if isinstance(value, list) else "an object"
+    sentence = f"The variable {name} is {kind}, which only a JSON body's whole string can hold."
+    raise ValueNotAllowedHere(sentence, errors={location: [sentence]})
+
+
+def require_variables(wanted: Set[str], variables: Mapping[str, object]) -> None:
     """Do nothing where every variable that is referred to has a value.
 
     Raises:

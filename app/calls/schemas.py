@@ -16,7 +16,7 @@ from app.calls.template import CALL
 from app.kernel.errors import FieldLocation, in_body
 from app.outbound.model import Method
 from app.telemetry import step
-from app.web.body import Input, Number, PlainText, Truth
+from app.web.body import Input, JsonValue, Number, PlainText, Truth
 from app.web.operations import BODY
 from app.web.streams import mark_answered
 
@@ -75,6 +75,7 @@ class PartBody(Input):
     value = PlainText(required=True)
     filename = PlainText(load_default=None, allow_none=True, validate=_NAME)
     content_type = PlainText(load_default=None, allow_none=True, validate=_NAME)
+    encoding = fields.String(load_default=None, allow_none=True, validate=validate.OneOf(["base64"]))
 
 
 class AuthBody(Input):
@@ -90,14 +91,19 @@ class BodyBody(Input):
 
     type = fields.String(required=True, validate=validate.OneOf(get_args(BodyType)))
     content = fields.Raw(load_default=None, allow_none=True)
+    content_type = PlainText(
+        load_default=None, allow_none=True, validate=_NAME, metadata={"description": "Of a `base64` body."}
+    )
 
     @post_load
     def _content(self, data: dict[str, Any], **_kwargs: object) -> dict[str, Any]:
         content = data["content"]
         if data["type"] in ("form", "multipart"):
             data["content"] = _rows(PairBody(many=True) if data["type"] == "form" else PartBody(many=True), content)
-        elif data["type"] == "text" and not isinstance(content, str):
+        elif data["type"] in ("text", "xml", "base64") and not isinstance(content, str):
             raise ValidationError("Must be text.", "content")
+        if data["content_type"] is not None and data["type"] != "base64":
+            raise ValidationError("Goes with a base64 body; elsewhere it is a header.", "content_type")
         return data
 
 
@@ -116,11 +122,24 @@ class CaptureBody(Input):
     path = PlainText(required=True, metadata={"description": "A JSONPath (RFC 9535).", "example": "$.ticket.id"})
 
 
+class _Value(JsonValue):
+    """A variable's value; what a text may hold depends on the field that it fills."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        return value if isinstance(value, str) else super()._deserialize(value, attr, data, **kwargs)
+
+
 class Variables(fields.Dict):
-    """Values of variables by their names."""
+    """Values of variables, any JSON, by their names."""
 
     def __init__(self) -> None:
-        super().__init__(keys=PlainText(), values=fields.String(), load_default=dict, validate=_MANY)
+        super().__init__(
+            keys=PlainText(),
+            values=_Value(allow_none=True),
+            load_default=dict,
+            validate=_MANY,
+            metadata={"maxProperties": 200},
+        )
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         try:
@@ -151,7 +170,7 @@ class CallBody(Input):
 
     @post_load
     def _to_call(self, data: dict[str, Any], **_kwargs: object) -> WrittenCall:
-        auth, body = data["auth"], data["body"] or {"type": "none", "content": None}
+        auth, body = data["auth"], data["body"] or {"type": "none", "content": None, "content_type": None}
         return WrittenCall(
             method=data["method"],
             url=data["url"],
@@ -160,6 +179,7 @@ class CallBody(Input):
             basic=(auth["username"], auth["password"]) if auth and auth["type"] == "basic" else None,
             body_type=body["type"],
             content=body["content"],
+            content_type=body["content_type"],
             captures=tuple((capture["name"], capture["path"]) for capture in data["captures"]),
             variables=tuple(data["variables"].items()),
             timeout_seconds=data["timeout_seconds"],

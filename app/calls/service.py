@@ -76,7 +76,7 @@ class Requirements:
 
     refuse_expired: bool
     secrets: Mapping[str, UsableSecret]
-    defaults: Mapping[str, str]
+    defaults: Mapping[str, object]
     complete: Call | None
     """The call as it goes out where the request brings no variables, if it needs none of it."""
 
@@ -327,7 +327,7 @@ def requirements_of(template: CallTemplate, *, access: Access, session: Session)
 def resolve_call(
     template: CallTemplate,
     requirements: Requirements,
-    variables: Mapping[str, str],
+    variables: Mapping[str, object],
     *,
     clock: Clock,
     any_host: bool = True,
@@ -351,7 +351,7 @@ def resolve_call(
     return ResolvedCall(template, call, requirements.secrets, captures_only=captures_only, any_host=any_host)
 
 
-def _complete(template: CallTemplate, defaults: Mapping[str, str]) -> Call | None:
+def _complete(template: CallTemplate, defaults: Mapping[str, object]) -> Call | None:
     try:
         return resolve(template, defaults)
     except CallerError:  # a request may bring what is missing, or what may stand there

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,10 +12,11 @@ from typing import Final, cast
 
 from app.calls.captures import Capture, compile_capture
 from app.calls.definition import BodyType, Pair, WrittenCall, WrittenPart
-from app.calls.field_template import Template, fill, parse_template, refuse_template, require_variables
+from app.calls.field_template import Template, Variable, fill, parse_template, refuse_template, require_variables
 from app.kernel.errors import FieldLocation, HeaderNotAllowed, ValidationFailed, ValueNotAllowedHere, in_body
 from app.outbound.model import (
     Body,
+    BytesBody,
     Call,
     Field,
     Filled,
@@ -27,6 +29,7 @@ from app.outbound.model import (
     Part,
     Text,
     TextBody,
+    XmlBody,
 )
 from app.outbound.places import BASIC, BODY, PATH, QUERY, can_be_set, fold_header, header_place, is_token
 from app.outbound.urls import parse_url
@@ -97,6 +100,7 @@ def parse_call(written: WrittenCall, *, location: FieldLocation = CALL) -> CallT
     path, _, url_query = rest.partition("?")
     headers = tuple(_header(pair, location.member("headers", index)) for index, pair in enumerate(written.headers))
     _refuse_twins(written, location)
+    _refuse_contradiction(written, location)
     return CallTemplate(
         written=written,
         origin=origin,
@@ -159,6 +163,27 @@ def _named_pair(pair: Pair, what: str, place: str, location: FieldLocation) -> t
     return pair.name, parse_template(pair.value, location=location.member("value", label=label), place=place)
 
 
+_FORM: Final = "application/x-www-form-urlencoded"
+_CONTRADICTIONS: Final = {
+    "json": re.compile(rf"{_FORM}|multipart/.*|(?:application|text)/(?:.*\+)?xml"),
+    "xml": re.compile(rf"{_FORM}|multipart/.*|(?:application|text)/(?:.*\+)?json"),
+    "form": re.compile(rf"(?!{_FORM}$).*"),
+    "multipart": re.compile(r"(?!multipart/form-data$).*"),
+}
+"""What a Content-Type given by hand can't say of a body."""
+
+
+def _refuse_contradiction(written: WrittenCall, location: FieldLocation) -> None:
+    contradiction = _CONTRADICTIONS.get(written.body_type)
+    for index, pair in enumerate(written.headers):
+        if contradiction is None or fold_header(pair.name) != "content-type" or "{{" in pair.value:
+            continue
+        if contradiction.fullmatch(pair.value.partition(";")[0].strip().lower()):
+            where = location.member("headers", index, "value", label=f"header {pair.name}")
+            sentence = f"This is no type of a {written.body_type} body."
+            raise ValidationFailed(f"The Content-Type contradicts the body. {sentence}", errors={where: [sentence]})
+
+
 def _basic(pair: tuple[str, str] | None, location: FieldLocation) -> tuple[Template, Template] | None:
     if pair is None:
         return None
@@ -171,7 +196,8 @@ def _basic(pair: tuple[str, str] | None, location: FieldLocation) -> tuple[Templ
 def _body(written: WrittenCall, location: FieldLocation) -> object:
     if written.body_type == "json":
         return _json(written.content, "$", location, 0)
-    if written.body_type == "text":
+    if written.body_type in ("text", "xml", "base64"):
+        _check_base64(written.body_type == "base64", str(written.content), location)
         return parse_template(str(written.content), location=location, place=BODY)
     if written.body_type == "form":
         pairs = cast(Sequence[Pair], written.content)
@@ -224,7 +250,18 @@ def _multipart_part(part: WrittenPart, location: FieldLocation) -> _Part:
         refuse_template(text or "", "The head of a multipart part", location=where)
         if _NOT_IN_HEADERS.search(text or ""):
             raise ValidationFailed("A part's head holds no line break.", errors={where: ["Holds a line break."]})
+    _check_base64(part.encoding == "base64", part.value, location.member("value", label=label))
     return _Part(part, parse_template(part.value, location=location.member("value", label=label), place=BODY))
+
+
+def _check_base64(encoded: bool, text: str, location: FieldLocation) -> None:
+    """Refuse bytes that can't be read, where they are written out and no template will fill them."""
+    if encoded and "{{" not in text:
+        try:
+            base64.b64decode("".join(text.split()), validate=True)
+        except ValueError:
+            sentence = "Isn't base64."
+            raise ValidationFailed(f"{location.label}: {sentence}", errors={location: [sentence]}) from None
 
 
 def _leaves(body: object) -> Iterator[Template]:
@@ -240,7 +277,7 @@ def _leaves(body: object) -> Iterator[Template]:
             yield from _leaves(inner)
 
 
-def resolve(call: CallTemplate, variables: Mapping[str, str]) -> Call:
+def resolve(call: CallTemplate, variables: Mapping[str, object]) -> Call:
     """Fill the variables in.
 
     Raises:
@@ -260,7 +297,7 @@ def resolve(call: CallTemplate, variables: Mapping[str, str]) -> Call:
         query=tuple((name, fill(value, variables)) for name, value in call.query),
         headers=headers,
         basic=basic,
-        body=_resolve_body(call.written.body_type, call.body, variables),
+        body=_resolve_body(call.written.body_type, call.body, variables, call.written.content_type),
         timeout_seconds=call.written.timeout_seconds,
         follow_redirects=call.written.follow_redirects,
     )
@@ -269,7 +306,7 @@ def resolve(call: CallTemplate, variables: Mapping[str, str]) -> Call:
 def _climbs_nowhere(path: Field) -> Field:
     """Refuse a path in which a variable makes a segment ``.`` or ``..``, which would lead elsewhere."""
     text = "".join(
-        piece.text.replace("/", "%2F")
+        (piece.text if piece.segments else piece.text.replace("/", "%2F"))
         if isinstance(piece, Filled)
         else piece.text
         if isinstance(piece, Text)
@@ -289,27 +326,35 @@ def _safe(value: Field) -> Field:
     return value
 
 
-def _resolve_body(body_type: BodyType, body: object, variables: Mapping[str, str]) -> Body:
+def _resolve_body(body_type: BodyType, body: object, variables: Mapping[str, object], content_type: str | None) -> Body:
     if body_type == "json":
         return JsonBody(_resolved_json(body, variables))
     if body_type == "text":
         return TextBody(fill(cast(Template, body), variables))
+    if body_type == "xml":
+        return XmlBody(fill(cast(Template, body), variables))
+    if body_type == "base64":
+        return BytesBody(fill(cast(Template, body), variables), content_type)
     if body_type == "form":
         pairs = cast(Sequence[tuple[str, Template]], body)
         return FormBody(tuple((name, fill(value, variables)) for name, value in pairs))
     if body_type == "multipart":
         parts = cast(Sequence[_Part], body)
-        return MultipartBody(
-            tuple(
-                Part(each.part.name, fill(each.content, variables), each.part.filename, each.part.content_type)
-                for each in parts
-            )
-        )
+        return MultipartBody(tuple(_fill_part(each, variables) for each in parts))
     return NoBody()
 
 
-def _resolved_json(body: object, variables: Mapping[str, str]) -> object:
+def _fill_part(each: _Part, variables: Mapping[str, object]) -> Part:
+    part = each.part
+    content = fill(each.content, variables)
+    return Part(part.name, content, part.filename, part.content_type, encoded=part.encoding == "base64")
+
+
+def _resolved_json(body: object, variables: Mapping[str, object]) -> object:
     if isinstance(body, Template):
+        alone = body.pieces[0] if len(body.pieces) == 1 else None
+        if isinstance(alone, Variable) and not isinstance(variables[alone.name], str):
+            return variables[alone.name]  # which keeps its type where nothing stands around it
         return fill(body, variables)
     if isinstance(body, Mapping):
         return {name: _resolved_json(inner, variables) for name, inner in body.items()}

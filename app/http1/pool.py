@@ -16,7 +16,7 @@ from app.http1.response import Answer
 MOST_KEPT: Final = 64
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET: Final = re.compile(r"/[\x21-\x7e]*")
-_NO_VALUE: Final = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
+_NO_VALUE: Final = re.compile(r"[^\t\x20-\x7e\x80-\U0010ffff]")
 
 
 def request_head(method: str, target: str, fields: Iterable[tuple[str, str]]) -> bytes:
@@ -28,7 +28,7 @@ def request_head(method: str, target: str, fields: Iterable[tuple[str, str]]) ->
         lines.append(f"{name}: {value}")
     if not proper:
         raise Unsendable
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
 class Pool:

@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote, quote_plus, unquote
+from xml.sax.saxutils import escape
 
 from app.kernel.errors import ValueNotAllowedHere
 from app.kernel.secret import SecretValue
 from app.outbound.hosts import DEFAULT_PORTS
 from app.outbound.model import (
+    BytesBody,
     Call,
     Field,
     Filled,
@@ -28,12 +30,14 @@ from app.outbound.model import (
     Slot,
     Text,
     TextBody,
+    XmlBody,
 )
 
 _PATH_SAFE: Final = "/?%:@!$&'()*+,;=~-._"
-# RFC 9110, section 5.5: visible characters, spaces and tabs; what is beyond ASCII goes as latin-1.
-_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+# RFC 9110, section 5.5: visible characters, spaces and tabs; what is beyond ASCII goes as UTF-8.
+_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]*")
 _DOTS: Final = frozenset({".", ".."})
+_MARKED: Final = re.compile(r"\[secret[: ][A-Za-z_]\w*\]")
 _STRAY_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _LONE_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 
@@ -77,6 +81,8 @@ def _write(call: Call, open_slot: Open, basic: Basic) -> tuple[str, tuple[tuple[
     headers = [(name, _header(value, open_slot)) for name, value in call.headers]
     if call.basic is not None:
         headers.append(("Authorization", basic(call.basic, open_slot)))
+    if isinstance(call.body, MultipartBody):  # whose type has to name the boundary
+        headers = [(name, value) for name, value in headers if name.lower() != "content-type"]
     given = {name.lower() for name, _ in headers}
     if content_type and "content-type" not in given:
         headers.append(("Content-Type", content_type))
@@ -133,9 +139,7 @@ def _percent(text: str) -> str:
 def _header(value: Field, open_slot: Open) -> str:
     text = _fill(value, open_slot, lambda text: text)
     if not _HEADER_VALUE.fullmatch(text):
-        raise _not_here(
-            value, "can't stand in a header: it has a line break, a control character or one beyond latin-1"
-        )
+        raise _not_here(value, "can't stand in a header: it has a line break or a control character")
     bare = text.strip(" \t")
     if value.secret and bare != text:
         # What a server echoes then is no whole value any more, and would not be found.
@@ -173,7 +177,30 @@ def _body(call: Call, open_slot: Open) -> tuple[bytes | None, str | None]:
         return "&".join(pairs).encode(), "application/x-www-form-urlencoded"
     if isinstance(body, TextBody):
         return _fill(body.content, open_slot, lambda text: text).encode(), "text/plain; charset=utf-8"
+    if isinstance(body, XmlBody):
+        text = _fill(body.content, open_slot, _escape_xml, author=_as_written)
+        return text.encode(), "application/xml; charset=utf-8"
+    if isinstance(body, BytesBody):
+        return _decode(body.content, open_slot), body.content_type or "application/octet-stream"
     return _multipart(body, open_slot)
+
+
+def _as_written(text: str) -> str:
+    return text
+
+
+def _escape_xml(text: str) -> str:
+    return escape(text, {'"': "&quot;", "'": "&apos;"})
+
+
+def _decode(value: Field, open_slot: Open) -> bytes:
+    text = _fill(value, open_slot, _as_written)
+    if _MARKED.search(text):
+        return text.encode()  # a preview shows where the value goes
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except ValueError:
+        raise _not_here(value, "can't be sent: together it isn't base64") from None
 
 
 def _json(content: object, open_slot: Open) -> object:
@@ -193,7 +220,7 @@ def _json_name(name: str) -> str:
 
 
 def _multipart(body: MultipartBody, open_slot: Open) -> tuple[bytes, str]:
-    parts = [(part, _fill(part.content, open_slot, lambda text: text).encode()) for part in body.parts]
+    parts = [(part, _part_content(part, open_slot)) for part in body.parts]
     boundary = secrets.token_hex(16)
     while any(boundary.encode() in content for _, content in parts):
         boundary = secrets.token_hex(16)
@@ -201,6 +228,10 @@ def _multipart(body: MultipartBody, open_slot: Open) -> tuple[bytes, str]:
         f"--{boundary}\r\n{_part_head(part)}\r\n\r\n".encode() + content + b"\r\n" for part, content in parts
     )
     return lines + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
+
+
+def _part_content(part: Part, open_slot: Open) -> bytes:
+    return _decode(part.content, open_slot) if part.encoded else _fill(part.content, open_slot, _as_written).encode()
 
 
 def _part_head(part: Part) -> str:
@@ -226,6 +257,8 @@ def _fill(value: Field, open_slot: Open, encode: Encode, *, author: Encode | Non
     for piece in value.pieces:
         if isinstance(piece, Slot):
             pieces.append(open_slot(piece.secret, encodable))
+        elif isinstance(piece, Filled) and piece.segments:
+            pieces.append("/".join(encodable(segment) for segment in piece.text.split("/")))
         elif isinstance(piece, Filled) or author is None:
             pieces.append(encodable(piece.text))
         else:

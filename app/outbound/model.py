@@ -25,9 +25,10 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """A piece of a field that a variable filled: data, never parsed again."""
+    """A piece of a field that a variable filled: data, never parsed again; as ``segments`` of a path it keeps its /."""
 
     text: str
+    segments: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +93,29 @@ class TextBody:
 
 
 @dataclass(frozen=True, slots=True)
+class XmlBody:
+    """XML as its author wrote it; what is filled in is escaped. ``application/xml``, in UTF-8."""
+
+    content: Field
+
+
+@dataclass(frozen=True, slots=True)
+class BytesBody:
+    """Bytes, as base64 until they are sent."""
+
+    content: Field
+    content_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a multipart body."""
+    """One part of a multipart body; ``encoded`` where its content is base64 until it is sent."""
 
     name: str
     content: Field
     filename: str | None = None
     content_type: str | None = None
+    encoded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +125,7 @@ class MultipartBody:
     parts: tuple[Part, ...]
 
 
-Body = NoBody | JsonBody | FormBody | TextBody | MultipartBody
+Body = NoBody | JsonBody | FormBody | TextBody | XmlBody | BytesBody | MultipartBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +224,7 @@ class OutboundRules:
     never: tuple[tuple[str, int], ...] = ()
     ca_file: str | None = None
     resolver: str | None = None
-    max_request_bytes: int = 1024 * 1024
+    max_request_bytes: int = 32 * 1024 * 1024
     max_response_bytes: int = 10 * 1024 * 1024
     max_stream_bytes: int = 1024**3
 

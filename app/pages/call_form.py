@@ -103,7 +103,10 @@ def form_of(call: WrittenCall, *, name: str, title: str, answer: str, revision: 
         "headers": [_pair(each) for each in call.headers],
         "query": [_pair(each) for each in call.query],
         "captures": [{"name": name, "path": path} for name, path in call.captures],
-        "variables": [{"name": name, "value": value} for name, value in call.variables],
+        "variables": [
+            {"name": name, "value": value if isinstance(value, str) else json.dumps(value)}
+            for name, value in call.variables
+        ],
     }
     if call.body_type == "form":
         rows["form"] = [_pair(each) for each in cast(Sequence[Pair], call.content)]

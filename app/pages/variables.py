@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final, cast
@@ -215,7 +216,7 @@ def _texts(entry: Entry) -> dict[str, str]:
     item = entry.item
     texts = {"description": item.description, "revision": str(item.revision)}
     if isinstance(item, Variable):
-        return texts | {"value": item.value}
+        return texts | {"value": item.value if isinstance(item.value, str) else json.dumps(item.value)}
     return texts | {
         "allowed_hosts": "\n".join(item.allowed_hosts),
         "allowed_places": "\n".join(item.allowed_places),

@@ -13,10 +13,10 @@ from app.db import Base, UtcDateTime
 class VariableRow(Base):
     """A plain variable (with its value) or a secret (never with it).
 
-    ``folded_name`` keeps names unique whatever their case. The ``next_`` columns hold rules that Vault may
-    not know yet (``next_hosts`` None: there are none); ``check_block`` names the block that every new value is tried
-    with; ``unfinished`` marks a secret for which a write to Vault was begun, at ``touched_at`` by
-    ``touched_by``, and not seen to end.
+    ``typed`` says that ``value`` is JSON and no text. ``folded_name`` keeps names unique whatever their case. The
+    ``next_`` columns hold rules that Vault may not know yet (``next_hosts`` None: there are none);
+    ``check_block`` names the block that every new value is tried with; ``unfinished`` marks a secret for which a write
+    to Vault was begun, at ``touched_at`` by ``touched_by``, and not seen to end.
     """
 
     __tablename__ = "variables"
@@ -33,6 +33,7 @@ class VariableRow(Base):
     kind: Mapped[str] = mapped_column(String(8))
     description: Mapped[str] = mapped_column(Text, default="")
     value: Mapped[str | None] = mapped_column(Text)
+    typed: Mapped[bool] = mapped_column(default=False, server_default=false())
     visibility: Mapped[str | None] = mapped_column(String(16))
     allowed_hosts: Mapped[list[str]] = mapped_column(JSON, default=list)
     allowed_places: Mapped[list[str]] = mapped_column(JSON, default=list)

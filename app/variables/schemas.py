@@ -17,7 +17,7 @@ from app.variables.secrets.service import SecretChanges
 from app.variables.service import NewVariable, VariableChanges
 from app.variables.validation import VARIABLE_NAME
 from app.vault import VISIBILITIES
-from app.web.body import Fixed, Input, Moment, Patch, PlainText, SecretText, Truth, Whole
+from app.web.body import Fixed, Input, JsonValue, Moment, Patch, PlainText, SecretText, Truth, Whole
 from app.web.paging import PageQuery
 
 NAME = validate.Regexp(
@@ -304,7 +304,7 @@ class VariableBody(Input):
     into = NewVariable
 
     name = fields.String(required=True, validate=NAME, metadata={"example": "REGION"})
-    value = PlainText(required=True, metadata={"example": "eu-central-1"})
+    value = JsonValue(required=True, allow_none=True, metadata={"example": "eu-central-1"})
     description = PlainText(load_default="", validate=_DESCRIPTION)
 
 
@@ -313,7 +313,7 @@ class VariablePatch(Patch):
 
     into = VariableChanges
 
-    value = PlainText()
+    value = JsonValue(allow_none=True)
     description = PlainText(validate=_DESCRIPTION)
     name = Fixed()
 
@@ -331,7 +331,7 @@ class VariableSchema(Schema):
     kind = fields.Constant("plain", required=True)
     id = fields.String(required=True)
     name = fields.String(required=True)
-    value = fields.String(required=True)
+    value = fields.Raw(required=True, allow_none=True, metadata={"description": "Any JSON."})
     description = fields.String(required=True)
     created_at = fields.AwareDateTime(required=True)
     created_by = fields.String(required=True)

@@ -1,7 +1,8 @@
-"""Plain variables: named text that every member may read and change. They share their name space with secrets."""
+"""Plain variables: named values (any JSON) that members read and change. They share their name space with secrets."""
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
@@ -31,7 +32,7 @@ class Variable:
 
     id: str
     name: str
-    value: str
+    value: object
     description: str
     created_at: datetime
     created_by: str
@@ -46,7 +47,7 @@ class NewVariable:
     """What a plain variable is made of."""
 
     name: str
-    value: str
+    value: object
     description: str = ""
 
 
@@ -54,7 +55,7 @@ class NewVariable:
 class VariableChanges:
     """What an edit changes."""
 
-    value: str | Unset = UNSET
+    value: object | Unset = UNSET
     description: str | Unset = UNSET
 
 
@@ -76,7 +77,7 @@ class Variables:
         target = Target("variable", uuid.uuid4().hex, new.name)
         with self._record("variable.create", target, access) as deed:
             require(access, Permission.VARIABLE_WRITE)
-            check_size(len(new.value.encode()))
+            check_size(len(_as_stored(new.value)[0].encode()))
             row = self._new_row(new, str(target.id), access=access)
             try:
                 with self._sessions.begin() as session:
@@ -90,6 +91,7 @@ class Variables:
 
     def _new_row(self, new: NewVariable, variable_id: str, *, access: Access) -> VariableRow:
         now, by = self._clock(), access.actor.name
+        value, typed = _as_stored(new.value)
         return VariableRow(
             id=variable_id,
             workspace=access.workspace,
@@ -97,7 +99,8 @@ class Variables:
             folded_name=new.name.lower(),
             kind="plain",
             description=new.description,
-            value=new.value,
+            value=value,
+            typed=typed,
             touched_at=now,
             created_at=now,
             created_by=by,
@@ -128,15 +131,17 @@ class Variables:
         with self._record("variable.update", Target("variable", None, name[:64]), access) as deed:
             require(access, Permission.VARIABLE_WRITE)
             if changes.value is not UNSET:
-                check_size(len(changes.value.encode()))
+                check_size(len(_as_stored(changes.value)[0].encode()))
             with self._sessions.begin() as session:
                 row = _plain_row(session, access, name, for_update=True)
                 deed.target = Target("variable", row.id, row.name)
                 check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
                 wanted = {each: getattr(changes, each) for each in VariableChanges.__slots__}
                 changed = {each: value for each, value in wanted.items() if value is not UNSET}
-                for each, value in changed.items():
-                    setattr(row, each, value)
+                if changes.description is not UNSET:
+                    row.description = changes.description
+                if changes.value is not UNSET:
+                    row.value, row.typed = _as_stored(changes.value)
                 deed.detail["changed"] = sorted(changed)
                 row.revision += 1
                 row.updated_at, row.updated_by = self._clock(), access.actor.name
@@ -176,13 +181,22 @@ def _plain_row(session: Session, access: Access, name: str, *, for_update: bool 
     return row
 
 
+def _as_stored(value: object) -> tuple[str, bool]:
+    """Return the text of a value, and whether it is JSON; a text is itself."""
+    return (value, False) if isinstance(value, str) else (json.dumps(value, ensure_ascii=False), True)
+
+
+def _as_given(text: str | None, typed: bool) -> object:
+    return json.loads(text or "null") if typed else text or ""
+
+
 def as_variable(row: VariableRow, *, access: Access) -> Variable:
     """Return a row as somebody with this standing sees it."""
     writes = allows(access, Permission.VARIABLE_WRITE)
     return Variable(
         id=row.id,
         name=row.name,
-        value=row.value or "",
+        value=_as_given(row.value, row.typed),
         description=row.description,
         created_at=row.created_at,
         created_by=row.created_by,
@@ -193,11 +207,11 @@ def as_variable(row: VariableRow, *, access: Access) -> Variable:
     )
 
 
-def plain_values(names: Collection[str], *, access: Access, session: Session) -> Mapping[str, str]:
+def plain_values(names: Collection[str], *, access: Access, session: Session) -> Mapping[str, object]:
     """Return the values of these variables, as far as they are there, for another domain's story in its session."""
     if not names:
         return {}
-    query = select(VariableRow.name, VariableRow.value).where(
+    query = select(VariableRow.name, VariableRow.value, VariableRow.typed).where(
         VariableRow.workspace == access.workspace, VariableRow.kind == "plain", VariableRow.name.in_(sorted(names))
     )
-    return {name: value or "" for name, value in session.execute(query)}
+    return {name: _as_given(value, typed) for name, value, typed in session.execute(query)}

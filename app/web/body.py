@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -26,6 +27,7 @@ from app.kernel.secret import SecretValue
 from app.web.errors import validation_failed
 
 _ETAG: Final = re.compile(r'"([1-9][0-9]{0,8})"')
+JSON_LEVELS: Final = 20
 _ANY_REVISION: Final = 0
 _NEVER_A_REVISION: Final = -1
 # Numbers that the fast reader would change or refuse; what it refuses besides, half of a surrogate pair for one, the
@@ -58,6 +60,26 @@ class PlainText(fields.String):
         if not is_text(text):
             raise ValidationError("Must be Unicode text without NUL.")
         return text
+
+
+class JsonValue(fields.Raw):
+    """Any JSON of 20 levels at most, its texts without NUL and without halves of surrogate pairs."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        _check_json(value, JSON_LEVELS)
+        return value
+
+
+def _check_json(value: object, levels: int) -> None:
+    if isinstance(value, dict | list):
+        if levels == 0:
+            raise ValidationError(f"At most {JSON_LEVELS} levels of lists and objects.")
+        for each in (*value, *value.values()) if isinstance(value, dict) else value:
+            _check_json(each, levels - 1)
+    elif isinstance(value, str) and not is_text(value):
+        raise ValidationError("Must be Unicode text without NUL.")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValidationError("The number is too great.")
 
 
 class Truth(fields.Boolean):

@@ -39,6 +39,10 @@ def part(seen: Seen) -> bytes:
     return seen.body.split(b"--" + boundary)[1]
 
 
+def utf8_header(name: str) -> Sent:
+    return lambda seen: (seen.header(name) or "").encode("latin-1").decode()
+
+
 # Where it stands, what fills it, and how it is to arrive.
 PLACES: dict[str, tuple[dict[str, Any], str, Sent, Callable[[str], str | bytes]]] = {
     "path": ({"path": "/a/{}/b"}, ANY, lambda seen: seen.path, lambda text: f"/a/{quote(text, safe='')}/b"),
@@ -55,7 +59,12 @@ PLACES: dict[str, tuple[dict[str, Any], str, Sent, Callable[[str], str | bytes]]
         lambda seen: seen.path,
         lambda text: f"/?a%20b=x{quote(text, safe='')}&n=%C3%A9%26",
     ),
-    "header": ({"headers": [{"name": "X-Key", "value": "Key {}."}]}, LATIN, header("X-Key"), lambda t: f"Key {t}."),
+    "header": (
+        {"headers": [{"name": "X-Key", "value": "Key {}."}]},
+        LATIN + "€😀",
+        utf8_header("X-Key"),
+        lambda t: f"Key {t}.",
+    ),
     "basic-user": (
         {"auth": {"type": "basic", "username": "{}", "password": "p:q"}},
         LATIN + "€😀",

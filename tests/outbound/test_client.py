@@ -77,7 +77,7 @@ def test_a_redirect_is_handed_back_and_not_followed(upstream: Upstream) -> None:
     assert len(upstream.seen) == 1
 
 
-@pytest.mark.parametrize("value", [f"{VALUE}\r\nX: y", f"{VALUE}\x00", f"{VALUE}€"])
+@pytest.mark.parametrize("value", [f"{VALUE}\r\nX: y", f"{VALUE}\x00", f"{VALUE}\x7f"])
 def test_a_value_that_no_header_can_hold_is_refused_unsent(upstream: Upstream, value: str) -> None:
     with pytest.raises(ValueNotAllowedHere) as caught:
         send(OutboundClient(rules()), upstream.port, value=value)

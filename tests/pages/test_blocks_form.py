@@ -107,7 +107,7 @@ def _refusal(form: CallForm) -> CallForm:
         ({"url": "https://x.example/?a={{"}, "url"),
         ({"method": "BREW"}, "method"),
         ({"timeout_seconds": "soon"}, "timeout_seconds"),
-        ({"timeout_seconds": "61"}, "timeout_seconds"),
+        ({"timeout_seconds": "301"}, "timeout_seconds"),
         ({"headers-5-name": "A", "headers-5-value": "{{secrets.A}}{{secrets.B}}"}, "headers-0-value"),
         ({"headers-0-name": "", "headers-0-value": "x"}, "headers-0-name"),
         ({"headers-0-name": "Host", "headers-0-value": "x"}, "headers-0-name"),

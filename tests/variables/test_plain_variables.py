@@ -40,7 +40,7 @@ def test_a_change_needs_the_revision_that_was_read(service: Service, workspace: 
         ({"name": "9X", "value": "x"}, "validation_failed"),
         ({"name": "X"}, "validation_failed"),
         ({"name": "X", "value": "a\x00b"}, "validation_failed"),
-        ({"name": "X", "value": 5}, "validation_failed"),
+        ({"name": "X", "value": ["\x00"]}, "validation_failed"),
         ({"name": "X", "value": "é" * 40_000}, "too_long"),
         ({"name": "X", "value": "x", "visibility": "masked"}, "validation_failed"),
     ],

@@ -61,7 +61,7 @@ def test_a_fault_in_a_call_is_pointed_at(
     ("method", "path", "body", "pointers"),
     [
         ("POST", "/calls", [], [""]),
-        ("POST", "/calls", {"call": {"url": URL}, "variables": {"a": 5.5, "b": []}}, ["/variables/a", "/variables/b"]),
+        ("POST", "/calls", {"call": {"url": URL}, "variables": {"a": ["\x00"], "b": "x"}}, ["/variables/a"]),
         ("POST", "/secrets", {"name": "a b", "value": "x"}, ["/name", "/visibility"]),
         ("POST", "/secrets", {"name": "S", "value": "x", "visibility": "masked"}, ["/value"]),
         ("POST", "/secrets", SECRET | {"allowed_hosts": ["a.example", "*.com"]},
