@@ -26,6 +26,7 @@ _PLAIN_WORDS: Final = tuple(
         (r"Longer than maximum length (\d+)\.", r"Enter at most \1 characters."),
         (r"Not a valid (?:aware )?datetime\.", "Enter a date and a time."),
         (r"Must be one of: (.+)\.", r"Choose one of: \1."),
+        (r"Only a runtime token needs ad_hoc\.", "Only with the role runtime."),
         (r"Must be 1 to 64 ASCII letters, digits or _, and not begin with a digit\.", _A_NAME),
     )
 )

@@ -143,6 +143,8 @@ def _make_secret() -> tuple[str, str]:
     fields: dict[str, object] = {
         each: sent.get(each, "") for each in ("name", "value", "visibility", "description")
     } | _rules(sent)
+    if fields["visibility"] == "restricted":  # a masked one has wildcards without being asked
+        fields["wide"] = "wide" in sent
     new = read(SecretBody(), {name: value for name, value in fields.items() if value not in (None, [])})
     secret = Secrets(context.resources()).create(new, access=context.access())
     return secret.name, "Secret"
@@ -217,6 +219,8 @@ def _texts(entry: Entry) -> dict[str, str]:
     texts = {"description": item.description, "revision": str(item.revision)}
     if isinstance(item, Variable):
         return texts | {"value": item.value if isinstance(item.value, str) else json.dumps(item.value)}
+    if item.wide:
+        texts["wide"] = "on"
     return texts | {
         "allowed_hosts": "\n".join(item.allowed_hosts),
         "allowed_places": "\n".join(item.allowed_places),
@@ -254,6 +258,9 @@ def _change_secret(entry: Entry) -> bool:
         raise ValidationFailed(_GIVE_AGAIN, errors={in_body("value"): [_GIVE_AGAIN]})
     typed_rules = {"description": sent.get("description", "")} | _rules(sent)
     changes = {name: typed_rules[name] for name in _changed_fields(entry, sent) if name in typed_rules}
+    secret, wide = cast(Secret, entry.item), "wide" in sent  # an empty box isn't sent at all
+    if secret.visibility == "restricted" and wide != secret.wide:
+        changes["wide"] = wide
     if changes:
         secrets.update(entry.item.name, read(SecretPatch(), changes | value), **where)
     elif value:  # the record then says that a value was set, and nothing else

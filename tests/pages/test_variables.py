@@ -13,8 +13,9 @@ from sqlalchemy import insert, update
 from app.db import Sessions, open_engine
 from app.kernel.clock import system_clock
 from app.variables.models import VariableRow
-from tests.pages.conftest import make_block, make_secret, make_variable
+from tests.pages.conftest import PASSWORD, make_block, make_secret, make_variable
 from tests.support.browser import Window
+from tests.support.caller import Caller
 from tests.support.service import Service
 
 CANARY = "canary-7Kq2mZx9-in-the-coal-mine"
@@ -97,6 +98,7 @@ def test_a_fault_stands_by_its_field_and_what_was_typed_is_kept_but_never_the_va
     name.fill("FINE")
     panel.get_by_role("textbox", name="Value").fill("password1")
     panel.get_by_label("Restricted", exact=True).check()
+    panel.get_by_label("Allowed hosts").fill("api.example.com")
     panel.get_by_role("button", name="Save").click()
     expect(panel.get_by_text("hard to guess").first).to_be_visible()
     expect(panel.get_by_label("Restricted", exact=True)).to_be_checked()
@@ -321,3 +323,22 @@ def test_what_moves_stands_still_where_somebody_asks_for_that(opened: Callable[.
         open_panel(page, "Create new")
         moves[motion] = page.get_by_role("dialog").evaluate("element => getComputedStyle(element).animationName")
     assert moves == {"reduce": "none", "no-preference": "slide"}
+
+
+def test_a_restricted_secret_has_wildcard_hosts_only_where_that_is_ticked(
+    caller: Callable[[], Caller], service: Service, acme: str
+) -> None:
+    me, root = caller(), f"/workspaces/{acme}/variables"
+    me.sign_in("olga@example.com", PASSWORD)
+    form = {"kind": "secret", "name": "WIDE", "value": CANARY, "visibility": "restricted", "description": ""}
+    hosts = {"allowed_hosts": "*.example.com"}
+    assert me.post(f"{root}/new", form | hosts, form=f"{root}/new").status_code == 422
+    assert me.post(f"{root}/new", form | hosts | {"wide": "on"}, form=f"{root}/new").status_code == 303
+    made = service.ask("GET", f"/workspaces/{acme}/secrets/WIDE", user="olga@example.com").json()
+    assert (made["allowed_hosts"], made["wide"]) == (["*.example.com"], True)
+    assert 'name="wide" checked' in me.get(f"{root}/WIDE/edit").text
+
+    edit = {"revision": "1", "value": "", "allowed_hosts": "api.example.com"}
+    assert me.post(f"{root}/WIDE/edit", edit, form=f"{root}/WIDE/edit").status_code == 303
+    now = service.ask("GET", f"/workspaces/{acme}/secrets/WIDE", user="olga@example.com").json()
+    assert (now["allowed_hosts"], now["wide"]) == (["api.example.com"], False)

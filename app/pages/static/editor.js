@@ -3,6 +3,7 @@
 
 import { draw, icon, make, say, watchChips } from "./chips.js";
 import { makeSecret, watchPickers } from "./combobox.js";
+import { tell } from "./dialogs.js";
 import { showFaults } from "./forms.js";
 import { references } from "./references.js";
 
@@ -80,7 +81,7 @@ document.addEventListener("strongroom:saved", ({ detail }) => {
   document.querySelector(".editor-heading h1").textContent = detail.title;
   changed = false;
   form.querySelectorAll("[data-rows]").forEach(name);
-  say(detail.message);
+  tell(detail.message);
 });
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.target.id === "main") answered = document.getElementById("answer");
