@@ -14,7 +14,7 @@ from app.vault.options import Mounts
 from app.vault.roles import SERVICE
 
 MOUNT = Thing("engine mount", "kv", {"type": "kv", "options": {"version": "2"}, "config": {"max_lease_ttl": 0}})
-POLICY = Thing("policy", "strongroom-editor", 'path "a" {}\n')
+POLICY = Thing("policy", "strongroom-editor", 'path "a" { capabilities = ["read"] }\n')
 ROLE = Thing("role", "editor", {"token_ttl": 300, "bound_audiences": ["vault"], "bound_subject": ""})
 KEY = Thing("key", "_record", {"type": "ed25519", "exportable": False})
 AUDIT = Thing("audit", "any", "at least one\n")
@@ -49,17 +49,17 @@ def test_a_missing_audit_device_alone_is_advice() -> None:
 
 
 def test_what_differs_is_shown_as_a_diff_from_vault_to_wanted() -> None:
-    found = plan([POLICY], live(replace(POLICY, body='path "b" {}\n')))
+    found = plan([POLICY], live(replace(POLICY, body='path "b" { capabilities = ["read"] }\n')))
     (change,) = found.changes
     assert change.action == "update"
-    assert '-path "b" {}\n+path "a" {}\n' in change.diff
+    assert '-path "b" { capabilities = ["read"] }\n+path "a" { capabilities = ["read"] }\n' in change.diff
     assert change.diff.startswith("--- policy strongroom-editor (in Vault)\n+++ policy strongroom-editor (wanted)\n")
 
 
 @pytest.mark.parametrize(
     ("thing", "body"),
     [
-        (POLICY, '\n  path "a" {}  \n\n'),  # blanks around a policy
+        (POLICY, '\n  path "a" { capabilities = ["read"] }  \n\n'),  # blanks around a policy
         (ROLE, {"token_ttl": 300, "bound_audiences": [" vault\n"], "bound_subject": None, "more": "theirs"}),
         (MOUNT, {"type": "kv", "options": {"version": "2", "other": "x"}, "config": {"max_lease_ttl": 0, "more": 1}}),
         (Thing("role", "r", {"policies": ["a", "b"]}), {"policies": ["b", "a"]}),
