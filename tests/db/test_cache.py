@@ -44,7 +44,7 @@ ROWS: dict[str, dict[str, object]] = {
     "variables": {
         "id": "v", "workspace": "acme", "name": "V", "folded_name": "v", "kind": "plain", "description": "",
         "allowed_hosts": "[]", "allowed_places": "[]", "version": 0, "state": "active", "unfinished": False,
-        "touched_at": NOW, "touched_by": "", "calls": 0, "wide": False, "next_wide": None, "typed": False,
+        "touched_at": NOW, "touched_by": "", "calls": 0, "wide": False, "next_wide": False, "typed": False,
     },
 }  # fmt: skip
 
