@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.pages.conftest import make_secret, make_variable
+from tests.pages.conftest import make_secret, make_variable, make_workspace
 from tests.support.browser import Window
 from tests.support.service import Service
 
@@ -29,7 +29,10 @@ def test_the_door_has_its_fields_and_its_button(opened: Callable[..., Window]) -
     named(page, "button", "Sign in")
 
 
-def test_every_tab_has_its_path_and_says_which_it_is(opened: Callable[..., Window], acme: str) -> None:
+def test_every_tab_has_its_path_and_says_which_it_is(
+    opened: Callable[..., Window], acme: str, service: Service, people: dict[str, str]
+) -> None:
+    make_workspace(service, people)  # with one workspace alone its page is the start page
     window = opened("owner")
     page = window.go("/")
     page.get_by_role("link", name="Acme Support").first.wait_for()

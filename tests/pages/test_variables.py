@@ -338,7 +338,7 @@ def test_a_restricted_secret_has_wildcard_hosts_only_where_that_is_ticked(
     assert (made["allowed_hosts"], made["wide"]) == (["*.example.com"], True)
     assert 'name="wide" checked' in me.get(f"{root}/WIDE/edit").text
 
-    edit = {"revision": "1", "value": "", "allowed_hosts": "api.example.com"}
+    edit = {"revision": "1", "value": CANARY, "allowed_hosts": "api.example.com"}
     assert me.post(f"{root}/WIDE/edit", edit, form=f"{root}/WIDE/edit").status_code == 303
     now = service.ask("GET", f"/workspaces/{acme}/secrets/WIDE", user="olga@example.com").json()
     assert (now["allowed_hosts"], now["wide"]) == (["api.example.com"], False)
