@@ -97,9 +97,10 @@ export function fade(message) {
 }
 
 /** Say that something went wrong: in the dialog that is open, since it hides what is behind it, or on the page. */
-export function tellFailure(text) {
+export function tellFailure(said) {
   const body = document.querySelector("dialog[open]:not(#leave) .fields, dialog[open]:not(#leave) .dialog-body");
-  const problem = paragraph("problem", text);
+  const problem = paragraph("problem", typeof said === "string" ? said : "");
+  if (typeof said !== "string") problem.append(...[...said.childNodes].map((each) => document.importNode(each, true)));
   problem.setAttribute("role", "alert");
   if (!body) return document.getElementById("message").replaceChildren(problem);
   body.querySelector(".problem")?.remove();

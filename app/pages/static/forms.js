@@ -80,10 +80,10 @@ function withArticle(label) {
 function refuse(form, text) {
   const answer = new DOMParser().parseFromString(text, "text/html");
   const action = form.getAttribute("action");
-  const again = [...answer.forms].find((each) => each.getAttribute("action") === action && each.method === "post");
+  const again = [...answer.forms].find((each) => each.getAttribute("action") === action && each.method === "post") ?? (form.id ? answer.getElementById(form.id) : null);
   const place = (again ?? answer.body).closest(".dialog-body, main") ?? answer;
   const problem = place.querySelector(".problem");
-  if (!again) return tellFailure(problem?.textContent.trim() || place.querySelector(".empty p, main p:not(.message)")?.textContent.trim() || "This can't be done now. Nothing that you typed is lost.");
+  if (!again) return tellFailure(problem || place.querySelector(".empty p, main p:not(.message)")?.textContent.trim() || "This can't be done now. Nothing that you typed is lost.");
   for (const hidden of again.querySelectorAll("input[type=hidden]")) {
     const mine = form.querySelector(`input[type=hidden][name="${CSS.escape(hidden.name)}"]`);
     if (mine) mine.value = hidden.value;
