@@ -22,7 +22,7 @@ from app.kernel.errors import (
 from app.kernel.secret import SecretValue
 from app.outbound.answer_stream import AnswerStream, passed_headers
 from app.outbound.guard import Guard
-from app.outbound.inject import Prepared, inject, preview, sizes_without_values
+from app.outbound.inject import Prepared, inject, preview, write_with_marks
 from app.outbound.model import Call, Destination, Origin, OutboundRules, Preview, Response, UsedSecret
 from app.outbound.redirects import MOST_HOPS, location_of, next_request
 from app.outbound.requests_allowed import RequestLine, request_line, require_request
@@ -134,8 +134,9 @@ class OutboundClient:
         workspace: str,
     ) -> tuple[Answer, _Hops]:
         """Send a call and follow where it leads: the last answer's head, and the hops that were made."""
-        body_size = self._small_enough(call)
-        request = inject(call, values)
+        marked = write_with_marks(call)
+        body_size = self._small_enough(marked)
+        request = inject(call, values) if values else marked
         line = _require_same_request(call, request, destination)
         deadline = time.monotonic() + call.timeout_seconds
         exchange = partial(self._wire.exchange, workspace=workspace, deadline=deadline)
@@ -156,9 +157,10 @@ class OutboundClient:
         """Close every connection."""
         self._wire.close()
 
-    def _small_enough(self, call: Call) -> int:
+    def _small_enough(self, marked: Prepared) -> int:
         """Return how many bytes the call's body has without values: no limit and no size tells how long one is."""
-        in_head, in_body = sizes_without_values(call)
+        in_head = len(marked.url) + sum(len(name) + len(value) for name, value in marked.headers)
+        in_body = len(marked.body or b"")
         if in_body > self._rules.max_request_bytes:
             raise PayloadTooLarge(f"The call's body has more than {self._rules.max_request_bytes} bytes.")
         if in_head > _LARGEST_HEAD:
