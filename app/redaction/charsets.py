@@ -61,6 +61,12 @@ def codec_of(charset: str | None) -> str | None:
     return name if name in _READABLE else None
 
 
+def is_seen_as_bytes(charset: str | None) -> bool:
+    """Tell whether a body in this charset, or in none that is read, is looked through as it is."""
+    codec = codec_of(charset)
+    return codec is None or codec in _SEEN_AS_BYTES
+
+
 def redact_text(body: bytes, charset: str | None, redactor: Redactor) -> tuple[bytes, int]:
     """Take values out of a body in a charset whose bytes aren't UTF-8's.
 
