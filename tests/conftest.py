@@ -39,6 +39,7 @@ PURE: Final = (
     "policies/test_render.py",
     "redaction",
     "variables/secrets/test_changes.py",
+    "variables/secrets/test_types.py",
     "vault/test_paths.py",
 )
 # Files and folders without a database, or with one that they choose by themselves. All others run on both databases.
