@@ -115,6 +115,31 @@ def _authorities(text: str) -> Path:
     return Path(text)
 
 
+def _pem(text: str) -> str:
+    """certificates in PEM"""
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    return text
+
+
+def _folder(text: str) -> Path:
+    """a folder that can be read"""
+    path = Path(text)
+    next(path.iterdir(), None)
+    return path
+
+
+def _host_name(text: str) -> str:
+    """a host name"""
+    if not re.fullmatch(r"[A-Za-z0-9_:.-]{1,253}", text):
+        raise ValueError
+    return text
+
+
+def _forward(text: str) -> str | None:
+    """active-node or off"""
+    return {"active-node": "active-node", "off": None}[text]
+
+
 def _redis(text: str) -> str:
     """a URL such as redis://host:6379, or with rediss:// for TLS"""
     parts = urlsplit(text)
@@ -287,6 +312,22 @@ class Settings:
     vault_addr: str | None = _setting("VAULT_ADDR", "Vault's address", None, _url, shown="the embedded one")
     vault_cacert: Path | None = _setting(
         "VAULT_CACERT", "a PEM file with Vault's authority", None, _file, shown="the system's"
+    )
+    vault_cacert_bytes: str | None = _setting(
+        "VAULT_CACERT_BYTES", "the same as PEM text, where VAULT_CACERT isn't set", None, _pem, shown="none"
+    )
+    vault_capath: Path | None = _setting(
+        "VAULT_CAPATH", "a folder of PEM files, where neither of the two is set", None, _folder, shown="none"
+    )
+    vault_tls_server_name: str | None = _setting(
+        "VAULT_TLS_SERVER_NAME", "the name that Vault's certificate is for", None, _host_name, shown="VAULT_ADDR's host"
+    )
+    vault_forward: str | None = _setting(
+        "STRONGROOM_VAULT_FORWARD",
+        "active-node: have standbys hand every request on, where VAULT_ADDR reaches any node",
+        None,
+        _forward,
+        shown="off",
     )
     vault_client_cert: Path | None = _setting(
         "VAULT_CLIENT_CERT", "our certificate for Vault", None, _file, shown="none"
