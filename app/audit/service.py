@@ -292,8 +292,11 @@ def read_page(filters: Filters, *, chain: str, sessions: Sessions, limit: int, b
     with sessions.read() as session:
         live = live_processes(session)
         rows = session.scalars(query.where(*_conditions(filters, live))).all()
-        settled = _deeds_with_outcome(session, [row for row in rows if row.outcome == "intended"])
+        intents = [row for row in rows if row.outcome == "intended"]
+        settled = _deeds_with_outcome(session, intents)
+        openings = _openings(session, [row for row in intents if row.deed_id not in settled])
     events = [_as_event(row, settled=row.deed_id in settled, live=live) for row in rows[:limit]]
+    events = [_name_opening(event, openings) for event in events]
     return EventPage(events=events, below=events[-1].seq if len(rows) > limit else None)
 
 
@@ -339,7 +342,7 @@ def last_runs(block: Target, *, chain: str, sessions: Sessions, limit: int, belo
             .limit(limit + 1)
         )
         rows = session.scalars(query if below is None else query.where(EventRow.seq < below)).all()
-    events = [_as_event(row, settled=False, live=live) for row in rows[:limit]]
+    events = [_as_event(row, settled=False, live=live, last=True) for row in rows[:limit]]
     return EventPage(events=events, below=events[-1].seq if len(rows) > limit else None)
 
 
@@ -384,7 +387,28 @@ def _deeds_with_outcome(session: Session, intents: Sequence[EventRow]) -> set[st
     return set(session.scalars(query))
 
 
-def _as_event(row: EventRow, *, settled: bool, live: frozenset[str]) -> Event:
+def _openings(session: Session, intents: Sequence[EventRow]) -> Mapping[str, Mapping[str, object]]:
+    """Return of each deed whose answer began to stream which event says so, when, and with which status."""
+    deeds = [intent.deed_id for intent in intents]
+    if not deeds:
+        return {}
+    query = select(EventRow).where(EventRow.deed_id.in_(deeds), EventRow.outcome == "streaming")
+    return {
+        row.deed_id: {"event": row.id, "at": row.at.isoformat(), "status": row.detail.get("status")}
+        for row in session.scalars(query)
+    }
+
+
+def _name_opening(event: Event, openings: Mapping[str, Mapping[str, object]]) -> Event:
+    """Say of a call whose end nobody knows that its answer had begun to stream."""
+    if event.outcome != "unknown" or event.deed_id not in openings:
+        return event
+    return replace(event, detail={**event.detail, "streaming": openings[event.deed_id]})
+
+
+def _as_event(row: EventRow, *, settled: bool, live: frozenset[str], last: bool = False) -> Event:
+    """Make an event of a row; ``last`` says that nothing came after it of its deed."""
     event = Event(**{name: getattr(row, name) for name in FIELDS})
-    in_doubt = event.outcome == "intended" and not settled and event.deed_id[_PROCESS] not in live
+    is_open = event.outcome == "intended" or (last and event.outcome == "streaming")
+    in_doubt = is_open and not settled and event.deed_id[_PROCESS] not in live
     return replace(event, outcome="unknown") if in_doubt else event
