@@ -21,6 +21,7 @@ from app.access import Access, Permission, require
 from app.audit.actions import Action
 from app.audit.chain import FIELDS, GENESIS, Event, Link, Outcome, place, secrets_of
 from app.audit.models import ChainHeadRow, EventRow
+from app.audit.openings import name_opening, openings
 from app.db import NAME_CHARACTERS, Raw, Sessions, live_processes, raw_of
 from app.kernel.clock import Clock
 from app.kernel.errors import CallerError, PolicyError, RecordUnavailable, StrongroomError, ValidationFailed, in_query
@@ -294,9 +295,9 @@ def read_page(filters: Filters, *, chain: str, sessions: Sessions, limit: int, b
         rows = session.scalars(query.where(*_conditions(filters, live))).all()
         intents = [row for row in rows if row.outcome == "intended"]
         settled = _deeds_with_outcome(session, intents)
-        openings = _openings(session, [row for row in intents if row.deed_id not in settled])
+        began = openings(session, [row.deed_id for row in intents if row.deed_id not in settled])
     events = [_as_event(row, settled=row.deed_id in settled, live=live) for row in rows[:limit]]
-    events = [_name_opening(event, openings) for event in events]
+    events = [name_opening(event, began) for event in events]
     return EventPage(events=events, below=events[-1].seq if len(rows) > limit else None)
 
 
@@ -385,25 +386,6 @@ def _deeds_with_outcome(session: Session, intents: Sequence[EventRow]) -> set[st
         return set()
     query = select(EventRow.deed_id).where(EventRow.deed_id.in_(deeds), _is_outcome(EventRow))
     return set(session.scalars(query))
-
-
-def _openings(session: Session, intents: Sequence[EventRow]) -> Mapping[str, Mapping[str, object]]:
-    """Return of each deed whose answer began to stream which event says so, when, and with which status."""
-    deeds = [intent.deed_id for intent in intents]
-    if not deeds:
-        return {}
-    query = select(EventRow).where(EventRow.deed_id.in_(deeds), EventRow.outcome == "streaming")
-    return {
-        row.deed_id: {"event": row.id, "at": row.at.isoformat(), "status": row.detail.get("status")}
-        for row in session.scalars(query)
-    }
-
-
-def _name_opening(event: Event, openings: Mapping[str, Mapping[str, object]]) -> Event:
-    """Say of a call whose end nobody knows that its answer had begun to stream."""
-    if event.outcome != "unknown" or event.deed_id not in openings:
-        return event
-    return replace(event, detail={**event.detail, "streaming": openings[event.deed_id]})
 
 
 def _as_event(row: EventRow, *, settled: bool, live: frozenset[str], last: bool = False) -> Event:
