@@ -15,6 +15,7 @@ from app.kernel.errors import (
     PayloadTooLarge,
     RedirectRefused,
     RequestNotAllowed,
+    ResponseNotReadable,
     UpstreamProtocol,
     UpstreamUnreachable,
     ValueNotAllowedHere,
@@ -113,13 +114,16 @@ class OutboundClient:
                 answer,
                 redactor,
                 headers=passed_headers(headers, keep_tag=not values and answer.header("Content-Encoding") is None),
-                media_type=content_type_of(headers)[0],
+                content_type=content_type_of(headers),
                 redactions=count,
                 sent_bytes=hops.sent_bytes,
                 redirects=tuple(hops.origins),
                 largest=self._rules.max_stream_bytes,
                 idle_seconds=call.timeout_seconds,
             )
+        except OutOfBudgetError:
+            answer.close()
+            raise ResponseNotReadable("The upstream's head would take too long to be looked through.") from None
         except BaseException:
             answer.close()
             raise
@@ -142,7 +146,7 @@ class OutboundClient:
         exchange = partial(self._wire.exchange, workspace=workspace, deadline=deadline)
         hops = _Hops(call.origin, values, hidden, line, body_size)
         answer = exchange(request, destination)
-        while call.follow_redirects and (location := location_of(answer.status, answer.header("Location"))) is not None:
+        while call.follow_redirects and (location := _location_of(answer)) is not None:
             answer.discard()
             with hops.refused_after(answer.status):
                 request, destination = hops.next(request, destination, answer.status, location, self._guard)
@@ -166,6 +170,14 @@ class OutboundClient:
         if in_head > _LARGEST_HEAD:
             raise PayloadTooLarge(f"The call's URL and headers have more than {_LARGEST_HEAD} bytes.")
         return in_body
+
+
+def _location_of(answer: Answer) -> str | None:
+    try:
+        return location_of(answer.status, answer.lines("Location"))
+    except UpstreamProtocol:
+        answer.close()
+        raise
 
 
 class _Hops:

@@ -10,7 +10,7 @@ from app.kernel.errors import ResponseNotReadable, ResponseTooLarge
 from app.outbound.decode import decoder
 from app.outbound.transport import Answer
 from app.redaction.canonical import OutOfBudgetError
-from app.redaction.charsets import is_seen_as_bytes, redact_text
+from app.redaction.charsets import charset_in, is_seen_as_bytes, redact_text
 from app.redaction.redactor import Redactor
 
 _CEILING: Final = 4
@@ -100,11 +100,13 @@ def redact(answer: Answer, body: bytes, redactor: Redactor, limit: int) -> Redac
     """
     headers = [(name, value) for name, value in answer.headers if name.lower() not in _HOP_BY_HOP]
     text, count = body, 0
-    media_type, charset = content_type_of(headers)
+    media_type, told = content_type_of(headers)
+    charset = charset_in(body, told)
     try:
         if len(body) > _SMALL or not is_seen_as_bytes(charset) or redactor.finds(_together(headers) + _APART + body):
             headers, in_headers = redact_headers(answer, redactor)
             media_type, charset = content_type_of(headers)
+            charset = charset_in(body, charset)
             text, in_text = redact_text(body, charset, redactor)
             text, in_body = redactor.body(text)
             count = in_headers + in_text + in_body

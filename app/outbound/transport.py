@@ -57,6 +57,10 @@ class Answer:
         """Return a header's value, several lines of it joined."""
         return self._raw.field(name.lower())
 
+    def lines(self, name: str) -> list[str]:
+        """Return a header's values, one for each line of it."""
+        return [value for each, value in self.headers if each.lower() == name.lower()]
+
     def content(self) -> Iterator[bytes]:
         """Give the body, still encoded. Raises any ``UpstreamError``."""
         try:
@@ -71,14 +75,18 @@ class Answer:
         Raises:
             UpstreamError, Stopping
         """
-        if self._clock.stopped:
-            raise _stopping()
+        self.require_running()
         try:
             return self._raw.read_now()
         except http1.NothingYet:
             return None
         except http1.WireError as error:
             raise _as_our_error(error, self._clock) from None
+
+    def require_running(self) -> None:
+        """Raise ``Stopping`` where the service's time is over."""
+        if self._clock.stopped:
+            raise _stopping()
 
     def fileno(self) -> int:
         """Return the number of the socket that the rest comes from; -1 where nothing is to come."""
