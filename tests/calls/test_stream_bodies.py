@@ -167,7 +167,8 @@ def test_a_key_streamed_as_plain_text_does_not_pass_line_by_line(service: Servic
     upstream.scripts["/stream"] = answering(
         [b"%b\n" % line for line in PEM.encode().splitlines()], "text/plain", pause=0.05
     )
-    secret = {"name": "KEY", "value": PEM, "visibility": "masked", "allowed_places": ["body"]}
+    hosts = [f"127.0.0.1:{upstream.port}"]
+    secret = {"name": "KEY", "value": PEM, "visibility": "masked", "allowed_places": ["body"], "allowed_hosts": hosts}
     assert service.ask("POST", f"/workspaces/{ws}/secrets", secret, keep=False).status_code == 201
     url = f"http://127.0.0.1:{upstream.port}/stream"
     body = {"type": "text", "content": "{{secrets.KEY}}"}

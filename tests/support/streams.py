@@ -17,21 +17,25 @@ from tests.support.upstream import Handler, Upstream
 CANARY = "sk-canary-7Qx2mPz9LwEr4TyUiOpA"
 
 
-def add_block(service: Service, upstream: Upstream, ws: str, *, timeout: float = 20, **more: Any) -> None:
+def add_block(
+    service: Service, upstream: Upstream, ws: str, *, timeout: float = 20, user: str = "ada", **more: Any
+) -> None:
     secret = {
         "name": "TOKEN",
         "value": CANARY,
         "visibility": "restricted",
         "allowed_hosts": [f"127.0.0.1:{upstream.port}"],
     }
-    made = service.ask("POST", f"/workspaces/{ws}/secrets", secret)
+    made = service.ask("POST", f"/workspaces/{ws}/secrets", secret, user=user)
     assert made.status_code == 201, made.text
     call = {
         "url": f"http://127.0.0.1:{upstream.port}/stream",
         "headers": [{"name": "Authorization", "value": "Bearer {{secrets.TOKEN}}"}],
         "timeout_seconds": timeout,
     }
-    made = service.ask("POST", f"/workspaces/{ws}/blocks", {"name": "s", "call": call, "answer": "stream", **more})
+    made = service.ask(
+        "POST", f"/workspaces/{ws}/blocks", {"name": "s", "call": call, "answer": "stream", **more}, user=user
+    )
     assert made.status_code == 201, made.text
 
 
@@ -110,10 +114,12 @@ def send_chunk(handler: Handler, piece: bytes) -> None:
     handler.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
 
 
-def outcomes(service: Service, ws: str, *, await_end: bool = False) -> list[dict[str, Any]]:
+def outcomes(service: Service, ws: str, *, await_end: bool = False, user: str = "ada") -> list[dict[str, Any]]:
     end = time.monotonic() + 60
     while True:
-        found: list[dict[str, Any]] = service.ask("GET", f"/workspaces/{ws}/audit?action=call.run").json()["items"]
+        found: list[dict[str, Any]] = service.ask("GET", f"/workspaces/{ws}/audit?action=call.run", user=user).json()[
+            "items"
+        ]
         if not await_end or (found and found[0]["outcome"] in ("done", "failed")) or time.monotonic() > end:
             return found
         time.sleep(0.1)
