@@ -7,10 +7,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+import requests
 from sqlalchemy import create_engine, text
 
 from tests.support.actors import Workspace
@@ -144,3 +146,64 @@ def test_a_reader_that_stalls_holds_little_and_is_cut(tmp_path: Path, upstream: 
             each.socket.close()
         codes = [event["detail"].get("code") for event in outcomes(service, ws) if event["outcome"] == "failed"]
         assert codes.count("client_stalled") == count
+
+
+def test_streams_have_limits_of_their_own(tmp_path: Path, upstream: Upstream) -> None:
+    limits = {"STRONGROOM_STREAMS": "4", "STRONGROOM_STREAM_BYTES": "100000", "STRONGROOM_WORKERS": "1"}
+    with running(tmp_path, **limits) as service, ExitStack() as stack:
+        one, two, three = (_open(service, upstream) for _ in range(3))
+        for ws in (one, one, two, two):
+            stack.enter_context(reading(service, ws)).until(b"data: one")
+        for ws in (one, three):  # half of all streams for one workspace; and no more than all
+            refused = service.ask("POST", f"/workspaces/{ws}/blocks/s/run", {})
+            assert (refused.status_code, refused.json()["code"]) == (429, "too_many_calls")
+            assert refused.headers["Retry-After"] == "1"
+            assert refused.headers["Proxy-Status"].startswith("strongroom; error=connection_limit_reached")
+            event = outcomes(service, ws)[0]
+            assert (event["outcome"], event["detail"]["code"]) == ("refused", "too_many_calls")
+        short = service.ask("POST", f"/workspaces/{one}/calls", {"url": f"http://127.0.0.1:{upstream.port}/"})
+        assert short.json()["status"] == 200
+        stack.close()
+        assert outcomes(service, one, await_end=True)
+        upstream.scripts["/stream"] = lambda h: h.answer(b"x" * 200_000, headers={"Content-Type": "text/plain"})
+        with reading(service, three) as reader:
+            reader.rest()
+        assert not reader.is_whole
+        assert outcomes(service, three, await_end=True)[0]["detail"]["code"] == "response_too_large"
+
+
+def test_a_stream_has_a_longest_time(tmp_path: Path, upstream: Upstream) -> None:
+    with running(tmp_path, STRONGROOM_STREAM_SECONDS="2") as service:
+        ws = _open(service, upstream)
+        with reading(service, ws) as reader:
+            reader.until(b"event: strongroom-error")
+            reader.rest()
+        assert b'"code": "upstream_timeout"' in reader.came
+
+
+@pytest.mark.timeout(2400)
+def test_memory_stays_flat_over_ten_thousand_streams(tmp_path: Path, upstream: Upstream) -> None:
+    def short(handler: Handler) -> None:
+        handler.upstream.seen.clear()
+        handler.answer(b"data: %d\n\n" % len(handler.path) * 20, headers={"Content-Type": "text/event-stream"})
+
+    with running(tmp_path) as service:
+        ws = _open(service, upstream)
+        upstream.scripts["/stream"] = short
+        token = service.ask("POST", f"/workspaces/{ws}/tokens", {"role": "runtime", "label": "t"}, keep=False).json()
+        headers = {"Authorization": f"Bearer {token['token']}"}
+        url = f"{service.url}/api/v1/workspaces/{ws}/blocks/s/run"
+
+        def read(count: int) -> None:
+            with requests.Session() as session:
+                session.trust_env = False
+                for _ in range(count):
+                    answer = session.post(url, json={}, headers=headers, timeout=60)
+                    assert (answer.status_code, answer.content.count(b"data:")) == (200, 20)
+
+        taken = []
+        for streams in (2_000, 8_000):
+            with ThreadPoolExecutor(8) as pool:
+                list(pool.map(read, [streams // 8] * 8))
+            taken.append(_memory(service))
+        assert taken[1] < 1.1 * taken[0]
