@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.access import Access, Permission, Role, require
 from app.audit.service import Deed, Target, conclude, recorded
-from app.calls.captures import capture_values
+from app.calls.captures import Problem, capture_values
 from app.calls.requirements import needed_secrets, require_requests
 from app.calls.streams import Ground, StreamedCall, outcome_facts
 from app.calls.template import CallTemplate, resolve
@@ -45,6 +45,7 @@ class CompletedCall:
     response: Response
     captures: Mapping[str, object]
     captures_only: bool = False
+    capture_problems: Mapping[str, Problem] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +149,10 @@ class Calls:
         with self._prepare(target, permission=permission, access=access, look_up=look_up, intent=intent) as ready:
             response = self._send(self._resources.outbound.send, ready)
             ready.deed.detail |= outcome_facts(response, response.elapsed_ms)
-            captures = capture_values(ready.resolved.template.captures, response)
-        return CompletedCall(ready.deed.id, response, captures, captures_only=ready.resolved.captures_only)
+            captured = capture_values(ready.resolved.template.captures, response)
+        return CompletedCall(
+            ready.deed.id, response, captured.values, ready.resolved.captures_only, capture_problems=captured.problems
+        )
 
     def perform_stream(
         self,
