@@ -30,6 +30,7 @@ from app.kernel.secret import SecretValue
 from app.outbound.model import Call, Destination, Outbound, Response, ResponseStream, UsedSecret
 from app.resources import Resources
 from app.telemetry import connection, step, upstream_answered
+from app.variables.secrets.guesses import Guess, guesses_of, note_guesses, require_few_guesses, restricted_of
 from app.variables.secrets.references import UsableSecret, check_binding, unless_changed
 from app.variables.service import plain_values
 from app.workspaces.service import settings_of
@@ -77,6 +78,7 @@ class Requirements:
     refuse_expired: bool
     secrets: Mapping[str, UsableSecret]
     defaults: Mapping[str, object]
+    guesses: Sequence[Guess]
     complete: Call | None
     """The call as it goes out where the request brings no variables, if it needs none of it."""
 
@@ -91,6 +93,8 @@ class ResolvedCall:
     captures_only: bool = False
     any_host: bool = True
     """Whether ``*`` among a secret's hosts counts for this caller."""
+    guesses: Sequence[Guess] = ()
+    """Calls whose own text held a restricted value."""
     candidates: Mapping[str, SecretValue] = field(default_factory=dict)
     """New values to be tried in the place of those that are stored."""
 
@@ -218,10 +222,12 @@ class Calls:
             with step("resolve"):
                 resolved = look_up(deed)
             deed.detail["secret_ids"] = {name: secret.id for name, secret in sorted(resolved.secrets.items())}
+            require_few_guesses(resolved.guesses, resolved.secrets, access.actor.name, self._resources.clock())
             with step("check"):
                 destination = self._resources.outbound.check(resolved.call, resolved.used)
             with step("read"):
                 values = self._read(resolved.secrets, deed)
+            self._note_guesses(resolved, values, deed)
             yield _ReadyCall(deed, resolved, destination, values)
 
     def make(self, template: CallTemplate, *, access: Access) -> CompletedCall:
@@ -281,6 +287,16 @@ class Calls:
             values[name] = stored.value
         return values
 
+    def _note_guesses(self, resolved: ResolvedCall, values: Mapping[str, SecretValue], deed: Deed) -> None:
+        """Record which restricted values the call's own text holds. Raises ``RateLimited`` from the third time on."""
+        restricted = restricted_of(resolved.secrets)
+        names = self._resources.outbound.guessed(resolved.call, {name: values[name] for name in restricted})
+        if names:
+            deed.detail["guessed"] = list(names)
+            guessed = {name: restricted[name] for name in names}
+            resources = self._resources
+            note_guesses(guessed, deed.access.actor.name, sessions=resources.sessions, clock=resources.clock)
+
     def _send(self, send: Callable[..., R], ready: _ReadyCall) -> R:
         deed, candidates = ready.deed, ready.resolved.candidates
         values, hidden = {**ready.values, **candidates}, {name: ready.values[name] for name in candidates}
@@ -329,7 +345,8 @@ def requirements_of(template: CallTemplate, *, access: Access, session: Session)
     secrets = needed_secrets(template, workspace=workspace, session=session)
     own = dict(template.written.variables)
     defaults = {**plain_values(template.variables - own.keys(), access=access, session=session), **own}
-    return Requirements(workspace.refuse_expired, secrets, defaults, _complete(template, defaults))
+    guesses = guesses_of(restricted_of(secrets), session)
+    return Requirements(workspace.refuse_expired, secrets, defaults, guesses, _complete(template, defaults))
 
 
 def resolve_call(
@@ -356,7 +373,7 @@ def resolve_call(
     else:
         call = requirements.complete
     require_requests(call, requirements.secrets)
-    return ResolvedCall(template, call, requirements.secrets, captures_only=captures_only, any_host=any_host)
+    return ResolvedCall(template, call, requirements.secrets, captures_only, any_host, requirements.guesses)
 
 
 def _complete(template: CallTemplate, defaults: Mapping[str, object]) -> Call | None:
