@@ -272,7 +272,9 @@ def _odd_workspaces(vault: VaultOperator, mounts: Mounts, logins: _Logins) -> It
         yield Cell("mover", f"a value, for a workspace called {name}", "read", "refused", found, status, cause=cause)
 
 
-def _try_grants(vault: VaultOperator, mounts: Mounts, logins: _Logins, grants: Sequence[WorkspaceGrant]) -> Iterator[Cell]:
+def _try_grants(
+    vault: VaultOperator, mounts: Mounts, logins: _Logins, grants: Sequence[WorkspaceGrant]
+) -> Iterator[Cell]:
     """Try each grant in its own role, and in every other role of its workspace and of the next."""
     engines = (vault.read("sys/mounts") or {}) if grants else {}
     for one in grants:
