@@ -70,11 +70,11 @@ def rules_of(row: VariableRow | Row[Any]) -> Rules:
     """Return the rules in force."""
     requests = None if row.allowed_requests is None else from_json(row.allowed_requests)
     return Rules(
-        tuple(row.allowed_hosts), tuple(row.allowed_places), requests, bool(row.wide), _made_of(row, row.made_of)
+        tuple(row.allowed_hosts), tuple(row.allowed_places), requests, bool(row.wide), _read_made_of(row, row.made_of)
     )
 
 
-def _made_of(row: VariableRow | Row[Any], document: Mapping[str, Any] | None) -> MadeOf | None:
+def _read_made_of(row: VariableRow | Row[Any], document: Mapping[str, Any] | None) -> MadeOf | None:
     return None if row.type == "value" else types.from_json(row.type, document or {})
 
 
@@ -84,7 +84,11 @@ def next_rules_of(row: VariableRow | Row[Any]) -> Rules | None:
         return None
     requests = None if row.next_requests is None else from_json(row.next_requests)
     return Rules(
-        tuple(row.next_hosts), tuple(row.next_places), requests, bool(row.next_wide), _made_of(row, row.next_made_of)
+        tuple(row.next_hosts),
+        tuple(row.next_places),
+        requests,
+        bool(row.next_wide),
+        _read_made_of(row, row.next_made_of),
     )
 
 

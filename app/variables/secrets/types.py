@@ -141,7 +141,7 @@ def build_parts(secret_type: SecretType, given: Mapping[str, Any], before: MadeO
         raise ValidationFailed(next(iter(faults.values()))[0], errors=faults)
     if secret_type == "value":
         return None
-    parts: Any = _PARTS[secret_type](**{name: _frozen(name, value) for name, value in given.items()})
+    parts: Any = _PARTS[secret_type](**{name: _freeze(name, value) for name, value in given.items()})
     _CHECKS[secret_type](parts)
     return parts  # type: ignore[no-any-return]
 
@@ -150,7 +150,7 @@ def _as_given(parts: MadeOf) -> dict[str, Any]:
     return as_json(parts)
 
 
-def _frozen(name: str, value: Any) -> Any:
+def _freeze(name: str, value: Any) -> Any:
     if name == "claims":
         return _canonical_claims(value)
     return tuple(sorted(set(value))) if name == "scopes" and value is not None else value
@@ -169,7 +169,7 @@ def as_json(parts: MadeOf) -> dict[str, Any]:
 
 def from_json(secret_type: str, document: Mapping[str, Any]) -> MadeOf:
     """Read what ``as_json`` wrote; nothing is checked once more."""
-    own = {name: _frozen(name, value) for name, value in document.items()}
+    own = {name: _freeze(name, value) for name, value in document.items()}
     parts: MadeOf = _PARTS[secret_type](**own)
     return parts
 
