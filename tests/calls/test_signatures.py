@@ -10,6 +10,7 @@ import json
 import re
 import time
 from typing import Any, Final
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -299,7 +300,7 @@ def aws_signature_of(seen: Seen, service: str, region: str = "us-east-1") -> str
     assert signed
     date = seen.header("X-Amz-Date") or ""
     path, _, query = seen.path.partition("?")
-    quoted = path if service == "s3" else requests.utils.quote(path, safe="/-_.~")
+    quoted = path if service == "s3" else quote(path, safe="/-_.~")
     canonical = "\n".join(
         [
             seen.method, quoted, "&".join(sorted(query.split("&"))) if query else "",
