@@ -43,8 +43,6 @@ def read_token_answer(status: int, body: bytes, *, fields: TokenFields, date: st
         access_token=_token(document.get(fields.token)),
         refresh_token=_token(document.get("refresh_token")),
         lifetime=lifetime,
-        if fields.expiry
-        else _seconds(document.get("expires_in")),
         scopes=frozenset(scope.replace(",", " ").split()) if isinstance(scope, str) else None,
         error=_error(code),
         readable=True,
