@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -37,6 +37,7 @@ from app.variables.secrets.signing import Moment
 from app.variables.service import plain_values
 from app.workspaces.service import settings_of
 
+_REPEATABLE: Final = ("GET", "HEAD", "OPTIONS")
 R = TypeVar("R", Response, ResponseStream)
 
 
@@ -236,7 +237,8 @@ class Calls:
                 self._credentials.require_signable(resolved.call, resolved.secrets)
                 destination = self._resources.outbound.check(resolved.call, resolved.used)
             with step("read"):
-                material = self._credentials.read(resolved.secrets, deed)
+                patience = resolved.call.timeout_seconds
+                material = self._credentials.read(resolved.secrets, deed, patience=patience)
             with step("sign"):
                 call = self._credentials.sign(resolved.call, material, resolved.moment)
             yield _ReadyCall(deed, resolved, destination, call, material)
@@ -286,6 +288,18 @@ class Calls:
         return resolve_call(template, requirements, {}, clock=self._resources.clock, any_host=any_host)
 
     def _send(self, send: Callable[..., R], ready: _ReadyCall) -> R:
+        """Send a call; once more, with another token, where an upstream answered 401 to one that may be repeated."""
+        response = self._send_once(send, ready)
+        if response.status != 401 or ready.call.method not in _REPEATABLE or ready.call.signed:
+            return response
+        access, patience = ready.deed.access, ready.call.timeout_seconds
+        if not self._credentials.replace_tokens(ready.material, access=access, patience=patience):
+            return response
+        response.close()
+        ready.deed.detail["sent_twice"] = True
+        return self._send_once(send, ready)
+
+    def _send_once(self, send: Callable[..., R], ready: _ReadyCall) -> R:
         deed, values, hidden = ready.deed, ready.values, ready.hidden
         began = monotonic()
         try:

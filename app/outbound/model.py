@@ -219,6 +219,9 @@ class Response:
     received_bytes: int
     redirects: tuple[Origin, ...] = ()
 
+    def close(self) -> None:
+        """Do nothing: a whole answer holds no connection."""
+
 
 @dataclass(frozen=True, slots=True)
 class OutboundRules:

@@ -72,11 +72,6 @@ class TokenState:
         return SecretValue.document(self.values, self.facts)
 
     @property
-    def token(self) -> SecretValue | None:
-        """The access token."""
-        return self.values.get("access_token")
-
-    @property
     def fetched_at(self) -> float:
         """When the token was had."""
         return self._number("fetched_at")
@@ -88,7 +83,7 @@ class TokenState:
 
     def alive(self, now: float) -> bool:
         """Tell whether the token can be used."""
-        return self.token is not None and now < self._number("expires_at")
+        return "access_token" in self.values and now < self._number("expires_at")
 
     def due(self, now: float) -> bool:
         """Tell whether the token is to be renewed: shortly before its end, and once it is over."""
@@ -110,6 +105,10 @@ class TokenState:
     def refused_lately(self, now: float) -> bool:
         """Tell whether a token was renewed after a 401 within the last minute."""
         return now < self._number("refused_at") + REFUSALS_APART
+
+    def at(self, version: int) -> TokenState:
+        """Return it as it was stored as this version."""
+        return TokenState(self.owner, version, self.values, self.facts)
 
     def hold(self, holder: str, now: float, *, refused: bool) -> TokenState:
         """Return it with a renewal that begins: the intent, before anybody is asked."""
