@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from app.access import Access
 from app.audit.service import Deed
 from app.kernel.errors import PayloadTooLarge
 from app.kernel.secret import SecretValue
@@ -104,12 +103,12 @@ class Credentials:
             deed.detail |= {"vault_request_ids": requests, "secret_versions": versions}
         return material
 
-    def replace_tokens(self, material: Material, *, access: Access, patience: float) -> bool:
+    def replace_tokens(self, material: Material, deed: Deed, *, patience: float) -> bool:
         """Renew the tokens of a call that an upstream answered with 401; tell whether there are others now."""
         renewed = [
             another
             for held in material.tokens.values()
-            if (another := self._tokens.replace(held, access=access, patience=patience)) is not None
+            if (another := self._tokens.replace(held, access=deed.access, patience=patience)) is not None
         ]
         for held in renewed:
             material.take(held)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.access import Access, Permission, Role, require
 from app.audit.service import Deed, Target, conclude, recorded
-from app.calls.captures import capture_values
+from app.calls.captures import Problem, capture_values
 from app.calls.credentials import Credentials, Material
 from app.calls.requirements import needed_secrets, require_requests
 from app.calls.streams import Ground, StreamedCall, outcome_facts
@@ -49,6 +49,7 @@ class CompletedCall:
     response: Response
     captures: Mapping[str, object]
     captures_only: bool = False
+    capture_problems: Mapping[str, Problem] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +127,7 @@ class _ReadyCall:
     @property
     def hidden(self) -> Hidden:
         """What is taken out of the answer besides."""
-        live = [(name, self.material.values[name]) for name in self.resolved.candidates]
-        return [*self.material.hidden, *live]
+        return [*self.material.hidden, *((name, self.material.values[name]) for name in self.resolved.candidates)]
 
 
 class Calls:
@@ -166,8 +166,10 @@ class Calls:
         with self._prepare(target, permission=permission, access=access, look_up=look_up, intent=intent) as ready:
             response = self._send(self._resources.outbound.send, ready)
             ready.deed.detail |= outcome_facts(response, response.elapsed_ms)
-            captures = capture_values(ready.resolved.template.captures, response)
-        return CompletedCall(ready.deed.id, response, captures, captures_only=ready.resolved.captures_only)
+            captured = capture_values(ready.resolved.template.captures, response)
+        return CompletedCall(
+            ready.deed.id, response, captured.values, ready.resolved.captures_only, capture_problems=captured.problems
+        )
 
     def perform_stream(
         self,
@@ -237,8 +239,7 @@ class Calls:
                 self._credentials.require_signable(resolved.call, resolved.secrets)
                 destination = self._resources.outbound.check(resolved.call, resolved.used)
             with step("read"):
-                patience = resolved.call.timeout_seconds
-                material = self._credentials.read(resolved.secrets, deed, patience=patience)
+                material = self._credentials.read(resolved.secrets, deed, patience=resolved.call.timeout_seconds)
             with step("sign"):
                 call = self._credentials.sign(resolved.call, material, resolved.moment)
             yield _ReadyCall(deed, resolved, destination, call, material)
@@ -292,8 +293,7 @@ class Calls:
         response = self._send_once(send, ready)
         if response.status != 401 or ready.call.method not in _REPEATABLE or ready.call.signed:
             return response
-        access, patience = ready.deed.access, ready.call.timeout_seconds
-        if not self._credentials.replace_tokens(ready.material, access=access, patience=patience):
+        if not self._credentials.replace_tokens(ready.material, ready.deed, patience=ready.call.timeout_seconds):
             return response
         response.close()
         ready.deed.detail["sent_twice"] = True
