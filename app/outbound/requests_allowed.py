@@ -15,8 +15,19 @@ from typing import Final, get_args
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
 from app.kernel.errors import FieldLocation, RequestNotAllowed, ValidationFailed, in_body
-from app.outbound.inject import Prepared, target_with_marks
-from app.outbound.model import AllowedRequest, Call, Field, FormBody, JsonBody, Method, MultipartBody, Text, TextBody
+from app.outbound.inject import target_with_marks
+from app.outbound.model import (
+    AllowedRequest,
+    Call,
+    Field,
+    FormBody,
+    JsonBody,
+    Method,
+    MultipartBody,
+    Prepared,
+    Text,
+    TextBody,
+)
 from app.outbound.places import fold_header
 
 METHODS: Final[tuple[str, ...]] = get_args(Method)

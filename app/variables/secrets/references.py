@@ -16,7 +16,8 @@ from app.kernel.errors import BindingMismatch, Conflict
 from app.variables.models import SecretUseRow, VariableRow
 from app.variables.secrets.binding import Rules
 from app.variables.secrets.store import address_of, digest, next_rules_of, rules_of
-from app.vault import SecretAddress, StoredValue
+from app.variables.secrets.types import MadeOf, SecretType
+from app.vault import SecretAddress, StoredPointer, StoredValue
 from app.workspaces.service import Workspace
 
 # Made once, and of plain columns: every call asks it.
@@ -45,6 +46,12 @@ class UsableSecret:
     bindings: tuple[str, ...]
     state: str
     expires_at: datetime | None
+
+    @property
+    def type(self) -> SecretType:
+        """The secret's type."""
+        made_of = self.rules[0].made_of
+        return "value" if made_of is None else made_of.type
 
 
 def usable_secrets(
@@ -77,7 +84,12 @@ def usable(row: VariableRow | Row[Any], address: SecretAddress) -> UsableSecret:
     )
 
 
-def check_binding(stored: StoredValue, secret: UsableSecret) -> None:
+def parts_by_binding(stored: StoredValue | StoredPointer, secret: UsableSecret) -> MadeOf | None:
+    """Return what makes a secret up by the rules that Vault was told of; the binding was compared before."""
+    return secret.rules[secret.bindings.index(str(stored.binding))].made_of
+
+
+def check_binding(stored: StoredValue | StoredPointer, secret: UsableSecret) -> None:
     """Raise ``BindingMismatch`` where Vault was told other rules for this value than the database now says."""
     if stored.binding is None or stored.binding not in secret.bindings:
         raise BindingMismatch(
