@@ -31,6 +31,7 @@ from app.outbound.inject import authority
 from app.outbound.model import Call, Destination, Outbound, Response, ResponseStream, UsedSecret
 from app.resources import Resources
 from app.telemetry import connection, step, upstream_answered
+from app.variables.secrets.managed import ManagedValues
 from app.variables.secrets.references import UsableSecret, check_binding, unless_changed
 from app.variables.service import plain_values
 from app.workspaces.service import settings_of
@@ -181,7 +182,8 @@ class Calls:
                 conclude(ready.deed, "streaming", sessions=self._resources.sessions, clock=self._resources.clock)
                 ready.deed.closed = True
             secrets = {name: (secret.id, secret.bindings) for name, secret in ready.resolved.secrets.items()}
-            ground = Ground(permission, require_source, secrets)
+            granted = tuple(secret.source for secret in ready.resolved.secrets.values() if secret.source)
+            ground = Ground(permission, require_source, secrets, granted, ready.resolved.template.origin)
             return StreamedCall(ready.deed, answer, ground, held.pop_all(), self._resources)
 
     @contextmanager
@@ -213,7 +215,7 @@ class Calls:
             with step("check"):
                 destination = self._resources.outbound.check(resolved.call, resolved.used)
             with step("read"):
-                values = self._read(resolved.secrets, deed)
+                values = self._read(resolved, deed)
             yield _ReadyCall(deed, resolved, destination, values)
 
     def make(self, template: CallTemplate, *, access: Access) -> CompletedCall:
@@ -260,11 +262,14 @@ class Calls:
         any_host = access.role is not Role.RUNTIME
         return resolve_call(template, requirements, {}, clock=self._resources.clock, any_host=any_host)
 
-    def _read(self, secrets: Mapping[str, UsableSecret], deed: Deed) -> Mapping[str, SecretValue]:
+    def _read(self, resolved: ResolvedCall, deed: Deed) -> Mapping[str, SecretValue]:
         values, requests, versions = {}, [], {}
-        for name, secret in secrets.items():
+        for name, secret in resolved.secrets.items():
             with unless_changed(secret, sessions=self._resources.sessions):
-                stored = self._resources.vault.read_for_call(secret.address)
+                if secret.source is None:
+                    stored = self._resources.vault.read_for_call(secret.address)
+                else:
+                    stored = ManagedValues(self._resources).read(secret, resolved.template.origin)
                 if stored.request_id:
                     requests.append(stored.request_id)
                 versions[name] = stored.version

@@ -11,7 +11,7 @@
     │       ├── ValidationFailed, Immutable, TooShort, TooLong, TooGuessable, ConfirmationRequired
     │       ├── UnknownSecret, MissingVariable, OneSecretPerField, TemplateNotAllowed, HeaderNotAllowed
     │       ├── ValueNotAllowedHere, AllowedHostsRequired, AllowedHostsTooWide, ValueRequired, CheckFailed
-    │       └── IdempotencyKeyReused
+    │       └── NotForThisType, IdempotencyKeyReused
     ├── PolicyError                party: policy — an owner or admin has to decide
     │   └── Forbidden, NeverShown, DestinationNotAllowed, PlaceNotAllowed, RequestNotAllowed, NotGranted, SecretExpired
     ├── VaultError                 party: vault — an operator has to look at Vault
@@ -293,6 +293,13 @@ class CheckFailed(Unprocessable):
 
     code = "check_failed"
     title = "Check failed"
+
+
+class NotForThisType(Unprocessable):
+    """A secret of this type, or of this origin, doesn't have that."""
+
+    code = "not_for_this_type"
+    title = "Not for this type of secret"
 
 
 class IdempotencyKeyReused(Unprocessable):

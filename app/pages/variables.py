@@ -19,7 +19,8 @@ from app.pages.layout import may, pages, redirect_with_message, show
 from app.pages.secret_requests import read_requests, restrict_to_reading, write_requests
 from app.variables import listing
 from app.variables.listing import ORDERS, Entry, Kind, Order, Place, Wanted
-from app.variables.schemas import RevealSchema, SecretBody, SecretPatch, ValueBody, VariableBody, VariablePatch
+from app.variables.plain_schemas import VariableBody, VariablePatch
+from app.variables.schemas import RevealSchema, SecretBody, SecretPatch, ValueBody
 from app.variables.secrets.changes import name_taken
 from app.variables.secrets.queries import HIDE_AFTER_SECONDS, Secret, SecretQueries
 from app.variables.secrets.service import Secrets

@@ -9,6 +9,7 @@ from flask.views import MethodView
 
 from app.access import Permission
 from app.variables import listing
+from app.variables.plain_schemas import VariableBody, VariablePatch, VariableSchema
 from app.variables.schemas import (
     ConfirmQuery,
     DeletionQuery,
@@ -22,18 +23,16 @@ from app.variables.schemas import (
     SecretsQuery,
     UsageSchema,
     ValueBody,
-    VariableBody,
     VariablePage,
-    VariablePatch,
     VariableQuery,
-    VariableSchema,
     VersionPage,
 )
 from app.variables.secrets.access_log import access_log
 from app.variables.secrets.changes import NEEDS, Event
 from app.variables.secrets.creation import NewSecret
 from app.variables.secrets.queries import HIDE_AFTER_SECONDS, Secret, SecretQueries
-from app.variables.secrets.service import SecretChanges, Secrets
+from app.variables.secrets.rule_changes import SecretChanges
+from app.variables.secrets.service import Secrets
 from app.variables.secrets.usage import usage_of
 from app.variables.secrets.versions import SecretVersions
 from app.variables.service import NewVariable, Variable, VariableChanges, Variables
@@ -84,7 +83,7 @@ class SecretList(MethodView):
     @described(
         "Create a secret",
         needs=NEEDS[Event.CREATE],
-        codes=("not_found", "name_taken", *_RULE_CODES, *_VALUE_CODES),
+        codes=("not_found", "name_taken", "not_granted", *_RULE_CODES, *_VALUE_CODES),
     )
     @blueprint.arguments(SecretBody)
     @blueprint.response(201, SecretSchema)
@@ -110,6 +109,8 @@ class OneSecret(MethodView):
             "not_found",
             "immutable",
             "value_required",
+            "not_granted",
+            "not_for_this_type",
             "binding_mismatch",
             "precondition_failed",
             "precondition_required",
@@ -158,7 +159,14 @@ class SecretsValue(MethodView):
     @described(
         "Store a new value, as a new version",
         needs=NEEDS[Event.SET_VALUE],
-        codes=("not_found", "binding_mismatch", "precondition_failed", *_CHECK_CODES, *_VALUE_CODES),
+        codes=(
+            "not_found",
+            "not_for_this_type",
+            "binding_mismatch",
+            "precondition_failed",
+            *_CHECK_CODES,
+            *_VALUE_CODES,
+        ),
     )
     @blueprint.arguments(ValueBody)
     @blueprint.response(200, SecretSchema)
@@ -238,6 +246,7 @@ class OneVersion(MethodView):
         codes=(
             "not_found",
             "conflict",
+            "not_for_this_type",
             "confirmation_required",
             "precondition_failed",
             "validation_failed",
@@ -259,7 +268,15 @@ class Rollback(MethodView):
     @described(
         "Make an older version's value the newest version",
         needs=NEEDS[Event.ROLL_BACK],
-        codes=("not_found", "conflict", "precondition_failed", "binding_mismatch", "vault_unavailable", *BODY),
+        codes=(
+            "not_found",
+            "conflict",
+            "not_for_this_type",
+            "precondition_failed",
+            "binding_mismatch",
+            "vault_unavailable",
+            *BODY,
+        ),
     )
     @blueprint.arguments(RollbackBody)
     @blueprint.response(200, SecretSchema)

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from marshmallow import Schema, fields, post_dump, validate
+from marshmallow import Schema, ValidationError, fields, post_dump, validate, validates_schema
 
 from app.kernel.secret import SecretValue
 from app.outbound.model import AllowedRequest
 from app.outbound.requests_allowed import METHODS
 from app.variables.listing import Entry, Kind
+from app.variables.plain_schemas import DESCRIPTION, NAME, VariableSchema
+from app.variables.secrets.binding import Source
 from app.variables.secrets.check import Check
 from app.variables.secrets.creation import NewSecret
 from app.variables.secrets.queries import Expiry
-from app.variables.secrets.service import SecretChanges
-from app.variables.service import NewVariable, VariableChanges
-from app.variables.validation import VARIABLE_NAME
+from app.variables.secrets.rule_changes import SecretChanges
 from app.vault import VISIBILITIES
-from app.web.body import Fixed, Input, JsonValue, Moment, Patch, PlainText, SecretText, Truth, Whole
+from app.web.body import Fixed, Input, Moment, Patch, PlainText, SecretText, Truth, Whole
 from app.web.paging import PageQuery
 
-NAME = validate.Regexp(
-    rf"^(?:{VARIABLE_NAME.pattern})\Z", error="Must be 1 to 64 ASCII letters, digits or _, and not begin with a digit."
-)
-_DESCRIPTION = validate.Length(max=2000)
 _FEW = validate.Length(max=100)
 
 
@@ -57,9 +53,15 @@ class SecretBody(Input):
     into = NewSecret
 
     name = fields.String(required=True, validate=NAME, metadata={"example": "ZENDESK_TOKEN"})
-    value = SecretText(required=True, metadata={"example": "zd-9f3b2c7e1a5d4860"})
+    value = SecretText(load_default=None, metadata={"example": "zd-9f3b2c7e1a5d4860"})
+    source = fields.Nested(
+        lambda: SourceBody(),
+        data_key="from",
+        load_default=None,
+        metadata={"description": "In the place of a value: where Vault's operators manage one."},
+    )
     visibility = fields.String(required=True, validate=validate.OneOf(VISIBILITIES))
-    description = PlainText(load_default="", validate=_DESCRIPTION)
+    description = PlainText(load_default="", validate=DESCRIPTION)
     allowed_hosts = _texts(load_default=None, allow_none=True, metadata={"example": ["api.example.com"]})
     allowed_places = _texts(load_default=None, allow_none=True, metadata={"example": ["header:Authorization"]})
     allowed_requests = _requests(load_default=None)
@@ -67,13 +69,33 @@ class SecretBody(Input):
     expires_at = Moment(load_default=None, allow_none=True)
     type = fields.String(load_default="value", validate=validate.OneOf(["value"]))
 
+    @validates_schema(skip_on_field_errors=False)
+    def _require_one_origin(self, data: dict[str, Any], **_kwargs: object) -> None:
+        if "source" not in data or "value" not in data:  # wrong in itself, which is told already
+            return
+        if data["source"] is None and data["value"] is None:
+            raise ValidationError("Missing data for required field.", "value")
+        if data["source"] is not None and data["value"] is not None:
+            raise ValidationError("Give a value, or where Vault has it, and not both.", "from")
+        if data["source"] is not None and data.get("visibility", "restricted") != "restricted":
+            raise ValidationError("A value that Vault already has is restricted.", "visibility")
+
+
+class SourceBody(Input):
+    """Where in Vault a value lies that its operators manage."""
+
+    into = Source
+
+    path = PlainText(required=True, validate=validate.Length(1, 512), metadata={"example": "secret/team-a/zendesk"})
+    field = PlainText(required=True, validate=validate.Length(1, 256), metadata={"example": "token"})
+
 
 class SecretPatch(Patch):
     """Changes of a secret."""
 
     into = SecretChanges
 
-    description = PlainText(validate=_DESCRIPTION)
+    description = PlainText(validate=DESCRIPTION)
     allowed_hosts = _texts()
     allowed_places = _texts()
     allowed_requests = _requests()
@@ -139,6 +161,13 @@ class AllowedRequestSchema(Schema):
         return {name: value for name, value in data.items() if value is not None}
 
 
+class SourceSchema(Schema):
+    """Where in Vault a value lies that its operators manage."""
+
+    path = fields.String(required=True)
+    field = fields.String(required=True)
+
+
 class WarningSchema(Schema):
     """Something about a value that often comes from a slip of copying."""
 
@@ -160,12 +189,24 @@ class SecretSchema(Schema):
     allowed_requests = fields.List(fields.Nested(AllowedRequestSchema), required=True, allow_none=True)
     wide = fields.Boolean(required=True)
     type = fields.Constant("value", required=True)
-    managed = fields.Constant(None, required=True, allow_none=True, metadata={"type": ["string", "null"]})
-    source = fields.Constant(
-        None, required=True, allow_none=True, data_key="from", metadata={"type": ["object", "null"]}
+    managed = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"enum": ["vault", None], "description": "`vault`: its value is managed in Vault by its operators."},
+    )
+    source = fields.Nested(
+        lambda: SourceSchema(),
+        required=True,
+        allow_none=True,
+        data_key="from",
+        metadata={"description": "Where it lies then; told to owners and admins."},
     )
     check_block = fields.String(required=True, allow_none=True)
-    version = fields.Integer(required=True)
+    version = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Of a value managed in Vault: the one that a call saw last, null without versions."},
+    )
     state = fields.String(required=True, validate=validate.OneOf(["pending", "active", "deleting"]))
     expiry = fields.String(required=True, validate=validate.OneOf(get_args(Expiry)))
     expires_at = fields.AwareDateTime(required=True, allow_none=True)
@@ -296,48 +337,6 @@ class RollbackBody(Input):
     """Which version to go back to."""
 
     version = Whole(required=True, validate=validate.Range(1, 2**31 - 1))
-
-
-class VariableBody(Input):
-    """A new plain variable."""
-
-    into = NewVariable
-
-    name = fields.String(required=True, validate=NAME, metadata={"example": "REGION"})
-    value = JsonValue(required=True, allow_none=True, metadata={"example": "eu-central-1"})
-    description = PlainText(load_default="", validate=_DESCRIPTION)
-
-
-class VariablePatch(Patch):
-    """Changes of a plain variable."""
-
-    into = VariableChanges
-
-    value = JsonValue(allow_none=True)
-    description = PlainText(validate=_DESCRIPTION)
-    name = Fixed()
-
-
-class VariablePermissionsSchema(Schema):
-    """What this caller may do with the variable."""
-
-    edit = fields.Boolean(required=True)
-    delete = fields.Boolean(required=True)
-
-
-class VariableSchema(Schema):
-    """A plain variable, with its value."""
-
-    kind = fields.Constant("plain", required=True)
-    id = fields.String(required=True)
-    name = fields.String(required=True)
-    value = fields.Raw(required=True, allow_none=True, metadata={"description": "Any JSON."})
-    description = fields.String(required=True)
-    created_at = fields.AwareDateTime(required=True)
-    created_by = fields.String(required=True)
-    updated_at = fields.AwareDateTime(required=True)
-    updated_by = fields.String(required=True)
-    permissions = fields.Nested(VariablePermissionsSchema, required=True)
 
 
 class ListedSecretSchema(SecretSchema):

@@ -67,6 +67,7 @@ STATUS: Final[Mapping[str, int]] = {
     "allowed_hosts_too_wide": 422,
     "value_required": 422,
     "check_failed": 422,
+    "not_for_this_type": 422,
     "confirmation_required": 422,
     "idempotency_key_reused": 422,
     "precondition_required": 428,

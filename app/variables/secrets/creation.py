@@ -18,8 +18,9 @@ from app.outbound.model import AllowedRequest
 from app.outbound.requests_allowed import normalise_requests
 from app.resources import Limits, Resources
 from app.variables.models import VariableRow
-from app.variables.secrets.binding import Rules
+from app.variables.secrets.binding import Rules, Source, as_pointer
 from app.variables.secrets.changes import Event, State, advance
+from app.variables.secrets.managed import MANAGED, ManagedValues
 from app.variables.secrets.queries import Secret, as_secret, warnings_of
 from app.variables.secrets.store import (
     SecretStore,
@@ -34,16 +35,16 @@ from app.variables.secrets.store import (
     vault_facts,
 )
 from app.variables.validation import check_value, normalise_hosts, places_of, with_verdict
-from app.vault import SecretAddress, Visibility
+from app.vault import PersonRole, SecretAddress, Visibility, Written
 from app.workspaces.service import hold_workspace, require_workspace, settings_of
 
 
 @dataclass(frozen=True, slots=True)
 class NewSecret:
-    """What a secret is made of."""
+    """What a secret is made of: a value, or the place in Vault where its operators manage one."""
 
     name: str
-    value: SecretValue
+    value: SecretValue | None
     visibility: Visibility
     description: str = ""
     allowed_hosts: tuple[str, ...] | None = None
@@ -52,16 +53,20 @@ class NewSecret:
     wide: bool = False
     expires_at: datetime | None = None
     type: Literal["value"] = "value"
+    source: Source | None = None
 
 
 def rules_for(new: NewSecret, limits: Limits) -> Rules:
     """Return the rules that a new secret gets.
 
+    A value that lies elsewhere isn't read, and so not judged, before a call needs it.
+
     Raises:
         TooShort, TooLong, TooGuessable: Its value isn't fit for its visibility.
         AllowedHostsRequired, AllowedHostsTooWide, ValidationFailed: Its hosts, places or requests can't be such.
     """
-    check_value(new.value, new.visibility, limits)
+    if new.value is not None:
+        check_value(new.value, new.visibility, limits)
     return Rules(
         hosts=normalise_hosts(new.allowed_hosts, new.visibility, wide=new.wide),
         places=places_of(new.allowed_places, new.visibility),
@@ -76,6 +81,7 @@ class SecretCreation:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._store = SecretStore(resources)
+        self._managed = ManagedValues(resources)
 
     def create(
         self, new: NewSecret, *, access: Access, action: Literal["secret.create", "secret.import"] = "secret.create"
@@ -85,6 +91,7 @@ class SecretCreation:
         Raises:
             Forbidden, NameTaken, TooShort, TooLong, TooGuessable, AllowedHostsRequired, AllowedHostsTooWide,
             ValidationFailed: Nothing was changed.
+            NotGranted: Vault's operators grant the workspace no such value, or not for these hosts.
             NotFound: The workspace was deleted at the same moment; the value is taken back.
             Conflict: Vault holds a value under this name of which the database knows nothing.
             VaultUnavailable: The value isn't stored, as far as can be known; ``reconcile`` undoes what is left.
@@ -95,22 +102,20 @@ class SecretCreation:
             require_for(access, Event.CREATE)
             rules = rules_for(new, self._resources.limits)
             deed.detail |= {"visibility": new.visibility}
+            if new.source is not None:
+                deed.detail["managed"] = MANAGED
+                self._managed.require(new.source, rules.hosts, workspace=str(access.workspace))
             row, address = self._insert_pending(new, str(target.id), rules, access=access)
             self._require_nothing_there(row, address, access=access)
             try:
-                row = self._store_value(
-                    row,
-                    address,
-                    with_verdict(new.value, new.visibility, self._resources.limits),
-                    deed=deed,
-                    access=access,
-                )
+                row = self._bring_to_vault(row, address, new, deed=deed, access=access)
             except (VaultError, NotFound) as error:
                 self._undo(row, address, access=access)
                 # What Vault says of a workspace that is gone would mislead.
                 require_workspace(row.workspace, sessions=sessions)
                 raise _as_conflict(error, new.name) from None
-        return replace(as_secret(row, access=access, now=clock()), warnings=warnings_of(new.value))
+        secret = as_secret(row, access=access, now=clock())
+        return secret if new.value is None else replace(secret, warnings=warnings_of(new.value))
 
     def _insert_pending(
         self, new: NewSecret, secret_id: str, rules: Rules, *, access: Access
@@ -126,6 +131,7 @@ class SecretCreation:
             description=new.description,
             value=None,
             visibility=new.visibility,
+            source=None if new.source is None else as_pointer(new.source),
             version=0,
             state=state.value,
             unfinished=True,
@@ -159,12 +165,11 @@ class SecretCreation:
             self._store.drop_pending(row)
             raise _as_conflict(WriteConflict(""), row.name)
 
-    def _store_value(
-        self, row: VariableRow, address: SecretAddress, value: SecretValue, *, deed: Deed, access: Access
+    def _bring_to_vault(
+        self, row: VariableRow, address: SecretAddress, new: NewSecret, *, deed: Deed, access: Access
     ) -> VariableRow:
-        vault, role = self._resources.vault, person(access)
-        vault.write_binding(address, digest(row, rules_of(row)), role=role)
-        written = vault.write_value(address, value, cas=0, role=role)
+        self._resources.vault.write_binding(address, digest(row, rules_of(row)), role=person(access))
+        written = self._write(address, new, role=person(access))
         deed.detail |= vault_facts(written.version, written.request_id)
         with self._resources.sessions.begin() as session:
             # The purge of a workspace that is deleted may have come before the value.
@@ -175,6 +180,15 @@ class SecretCreation:
             note_version(session, row, written.version, by=access.actor.name)
             deed.complete(session, self._resources.clock)
         return row
+
+    def _write(self, address: SecretAddress, new: NewSecret, *, role: PersonRole) -> Written:
+        vault = self._resources.vault
+        if new.source is not None:
+            return vault.write_pointer(address, {"from": as_pointer(new.source)}, cas=0, role=role)
+        if new.value is None:
+            raise TypeError("a secret has a value, or a place where it lies")
+        value = with_verdict(new.value, new.visibility, self._resources.limits)
+        return vault.write_value(address, value, cas=0, role=role)
 
     def _undo(self, row: VariableRow, address: SecretAddress, *, access: Access) -> None:
         if not self._store.touch(row, self._resources.clock()):  # as for a deletion: Vault may carry it out much later

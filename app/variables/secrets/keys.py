@@ -73,7 +73,10 @@ class WorkspaceKeys:
         require_for(access, Event.REWRAP)
         self._require_transit(access)
         query = select(VariableRow.name).where(
-            VariableRow.workspace == access.workspace, VariableRow.kind == "secret", VariableRow.state == "active"
+            VariableRow.workspace == access.workspace,
+            VariableRow.kind == "secret",
+            VariableRow.state == "active",
+            VariableRow.source.is_(None),
         )
         with self._resources.sessions.read() as session:
             return session.scalars(query.order_by(VariableRow.name)).all()

@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 from app.db import Sessions
 from app.kernel.errors import BindingMismatch, Conflict
 from app.variables.models import SecretUseRow, VariableRow
-from app.variables.secrets.binding import Rules
-from app.variables.secrets.store import address_of, digest, next_rules_of, rules_of
-from app.vault import SecretAddress, StoredValue
+from app.variables.secrets.binding import Rules, Source
+from app.variables.secrets.store import address_of, digest, next_rules_of, rules_of, source_of
+from app.vault import SecretAddress, StoredPointer, StoredValue
 from app.workspaces.service import Workspace
 
 # Made once, and of plain columns: every call asks it.
@@ -45,6 +45,9 @@ class UsableSecret:
     bindings: tuple[str, ...]
     state: str
     expires_at: datetime | None
+    source: Source | None = None
+    source_version: int | None = None
+    """Of a value that Vault's operators manage: which version of it a call saw last."""
 
 
 def usable_secrets(
@@ -74,15 +77,20 @@ def usable(row: VariableRow | Row[Any], address: SecretAddress) -> UsableSecret:
         bindings=tuple(digest(row, each) for each in rules),
         state=row.state,
         expires_at=row.expires_at,
+        source=source_of(row),
+        source_version=row.source_version,
     )
 
 
-def check_binding(stored: StoredValue, secret: UsableSecret) -> None:
+def check_binding(stored: StoredValue | StoredPointer, secret: UsableSecret) -> None:
     """Raise ``BindingMismatch`` where Vault was told other rules for this value than the database now says."""
     if stored.binding is None or stored.binding not in secret.bindings:
-        raise BindingMismatch(
-            f"What the database says of {secret.name} isn't what Vault was told. Run `strongroom doctor`."
-        )
+        raise binding_mismatch(secret.name)
+
+
+def binding_mismatch(name: str) -> BindingMismatch:
+    """Say that the database and Vault don't agree on a secret."""
+    return BindingMismatch(f"What the database says of {name} isn't what Vault was told. Run `strongroom doctor`.")
 
 
 @contextmanager

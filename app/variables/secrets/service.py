@@ -8,7 +8,7 @@ happened, together with the record's event. What a crash leaves between, ``recon
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, Literal, cast
 
@@ -24,24 +24,29 @@ from app.kernel.errors import (
     PreconditionFailed,
     Unanswered,
     ValidationFailed,
-    ValueRequired,
     VaultError,
     WriteConflict,
     in_body,
 )
 from app.kernel.preconditions import check_revision, require_confirmation
 from app.kernel.secret import SecretValue
-from app.kernel.unset import UNSET, Unset
-from app.outbound.model import AllowedRequest
-from app.outbound.requests_allowed import normalise_requests
+from app.kernel.unset import UNSET
 from app.resources import Resources
 from app.variables.models import SecretUseRow, VariableRow
-from app.variables.secrets.binding import Rules
 from app.variables.secrets.changes import SURELY_OVER_AFTER, Event
 from app.variables.secrets.check import Check, RunCheck, Wanted, try_value, wanted_check
 from app.variables.secrets.creation import NewSecret, SecretCreation
+from app.variables.secrets.managed import ManagedValues
 from app.variables.secrets.queries import Secret, as_stored, warnings_of
 from app.variables.secrets.references import blocks_using
+from app.variables.secrets.rule_changes import (
+    SecretChanges,
+    changed_fields,
+    new_rules,
+    require_for_managed,
+    require_no_value,
+    widens,
+)
 from app.variables.secrets.store import (
     Bound,
     SecretStore,
@@ -54,34 +59,19 @@ from app.variables.secrets.store import (
     note_version,
     person,
     require_for,
-    rules_of,
     secret_row,
     set_next_rules,
     settle,
     take_over_rules,
     vault_facts,
 )
-from app.variables.validation import check_value, normalise_hosts, places_of, with_verdict
+from app.variables.validation import check_value, with_verdict
 from app.vault import VERSIONS_KEPT, Engine, SecretAddress, Vault, Visibility, Written
 from app.workspaces.service import settings_of
 
 _OVERTAKEN_AT_MOST: Final = 8
 """How often a writer who doesn't mind to come later tries again when another was faster."""
 _OVERTAKEN: Final = "Somebody else stored a new value at the same moment; read the secret again."
-
-
-@dataclass(frozen=True, slots=True)
-class SecretChanges:
-    """What an edit changes; a value only where a restricted secret is given wider rules."""
-
-    description: str | Unset = UNSET
-    allowed_hosts: tuple[str, ...] | Unset = UNSET
-    allowed_places: tuple[str, ...] | Unset = UNSET
-    allowed_requests: tuple[AllowedRequest, ...] | Unset | None = UNSET
-    wide: bool | Unset = UNSET
-    expires_at: datetime | Unset | None = UNSET
-    value: SecretValue | Unset = UNSET
-    check_block: str | Unset | None = UNSET
 
 
 class Secrets:
@@ -121,6 +111,7 @@ class Secrets:
             Forbidden: The role may not.
             NotFound: There is no such secret.
             TooShort, TooLong, TooGuessable: The value isn't fit for the secret's visibility.
+            NotForThisType: Vault's operators manage the value.
             PreconditionFailed: Somebody changed the secret since this revision.
             Conflict: Another change is under way.
             CheckFailed: The value didn't pass; nothing was changed.
@@ -191,6 +182,7 @@ class Secrets:
             NotFound: There is no such secret.
             PreconditionFailed: Somebody changed the secret since this revision.
             ValueRequired: The rules become wider, and no new value came along.
+            NotForThisType, NotGranted: Vault's operators manage the value, and don't let it be used so.
             AllowedHostsRequired, AllowedHostsTooWide, ValidationFailed: The rules can't be such.
             TooShort, TooLong, TooGuessable: The value isn't fit for the secret's visibility.
             Conflict: Another change is under way.
@@ -200,13 +192,15 @@ class Secrets:
         with self._store.recorded(Event.DESCRIBE, name, access=access) as deed:
             require_for(access, Event.DESCRIBE)
             seen = self._store.require_bound(name, Event.DESCRIBE, deed=deed, access=access)
+            if seen.row.source is not None:
+                require_for_managed(seen.row, changes, managed=ManagedValues(resources))
             if changes.value is not UNSET:
-                _new_rules(seen.row, changes)  # what is refused anyway isn't tried
+                new_rules(seen.row, changes)  # what is refused anyway isn't tried
                 block = seen.row.check_block if changes.check_block is UNSET else changes.check_block
                 self._try(seen, changes.value, wanted_check(None, block), revision, deed=deed, access=access)
             row = self._begin_update(seen, changes, revision=revision, access=access)
             began = row.touched_at
-            deed.detail["changed"] = _changed_fields(changes)
+            deed.detail["changed"] = changed_fields(changes)
             written = self._bring_to_vault(row, seen.address, changes, access=access)
             row = self._end_update(row, changes, written, began=began, deed=deed, access=access)
             secret = as_stored(row, written, access=access, now=resources.clock())
@@ -219,13 +213,13 @@ class Secrets:
         resources = self._resources
         with resources.sessions.begin() as session:
             row = self._store.lock_bound(session, seen, Event.DESCRIBE, access=access, revision=revision)
-            rules = _new_rules(row, changes)
+            rules = new_rules(row, changes)
             if changes.check_block is not UNSET and changes.check_block is not None:
                 _require_use(row, changes.check_block, session)
             if changes.value is not UNSET:
                 check_value(changes.value, cast(Visibility, row.visibility), resources.limits)
             elif rules is not None:
-                _require_no_value(row, rules)
+                require_no_value(row, rules)
             if rules is not None or changes.value is not UNSET:
                 event = Event.SET_VALUE if rules is None else Event.CHANGE_RULES
                 begin(session, row, event, access=access, at=resources.clock())
@@ -250,7 +244,7 @@ class Secrets:
                 raise PreconditionFailed(_OVERTAKEN) from None
         rules = next_rules_of(row)
         if rules is not None:
-            if written is not None and _widens(row, rules):
+            if written is not None and widens(row, rules):
                 vault.destroy_versions(address, _older_versions(written.version), role=role)
             vault.write_binding(address, digest(row, rules), role=role)
         return written
@@ -316,40 +310,6 @@ class Secrets:
             with resources.sessions.begin() as session:
                 drop_deleted(session, row)
                 deed.complete(session, resources.clock)
-
-
-def _changed_fields(changes: SecretChanges) -> list[str]:
-    return sorted(field for field in SecretChanges.__slots__ if getattr(changes, field) is not UNSET)
-
-
-def _new_rules(row: VariableRow, changes: SecretChanges) -> Rules | None:
-    """Return the rules that the changes ask for, None where they are as they were."""
-    visibility, now = cast(Visibility, row.visibility), rules_of(row)
-    wide = now.wide if changes.wide is UNSET else changes.wide
-    places = now.places if changes.allowed_places is UNSET else places_of(changes.allowed_places, visibility)
-    requests = now.requests
-    if changes.allowed_requests is not UNSET:
-        requests = normalise_requests(changes.allowed_requests)
-    rules = Rules(_new_hosts(now, changes, visibility, wide=wide), places, requests, wide)
-    return None if rules == now else rules
-
-
-def _new_hosts(now: Rules, changes: SecretChanges, visibility: Visibility, *, wide: bool) -> tuple[str, ...]:
-    """Return the hosts after a change; wildcards that were saved before they had to be asked for may stay."""
-    if changes.allowed_hosts is not UNSET and set(changes.allowed_hosts) != set(now.hosts):
-        return normalise_hosts(changes.allowed_hosts, visibility, wide=wide)
-    return normalise_hosts(now.hosts, visibility, wide=wide) if now.wide and not wide else now.hosts
-
-
-def _require_no_value(row: VariableRow, rules: Rules) -> None:
-    if _widens(row, rules):
-        sentence = "A restricted secret is given further hosts, places or requests only together with a new value."
-        raise ValueRequired(sentence, errors={in_body("value"): [sentence]})
-
-
-def _widens(row: VariableRow, rules: Rules) -> bool:
-    """Tell whether these rules would let a restricted secret go where it couldn't before."""
-    return row.visibility == "restricted" and rules.widens(rules_of(row))
 
 
 def _older_versions(version: int) -> list[int]:

@@ -21,8 +21,8 @@ from app.kernel.preconditions import check_revision
 from app.outbound.requests_allowed import as_json, from_json
 from app.resources import Resources
 from app.variables.models import SecretVersionRow, VariableRow
-from app.variables.secrets.binding import Rules, binding
-from app.variables.secrets.changes import NEEDS, SURELY_OVER_AFTER, Event, State, advance
+from app.variables.secrets.binding import Rules, Source, binding
+from app.variables.secrets.changes import NEEDS, SURELY_OVER_AFTER, Event, State, advance, require_own_value
 from app.vault import VERSIONS_KEPT, Engine, PersonRole, SecretAddress, StoredMetadata, Visibility, Written
 from app.workspaces.service import settings_of
 
@@ -44,7 +44,7 @@ def person(access: Access) -> PersonRole:
     return cast(PersonRole, str(access.role))
 
 
-def vault_facts(version: int, request_id: str | None) -> dict[str, object]:
+def vault_facts(version: int | None, request_id: str | None) -> dict[str, object]:
     """Return what the record keeps of Vault's answer."""
     return {"version": version} | ({"vault_request_id": request_id} if request_id else {})
 
@@ -99,10 +99,20 @@ def take_over_rules(row: VariableRow) -> None:
         set_next_rules(row, None)
 
 
+def source_of(row: VariableRow | Row[Any]) -> Source | None:
+    """Return where the row says that Vault's operators keep its value; None of one that was written here."""
+    return None if row.source is None else Source(str(row.source.get("path")), str(row.source.get("field")))
+
+
 def digest(row: VariableRow | Row[Any], rules: Rules) -> str:
     """Return the binding of the row with these rules."""
     return binding(
-        workspace=row.workspace, secret_id=row.id, name=row.name, visibility=str(row.visibility), rules=rules
+        workspace=row.workspace,
+        secret_id=row.id,
+        name=row.name,
+        visibility=str(row.visibility),
+        rules=rules,
+        source=source_of(row),
     )
 
 
@@ -230,12 +240,14 @@ class SecretStore:
         Raises:
             Conflict: The secret's state doesn't let the event happen now.
             NotFound: There is no such secret.
+            NotForThisType: Vault's operators manage the value, and the event would change it.
             BindingMismatch: Vault was told something else.
             VaultUnavailable: Vault can't be asked.
         """
         for _attempt in range(2):  # once more, since the rules may have changed between the two looks
             row, address = self.find(name, access=access)
             deed.target = Target("secret", row.id, row.name)
+            require_own_value(event, name=row.name, managed=row.source is not None)
             advance(state_of(row), event, name=row.name)
             stored = self._vault.metadata(address, role=person(access))
             if stored is not None and stored.binding == digest(row, rules_of(row)):

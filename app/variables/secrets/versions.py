@@ -14,7 +14,7 @@ from app.kernel.errors import Conflict, NotFound, PreconditionFailed, WriteConfl
 from app.kernel.preconditions import check_revision, require_confirmation
 from app.resources import Resources
 from app.variables.models import SecretVersionRow, VariableRow
-from app.variables.secrets.changes import Event, advance
+from app.variables.secrets.changes import Event, advance, require_own_value
 from app.variables.secrets.queries import Secret, as_stored
 from app.variables.secrets.store import SecretStore, begin, person, require_for, state_of
 from app.vault import VERSIONS_KEPT, StoredMetadata
@@ -40,6 +40,8 @@ class SecretVersions:
     def list(self, name: str, *, access: Access, limit: int, below: int | None = None) -> Sequence[Version]:
         """List the versions that Vault keeps, newest first.
 
+        Of a value that Vault's operators manage, the one that a call saw last is all that is known here.
+
         Vault is asked in the admin's role whoever asks us: an editor may know of versions, and their Vault policy
         reaches values only. What is read here holds none.
 
@@ -50,6 +52,8 @@ class SecretVersions:
         """
         require_for(access, Event.READ)
         row, address = self._store.find(name, access=access)
+        if row.source is not None:
+            return _versions_elsewhere(row, below)
         stored = self._resources.vault.metadata(address, role="admin")
         with self._resources.sessions.read() as session:
             query = select(SecretVersionRow).where(SecretVersionRow.secret_id == row.id)
@@ -68,6 +72,7 @@ class SecretVersions:
 
         Raises:
             Conflict: It is the version in force.
+            NotForThisType: Vault's operators manage the value.
             Forbidden: The role may not.
             NotFound: There is no such secret or version.
             ConfirmationRequired: ``confirm`` isn't the secret's name.
@@ -81,6 +86,7 @@ class SecretVersions:
             deed.target = Target("secret", row.id, row.name)
             require_confirmation(confirm, row.name)
             check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
+            require_own_value(Event.DESTROY_VERSION, name=row.name, managed=row.source is not None)
             advance(state_of(row), Event.DESTROY_VERSION, name=row.name)
             stored = self._resources.vault.metadata(address, role=person(access))
             _require_version(stored, number)
@@ -97,6 +103,7 @@ class SecretVersions:
             NotFound: There is no such secret or version, or its value was destroyed.
             Conflict: It is in force already, or an earlier change of the secret isn't known to have ended.
             Forbidden: The role may not.
+            NotForThisType: Vault's operators manage the value.
             PreconditionFailed: Somebody changed the secret since this revision.
             BindingMismatch, VaultUnavailable: Vault holds something else, or can't be asked.
         """
@@ -120,6 +127,13 @@ class SecretVersions:
                 ) from None
             row = self._store.settle_version(row, written, began=began, deed=deed, access=access)
             return as_stored(row, written, access=access, now=resources.clock())
+
+
+def _versions_elsewhere(row: VariableRow, below: int | None) -> Sequence[Version]:
+    number, at = row.source_version, row.source_version_at
+    if number is None or at is None or (below is not None and number >= below):
+        return []
+    return [Version(number, at, None, destroyed=False)]
 
 
 def _require_version(stored: StoredMetadata | None, number: int) -> None:
