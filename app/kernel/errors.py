@@ -11,7 +11,7 @@
     │       ├── ValidationFailed, Immutable, TooShort, TooLong, TooGuessable, ConfirmationRequired
     │       ├── UnknownSecret, MissingVariable, OneSecretPerField, TemplateNotAllowed, HeaderNotAllowed
     │       ├── ValueNotAllowedHere, AllowedHostsRequired, AllowedHostsTooWide, ValueRequired, CheckFailed
-    │       └── NotForThisType, IdempotencyKeyReused
+    │       └── IdempotencyKeyReused
     ├── PolicyError                party: policy — an owner or admin has to decide
     │   └── Forbidden, NeverShown, DestinationNotAllowed, PlaceNotAllowed, RequestNotAllowed, NotGranted, SecretExpired
     ├── VaultError                 party: vault — an operator has to look at Vault
@@ -296,7 +296,7 @@ class CheckFailed(Unprocessable):
 
 
 class NotForThisType(Unprocessable):
-    """A secret of this type, or of this origin, doesn't have that."""
+    """What was asked doesn't exist for a secret of this type, or whose value is managed elsewhere."""
 
     code = "not_for_this_type"
     title = "Not for this type of secret"
@@ -449,6 +449,20 @@ class RedirectRefused(UpstreamError):
         detail = f"The call was sent, and the upstream's redirect isn't followed: {sentence}."
         super().__init__(detail, extra={"reason": reason, "upstream_status": status})
         self.facts = {"status": status, "sent_bytes": sent_bytes, "redirect_refused": reason}
+
+
+class ReconnectRequired(UpstreamError):
+    """The service gives no more tokens for this secret until somebody connects it anew."""
+
+    code = "reconnect_required"
+    title = "Reconnect required"
+
+
+class TokenUnavailable(UpstreamError):
+    """The service that gives an OAuth 2.0 secret its tokens gave none; ``reason`` says why."""
+
+    code = "token_unavailable"
+    title = "Token unavailable"
 
 
 class UpstreamTimeout(UpstreamError):

@@ -26,12 +26,13 @@ from app.variables.schemas import (
     VariablePage,
     VariableQuery,
     VersionPage,
+    WrappingKeySchema,
 )
 from app.variables.secrets.access_log import access_log
 from app.variables.secrets.changes import NEEDS, Event
 from app.variables.secrets.creation import NewSecret
-from app.variables.secrets.queries import HIDE_AFTER_SECONDS, Secret, SecretQueries
-from app.variables.secrets.rule_changes import SecretChanges
+from app.variables.secrets.edits import SecretChanges
+from app.variables.secrets.queries import HIDE_AFTER_SECONDS, Secret, SecretQueries, wrapping_key
 from app.variables.secrets.service import Secrets
 from app.variables.secrets.usage import usage_of
 from app.variables.secrets.versions import SecretVersions
@@ -91,6 +92,20 @@ class SecretList(MethodView):
         secret = Secrets(context.resources()).create(new, access=context.access())
         headers = {"Location": f"{request.path}/{secret.name}"} | etag(secret.revision)
         return secret, 201, headers
+
+
+@blueprint.route("/workspaces/<ws>/secrets/wrapping-key")
+class WrappingKeyView(MethodView):
+    """The key to wrap a secret's key with."""
+
+    @described(
+        "Get the key to wrap a secret's key with, so that only Vault can open it",
+        needs=NEEDS[Event.CREATE],
+        codes=("not_found", "vault_unavailable"),
+    )
+    @blueprint.response(200, WrappingKeySchema)
+    def get(self, ws: str) -> object:
+        return wrapping_key(access=context.access(), vault=context.resources().vault)
 
 
 @blueprint.route("/workspaces/<ws>/secrets/<name>")
@@ -161,9 +176,10 @@ class SecretsValue(MethodView):
         needs=NEEDS[Event.SET_VALUE],
         codes=(
             "not_found",
-            "not_for_this_type",
             "binding_mismatch",
             "precondition_failed",
+            "value_required",
+            "not_for_this_type",
             *_CHECK_CODES,
             *_VALUE_CODES,
         ),
@@ -172,8 +188,8 @@ class SecretsValue(MethodView):
     @blueprint.response(200, SecretSchema)
     def put(self, body: dict[str, Any], ws: str, name: str) -> object:
         secrets = Secrets(context.resources(), context.run_check())
-        secret = secrets.set_value(
-            name, body["value"], revision=revision_sent(), access=context.access(), check=body["check"]
+        secret = secrets.put_value(
+            name, body["changes"], revision=revision_sent(), access=context.access(), check=body["check"]
         )
         return _answer(secret)
 
@@ -245,8 +261,8 @@ class OneVersion(MethodView):
         needs=NEEDS[Event.DESTROY_VERSION],
         codes=(
             "not_found",
-            "conflict",
             "not_for_this_type",
+            "conflict",
             "confirmation_required",
             "precondition_failed",
             "validation_failed",
@@ -270,8 +286,8 @@ class Rollback(MethodView):
         needs=NEEDS[Event.ROLL_BACK],
         codes=(
             "not_found",
-            "conflict",
             "not_for_this_type",
+            "conflict",
             "precondition_failed",
             "binding_mismatch",
             "vault_unavailable",

@@ -90,8 +90,13 @@ def normalise_hosts(texts: Sequence[str] | None, visibility: Visibility, *, wide
     )
 
 
-def places_of(texts: Sequence[str] | None, visibility: Visibility) -> tuple[str, ...]:
-    """Return the places that these texts mean; raises ``ValidationFailed``."""
+def places_of(texts: Sequence[str] | None, visibility: Visibility, *, signature: bool = False) -> tuple[str, ...]:
+    """Return the places that these texts mean; raises ``ValidationFailed``.
+
+    Args:
+        signature: Whether it is a signature that is put there, which is no credential: any header will do.
+    """
+    default = ("header",) if signature else DEFAULT_PLACES[visibility]
     return normalise_places(
-        DEFAULT_PLACES[visibility] if texts is None else texts, named_headers_only=visibility == "restricted"
+        default if texts is None else texts, named_headers_only=visibility == "restricted" and not signature
     )

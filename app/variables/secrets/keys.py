@@ -15,6 +15,7 @@ from app.kernel.errors import Conflict, NotFound, StrongroomError, WriteConflict
 from app.resources import Resources
 from app.variables.models import VariableRow
 from app.variables.secrets.changes import Event
+from app.variables.secrets.deposits import KEY_TYPES
 from app.variables.secrets.store import (
     address_of,
     begin,
@@ -76,6 +77,7 @@ class WorkspaceKeys:
             VariableRow.workspace == access.workspace,
             VariableRow.kind == "secret",
             VariableRow.state == "active",
+            VariableRow.type.not_in(KEY_TYPES),
             VariableRow.source.is_(None),
         )
         with self._resources.sessions.read() as session:

@@ -31,7 +31,8 @@ from app.variables.secrets.store import (
     state_of,
     vault_facts,
 )
-from app.vault import Visibility, Written
+from app.variables.secrets.types import MadeOf, SecretType
+from app.vault import Vault, Visibility, WrappingKey, Written
 
 Expiry = Literal["none", "ok", "expiring", "expired"]
 
@@ -83,6 +84,8 @@ class Secret:
     updated_by: str
     last_used_at: datetime | None
     revision: int
+    type: SecretType
+    made_of: MadeOf | None
     permissions: Mapping[str, bool]
     check_block: str | None = None
     managed: Literal["vault"] | None = None
@@ -168,6 +171,17 @@ class SecretQueries:
         return stored.value
 
 
+def wrapping_key(*, access: Access, vault: Vault) -> WrappingKey:
+    """Return the key with which anybody wraps a key of a secret that only Vault is to open.
+
+    Raises:
+        Forbidden: The role may not.
+        VaultUnavailable: Vault can't be asked.
+    """
+    require_for(access, Event.CREATE)
+    return vault.wrapping_key(str(access.workspace), role=person(access))
+
+
 def as_secret(row: VariableRow, *, access: Access, now: datetime) -> Secret:
     """Return a row as somebody with this standing sees it."""
     active, may = row.state == "active", {event: allows(access, needed) for event, needed in NEEDS.items()}
@@ -183,7 +197,7 @@ def as_secret(row: VariableRow, *, access: Access, now: datetime) -> Secret:
         allowed_requests=rules.requests,
         wide=rules.wide,
         version=row.version if row.source is None else row.source_version,
-        state=row.state,
+        state="reconnect" if active and row.reconnect else row.state,
         expiry=_expiry(row.expires_at, now),
         expires_at=row.expires_at,
         created_at=row.created_at,
@@ -192,6 +206,8 @@ def as_secret(row: VariableRow, *, access: Access, now: datetime) -> Secret:
         updated_by=row.updated_by,
         last_used_at=row.last_used_at,
         revision=row.revision,
+        type=cast(SecretType, row.type),
+        made_of=rules.made_of,
         permissions={
             "reveal": active and row.visibility == "masked" and may[Event.REVEAL],
             "set_value": active and row.source is None and may[Event.SET_VALUE],

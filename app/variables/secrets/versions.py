@@ -10,11 +10,12 @@ from sqlalchemy import select
 
 from app.access import Access
 from app.audit.service import Target
-from app.kernel.errors import Conflict, NotFound, PreconditionFailed, WriteConflict
+from app.kernel.errors import Conflict, NotForThisType, NotFound, PreconditionFailed, WriteConflict
 from app.kernel.preconditions import check_revision, require_confirmation
 from app.resources import Resources
 from app.variables.models import SecretVersionRow, VariableRow
 from app.variables.secrets.changes import Event, advance, require_own_value
+from app.variables.secrets.deposits import KEY_TYPES
 from app.variables.secrets.queries import Secret, as_stored
 from app.variables.secrets.store import SecretStore, begin, person, require_for, state_of
 from app.vault import VERSIONS_KEPT, StoredMetadata
@@ -72,7 +73,7 @@ class SecretVersions:
 
         Raises:
             Conflict: It is the version in force.
-            NotForThisType: Vault's operators manage the value.
+            NotForThisType: Its versions are none of values, or are managed elsewhere.
             Forbidden: The role may not.
             NotFound: There is no such secret or version.
             ConfirmationRequired: ``confirm`` isn't the secret's name.
@@ -84,9 +85,10 @@ class SecretVersions:
             require_for(access, Event.DESTROY_VERSION)
             row, address = self._store.find(name, access=access)
             deed.target = Target("secret", row.id, row.name)
+            require_own_value(Event.DESTROY_VERSION, name=row.name, managed=row.source is not None)
+            _require_values(row)
             require_confirmation(confirm, row.name)
             check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
-            require_own_value(Event.DESTROY_VERSION, name=row.name, managed=row.source is not None)
             advance(state_of(row), Event.DESTROY_VERSION, name=row.name)
             stored = self._resources.vault.metadata(address, role=person(access))
             _require_version(stored, number)
@@ -103,7 +105,6 @@ class SecretVersions:
             NotFound: There is no such secret or version, or its value was destroyed.
             Conflict: It is in force already, or an earlier change of the secret isn't known to have ended.
             Forbidden: The role may not.
-            NotForThisType: Vault's operators manage the value.
             PreconditionFailed: Somebody changed the secret since this revision.
             BindingMismatch, VaultUnavailable: Vault holds something else, or can't be asked.
         """
@@ -112,6 +113,7 @@ class SecretVersions:
             deed.detail["from_version"] = number
             require_for(access, Event.ROLL_BACK)
             seen = self._store.require_bound(name, Event.ROLL_BACK, deed=deed, access=access)
+            _require_values(seen.row)
             _require_version(seen.stored, number)
             with resources.sessions.begin() as session:
                 row = self._store.lock_bound(session, seen, Event.ROLL_BACK, access=access, revision=revision)
@@ -125,6 +127,8 @@ class SecretVersions:
                 raise PreconditionFailed(
                     "Somebody else stored a new value at the same moment; read the secret again."
                 ) from None
+            if row.type == "oauth2":
+                resources.vault.delete_tokens(seen.address, role=person(access))
             row = self._store.settle_version(row, written, began=began, deed=deed, access=access)
             return as_stored(row, written, access=access, now=resources.clock())
 
@@ -139,6 +143,15 @@ def _versions_elsewhere(row: VariableRow, below: int | None) -> Sequence[Version
 def _require_version(stored: StoredMetadata | None, number: int) -> None:
     if number not in {each.version for each in (stored.versions if stored else ())}:
         raise NotFound(f"There is no version {number}; Vault keeps the last {VERSIONS_KEPT}.")
+
+
+def _require_values(row: VariableRow) -> None:
+    """Do nothing for a secret whose versions hold what it is made with. Raises ``NotForThisType``."""
+    if row.type in KEY_TYPES:
+        raise NotForThisType(
+            f"{row.name} is of the type {row.type}: of its keys Vault keeps only the newest, so there is nothing to go"
+            " back to or to destroy."
+        )
 
 
 def _require_not_in_force(row: VariableRow, number: int) -> None:

@@ -1,4 +1,4 @@
-"""Where in Vault a secret's value lies that Vault's operators manage, and which version of it calls saw last."""
+"""What type a secret has, and what makes it up; whether its service has to be connected anew."""
 
 from __future__ import annotations
 
@@ -31,19 +31,21 @@ _WATCHED = (
     "next_wide",
     "typed",
 )
+_MORE = ("type", "made_of", "next_made_of")
 _RAISE = "UPDATE changes SET number = number + 1"
 
 
 def upgrade() -> None:
-    op.add_column("variables", sa.Column("source", sa.JSON(), nullable=True))
-    op.add_column("variables", sa.Column("source_version", sa.Integer(), nullable=True))
-    op.add_column("variables", sa.Column("source_version_at", sa.DateTime(timezone=True), nullable=True))
-    _watch((*_WATCHED, "source", "source_version"))
+    op.add_column("variables", sa.Column("type", sa.String(16), nullable=False, server_default="value"))
+    op.add_column("variables", sa.Column("made_of", sa.JSON(none_as_null=True), nullable=True))
+    op.add_column("variables", sa.Column("next_made_of", sa.JSON(none_as_null=True), nullable=True))
+    op.add_column("variables", sa.Column("reconnect", sa.Boolean(), nullable=False, server_default=sa.false()))
+    _watch((*_WATCHED, *_MORE))
 
 
 def downgrade() -> None:
     _watch(_WATCHED)
-    for column in ("source_version_at", "source_version", "source"):
+    for column in ("reconnect", "next_made_of", "made_of", "type"):
         op.drop_column("variables", column)
 
 
