@@ -16,7 +16,7 @@ from app.audit.chain import Outcome
 from app.audit.service import Deed, conclude, conclude_later
 from app.kernel.errors import Conflict, RecordUnavailable, StrongroomError, UpstreamTimeout, VaultUnavailable
 from app.outbound.inject import authority
-from app.outbound.model import Origin, ResponseStream
+from app.outbound.model import Origin, Response, ResponseStream
 from app.resources import Resources
 from app.telemetry import upstream_answered
 from app.variables.secrets.binding import Source
@@ -28,6 +28,22 @@ GONE: Final = "client_gone"
 _GRANTS_EVERY: Final = 1.0
 _GRANTS_UNKNOWN: Final = 10.0
 """After how many seconds grants are looked at again, and where Vault couldn't be asked."""
+
+
+def outcome_facts(response: Response | ResponseStream, elapsed_ms: float) -> dict[str, object]:
+    """Return what the record's outcome says of an answer.
+
+    Args:
+        elapsed_ms: How long it took until its last byte had come.
+    """
+    return {
+        "status": response.status,
+        "elapsed_ms": elapsed_ms,
+        "sent_bytes": response.sent_bytes,
+        "received_bytes": response.received_bytes,
+        "redactions": response.redactions,
+        "redirects": [authority(origin) for origin in response.redirects],
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,13 +200,7 @@ class StreamedCall:
         if self._concluded:
             return
         self._concluded = True
-        self._deed.detail |= {
-            "elapsed_ms": round((self._came - self._began) * 1000, 1),
-            "sent_bytes": self._answer.sent_bytes,
-            "received_bytes": self._answer.received_bytes,
-            "redactions": self._answer.redactions,
-            "redirects": [authority(origin) for origin in self._answer.redirects],
-        }
+        self._deed.detail |= outcome_facts(self._answer, round((self._came - self._began) * 1000, 1))
         if code is not None:
             self._deed.detail["code"] = code
         outcome: Outcome = "done" if code is None else "failed"
