@@ -48,6 +48,7 @@ from app.variables.secrets.store import (
     note_version,
     person,
     require_for,
+    rules_facts,
     rules_of,
     set_rules,
     vault_facts,
@@ -133,6 +134,7 @@ class SecretCreation:
             rules, deposit = rules_for(new, self._resources.limits)
             require_token_url(rules.made_of, outbound=self._resources.outbound)
             deed.detail |= {"visibility": new.visibility} | ({} if new.type == "value" else {"type": new.type})
+            deed.detail |= rules_facts(rules)
             if isinstance(new.value, Source):
                 deed.detail["managed"] = MANAGED
                 self._managed.require(new.value, rules.hosts, workspace=str(access.workspace))

@@ -68,6 +68,7 @@ from app.variables.secrets.store import (
     note_version,
     person,
     require_for,
+    rules_facts,
     rules_of,
     secret_row,
     set_next_rules,
@@ -244,6 +245,8 @@ class Secrets:
             row = self._begin_update(seen, changes, event, revision=revision, access=access)
             began = row.touched_at
             deed.detail["changed"] = changed_fields(changes)
+            if (rules := next_rules_of(row)) is not None:
+                deed.detail |= rules_facts(rules)
             written = self._bring_to_vault(row, seen.address, deposit, access=access)
             row = self._end_update(row, changes, written, began=began, deed=deed, access=access)
             secret = as_stored(row, written, access=access, now=resources.clock())

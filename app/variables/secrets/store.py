@@ -19,7 +19,7 @@ from app.audit.actions import Action
 from app.audit.service import Deed, Target, recorded
 from app.kernel.errors import BindingMismatch, Conflict, NotFound
 from app.kernel.preconditions import check_revision
-from app.outbound.requests_allowed import as_json, from_json
+from app.outbound.requests_allowed import as_json, from_json, write_line
 from app.resources import Resources
 from app.variables.models import SecretVersionRow, VariableRow
 from app.variables.secrets import types
@@ -40,6 +40,10 @@ ACTIONS: Final[dict[Event, Action]] = {
     Event.REVEAL: "secret.reveal",
 }
 """What the record calls each event that it tells of."""
+
+
+_MOST_FACTS: Final = 20
+_LONGEST_FACT: Final = 200
 
 
 def person(access: Access) -> PersonRole:
@@ -177,6 +181,13 @@ def begin(session: Session, row: VariableRow, event: Event, *, access: Access, a
     if row.unfinished and session.get(SecretVersionRow, (row.id, row.version + 1)) is None:
         note_version(session, row, row.version + 1, by=row.touched_by)
     row.unfinished, row.touched_at, row.touched_by = True, at, access.actor.name
+
+
+def rules_facts(rules: Rules) -> dict[str, object]:
+    """Return what the record keeps of rules: hosts, places and requests as people write them, the first of each."""
+    requests = None if rules.requests is None else [write_line(each) for each in rules.requests]
+    lists = {"allowed_hosts": rules.hosts, "allowed_places": rules.places, "allowed_requests": requests}
+    return {name: each and [text[:_LONGEST_FACT] for text in each[:_MOST_FACTS]] for name, each in lists.items()}
 
 
 def settle(row: VariableRow, *, began: datetime, version: int, access: Access, at: datetime) -> None:
