@@ -18,7 +18,7 @@ from typing import Final, get_args
 from urllib.parse import parse_qsl, quote, unquote_plus, unquote_to_bytes
 
 from app.kernel.errors import FieldLocation, RequestNotAllowed, ValidationFailed, in_body
-from app.outbound.inject import Prepared, target_with_marks
+from app.outbound.inject import target_with_marks
 from app.outbound.model import (
     AllowedRequest,
     BytesBody,
@@ -28,6 +28,7 @@ from app.outbound.model import (
     JsonBody,
     Method,
     MultipartBody,
+    Prepared,
     Text,
     TextBody,
     XmlBody,

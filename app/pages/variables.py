@@ -22,6 +22,7 @@ from app.variables.listing import ORDERS, Entry, Kind, Order, Place, Wanted
 from app.variables.plain_schemas import VariableBody, VariablePatch
 from app.variables.schemas import RevealSchema, SecretBody, SecretPatch, ValueBody
 from app.variables.secrets.changes import name_taken
+from app.variables.secrets.check import Check
 from app.variables.secrets.queries import HIDE_AFTER_SECONDS, Secret, SecretQueries
 from app.variables.secrets.service import Secrets
 from app.variables.service import Variable, Variables
@@ -277,7 +278,7 @@ def _change_secret(entry: Entry) -> bool:
 
 
 def _check_of_form(sent: Mapping[str, str], secret: Secret) -> Check | bool | None:
-    """Return what a new value is to be tried with: what is chosen, or what the form, which may be older, says nothing of."""
+    """Return what a new value is to be tried with: what is chosen; where the form doesn't ask, the secret's own."""
     if "check_block" not in sent:
         return None
     return Check(sent["check_block"]) if sent["check_block"] else secret.check_block is None

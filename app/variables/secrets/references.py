@@ -16,6 +16,7 @@ from app.kernel.errors import BindingMismatch, Conflict
 from app.variables.models import SecretUseRow, VariableRow
 from app.variables.secrets.binding import Rules, Source
 from app.variables.secrets.store import address_of, digest, next_rules_of, rules_of, source_of
+from app.variables.secrets.types import MadeOf, SecretType
 from app.vault import SecretAddress, StoredPointer, StoredValue
 from app.workspaces.service import Workspace
 
@@ -49,6 +50,12 @@ class UsableSecret:
     source_version: int | None = None
     """Of a value that Vault's operators manage: which version of it a call saw last."""
 
+    @property
+    def type(self) -> SecretType:
+        """The secret's type."""
+        made_of = self.rules[0].made_of
+        return "value" if made_of is None else made_of.type
+
 
 def usable_secrets(
     names: Iterable[str], *, workspace: Workspace, session: Session, hold: bool = False
@@ -80,6 +87,11 @@ def usable(row: VariableRow | Row[Any], address: SecretAddress) -> UsableSecret:
         source=source_of(row),
         source_version=row.source_version,
     )
+
+
+def made_of_bound(stored: StoredValue | StoredPointer, secret: UsableSecret) -> MadeOf | None:
+    """Return what makes a secret up by the rules that Vault was told of; the binding was compared before."""
+    return secret.rules[secret.bindings.index(str(stored.binding))].made_of
 
 
 def check_binding(stored: StoredValue | StoredPointer, secret: UsableSecret) -> None:

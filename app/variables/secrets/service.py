@@ -199,7 +199,15 @@ class Secrets:
                 cas = stored.current_version
         raise PreconditionFailed(_OVERTAKEN)
 
-    def update(self, name: str, changes: SecretChanges, *, revision: int | None, access: Access) -> Secret:
+    def update(
+        self,
+        name: str,
+        changes: SecretChanges,
+        *,
+        revision: int | None,
+        access: Access,
+        check: Check | bool | None = None,
+    ) -> Secret:
         """Change description, expiry or rules, keeping the binding in Vault in step.
 
         Rules in force stay in force until Vault has the new binding; meanwhile a call must pass the old
@@ -217,7 +225,7 @@ class Secrets:
             Conflict: Another change is under way.
             BindingMismatch, VaultUnavailable: Vault holds something else, or can't be asked.
         """
-        return self._change(name, changes, Event.DESCRIBE, revision=revision, access=access)
+        return self._change(name, changes, Event.DESCRIBE, revision=revision, access=access, check=check)
 
     def _change(
         self,
@@ -241,7 +249,7 @@ class Secrets:
             if isinstance(changes.value, SecretValue):
                 new_rules(seen.row, changes)  # what is refused anyway isn't tried
                 block = seen.row.check_block if changes.check_block is UNSET else changes.check_block
-                self._try(seen, changes.value, wanted_check(None, block), revision, deed=deed, access=access)
+                self._try(seen, changes.value, wanted_check(check, block), revision, deed=deed, access=access)
             row = self._begin_update(seen, changes, event, revision=revision, access=access)
             began = row.touched_at
             deed.detail["changed"] = changed_fields(changes)
