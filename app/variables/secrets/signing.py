@@ -14,7 +14,7 @@ from typing import Final
 
 from app.kernel.errors import BindingMismatch
 from app.kernel.secret import SecretValue
-from app.variables.secrets.references import UsableSecret, check_binding, made_of_bound
+from app.variables.secrets.references import UsableSecret, check_binding, bound_parts
 from app.variables.secrets.sigv4 import DerivedKeys, Scope, SignedRequest, derive
 from app.variables.secrets.types import Aws4Parts, HmacParts, JwtParts, MadeOf, SignatureEncoding
 from app.vault import SecretAddress, Signature, Vault
@@ -68,7 +68,7 @@ class Signing:
         if stored.request_id:
             request_ids.append(stored.request_id)
         check_binding(stored, secret)
-        version, made_of = stored.pointer.get("key_version"), made_of_bound(stored, secret)
+        version, made_of = stored.pointer.get("key_version"), bound_parts(stored, secret)
         if not isinstance(version, int) or made_of is None:
             raise BindingMismatch(f"What lies in Vault for {secret.name} names no key. Run `strongroom doctor`.")
         return HeldKey(secret, made_of, version, stored.version)
