@@ -14,6 +14,7 @@ from app.outbound.model import Call, Field, Origin, Prepared, Slot, Text
 from app.resources import Resources
 from app.variables.secrets.managed import ManagedValues
 from app.variables.secrets.message import OF_THE_REQUEST
+from app.variables.secrets.oauth2 import HeldToken, Tokens
 from app.variables.secrets.references import UsableSecret, check_binding, unless_changed
 from app.variables.secrets.signing import (
     MESSAGE_BODY_LIMIT,
@@ -39,9 +40,18 @@ class Material:
 
     values: dict[str, SecretValue] = field(default_factory=dict)
     keys: dict[str, HeldKey] = field(default_factory=dict)
+    tokens: dict[str, HeldToken] = field(default_factory=dict)
     hidden: list[tuple[str, SecretValue]] = field(default_factory=list)
     request_ids: list[str] = field(default_factory=list)
     """Vault's own, as the record has them."""
+
+    def take(self, held: HeldToken) -> None:
+        """Take a token, in the place of an older one that stays hidden."""
+        name = held.secret.name
+        if (older := self.values.get(name)) is not None:
+            self.hidden.append((name, older))
+        self.tokens[name], self.values[name] = held, held.value
+        self.hidden += [(name, value) for value in held.hidden]
 
 
 class Credentials:
@@ -50,6 +60,7 @@ class Credentials:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._signing = Signing(resources.vault)
+        self._tokens = Tokens(resources)
 
     def require_signable(self, call: Call, secrets: Mapping[str, UsableSecret]) -> None:
         """Do nothing where everything that is to be signed can be.
@@ -63,14 +74,16 @@ class Credentials:
                 f"The secret {bodies[0]} signs the body, which has more than {MESSAGE_BODY_LIMIT // 1024} KiB."
             )
 
-    def read(self, secrets: Mapping[str, UsableSecret], deed: Deed, *, origin: Origin) -> Material:
+    def read(self, secrets: Mapping[str, UsableSecret], deed: Deed, *, origin: Origin, patience: float) -> Material:
         """Read what each secret gives, and compare its binding.
 
         Args:
             origin: Where the call goes.
+            patience: How long to wait for somebody else who renews a token, in seconds.
 
         Raises:
-            Conflict, BindingMismatch, VaultUnavailable: A secret could not be used.
+            Conflict, BindingMismatch, VaultUnavailable, ReconnectRequired, TokenUnavailable: A secret could not be
+                used.
             NotGranted, Unprocessable: A value that Vault's operators manage isn't granted for this call, or isn't fit.
         """
         material, versions = Material(), dict[str, int | None]()
@@ -80,6 +93,10 @@ class Credentials:
                 if secret.type in ("hmac", "jwt", "aws4"):
                     key = self._signing.hold(secret, requests)
                     versions[name], material.keys[name] = key.entry_version, key
+                elif secret.type == "oauth2":
+                    held = self._tokens.use(secret, access=deed.access, patience=patience, request_ids=requests)
+                    versions[name] = held.entry_version
+                    material.take(held)
                 else:
                     stored = self._read_value(secret, origin)
                     if stored.request_id:
@@ -94,6 +111,17 @@ class Credentials:
         if secret.source is None:
             return self._resources.vault.read_for_call(secret.address)
         return ManagedValues(self._resources).read(secret, origin)
+
+    def replace_tokens(self, material: Material, deed: Deed, *, patience: float) -> bool:
+        """Renew the tokens of a call that an upstream answered with 401; tell whether there are others now."""
+        renewed = [
+            another
+            for held in material.tokens.values()
+            if (another := self._tokens.replace(held, access=deed.access, patience=patience)) is not None
+        ]
+        for held in renewed:
+            material.take(held)
+        return bool(renewed)
 
     def sign(self, call: Call, material: Material, moment: Moment) -> Call:
         """Make the signatures, and return the call as it goes out.

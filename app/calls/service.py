@@ -8,13 +8,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from sqlalchemy.orm import Session
 
 from app.access import Access, Permission, Role, require
 from app.audit.service import Deed, Target, conclude, recorded
-from app.calls.captures import capture_values
+from app.calls.captures import Problem, capture_values
 from app.calls.credentials import Credentials, Material
 from app.calls.requirements import needed_secrets, require_requests
 from app.calls.streams import Ground, StreamedCall, outcome_facts
@@ -37,6 +37,7 @@ from app.variables.secrets.signing import Moment
 from app.variables.service import plain_values
 from app.workspaces.service import settings_of
 
+_REPEATABLE: Final = ("GET", "HEAD", "OPTIONS")
 R = TypeVar("R", Response, ResponseStream)
 
 
@@ -48,6 +49,7 @@ class CompletedCall:
     response: Response
     captures: Mapping[str, object]
     captures_only: bool = False
+    capture_problems: Mapping[str, Problem] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +127,7 @@ class _ReadyCall:
     @property
     def hidden(self) -> Hidden:
         """What is taken out of the answer besides."""
-        live = [(name, self.material.values[name]) for name in self.resolved.candidates]
-        return [*self.material.hidden, *live]
+        return [*self.material.hidden, *((name, self.material.values[name]) for name in self.resolved.candidates)]
 
 
 class Calls:
@@ -165,8 +166,10 @@ class Calls:
         with self._prepare(target, permission=permission, access=access, look_up=look_up, intent=intent) as ready:
             response = self._send(self._resources.outbound.send, ready)
             ready.deed.detail |= outcome_facts(response, response.elapsed_ms)
-            captures = capture_values(ready.resolved.template.captures, response)
-        return CompletedCall(ready.deed.id, response, captures, captures_only=ready.resolved.captures_only)
+            captured = capture_values(ready.resolved.template.captures, response)
+        return CompletedCall(
+            ready.deed.id, response, captured.values, ready.resolved.captures_only, capture_problems=captured.problems
+        )
 
     def perform_stream(
         self,
@@ -237,7 +240,8 @@ class Calls:
                 self._credentials.require_signable(resolved.call, resolved.secrets)
                 destination = self._resources.outbound.check(resolved.call, resolved.used)
             with step("read"):
-                material = self._credentials.read(resolved.secrets, deed, origin=resolved.template.origin)
+                origin, patience = resolved.template.origin, resolved.call.timeout_seconds
+                material = self._credentials.read(resolved.secrets, deed, origin=origin, patience=patience)
             with step("sign"):
                 call = self._credentials.sign(resolved.call, material, resolved.moment)
             yield _ReadyCall(deed, resolved, destination, call, material)
@@ -287,6 +291,17 @@ class Calls:
         return resolve_call(template, requirements, {}, clock=self._resources.clock, any_host=any_host)
 
     def _send(self, send: Callable[..., R], ready: _ReadyCall) -> R:
+        """Send a call; once more, with another token, where an upstream answered 401 to one that may be repeated."""
+        response = self._send_once(send, ready)
+        if response.status != 401 or ready.call.method not in _REPEATABLE or ready.call.signed:
+            return response
+        if not self._credentials.replace_tokens(ready.material, ready.deed, patience=ready.call.timeout_seconds):
+            return response
+        response.close()
+        ready.deed.detail["sent_twice"] = True
+        return self._send_once(send, ready)
+
+    def _send_once(self, send: Callable[..., R], ready: _ReadyCall) -> R:
         deed, values, hidden = ready.deed, ready.values, ready.hidden
         began = monotonic()
         try:

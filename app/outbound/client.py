@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
@@ -24,10 +25,23 @@ from app.kernel.secret import SecretValue
 from app.outbound.answer_stream import AnswerStream, passed_headers
 from app.outbound.guard import Guard
 from app.outbound.inject import inject, preview, write_with_marks
-from app.outbound.model import Call, Destination, Hidden, Origin, OutboundRules, Prepared, Preview, Response, UsedSecret
+from app.outbound.model import (
+    Call,
+    Destination,
+    Hidden,
+    Origin,
+    OutboundRules,
+    Prepared,
+    Preview,
+    Response,
+    TokenAnswer,
+    TokenFields,
+    UsedSecret,
+)
 from app.outbound.redirects import MOST_HOPS, location_of, next_request
 from app.outbound.requests_allowed import RequestLine, request_line, require_request
 from app.outbound.response import content_type_of, read_body, redact, redact_headers
+from app.outbound.token_answer import LARGEST_TOKEN_ANSWER, read_token_answer
 from app.outbound.transport import Answer, Wire
 from app.outbound.urls import Reason
 from app.redaction.canonical import OutOfBudgetError
@@ -156,7 +170,7 @@ class OutboundClient:
         exchange = partial(self._wire.exchange, workspace=workspace, deadline=deadline)
         hops = _Hops(call.origin, values, hidden, line, body_size)
         answer = exchange(request, destination)
-        while call.follow_redirects and (location := location_of(answer.status, answer.header("Location"))) is not None:
+        while call.follow_redirects and (location := _location_of(answer)) is not None:
             answer.discard()
             if call.signed:
                 sentence = _REASONS["signed"]
@@ -165,6 +179,22 @@ class OutboundClient:
                 request, destination = hops.next(request, destination, answer.status, location, self._guard)
             answer = exchange(request, destination)
         return answer, hops
+
+    def ask_for_token(
+        self,
+        call: Call,
+        destination: Destination,
+        values: Mapping[str, SecretValue],
+        *,
+        workspace: str,
+        fields: TokenFields,
+    ) -> TokenAnswer:
+        """See ``Outbound.ask_for_token``."""
+        answer, _ = self._exchange(call, destination, values, (), workspace=workspace)
+        with closing(answer):
+            body = read_body(answer, LARGEST_TOKEN_ANSWER // 4)
+        date = answer.header("Date")
+        return read_token_answer(answer.status, body, fields=fields, date=date, now=datetime.now(UTC))
 
     def stop_at(self, moment: float) -> None:
         """See ``Outbound.stop_at``."""
@@ -183,6 +213,14 @@ class OutboundClient:
         if in_head > _LARGEST_HEAD:
             raise PayloadTooLarge(f"The call's URL and headers have more than {_LARGEST_HEAD} bytes.")
         return in_body
+
+
+def _location_of(answer: Answer) -> str | None:
+    try:
+        return location_of(answer.status, answer.lines("Location"))
+    except UpstreamProtocol:
+        answer.close()
+        raise
 
 
 class _Hops:

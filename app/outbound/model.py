@@ -219,6 +219,9 @@ class Response:
     received_bytes: int
     redirects: tuple[Origin, ...] = ()
 
+    def close(self) -> None:
+        """Do nothing: a whole answer holds no connection."""
+
 
 @dataclass(frozen=True, slots=True)
 class OutboundRules:
@@ -253,6 +256,31 @@ class Prepared:
         """Path and query as they go out."""
         path, _, query = ("/" + self.url.split("://", 1)[1].partition("/")[2]).partition("?")
         return path, query
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFields:
+    """The members of a token answer that hold the token and, where it isn't ``expires_in``, the moment of its end."""
+
+    token: str = "access_token"
+    expiry: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAnswer:
+    """What an authorization server answered, its tokens in their hiding type.
+
+    ``lifetime`` is in seconds, None where it didn't say; ``error`` is its code; ``readable`` tells whether the answer
+    was a document of any kind that is expected.
+    """
+
+    status: int
+    access_token: SecretValue | None = None
+    refresh_token: SecretValue | None = None
+    lifetime: float | None = None
+    scopes: frozenset[str] | None = None
+    error: str | None = None
+    readable: bool = False
 
 
 class ResponseStream(Protocol):
@@ -344,6 +372,17 @@ class Outbound(Protocol):
 
     def body_size(self, call: Call) -> int:
         """Return how many bytes the call's body has, without its values."""
+
+    def ask_for_token(
+        self,
+        call: Call,
+        destination: Destination,
+        values: Mapping[str, SecretValue],
+        *,
+        workspace: str,
+        fields: TokenFields,
+    ) -> TokenAnswer:
+        """Ask an authorization server for a token; no redirect is followed. Raises what ``send`` does."""
 
     def stop_at(self, moment: float) -> None:
         """Break off whatever is under way at this moment of the monotonic clock, with ``Stopping``."""

@@ -33,6 +33,7 @@ from app.variables.secrets.changes import NEEDS, Event
 from app.variables.secrets.creation import NewSecret
 from app.variables.secrets.edits import SecretChanges
 from app.variables.secrets.queries import HIDE_AFTER_SECONDS, Secret, SecretQueries, wrapping_key
+from app.variables.secrets.renewal import renew
 from app.variables.secrets.service import Secrets
 from app.variables.secrets.usage import usage_of
 from app.variables.secrets.versions import SecretVersions
@@ -208,6 +209,30 @@ class Reveal(MethodView):
     def post(self, ws: str, name: str) -> object:
         value = SecretQueries(context.resources()).reveal(name, access=context.access())
         return {"value": value, "hide_after_seconds": HIDE_AFTER_SECONDS}
+
+
+@blueprint.route("/workspaces/<ws>/secrets/<name>/renew")
+class Renewal(MethodView):
+    """A new token of an OAuth 2.0 secret."""
+
+    @described(
+        "Renew the token of an `oauth2` secret now",
+        needs=NEEDS[Event.RENEW],
+        keyed=False,
+        codes=(
+            "not_found",
+            "not_for_this_type",
+            "unknown_secret",
+            "conflict",
+            "reconnect_required",
+            "token_unavailable",
+            "binding_mismatch",
+            "vault_unavailable",
+        ),
+    )
+    @blueprint.response(200, SecretSchema)
+    def post(self, ws: str, name: str) -> object:
+        return _answer(renew(name, access=context.access(), resources=context.resources()))
 
 
 @blueprint.route("/workspaces/<ws>/secrets/<name>/usage")

@@ -17,9 +17,9 @@ from app.vault.key_material import KeyEncoding
 from app.web.body import Input, JsonValue, PlainText, SecretText, Whole
 
 _SECRETS: Final = ("key", "secret_access_key", "client_secret", "refresh_token")
-_ALTERNATIVE: Final = {"x-alternative": True}
-"""Marks what only some types have: an example, which is of a plain value, leaves it out."""
 _FEW: Final = validate.Length(max=100)
+_OTHER_TYPE: Final = {"x-other-type": True}
+"""Marks what a secret of the usual type is given nothing of, so that no example shows it."""
 _SHORT: Final = validate.Length(1, 300)
 
 
@@ -73,29 +73,27 @@ class _Claims(JsonValue):
 
 def _one_of(values: object, description: str, **metadata: Any) -> fields.String:
     return fields.String(
-        validate=validate.OneOf(get_args(values)), metadata={**_ALTERNATIVE, "description": description, **metadata}
+        validate=validate.OneOf(get_args(values)), metadata={**_OTHER_TYPE, "description": description, **metadata}
     )
 
 
 def _text(description: str, **metadata: Any) -> PlainText:
-    return PlainText(
-        allow_none=True, validate=_SHORT, metadata={**_ALTERNATIVE, "description": description, **metadata}
-    )
+    return PlainText(allow_none=True, validate=_SHORT, metadata={**_OTHER_TYPE, "description": description, **metadata})
 
 
 class PartsSchema(Schema):
     """What makes up a secret that is no plain value; each type has some of these."""
 
     message = PlainText(
-        metadata={**_ALTERNATIVE, "description": "Of `hmac`: what is signed.", "example": "v0:{{$timestamp}}:{{$body}}"}
+        metadata={**_OTHER_TYPE, "description": "Of `hmac`: what is signed.", "example": "v0:{{$timestamp}}:{{$body}}"}
     )
     hash = _one_of(HashName, "Of `hmac` (`sha256`).")
     encoding = _one_of(SignatureEncoding, "Of `hmac`: how the signature is written (`hex`).")
     algorithm = _one_of(Algorithm, "Of `jwt`.")
     claims = _Claims(
-        metadata={**_ALTERNATIVE, "type": "object", "description": "Of `jwt`: all but `iat`, `exp` and `jti`."}
+        metadata={**_OTHER_TYPE, "type": "object", "description": "Of `jwt`: all but `iat`, `exp` and `jti`."}
     )
-    lifetime_seconds = Whole(metadata={**_ALTERNATIVE, "description": "Of `jwt`: 1 to 3600 (300)."})
+    lifetime_seconds = Whole(metadata={**_OTHER_TYPE, "description": "Of `jwt`: 1 to 3600 (300)."})
     key_id = _text("Of `jwt`: the header's `kid`.")
     access_key_id = _text("Of `aws4`.", example="AKIDEXAMPLE")
     region = _text("Of `aws4`.", example="us-east-1")
@@ -103,14 +101,14 @@ class PartsSchema(Schema):
     grant = _one_of(Grant, "Of `oauth2`.")
     token_url = PlainText(
         validate=validate.Length(1, 2000),
-        metadata={**_ALTERNATIVE, "description": "Of `oauth2`.", "example": "https://id.example.com/token"},
+        metadata={**_OTHER_TYPE, "description": "Of `oauth2`.", "example": "https://id.example.com/token"},
     )
     client_id = _text("Of `oauth2`.")
     client_auth = _one_of(ClientAuth, "Of `oauth2`: where client id and secret stand in the request (`basic`).")
     scopes = fields.List(
         PlainText(validate=_SHORT),
         validate=validate.Length(max=100),
-        metadata={**_ALTERNATIVE, "description": "Of `oauth2`."},
+        metadata={**_OTHER_TYPE, "description": "Of `oauth2`."},
     )
     assertion = _text("Of `oauth2` with `jwt_bearer`: the name of a `jwt` secret.")
     token_field = _text("Of `oauth2` with `jwt_bearer`, where the JWT goes as a bearer token: the answer's member.")
@@ -120,16 +118,16 @@ class PartsSchema(Schema):
 class GivenFields(PartsSchema, Input):
     """What makes a secret up, and its key or credentials on their way in."""
 
-    key = SecretText(metadata={**_ALTERNATIVE, "description": "Of `hmac` and, in PEM, of `jwt`."})
+    key = SecretText(metadata={**_OTHER_TYPE, "description": "Of `hmac` and, in PEM, of `jwt`."})
     key_encoding = _one_of(KeyEncoding, "Of an `hmac` key (`utf-8`).")
     wrapped_key = PlainText(
         load_only=True,
         validate=validate.Length(1, 65536),
-        metadata={**_ALTERNATIVE, "description": "In the place of the key: wrapped with Vault's own (`wrapping-key`)."},
+        metadata={**_OTHER_TYPE, "description": "In the place of the key: wrapped with Vault's own (`wrapping-key`)."},
     )
-    secret_access_key = SecretText(metadata={**_ALTERNATIVE, "description": "Of `aws4`."})
-    client_secret = SecretText(metadata={**_ALTERNATIVE, "description": "Of `oauth2`."})
-    refresh_token = SecretText(metadata={**_ALTERNATIVE, "description": "Of `oauth2` with `refresh_token`."})
+    secret_access_key = SecretText(metadata={**_OTHER_TYPE, "description": "Of `aws4`."})
+    client_secret = SecretText(metadata={**_OTHER_TYPE, "description": "Of `oauth2`."})
+    refresh_token = SecretText(metadata={**_OTHER_TYPE, "description": "Of `oauth2` with `refresh_token`."})
 
 
 def take_credential(data: dict[str, Any]) -> Credential | Unset:

@@ -43,7 +43,7 @@ class SecretBody(GivenFields):
         data_key="from",
         load_default=None,
         allow_none=True,
-        metadata={"x-alternative": True, "description": "In the place of a value: where Vault's operators manage one."},
+        metadata={"x-other-type": True, "description": "In the place of a value: where Vault's operators manage one."},
     )
     visibility = fields.String(required=True, validate=validate.OneOf(VISIBILITIES))
     description = PlainText(load_default="", validate=DESCRIPTION)

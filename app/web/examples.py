@@ -36,8 +36,7 @@ _BY_NAME: Final[Mapping[str, Any]] = {
     "token": "srm_abcdefghijklmnop_0123456789012345678901234567890123456789012",
 }
 _BY_TYPE: Final[Mapping[str, Any]] = {"string": "text", "number": 1.5, "boolean": False, "null": None}
-_LEFT_OUT: Final = frozenset({"x-fixed", "x-alternative"})
-"""Marks of members that a usual body doesn't have."""
+_LEFT_OUT: Final = frozenset({"x-fixed", "x-other-type"})
 _MOMENT: Final = "2026-01-31T09:00:00+00:00"
 
 

@@ -50,6 +50,7 @@ class Event(StrEnum):
     REWRAP = "rewrap"
     DESTROY_VERSION = "destroy_version"
     DELETE = "delete"
+    RENEW = "renew"
     STORED = "stored"
     TAKEN_BACK = "taken_back"
     GONE = "gone"
@@ -80,6 +81,7 @@ ASKED_FOR: Final = (
     Event.REWRAP,
     Event.DESTROY_VERSION,
     Event.DELETE,
+    Event.RENEW,
 )
 
 NEEDS: Final[Mapping[Event, Permission]] = {
@@ -93,6 +95,7 @@ NEEDS: Final[Mapping[Event, Permission]] = {
     Event.REWRAP: Permission.SECRET_WRITE,
     Event.DESTROY_VERSION: Permission.SECRET_WRITE,
     Event.DELETE: Permission.SECRET_WRITE,
+    Event.RENEW: Permission.SECRET_WRITE,
 }
 """Who may act: the permission that an event asks for. A use is part of a call, which asks for its own.
 
@@ -136,6 +139,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[Event, State | Refusal]]] = {
         Event.REWRAP: State.VALUE_CHANGING,
         Event.DESTROY_VERSION: State.ACTIVE,
         Event.DELETE: State.DELETING,
+        Event.RENEW: State.ACTIVE,
     },
     State.VALUE_CHANGING: {
         **dict.fromkeys(Event, Refusal.IMPOSSIBLE),
@@ -150,6 +154,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[Event, State | Refusal]]] = {
         Event.REWRAP: State.VALUE_CHANGING,
         Event.DESTROY_VERSION: State.VALUE_CHANGING,
         Event.DELETE: State.DELETING,
+        Event.RENEW: State.VALUE_CHANGING,
         Event.STORED: State.ACTIVE,
     },
     State.RULES_CHANGING: {
@@ -166,6 +171,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[Event, State | Refusal]]] = {
         Event.REWRAP: State.RULES_CHANGING,
         Event.DESTROY_VERSION: State.RULES_CHANGING,
         Event.DELETE: State.DELETING,
+        Event.RENEW: State.RULES_CHANGING,
         Event.STORED: State.ACTIVE,
         # The new rules are given up; what became of the value, reconcile finds out.
         Event.TAKEN_BACK: State.VALUE_CHANGING,

@@ -91,6 +91,8 @@ def read_credential(
             raise _stray("value", given)
         check_value(given, visibility, limits)
         return ValueDeposit(with_verdict(given, visibility, limits))
+    if given is None and isinstance(made_of, OAuth2Parts):
+        given = Credential()  # a client that shows an assertion may have no secret
     if not isinstance(given, Credential):
         raise _missing(_NAMES[made_of.type][0]) if given is None else _no_such(made_of.type, "value")
     if given.names - {*_NAMES[made_of.type]}:

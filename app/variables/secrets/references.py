@@ -89,7 +89,7 @@ def usable(row: VariableRow | Row[Any], address: SecretAddress) -> UsableSecret:
     )
 
 
-def bound_parts(stored: StoredValue | StoredPointer, secret: UsableSecret) -> MadeOf | None:
+def parts_by_binding(stored: StoredValue | StoredPointer, secret: UsableSecret) -> MadeOf | None:
     """Return what makes a secret up by the rules that Vault was told of; the binding was compared before."""
     return secret.rules[secret.bindings.index(str(stored.binding))].made_of
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from app.kernel.errors import BindingMismatch
 from app.kernel.secret import SecretValue
-from app.variables.secrets.references import UsableSecret, check_binding, bound_parts
+from app.variables.secrets.references import UsableSecret, check_binding, parts_by_binding
 from app.variables.secrets.sigv4 import DerivedKeys, Scope, SignedRequest, derive
 from app.variables.secrets.types import Aws4Parts, HmacParts, JwtParts, MadeOf, SignatureEncoding
 from app.vault import SecretAddress, Signature, Vault
@@ -68,7 +68,7 @@ class Signing:
         if stored.request_id:
             request_ids.append(stored.request_id)
         check_binding(stored, secret)
-        version, made_of = stored.pointer.get("key_version"), bound_parts(stored, secret)
+        version, made_of = stored.pointer.get("key_version"), parts_by_binding(stored, secret)
         if not isinstance(version, int) or made_of is None:
             raise BindingMismatch(f"What lies in Vault for {secret.name} names no key. Run `strongroom doctor`.")
         return HeldKey(secret, made_of, version, stored.version)
@@ -83,7 +83,7 @@ class Signing:
         signature = self._sign(
             key, lambda address, n: self._vault.sign_hmac(address, message, hash_name=parts.hash, key_version=n), ids
         )
-        return SecretValue(_written(signature, parts.encoding))
+        return SecretValue(_encode(signature, parts.encoding))
 
     def sign_jwt(self, key: HeldKey, parts: JwtParts, moment: Moment, ids: list[str]) -> SecretValue:
         """Make a JWT (RFC 7519) that is issued at this moment and good for the secret's lifetime."""
@@ -98,7 +98,7 @@ class Signing:
         signature = self._sign(
             key, lambda address, n: self._vault.sign_jws(address, signing_input.encode(), key_version=n), ids
         )
-        return SecretValue(f"{signing_input}.{_written(signature, 'base64url')}")
+        return SecretValue(f"{signing_input}.{_encode(signature, 'base64url')}")
 
     def derive_aws_keys(self, key: HeldKey, parts: Aws4Parts, moment: Moment, ids: list[str]) -> DerivedKeys:
         """Make the keys for one day, region and service; the first of the HMACs is Vault's."""
@@ -153,7 +153,7 @@ def _segment(document: Mapping[str, object]) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _written(signature: bytes, encoding: SignatureEncoding) -> str:
+def _encode(signature: bytes, encoding: SignatureEncoding) -> str:
     if encoding == "hex":
         return signature.hex()
     if encoding == "base64":
