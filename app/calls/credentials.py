@@ -74,12 +74,11 @@ class Credentials:
                 f"The secret {bodies[0]} signs the body, which has more than {MESSAGE_BODY_LIMIT // 1024} KiB."
             )
 
-    def read(self, secrets: Mapping[str, UsableSecret], deed: Deed, *, origin: Origin, patience: float) -> Material:
+    def read(self, secrets: Mapping[str, UsableSecret], deed: Deed, call: Call) -> Material:
         """Read what each secret gives, and compare its binding.
 
         Args:
-            origin: Where the call goes.
-            patience: How long to wait for somebody else who renews a token, in seconds.
+            call: The call that they are for; its time is also how long to wait for somebody who renews a token.
 
         Raises:
             Conflict, BindingMismatch, VaultUnavailable, ReconnectRequired, TokenUnavailable: A secret could not be
@@ -94,11 +93,13 @@ class Credentials:
                     key = self._signing.hold(secret, requests)
                     versions[name], material.keys[name] = key.entry_version, key
                 elif secret.type == "oauth2":
-                    held = self._tokens.use(secret, access=deed.access, patience=patience, request_ids=requests)
+                    held = self._tokens.use(
+                        secret, access=deed.access, patience=call.timeout_seconds, request_ids=requests
+                    )
                     versions[name] = held.entry_version
                     material.take(held)
                 else:
-                    stored = self._read_value(secret, origin)
+                    stored = self._read_value(secret, call.origin)
                     if stored.request_id:
                         requests.append(stored.request_id)
                     versions[name], material.values[name] = stored.version, stored.value

@@ -240,8 +240,7 @@ class Calls:
                 self._credentials.require_signable(resolved.call, resolved.secrets)
                 destination = self._resources.outbound.check(resolved.call, resolved.used)
             with step("read"):
-                origin, patience = resolved.template.origin, resolved.call.timeout_seconds
-                material = self._credentials.read(resolved.secrets, deed, origin=origin, patience=patience)
+                material = self._credentials.read(resolved.secrets, deed, resolved.call)
             with step("sign"):
                 call = self._credentials.sign(resolved.call, material, resolved.moment)
             yield _ReadyCall(deed, resolved, destination, call, material)

@@ -133,7 +133,7 @@ def upstream() -> Iterator[Upstream]:
 
 # Steps of a checked change, as Vault sees them: logins, the metadata, the check's read, the write, and what a change of
 # hosts does besides. The first one that comes too late to hit anything ends a row.
-REQUESTS: Final = {set_value: 5, widen: 7}
+REQUESTS: Final[dict[Callable[[Doors, str], None], int]] = {set_value: 5, widen: 7}
 CASES: Final = [
     pytest.param(change, number, kind, id=f"{change.__name__}, {kind} request {number}")
     for change, most in REQUESTS.items()
