@@ -138,25 +138,25 @@ class Tokens:
     def _obtain(self, wish: _Wish) -> HeldToken:
         credentials, owner, parts = self._credentials(wish)
 
-        def held(state: TokenState) -> HeldToken:
+        def token_in(state: TokenState) -> HeldToken:
             hidden = [*credentials.values(), *(value for name, value in state.values.items() if name != _ACCESS)]
             return HeldToken(wish.secret, state.values[_ACCESS], tuple(hidden), owner.entry_version)
 
         state = self._state(wish, owner)
         if _is_good(state, wish, self._now()):
-            return held(state)
+            return token_in(state)
         with _turn(wish, patient=not (state.alive(self._now()) and wish.easy)) as taken:
             while taken:
                 state, now = self._state(wish, owner), self._now()
-                if _is_good(state, wish, now) or (state.held_by_other(wish.holder, now) and wish.takes(state, now)):
-                    return held(state)
-                if state.held_by_other(wish.holder, now):
+                if _is_good(state, wish, now) or (state.is_other_at_work(wish.holder, now) and wish.takes(state, now)):
+                    return token_in(state)
+                if state.is_other_at_work(wish.holder, now):
                     _wait(wish)
                     continue
-                mine = state if state.held_by(wish.holder) else self._hold(state, wish, now)
+                mine = state if state.is_at_work(wish.holder) else self._hold(state, wish, now)
                 if mine is not None:
-                    return held(self._renew(mine, parts, credentials, wish))
-        return held(state)
+                    return token_in(self._renew(mine, parts, credentials, wish))
+        return token_in(state)
 
     def _credentials(self, wish: _Wish) -> tuple[Mapping[str, SecretValue], Owner, OAuth2Parts]:
         stored = self._vault.read_for_call(wish.secret.address)

@@ -90,11 +90,11 @@ class TokenState:
         lifetime = self._number("expires_at") - self.fetched_at
         return not self.alive(now + min(_EARLY, lifetime * _EARLY_SHARE))
 
-    def held_by_other(self, holder: str, now: float) -> bool:
+    def is_other_at_work(self, holder: str, now: float) -> bool:
         """Tell whether somebody else renews at this moment."""
         return self.facts.get("holder") not in (None, holder) and now < self._number("held_until")
 
-    def held_by(self, holder: str) -> bool:
+    def is_at_work(self, holder: str) -> bool:
         """Tell whether this one renews."""
         return self.facts.get("holder") == holder
 
