@@ -198,9 +198,7 @@ class Calls:
                 ready.deed.detail["status"] = answer.status
                 conclude(ready.deed, "streaming", sessions=self._resources.sessions, clock=self._resources.clock)
                 ready.deed.closed = True
-            secrets = {name: (secret.id, secret.bindings) for name, secret in ready.resolved.secrets.items()}
-            granted = tuple(secret.source for secret in ready.resolved.secrets.values() if secret.source)
-            ground = Ground(permission, require_source, secrets, granted, ready.resolved.template.origin)
+            ground = Ground.of(permission, require_source, ready.resolved.secrets, ready.resolved.template.origin)
             return StreamedCall(ready.deed, answer, ground, held.pop_all(), self._resources)
 
     @contextmanager

@@ -21,7 +21,7 @@ from app.resources import Resources
 from app.telemetry import upstream_answered
 from app.variables.secrets.binding import Source
 from app.variables.secrets.managed import ManagedValues
-from app.variables.secrets.references import usable_secrets
+from app.variables.secrets.references import UsableSecret, usable_secrets
 from app.workspaces.service import settings_of
 
 GONE: Final = "client_gone"
@@ -62,6 +62,19 @@ class Ground:
     secrets: Mapping[str, tuple[str, tuple[str, ...]]]
     granted: tuple[Source, ...]
     origin: Origin
+
+    @classmethod
+    def of(
+        cls,
+        permission: Permission,
+        require_source: Callable[[Access], None],
+        secrets: Mapping[str, UsableSecret],
+        origin: Origin,
+    ) -> Ground:
+        """Return the ground of a call that carries these secrets to this origin."""
+        facts = {name: (secret.id, secret.bindings) for name, secret in secrets.items()}
+        granted = tuple(secret.source for secret in secrets.values() if secret.source)
+        return cls(permission, require_source, facts, granted, origin)
 
 
 class StreamedCall:
