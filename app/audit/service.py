@@ -312,10 +312,12 @@ def end_of(session: Session, chain: str) -> int:
 
 
 def outcomes_between(
-    session: Session, chain: str, action: Action, *, after: int, through: int, limit: int
+    session: Session, chain: str, action: Action, *, after: int, through: int, limit: int, secret: str | None = None
 ) -> Sequence[Event]:
-    """Read how a chain's deeds of one kind ended, in order, as it was recorded."""
+    """Read how a chain's deeds of one kind ended, in order; only those that concern a secret, where one is named."""
     query = select(*COLUMNS).where(EventRow.chain == chain, EventRow.action == action, _is_outcome(EventRow))
+    if secret is not None:
+        query = query.where(EventRow.secrets.contains(f",{secret},", autoescape=True))
     query = query.where(EventRow.seq > after, EventRow.seq <= through).order_by(EventRow.seq).limit(limit)
     return [Event(*row) for row in session.execute(query)]
 

@@ -19,8 +19,10 @@ from app.pages.layout import may, pages, redirect_with_message, show
 from app.pages.secret_requests import read_requests, restrict_to_reading, write_requests
 from app.variables import listing
 from app.variables.listing import ORDERS, Entry, Kind, Order, Place, Wanted
-from app.variables.schemas import RevealSchema, SecretBody, SecretPatch, ValueBody, VariableBody, VariablePatch
+from app.variables.plain_schemas import VariableBody, VariablePatch
+from app.variables.schemas import RevealSchema, SecretBody, SecretPatch, ValueBody
 from app.variables.secrets.changes import name_taken
+from app.variables.secrets.check import Check
 from app.variables.secrets.queries import HIDE_AFTER_SECONDS, Secret, SecretQueries
 from app.variables.secrets.service import Secrets
 from app.variables.service import Variable, Variables
@@ -33,6 +35,7 @@ from app.web.paging import cursor, moment_and_name
 ROWS: Final = 25
 _LIST: Final = "variables-page"
 _GIVE_AGAIN: Final = "Give the new value again, or say below that the one it has is kept."
+_NO_FIELDS: Final = ("revision", "check_block", "keep_check")
 _WORDS: Final = {"allowed_hosts": "allowed hosts", "allowed_places": "allowed places", "expires_at": "expiry"}
 
 
@@ -211,7 +214,8 @@ def _entry(name: str) -> Entry:
 
 
 def _show_edit(ws: str, entry: Entry, form: Typed, status: int = 200) -> Response:
-    return show("variables/edit.html", status, entry=entry, item=entry.item, form=form, ws=ws)
+    _, blocks = listing.get_entry(entry.item.name, access=context.access(), resources=context.resources())
+    return show("variables/edit.html", status, entry=entry, item=entry.item, form=form, checks=blocks, ws=ws)
 
 
 def _texts(entry: Entry) -> dict[str, str]:
@@ -221,6 +225,8 @@ def _texts(entry: Entry) -> dict[str, str]:
         return texts | {"value": item.value if isinstance(item.value, str) else json.dumps(item.value)}
     if item.wide:
         texts["wide"] = "on"
+    if item.check_block:
+        texts |= {"check_block": item.check_block, "keep_check": "on"}
     return texts | {
         "allowed_hosts": "\n".join(item.allowed_hosts),
         "allowed_places": "\n".join(item.allowed_places),
@@ -233,7 +239,7 @@ def _changed_fields(entry: Entry, sent: Mapping[str, str]) -> list[str]:
     """Return which fields differ from what the form was filled with; lists are compared as lists."""
     before = _texts(entry)
     same = {name: text.replace("\r\n", "\n") for name, text in before.items()}
-    changed = [name for name in same if name != "revision" and name in sent and sent[name] != same[name]]
+    changed = [name for name in same if name not in _NO_FIELDS and name in sent and sent[name] != same[name]]
     return [name for name in changed if name[:8] != "allowed_" or lines(sent[name]) != lines(same[name])]
 
 
@@ -261,11 +267,21 @@ def _change_secret(entry: Entry) -> bool:
     secret, wide = cast(Secret, entry.item), "wide" in sent  # an empty box isn't sent at all
     if secret.visibility == "restricted" and wide != secret.wide:
         changes["wide"] = wide
+    check, keep = _check_of_form(sent, secret), (sent.get("check_block") or None) if "keep_check" in sent else None
+    if "check_block" in sent and keep != secret.check_block:
+        changes["check_block"] = keep
     if changes:
-        secrets.update(entry.item.name, read(SecretPatch(), changes | value), **where)
+        secrets.update(entry.item.name, read(SecretPatch(), changes | value), check=check, **where)
     elif value:  # the record then says that a value was set, and nothing else
-        secrets.set_value(entry.item.name, read(ValueBody(), value)["value"], **where)
+        secrets.put_value(entry.item.name, read(ValueBody(), value)["changes"], check=check, **where)
     return bool(changes or value)
+
+
+def _check_of_form(sent: Mapping[str, str], secret: Secret) -> Check | bool | None:
+    """Return what a new value is to be tried with: what is chosen; where the form doesn't ask, the secret's own."""
+    if "check_block" not in sent:
+        return None
+    return Check(sent["check_block"]) if sent["check_block"] else secret.check_block is None
 
 
 @pages.get("/workspaces/<ws>/variables/<name>/delete")
