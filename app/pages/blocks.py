@@ -354,5 +354,5 @@ def delete_block(ws: str, block: str) -> Response:
         raise
     except StrongroomError as error:
         found = _block(block)
-        return show("blocks/delete.html", STATUS[error.code], block=found, form=Typed.after(error), ws=ws)
+        return show("blocks/delete.html", STATUS[error.code], block=found, form=Typed.of_a_button(error), ws=ws)
     return redirect_with_message(f"The API block {block} was deleted.", url_for("pages.blocks", ws=ws), leave=True)

@@ -60,6 +60,11 @@ class Typed:
         faults = {name: list(dict.fromkeys(each)) for name, each in errors.items()}
         return cls(values or {}, faults, None if faults else sentence, value_lost)  # one message for one fault
 
+    @classmethod
+    def of_a_button(cls, error: StrongroomError) -> Typed:
+        """Return the form that has nothing to type in as it is shown after a refusal: all of it in one sentence."""
+        return cls(problem=_TO_BE_TYPED if isinstance(error, ConfirmationRequired) else error.detail)
+
     def __getitem__(self, name: str) -> str:
         return self.values.get(name, "")
 

@@ -123,7 +123,7 @@ def remove_member(ws: str, user: str) -> Response:
     try:
         _members().remove(user, confirm=request.form.get("confirm"), access=context.access())
     except StrongroomError as error:
-        return show("members/delete.html", STATUS[error.code], member=member, form=Typed.after(error), ws=ws)
+        return show("members/delete.html", STATUS[error.code], member=member, form=Typed.of_a_button(error), ws=ws)
     if user == current_user.id:
         flash(f"You are no member of {ws} any more.")
         return go(url_for("pages.workspaces"))

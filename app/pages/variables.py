@@ -271,7 +271,7 @@ def _change_secret(entry: Entry) -> bool:
 @pages.get("/workspaces/<ws>/variables/<name>/delete")
 def delete_variable_form(ws: str, name: str) -> Response:
     """Ask whether it should really go, and show which blocks would miss it."""
-    return _show_delete(ws, name, Typed())
+    return _show_delete(ws, name)
 
 
 @pages.post("/workspaces/<ws>/variables/<name>/delete")
@@ -289,23 +289,24 @@ def delete_variable(ws: str, name: str) -> Response:
     except NotFound:
         raise
     except StrongroomError as error:
-        return _show_delete(ws, name, Typed.after(error), STATUS[error.code])
+        return _show_delete(ws, name, error)
     what = "Variable" if entry.kind == "plain" else "Secret"
     return redirect_with_message(f"{what} {name} was deleted.", url_for("pages.variables", ws=ws), name=name)
 
 
-def _show_delete(ws: str, name: str, form: Typed, status: int = 200) -> Response:
+def _show_delete(ws: str, name: str, error: StrongroomError | None = None) -> Response:
     entry, blocks = listing.get_entry(name, access=context.access(), resources=context.resources())
     require(context.access(), Permission.VARIABLE_WRITE if entry.kind == "plain" else Permission.SECRET_WRITE)
     by_typing = isinstance(entry.item, Secret) and _needs_typing(entry.item, blocks)
+    refused = Typed.after if by_typing else Typed.of_a_button
     return show(
         "variables/delete.html",
-        status,
+        STATUS[error.code] if error else 200,
         entry=entry,
         item=entry.item,
         blocks=blocks,
         by_typing=by_typing,
-        form=form,
+        form=refused(error) if error else Typed(),
         ws=ws,
     )
 

@@ -31,7 +31,7 @@ def roll_back_version(ws: str, name: str) -> Response:
             name, version, revision=number(sent.get("revision", "")), access=context.access()
         )
     except StrongroomError as error:
-        return _show(ws, name, Typed.after(error), STATUS[error.code])
+        return _show(ws, name, Typed.of_a_button(error), STATUS[error.code])
     told = f"{name} is back at the value of version {version}, as version {secret.version}."
     return redirect_with_message(told, url_for("pages.version_history", ws=ws, name=name), name=name)
 
@@ -45,5 +45,5 @@ def _show(ws: str, name: str, form: Typed, status: int = 200) -> Response:
     except NotFound:
         raise
     except StrongroomError as error:  # Vault is away: the page says so
-        listed, form, status = [], Typed.after(error), STATUS[error.code]
+        listed, form, status = [], Typed.of_a_button(error), STATUS[error.code]
     return show("variables/versions.html", status, secret=secret, versions=listed, usage=usage, form=form, ws=ws)

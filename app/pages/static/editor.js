@@ -9,6 +9,7 @@ import { references } from "./references.js";
 
 const CREDENTIAL_HEADER = /^header:(authorization|cookie|.*(api-?key|token|secret|auth).*)$/i;
 const CREDENTIAL = /^(?:(?:Bearer|Token|Basic|ApiKey|Key)\s+)?(\S{12,})$/i;
+const CELLS = "input, textarea";
 let form = null;
 let changed = false;
 let answered = null; // what a call answered, while Save puts a new editor in the place of this one
@@ -93,11 +94,12 @@ document.addEventListener("htmx:afterSwap", (event) => {
   start();
 });
 
+const isEmpty = (row) => ![...row.querySelectorAll(CELLS)].some((each) => each.value);
+
 /** Number the rows as the service does: those that were left empty come last. */
 function renumber(rows) {
   const all = [...rows.querySelectorAll("[data-row]")];
-  const empty = (row) => ![...row.querySelectorAll("input, textarea")].some((each) => each.value);
-  const sorted = [...all.filter((row) => !empty(row)), ...all.filter(empty)];
+  const sorted = [...all.filter((row) => !isEmpty(row)), ...all.filter(isEmpty)];
   sorted.forEach((row, number) => {
     const [before, after] = [`${rows.id}-${row.dataset.row}-`, `${rows.id}-${number}-`];
     row.dataset.row = number;
@@ -138,6 +140,8 @@ function suggestion() {
 
 function addRow(rows) {
   const list = rows.querySelector("ol");
+  const empty = [...list.children].find(isEmpty);
+  if (empty) return empty.querySelector(CELLS).focus(); // one that waits to be filled in is enough
   const numbers = [...list.children].map((row) => Number(row.dataset.row) + 1);
   const number = String(Math.max(0, ...numbers));
   const made = rows.querySelector("template").content.cloneNode(true);
@@ -151,7 +155,7 @@ function addRow(rows) {
   list.append(made);
   name(rows);
   watchChips(row);
-  row.querySelector("input, textarea").focus();
+  row.querySelector(CELLS).focus();
 }
 
 function removeRow(row) {
