@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -236,16 +236,22 @@ def _take_head(raw: Raw, chain: str) -> Link:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a list of events is narrowed to; moments are aware. ``folded`` leaves out intents whose outcome is there."""
+    """What a list of events is narrowed to; moments are aware.
+
+    ``folded`` leaves out intents whose outcome is there; ``partial`` has the fields of which a
+    part is enough, whatever its case.
+    """
 
     actor: str | None = None
     action: str | None = None
     secret: str | None = None
     block: str | None = None
+    call: str | None = None
     outcome: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     folded: bool = False
+    partial: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +343,38 @@ def last_runs(block: Target, *, chain: str, sessions: Sessions, limit: int, belo
     return EventPage(events=events, below=events[-1].seq if len(rows) > limit else None)
 
 
+def own_deeds(user: str, chains: Sequence[str], *, sessions: Sessions, limit: int) -> Sequence[Event]:
+    """Read what a user did and looked at, for themselves: one event for each deed, the latest first.
+
+    Only the newest ``RUNS_LOOKED_THROUGH`` events of each chain are looked through.
+    """
+    found: list[Event] = []
+    with sessions.read() as session:
+        live = live_processes(session)
+        for chain in chains:
+            query = (
+                select(EventRow)
+                .where(EventRow.chain == chain, EventRow.seq > end_of(session, chain) - RUNS_LOOKED_THROUGH)
+                .where(*_conditions(Filters(actor=user, folded=True), live))
+                .order_by(EventRow.seq.desc())
+                .limit(limit)
+            )
+            found += [_as_event(row, settled=False, live=live) for row in session.scalars(query)]
+    return sorted(found, key=lambda event: event.at, reverse=True)[:limit]
+
+
+def ran_by(actor_type: Literal["user", "token"], *, chain: str, sessions: Sessions) -> bool:
+    """Tell whether any call of a chain was made, with success, by a person on the pages or by a program's token."""
+    made = exists().where(
+        EventRow.chain == chain,
+        EventRow.action == "call.run",
+        EventRow.outcome == "done",
+        EventRow.actor_type == actor_type,
+    )
+    with sessions.read() as session:
+        return bool(session.scalar(select(made)))
+
+
 def _process(deed_id: InstrumentedAttribute[str]) -> ColumnElement[str]:
     return func.substr(deed_id, _PROCESS.start + 1, NAME_CHARACTERS)
 
@@ -346,14 +384,11 @@ def _is_outcome(row: type[EventRow]) -> ColumnElement[bool]:
 
 
 def _conditions(filters: Filters, live: frozenset[str]) -> Iterator[ColumnElement[bool]]:
-    if filters.actor:
-        yield or_(EventRow.actor_id == filters.actor, EventRow.acting_for == filters.actor)
+    yield from _name_conditions(filters)
     if filters.action:
         yield EventRow.action == filters.action
-    if filters.secret:
-        yield EventRow.secrets.contains(f",{filters.secret},", autoescape=True)
-    if filters.block:
-        yield (EventRow.target_type == "block") & (EventRow.target_name == filters.block)
+    if filters.call:
+        yield EventRow.deed_id == filters.call
     later = aliased(EventRow)
     has_outcome = exists().where(later.deed_id == EventRow.deed_id, _is_outcome(later))
     if filters.folded:
@@ -368,6 +403,22 @@ def _conditions(filters: Filters, live: frozenset[str]) -> Iterator[ColumnElemen
         yield EventRow.at >= filters.since
     if filters.until:
         yield EventRow.at < filters.until
+
+
+def _name_conditions(filters: Filters) -> Iterator[ColumnElement[bool]]:
+    if filters.actor:
+        yield or_(*(_named(each, "actor", filters) for each in (EventRow.actor_id, EventRow.acting_for)))
+    if filters.secret and "secret" in filters.partial:
+        yield EventRow.secrets.icontains(filters.secret, autoescape=True)
+    elif filters.secret:
+        yield EventRow.secrets.contains(f",{filters.secret},", autoescape=True)
+    if filters.block:
+        yield (EventRow.target_type == "block") & _named(EventRow.target_name, "block", filters)
+
+
+def _named(column: InstrumentedAttribute[Any], field_name: str, filters: Filters) -> ColumnElement[bool]:
+    wanted = getattr(filters, field_name)
+    return column.icontains(wanted, autoescape=True) if field_name in filters.partial else column == wanted
 
 
 def _deeds_with_outcome(session: Session, intents: Sequence[EventRow]) -> set[str]:

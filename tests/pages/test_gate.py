@@ -135,7 +135,7 @@ def test_a_revision_that_is_none_counts_as_one_that_is_gone(
         for path, form in (
             ("/settings", {"title": "Other"}),
             ("/variables/REGION/edit", {"value": "there", "description": ""}),
-            ("/variables/TOKEN/versions", {"version": "1"}),
+            ("/variables/TOKEN/versions/1/roll-back", {"revision": "1"}),
         ):
             sent = me.post(root + path, form | {"revision": revision}, form=f"{root}/settings")
             assert sent.status_code == 412, (path, revision[:9])

@@ -10,11 +10,10 @@ const MOST_EDITS = 3; // with more secrets than that in the list, only the field
 let picker = null; // the one that is open
 let pending = null; // { holder, button, selection }: where a secret goes that is being made in the panel
 
-/** Make a new secret of a literal in a field: the panel takes it as its value, and its name takes the literal's place. */
-export function makeSecret(button, start, end, name) {
-  const holder = button.closest("[data-holder]");
+/** Make a new secret of a value for a part of a field: the panel takes it, and the secret's name takes the part's place. */
+export function makeSecret({ holder, button, start, end, name, value }) {
   const field = holder.querySelector("[data-slot] > :is(input, textarea)");
-  pending = { holder, button, selection: [start, end, true], value: field.value.slice(start, end) };
+  pending = { holder, button, selection: [start, end, true], value };
   openDialog("panel", newSecretUrl(field, holder, [start, end, true], name), button);
 }
 

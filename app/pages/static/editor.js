@@ -6,6 +6,7 @@ import { makeSecret, watchPickers } from "./combobox.js";
 import { tell } from "./dialogs.js";
 import { showFaults } from "./forms.js";
 import { references } from "./references.js";
+import { watchCurl } from "./curl.js";
 
 const CREDENTIAL_HEADER = /^header:(authorization|cookie|.*(api-?key|token|secret|auth).*)$/i;
 const CREDENTIAL = /^(?:(?:Bearer|Token|Basic|ApiKey|Key)\s+)?(\S{12,})$/i;
@@ -30,6 +31,7 @@ function start() {
 }
 
 watchPickers();
+watchCurl(start);
 start();
 
 document.addEventListener("input", (event) => {
@@ -125,7 +127,9 @@ function offerSecret(field) {
   const button = make("button", "literal");
   button.type = "button";
   button.append(icon("key"), "Make it a secret");
-  button.addEventListener("click", () => makeSecret(button, start, start + found[1].length, suggestion()));
+  button.addEventListener("click", () => {
+    makeSecret({ holder, button, start, end: start + found[1].length, name: suggestion(), value: found[1] });
+  });
   holder.append(button);
 }
 
@@ -246,6 +250,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
   const faults = [...answer.querySelectorAll("[data-for]")].map((each) => [each.dataset.for, each.dataset.sentence]);
   showFaults(form, faults, { focus: false });
   event.target.scrollIntoView({ block: "nearest" });
+  document.body.dispatchEvent(new Event("strongroom:answered")); // the last runs are asked for anew
 });
 document.addEventListener("htmx:beforeSwap", (event) => {
   const text = event.detail.xhr.responseText;
