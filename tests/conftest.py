@@ -24,6 +24,7 @@ PURE: Final = (
     "bench",
     "calls/test_captures.py",
     "calls/test_field_template.py",
+    "calls/test_template.py",
     "house/test_documents.py",
     "house/test_gallery.py",
     "house/test_habits.py",
@@ -33,12 +34,15 @@ PURE: Final = (
     "outbound/test_decode.py",
     "outbound/test_hosts.py",
     "outbound/test_inject.py",
+    "outbound/test_places.py",
     "outbound/test_urls.py",
+    "policies/test_hcl.py",
     "policies/test_plan.py",
     "policies/test_probes.py",
     "policies/test_render.py",
     "redaction",
     "variables/secrets/test_changes.py",
+    "variables/secrets/test_types.py",
     "vault/test_paths.py",
 )
 # Files and folders without a database, or with one that they choose by themselves. All others run on both databases.

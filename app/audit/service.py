@@ -192,6 +192,12 @@ def conclude(deed: Deed, outcome: Outcome, *, sessions: Sessions, clock: Clock) 
     event_recorded(deed.action, outcome)
 
 
+def conclude_later(deed: Deed, outcome: Outcome, *, sessions: Sessions, clock: Clock) -> None:
+    """Record how a deed ended as soon as the database can be written again, as long as this process lives."""
+    sessions.lease.later(deed.event(outcome, clock()), append)
+    event_recorded(deed.action, outcome)
+
+
 def _reasons(error: StrongroomError) -> dict[str, object]:
     """Return what an error adds to the record: the missing action or the reason, which never hold a value."""
     return {key: error.extra[key] for key in ("action", "reason") if key in error.extra}

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import request
 from flask.views import MethodView
+from werkzeug.routing import BaseConverter
 
 from app.access import Permission, require
 from app.blocks import service
@@ -20,7 +21,7 @@ from app.blocks.schemas import (
     CurlBody,
     CurlDraftSchema,
 )
-from app.blocks.service import BlockChanges, NewBlock
+from app.blocks.service import RESERVED_NAMES, BlockChanges, NewBlock
 from app.calls.curl_import import draft_of
 from app.calls.schemas import (
     CALL_CODES,
@@ -39,6 +40,15 @@ from app.web.paging import PageQuery, cursor, page, position
 from app.web.streams import hand_over
 
 blueprint = ApiBlueprint("blocks", __name__, url_prefix="/api/v1", description="API blocks")
+
+
+class _BlockName(BaseConverter):
+    """A block's name in a URL; what has a route of its own in its place is none."""
+
+    regex = rf"(?!(?:{'|'.join(RESERVED_NAMES)})\Z)[^/]+"
+
+
+blueprint.record_once(lambda state: state.app.url_map.converters.update(block=_BlockName))
 
 
 @blueprint.route("/workspaces/<ws>/blocks")
@@ -88,7 +98,7 @@ class FromCurl(MethodView):
         return draft_of(body["command"]), 200, {"Cache-Control": "no-store"}
 
 
-@blueprint.route("/workspaces/<ws>/blocks/<block>")
+@blueprint.route("/workspaces/<ws>/blocks/<block:block>")
 class OneBlock(MethodView):
     """One saved call."""
 

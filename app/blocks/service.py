@@ -33,6 +33,8 @@ from app.variables.secrets.references import UsableSecret, note_uses, secrets_ch
 from app.workspaces.service import settings_of
 
 BLOCK_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
+RESERVED_NAMES: Final = ("from-curl",)
+"""What stands in the place of a block's name in a URL and is none."""
 _KEPT_CHARACTERS: Final = 16 * 1024
 _BLOCKS: Final = cast(Table, BlockRow.__table__)
 _RUNNABLE: Final = select(_BLOCKS.c.id, _BLOCKS.c.answer, sql_cast(_BLOCKS.c.call, Text).label("call")).where(
@@ -84,7 +86,9 @@ def create_block(new: NewBlock, *, access: Access, sessions: Sessions, clock: Cl
 
     Raises:
         Forbidden, NameTaken, UnknownSecret, PlaceNotAllowed, and whatever ``parse_call`` does.
+        ValidationFailed: The name is reserved, or a stream has captures.
     """
+    _refuse_reserved(new.name)
     template = parse_call(new.call)
     _refuse_captures_of_stream(new.answer, new.call)
     target = Target("block", uuid.uuid4().hex, new.name)
@@ -102,6 +106,11 @@ def create_block(new: NewBlock, *, access: Access, sessions: Sessions, clock: Cl
             secrets = _take_call(row, template, deed, session=session)
             deed.complete(session, clock)
     return _as_block(row, template, secrets, access=access)
+
+
+def _refuse_reserved(name: str) -> None:
+    if name in RESERVED_NAMES:
+        raise ValidationFailed(f"{name} is reserved.", errors={in_body("name"): ["Is reserved."]})
 
 
 def _refuse_captures_of_stream(answer: str, call: WrittenCall) -> None:

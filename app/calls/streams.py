@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from app.access import Access, Permission, require
 from app.audit.chain import Outcome
-from app.audit.service import Deed, conclude
-from app.kernel.errors import Conflict, StrongroomError, UpstreamTimeout
+from app.audit.service import Deed, conclude, conclude_later
+from app.kernel.errors import Conflict, RecordUnavailable, StrongroomError, UpstreamTimeout
 from app.outbound.inject import authority
 from app.outbound.model import ResponseStream
 from app.resources import Resources
@@ -56,7 +56,8 @@ class StreamedCall:
         self._held = held
         self._resources = resources
         self._began = monotonic()
-        self._moved = self._began
+        self._moved = self._came = self._began
+        self._concluded = False
 
     @property
     def over(self) -> bool:
@@ -79,12 +80,11 @@ class StreamedCall:
             UpstreamTimeout: Nothing came for longer than the call allows, or the whole took too long.
             UpstreamError, Stopping
         """
-        received = self._answer.received_bytes
         piece = self._answer.take()
         now = monotonic()
-        if self._answer.received_bytes > received:
-            self._moved = now
-        elif not self.over and now - self._moved > self.idle_seconds:
+        if self._answer.moved:
+            self._moved = self._came = now
+        elif not self.over and not self.more and now - self._moved > self.idle_seconds:
             raise UpstreamTimeout("The upstream paused for longer than the call allows.")
         if now - self._began > self._resources.limits.stream_seconds:
             raise UpstreamTimeout("The stream took longer than a stream may.")
@@ -94,14 +94,25 @@ class StreamedCall:
         """Count the time that the client took as none of the upstream's."""
         self._moved = monotonic()
 
+    def require_recordable(self) -> None:
+        """Look whether how the stream ends could be recorded now; asks nobody.
+
+        Raises:
+            RecordUnavailable
+        """
+        if not self._resources.sessions.lease.held:
+            raise RecordUnavailable("The record can't be written at the moment, so the stream is cut.")
+
     def require_ground(self, access: Access) -> None:
         """Look whether everything that the stream stands on is as it was when it began.
 
         Raises:
+            Stopping: The service stops.
             Forbidden: The caller lost the permission.
             NotFound: The block is no more.
             Conflict: A secret was deleted, or its hosts, places or requests were changed.
         """
+        self._answer.require_running()
         require(access, self.ground.permission)
         self.ground.require_source(access)
         if not self.ground.secrets:
@@ -117,6 +128,10 @@ class StreamedCall:
         found = usable_secrets(names, workspace=workspace, session=session)
         return {name: (secret.id, secret.bindings) for name, secret in found.items()}
 
+    def close(self) -> None:
+        """End the call upstream, and count the stream no more."""
+        self._held.close()
+
     def finish(self) -> None:
         """Record that the whole answer went on. Raises ``RecordUnavailable``, where its last bytes must not."""
         self._conclude(None)
@@ -131,14 +146,21 @@ class StreamedCall:
         upstream_answered(error.code, redactions=self._answer.redactions)
         return self._answer.farewell(json.dumps(document).encode())
 
-    def abandon(self) -> None:
-        """Record that the client went away, and end the call upstream."""
-        self._conclude(GONE)
+    def abandon(self, code: str = GONE) -> None:
+        """Record that the client went away, or why else nobody reads on, and end the call upstream."""
+        self._conclude(code)
 
-    def _conclude(self, code: str | None) -> None:
-        self._held.close()
+    def cut(self, error: RecordUnavailable) -> None:
+        """End a stream whose end can't be recorded now; it is later."""
+        self._conclude(error.code, later=True)
+
+    def _conclude(self, code: str | None, *, later: bool = False) -> None:
+        self.close()
+        if self._concluded:
+            return
+        self._concluded = True
         self._deed.detail |= {
-            "elapsed_ms": round((monotonic() - self._began) * 1000, 1),
+            "elapsed_ms": round((self._came - self._began) * 1000, 1),
             "sent_bytes": self._answer.sent_bytes,
             "received_bytes": self._answer.received_bytes,
             "redactions": self._answer.redactions,
@@ -147,4 +169,5 @@ class StreamedCall:
         if code is not None:
             self._deed.detail["code"] = code
         outcome: Outcome = "done" if code is None else "failed"
-        conclude(self._deed, outcome, sessions=self._resources.sessions, clock=self._resources.clock)
+        record = conclude_later if later else conclude
+        record(self._deed, outcome, sessions=self._resources.sessions, clock=self._resources.clock)

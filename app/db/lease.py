@@ -29,6 +29,7 @@ DEAD_SECONDS: Final = 30
 """How long after the last renewal a process counts as dead."""
 NAME_CHARACTERS: Final = 10
 _LOST_SECONDS: Final = 10.0
+_PATIENCE_SECONDS: Final = 1.0  # for one renewal
 _FORGOTTEN_SECONDS: Final = 3600
 _LATER_MOST: Final = 1000
 LEASES: Final = Table(
@@ -67,7 +68,7 @@ class Lease:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._renewed_at = float("-inf")
+        self._renewed_at = self._asked_at = float("-inf")
         self._failed = False
         self._later: deque[tuple[Any, Callable[[Raw, Sequence[Any]], object]]] = deque(maxlen=_LATER_MOST)
 
@@ -91,7 +92,9 @@ class Lease:
     @property
     def held(self) -> bool:
         """Whether this process could renew its lease just now; one that couldn't ends what others may begin anew."""
-        return not self._failed and time.monotonic() - self._renewed_at < _LOST_SECONDS
+        now = time.monotonic()
+        waits = self._asked_at > self._renewed_at and now - self._asked_at > _PATIENCE_SECONDS
+        return not self._failed and not waits and now - self._renewed_at < _LOST_SECONDS
 
     def later(self, item: T, write: Callable[[Raw, Sequence[T]], object]) -> None:
         """Store what couldn't be stored, as soon as the lease is renewed; of very many the oldest are forgotten."""
@@ -112,7 +115,7 @@ class Lease:
                 self._failed = True
 
     def _renew(self, process: str) -> None:
-        asked = time.monotonic()
+        asked = self._asked_at = time.monotonic()
         self._write(process, self._renewals)
         self._renewed_at, self._failed = asked, False
 

@@ -1,8 +1,7 @@
 """An upstream's answer that goes on as it comes: decoded and redacted piece by piece, never let go by a timer.
 
-Server-sent events and lines of JSON are looked through frame by frame, each of them whole; everything else by a window
-whose size depends on how long the values are, and never on what stands in them. Otherwise whoever controls an echo
-would find a value by its delay.
+How much is held back, ``app.redaction.frames`` says; it never depends on what stands in a value. Otherwise whoever
+controls an echo would find a value by its delay.
 """
 
 from __future__ import annotations
@@ -11,20 +10,23 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from app.kernel.errors import ResponseTooLarge
+import orjson
+
+from app.kernel.errors import ResponseNotReadable, ResponseTooLarge, StrongroomError
 from app.outbound.decode import decoder
 from app.outbound.model import Origin
 from app.outbound.transport import Answer
+from app.redaction.canonical import OutOfBudgetError
+from app.redaction.charsets import RedactedText
+from app.redaction.frames import EVENTS, LARGEST_FRAME, LINES, SEQUENCE, FrameTooLargeError
 from app.redaction.redactor import Redactor
 
-LARGEST_FRAME: Final = 1024 * 1024
+_CEILING: Final = 4
+"""How often the limit on what goes on the bytes may be that came."""
 _AT_ONCE: Final = 256 * 1024  # bytes that are looked through before what is left of them goes on
-_EVENTS: Final = "text/event-stream"
-_LINES: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-seq"})
-_END_OF_EVENT: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?![\n]|$))")
-_END_OF_LINE: Final = re.compile(rb"\n")
 _OUR_EVENT: Final = re.compile(rb"(?:^|[\r\n]|\xef\xbb\xbf)event: ?strongroom-error *(?:[\r\n]|$)")
-_OUR_LINE: Final = re.compile(rb'^[\s\x1e]*\{\s*"strongroom_error"')
+_OUR_LINE: Final = "strongroom_error"
+_RECORD: Final = b"\x1e"  # what a JSON sequence begins each text with (RFC 7464)
 _PASSED: Final = frozenset(
     {"content-type", "content-disposition", "content-language", "last-modified", "etag", "retry-after"}
 )
@@ -54,6 +56,8 @@ _NEVER_PASSED: Final = (
     "x-goog-hash",
     "x-goog-stored-content-length",
     "x-pingback",
+    "x-reproxy-",
+    "x-sourcemap",
     "x-redirect-by",
     "x-firefox-",
     "x-requested-with",
@@ -82,7 +86,7 @@ class AnswerStream:
         redactor: Redactor,
         *,
         headers: tuple[tuple[str, str], ...],
-        media_type: str | None,
+        content_type: tuple[str | None, str | None],
         redactions: int,
         sent_bytes: int,
         redirects: tuple[Origin, ...],
@@ -91,55 +95,93 @@ class AnswerStream:
     ) -> None:
         self.status = answer.status
         self.headers = headers
-        self.media_type = media_type
+        self.media_type, charset = content_type
         self.idle_seconds = idle_seconds
-        self.redactions = redactions
         self.sent_bytes = sent_bytes
         self.received_bytes = 0
         self.redirects = redirects
         self.over = False
         self.more = False
+        self.moved = False
         self._answer = answer
         self._decode = decoder(answer.header("Content-Encoding"))
         self._unfolding: Iterator[bytes] = iter(())
         self._ended = False
-        self._unfolded = 0
+        self._came = 0
         self._largest = largest
-        self._sieve = _sieve(media_type, redactor)
-        self._counted = 0
+        self._in_head = redactions
+        self._body = RedactedText(redactor, charset, self.media_type)
+        self._last = b"\n"
+        self._fault: StrongroomError | None = None
+
+    @property
+    def redactions(self) -> int:
+        """How many places were redacted so far, those in the head included."""
+        return self._in_head + self._body.count
 
     def take(self) -> bytes:
         """See ``ResponseStream.take``."""
-        out: list[bytes] = []
+        if self._fault is not None:
+            raise self._fault
+        pieces: list[bytes] = []
+        try:
+            for piece in self._take():
+                self.received_bytes += len(piece)
+                if self.received_bytes > self._largest:
+                    raise self._too_large()
+                pieces.append(piece)
+        except (OutOfBudgetError, FrameTooLargeError, UnicodeError, StrongroomError) as error:
+            self._fault = _as_our_error(error)
+            if not pieces:
+                raise self._fault from None
+            self.more = True  # what came before goes on before it is told
+        taken = b"".join(pieces)
+        self._last = taken[-1:] or self._last
+        return taken
+
+    def _take(self) -> Iterator[bytes]:
         looked = 0
+        self.moved = self.more = False
         while looked < _AT_ONCE:
             piece = next(self._unfolding, None)
             if piece is not None:
                 looked += len(piece)
-                self._unfolded += len(piece)
-                if self._unfolded > self._largest:
-                    raise ResponseTooLarge(f"The upstream's answer has more than {self._largest} bytes.")
-                out += self._sieve.feed(piece)
+                self._count(len(piece))
+                yield from self._drop_ours(self._body.feed(piece))
             elif self._ended:
-                out += self._sieve.finish()
+                yield from self._drop_ours(self._body.finish())
                 self.over = True
-                break
-            elif not self._read():
-                break
-        self.more = looked >= _AT_ONCE
-        self.redactions += self._sieve.count - self._counted
-        self._counted = self._sieve.count
-        return b"".join(out)
+                return
+            else:
+                chunk = self._answer.read_now()
+                if chunk is None:
+                    return
+                looked += len(chunk)
+                self._begin(chunk)
+        self.more = True
 
-    def _read(self) -> bool:
-        """Begin to unfold what has come; tell whether anything has, or the end was reached."""
-        chunk = self._answer.read_now()
-        if chunk is None:
-            return False
-        self.received_bytes += len(chunk)
+    def _begin(self, chunk: bytes) -> None:
+        """Begin to unfold what has come."""
+        self.moved = True
+        self._count(len(chunk))
         self._ended = not chunk
         self._unfolding = self._decode.feed(chunk) if chunk else self._decode.finish()
-        return True
+
+    def _count(self, size: int) -> None:
+        self._came += size
+        if self._came > 2 * _CEILING * self._largest:  # as it came, and unfolded
+            raise self._too_large()
+
+    def _too_large(self) -> ResponseTooLarge:
+        return ResponseTooLarge(f"The upstream's answer has more than {self._largest} bytes.")
+
+    def _drop_ours(self, pieces: Sequence[bytes]) -> Iterator[bytes]:
+        """Leave out the frames that speak for this service."""
+        return (piece for piece in pieces if not _is_ours(piece, self.media_type))
+
+    def require_running(self) -> None:
+        """See ``ResponseStream.require_running``."""
+        self._answer.require_running()
 
     def fileno(self) -> int:
         """See ``ResponseStream.fileno``."""
@@ -147,9 +189,13 @@ class AnswerStream:
 
     def farewell(self, problem: bytes) -> bytes:
         """See ``ResponseStream.farewell``."""
-        if self.media_type == _EVENTS:
+        if self.media_type == EVENTS:
             return b"\n\nevent: strongroom-error\ndata: " + problem + b"\n\n"
-        return b'\n{"strongroom_error": ' + problem + b"}\n" if self.media_type in _LINES else b""
+        if self.media_type not in LINES:
+            return b""
+        before = b"" if self._last == b"\n" else b"\n"
+        record = _RECORD if self.media_type == SEQUENCE else b""
+        return before + record + b'{"strongroom_error": ' + problem + b"}\n"
 
     def close(self) -> None:
         """See ``ResponseStream.close``."""
@@ -159,65 +205,28 @@ class AnswerStream:
         return f"AnswerStream({self.status})"
 
 
-class _Window:
-    """Any bytes: what a value could still begin in is held back, always the same amount."""
-
-    def __init__(self, redactor: Redactor) -> None:
-        self._stream = redactor.stream()
-
-    @property
-    def count(self) -> int:
-        return self._stream.count
-
-    def feed(self, piece: bytes) -> Iterator[bytes]:
-        yield self._stream.feed(piece)
-
-    def finish(self) -> Iterator[bytes]:
-        yield self._stream.finish()
+def _as_our_error(error: Exception) -> StrongroomError:
+    if isinstance(error, StrongroomError):
+        return error
+    if isinstance(error, FrameTooLargeError):
+        return ResponseTooLarge(f"One piece of the upstream's stream has more than {LARGEST_FRAME} bytes.")
+    if isinstance(error, OutOfBudgetError):
+        return ResponseNotReadable("The upstream's answer would take too long to be looked through.")
+    return ResponseNotReadable("The upstream's answer isn't in the charset that it claims.")
 
 
-class _Frames:
-    """Frames: each is looked through whole, and let go when it is complete."""
-
-    def __init__(self, redactor: Redactor, end: re.Pattern[bytes], ours: re.Pattern[bytes]) -> None:
-        self._redactor = redactor
-        self._end = end
-        self._ours = ours
-        self._open = bytearray()
-        self._looked = 0
-        self.count = 0
-
-    def feed(self, piece: bytes) -> Iterator[bytes]:
-        self._open += piece
-        while (found := self._end.search(self._open, max(0, self._looked - 4))) is not None:
-            frame = bytes(self._open[: found.end()])
-            del self._open[: found.end()]
-            self._looked = 0
-            yield self._redact(frame)
-        self._looked = len(self._open)
-        if self._looked > LARGEST_FRAME:
-            raise _frame_too_large()
-
-    def finish(self) -> Iterator[bytes]:
-        yield self._redact(bytes(self._open))
-        self._open.clear()
-
-    def _redact(self, frame: bytes) -> bytes:
-        if len(frame) > LARGEST_FRAME:
-            raise _frame_too_large()
-        if self._ours.search(frame):
-            return b""
-        stream = self._redactor.stream()
-        shown = stream.feed(frame) + stream.finish()
-        self.count += stream.count
-        return shown
+def _is_ours(frame: bytes, media_type: str | None) -> bool:
+    """Tell whether a frame reads as one in which this service tells of a problem."""
+    if media_type == EVENTS:
+        return _OUR_EVENT.search(frame) is not None
+    if media_type not in LINES or (_OUR_LINE.encode() not in frame and b"\\u" not in frame):
+        return False
+    return any(_is_our_line(line) for line in frame.replace(_RECORD, b"\n").splitlines())
 
 
-def _sieve(media_type: str | None, redactor: Redactor) -> _Window | _Frames:
-    if media_type == _EVENTS:
-        return _Frames(redactor, _END_OF_EVENT, _OUR_EVENT)
-    return _Frames(redactor, _END_OF_LINE, _OUR_LINE) if media_type in _LINES else _Window(redactor)
-
-
-def _frame_too_large() -> ResponseTooLarge:
-    return ResponseTooLarge(f"One piece of the upstream's stream has more than {LARGEST_FRAME} bytes.")
+def _is_our_line(line: bytes) -> bool:
+    try:
+        document = orjson.loads(line)
+    except ValueError:  # to a lenient reader it may be JSON all the same
+        return _OUR_LINE.encode() in line
+    return isinstance(document, dict) and _OUR_LINE in document

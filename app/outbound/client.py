@@ -15,6 +15,7 @@ from app.kernel.errors import (
     PayloadTooLarge,
     RedirectRefused,
     RequestNotAllowed,
+    ResponseNotReadable,
     UpstreamProtocol,
     UpstreamUnreachable,
     ValueNotAllowedHere,
@@ -113,13 +114,16 @@ class OutboundClient:
                 answer,
                 redactor,
                 headers=passed_headers(headers, keep_tag=not values and answer.header("Content-Encoding") is None),
-                media_type=content_type_of(headers)[0],
+                content_type=content_type_of(headers),
                 redactions=count,
                 sent_bytes=hops.sent_bytes,
                 redirects=tuple(hops.origins),
                 largest=self._rules.max_stream_bytes,
                 idle_seconds=call.timeout_seconds,
             )
+        except OutOfBudgetError:
+            answer.close()
+            raise ResponseNotReadable("The upstream's head would take too long to be looked through.") from None
         except BaseException:
             answer.close()
             raise

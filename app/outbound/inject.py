@@ -93,13 +93,13 @@ def _write(call: Call, open_slot: Open, basic: Basic) -> tuple[str, tuple[tuple[
 
 def write_with_marks(call: Call) -> Prepared:
     """Write a call out, a letter in the place of each value: what its sizes are taken from."""
-    url, headers, body = _write(call, lambda _name, encode: encode("x"), _basic)
+    url, headers, body = _write(call, _mark, _basic)
     return Prepared(call.method, url, headers, body)
 
 
 def target_with_marks(call: Call) -> str:
     """Write path and query as they go out, a letter in the place of each value."""
-    return _target(call, lambda _name, encode: encode("x"))
+    return _target(call, _mark)
 
 
 def base_url(origin: Origin) -> str:
@@ -141,10 +141,19 @@ def _header(value: Field, open_slot: Open) -> str:
     if not _HEADER_VALUE.fullmatch(text):
         raise _not_here(value, "can't stand in a header: it has a line break or a control character")
     bare = text.strip(" \t")
-    if value.secret and bare != text:
+    if bare != text and _blanks_around(text) != _blanks_around(_fill(value, _mark, _as_written)):
         # What a server echoes then is no whole value any more, and would not be found.
         raise _not_here(value, "can't stand in a header: it would lose the spaces at its start or end")
     return bare
+
+
+def _blanks_around(text: str) -> tuple[int, int]:
+    return len(text) - len(text.lstrip(" \t")), len(text) - len(text.rstrip(" \t"))
+
+
+def _mark(_name: str, encode: Encode) -> str:
+    """Put a letter in the place of a value."""
+    return encode("x")
 
 
 def _basic(pair: tuple[Field, Field], open_slot: Open) -> str:

@@ -232,26 +232,34 @@ class OutboundRules:
 class ResponseStream(Protocol):
     """An answer that goes on as it comes: its head is here, redacted; its body is taken piece by piece.
 
-    ``idle_seconds`` is the longest wait between two pieces. ``redactions`` and ``received_bytes`` grow.
-    ``more`` tells that ``take`` has more to give at once.
+    ``idle_seconds`` is the longest wait between two pieces. ``redactions`` and ``received_bytes`` grow; the latter are
+    bytes after redaction, so that no size tells how long a value is. ``moved`` tells whether anything came for the last
+    ``take``, and ``more`` that it has more to give at once.
     """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     media_type: str | None
     idle_seconds: float
-    redactions: int
     sent_bytes: int
     received_bytes: int
     redirects: tuple[Origin, ...]
     over: bool
     more: bool
+    moved: bool
+
+    @property
+    def redactions(self) -> int:
+        """How many places were redacted so far."""
 
     def take(self) -> bytes:
         """Give what has come and is safe to go on, perhaps nothing yet; never waits. ``over`` tells the end.
 
         Raises ``UpstreamError`` and ``Stopping``.
         """
+
+    def require_running(self) -> None:
+        """Raise ``Stopping`` where the service's time is over."""
 
     def fileno(self) -> int:
         """Return the number of the socket that the rest comes from; -1 where nothing is to come."""

@@ -71,14 +71,18 @@ class Answer:
         Raises:
             UpstreamError, Stopping
         """
-        if self._clock.stopped:
-            raise _stopping()
+        self.require_running()
         try:
             return self._raw.read_now()
         except http1.NothingYet:
             return None
         except http1.WireError as error:
             raise _as_our_error(error, self._clock) from None
+
+    def require_running(self) -> None:
+        """Raise ``Stopping`` where the service's time is over."""
+        if self._clock.stopped:
+            raise _stopping()
 
     def fileno(self) -> int:
         """Return the number of the socket that the rest comes from; -1 where nothing is to come."""

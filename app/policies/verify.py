@@ -31,12 +31,12 @@ from app.policies.probes import (
     signing_doors,
 )
 from app.vault import KEY_TYPE, VISIBILITIES
+from app.vault.answers import Answer
 from app.vault.keys import load_signing_key, new_signing_key, new_signing_key_der
 from app.vault.operator import LoggedIn, VaultOperator
 from app.vault.options import Mounts
 from app.vault.roles import SERVICE, SERVICE_ROLES
 from app.vault.tokens import JWT_SECONDS, sign_login
-from app.vault.transport import Answer
 from app.vault.wrapping import wrap_key
 
 Verdict = Literal["allowed", "refused"]

@@ -7,12 +7,21 @@ put a value together that nobody could see in the bytes, after they had been loo
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterator, Sequence
 from typing import Final
 
+from app.redaction.frames import RedactionStream
 from app.redaction.redactor import Redactor
 
 # What `Redactor` knows as bytes; in the others a value is looked for once more when the text is read.
 _SEEN_AS_BYTES: Final = frozenset({"utf-8", "ascii"})
+# Besides these, in an answer that streams: a value's bytes in them are looked for too.
+_SEEN_IN_STREAMS: Final = _SEEN_AS_BYTES | {
+    "utf-8-sig",
+    "iso8859-1",
+    "cp1252",
+    *(f"utf-{unit}{order}" for unit in (16, 32) for order in ("", "-le", "-be")),
+}
 _READABLE: Final = _SEEN_AS_BYTES | frozenset(
     {
         "utf-8-sig",
@@ -77,3 +86,64 @@ def redact_text(body: bytes, charset: str | None, redactor: Redactor) -> tuple[b
         return (text.decode().encode(codec), count) if count else (body, 0)
     except UnicodeError:
         return body, 0
+
+
+class RedactedText:
+    """An answer on its way, in a charset: looked through as the bytes that it has, and as the text that they are.
+
+    Args:
+        charset: What the answer says that it is in.
+        media_type: See ``Redactor.stream``.
+    """
+
+    def __init__(self, redactor: Redactor, charset: str | None, media_type: str | None) -> None:
+        self._bytes = redactor.stream(media_type)
+        codec = codec_of(charset)
+        read = codec is not None and codec not in _SEEN_IN_STREAMS and redactor.longest > 0
+        self._text = _Recoded(redactor.stream(media_type), codec) if read and codec is not None else None
+
+    @property
+    def count(self) -> int:
+        """How many markers there are so far."""
+        return self._bytes.count + (self._text.count if self._text else 0)
+
+    def feed(self, chunk: bytes) -> Sequence[bytes]:
+        """Take the next bytes; see ``RedactionStream.feed``.
+
+        Raises:
+            OutOfBudgetError, FrameTooLargeError
+        """
+        pieces = self._bytes.feed(chunk)
+        return pieces if self._text is None else list(self._text.feed(pieces))
+
+    def finish(self) -> Sequence[bytes]:
+        """Give the redacted rest. Raises what ``feed`` does."""
+        pieces = self._bytes.finish()
+        return pieces if self._text is None else [*self._text.feed(pieces), *self._text.finish()]
+
+
+class _Recoded:
+    """A stream in a charset, redacted as UTF-8 and written in that charset again; what isn't in it stays as it is."""
+
+    def __init__(self, stream: RedactionStream, codec: str) -> None:
+        self._stream = stream
+        self._read = codecs.getincrementaldecoder(codec)("surrogateescape")
+        self._reader = codecs.getincrementaldecoder("utf-8")("surrogatepass")
+        self._writer = codecs.getincrementalencoder(codec)("surrogateescape")
+
+    @property
+    def count(self) -> int:
+        return self._stream.count
+
+    def feed(self, pieces: Sequence[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            yield from self._encode(self._stream.feed(self._read.decode(piece).encode("utf-8", "surrogatepass")))
+
+    def finish(self) -> Iterator[bytes]:
+        last = self._read.decode(b"", True).encode("utf-8", "surrogatepass")
+        yield from self._encode([*self._stream.feed(last), *self._stream.finish()])
+        yield self._writer.encode("", True)
+
+    def _encode(self, pieces: Sequence[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            yield self._writer.encode(self._reader.decode(piece))

@@ -54,6 +54,8 @@ class Redactor:
 
     def stream(self, media_type: str | None = None) -> RedactionStream:
         """Begin an answer that goes on while it comes; see ``frames``."""
+        if self._searches is None:
+            return RedactionStream(None, 0, media_type)
         return RedactionStream(lambda body: list(places_of(self._matches(body))), self.longest, media_type)
 
     def _matches(self, body: bytes) -> Iterator[Match]:

@@ -13,10 +13,12 @@ from app.db import Base, UtcDateTime
 class VariableRow(Base):
     """A plain variable (with its value) or a secret (never with it).
 
-    ``typed`` says that ``value`` is JSON and no text. ``folded_name`` keeps names unique whatever their case. The
-    ``next_`` columns hold rules that Vault may not know yet (``next_hosts`` None: there are none);
-    ``check_block`` names the block that every new value is tried with; ``unfinished`` marks a secret for which a write
-    to Vault was begun, at ``touched_at`` by ``touched_by``, and not seen to end.
+    ``typed`` says that ``value`` is JSON and no text. ``type`` is a secret's, ``made_of`` what makes it up where it is
+    no plain value, ``reconnect`` says that its service gives no tokens until somebody connects it anew.
+    ``folded_name`` keeps names unique whatever their case. The ``next_`` columns hold rules that Vault may not know yet
+    (``next_hosts`` None: there are none); ``check_block`` names the block that every new value is tried with;
+    ``unfinished`` marks a secret for which a write to Vault was begun, at ``touched_at`` by ``touched_by``, and not
+    seen to end.
     """
 
     __tablename__ = "variables"
@@ -43,6 +45,10 @@ class VariableRow(Base):
     next_places: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     next_requests: Mapped[list[dict[str, object]] | None] = mapped_column(JSON(none_as_null=True))
     next_wide: Mapped[bool] = mapped_column(default=False, server_default=false())
+    type: Mapped[str] = mapped_column(String(16), default="value", server_default="value")
+    made_of: Mapped[dict[str, object] | None] = mapped_column(JSON(none_as_null=True))
+    next_made_of: Mapped[dict[str, object] | None] = mapped_column(JSON(none_as_null=True))
+    reconnect: Mapped[bool] = mapped_column(default=False, server_default=false())
     check_block: Mapped[str | None] = mapped_column(String(64))
     version: Mapped[int] = mapped_column(default=0)
     state: Mapped[str] = mapped_column(String(16), default="active")

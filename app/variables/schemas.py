@@ -115,7 +115,10 @@ class ValueBody(Input):
     check = _CheckField(
         lambda: CheckBody(),
         load_default=None,
-        metadata={"description": "A saved GET or HEAD block, run with it first; false: not even the secret's own."},
+        metadata={
+            "description": "A saved GET or HEAD block, run with it first; false: not even the secret's own.",
+            "x-also": False,
+        },
     )
 
 

@@ -10,6 +10,7 @@ from hvac.api.secrets_engines import KvV2, Transit
 
 from app.kernel.errors import NotFound, StrongroomError, VaultUnavailable
 from app.vault import VISIBILITIES, Engine, Health, SecretAddress
+from app.vault.answers import trouble_in, why
 from app.vault.granted import GrantedValues
 from app.vault.key_guard import KeyGuard
 from app.vault.oauth_tokens import OAuthTokens
@@ -19,7 +20,6 @@ from app.vault.record import RecordStore
 from app.vault.roles import SERVICE, SERVICE_ROLES
 from app.vault.session import VaultSession
 from app.vault.signing_keys import SigningKeys
-from app.vault.transport import why
 from app.vault.values import ValueStore
 
 
@@ -63,8 +63,10 @@ class VaultClient(ValueStore, SigningKeys, OAuthTokens, GrantedValues, RecordSto
             # Of the whole server: inside a namespace nobody is told.
             state = self._session.line.once("GET", "sys/health", headers={"X-Vault-Namespace": ""})
             version = state.document.get("version")
-            if state.status != 200:
-                return Health(ok=False, reason=why(state.status), version=version)
+            if state.status != 200 or state.foreign:
+                trouble = trouble_in(state)
+                reason = why(state.status) if trouble is None else trouble.reason
+                return Health(ok=False, reason=reason, version=version)
             self._session.kv(SERVICE, "health", KvV2.read_configuration)
             self._session.transit(SERVICE, "health", Transit.read_key, RECORD_KEY)
             self._prove_reading()

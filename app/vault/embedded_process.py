@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from app.kernel.errors import ServiceError, VaultUnavailable
+from app.vault.answers import Answer
 from app.vault.keys import store
 from app.vault.options import Server
-from app.vault.transport import Answer, Line
+from app.vault.transport import Line
 
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 15.0

@@ -11,8 +11,9 @@ from types import TracebackType
 from typing import Any, Literal
 
 from app.kernel.errors import VaultRefused
+from app.vault.answers import RETRY_AFTER, Answer
 from app.vault.options import Server
-from app.vault.transport import RETRY_AFTER, Answer, Line, unavailable
+from app.vault.transport import Line, unavailable
 
 Verb = Literal["GET", "LIST", "POST", "PATCH", "DELETE"]
 

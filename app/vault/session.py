@@ -5,21 +5,27 @@ Every exception of a library ends here.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from random import SystemRandom
+from typing import Any, Final, TypeVar
 
 import hvac.exceptions
 from hvac.api.auth_methods import JWT
 from hvac.api.secrets_engines import KvV2, Transit
 
 from app.kernel.errors import NotFound, StrongroomError, VaultRefused, VaultUnavailable, WriteConflict
+from app.vault.answers import RETRY_AFTER
 from app.vault.key_guard import KeyGuard, ProcessKeyGuard
 from app.vault.keys import signing_key
 from app.vault.options import VaultOptions
 from app.vault.tokens import Tokens
-from app.vault.transport import RETRY_AFTER, HvacAdapter, Line, unavailable
+from app.vault.transport import HvacAdapter, Line, unavailable
 
 T = TypeVar("T")
+_PAUSE: Final = 0.1
+"""Seconds between a refusal and the second login, longer or shorter by up to a half."""
+_jitter = SystemRandom()
 
 
 class VaultSession:
@@ -63,7 +69,9 @@ class VaultSession:
             VaultUnavailable: Vault can't, or found the request wrong (then with ``RequestWrong``).
         """
         problem: StrongroomError = _refusal(role)
-        for _ in range(2):
+        for attempt in range(2):
+            if attempt:  # a node that doesn't know the token yet may know it in a moment
+                time.sleep(_PAUSE * _jitter.uniform(0.5, 1.5))
             token = self.tokens.get(workspace, role)
             try:
                 return deed(HvacAdapter(self.line, token.text, repeat=repeat))
@@ -106,8 +114,6 @@ class VaultSession:
                 f"Vault refused our login in the role {role}. Run `strongroom vault plan` to see what is missing.",
                 retry_after=RETRY_AFTER,
             )
-        except (KeyError, TypeError):
-            problem = unavailable("What answers at VAULT_ADDR isn't Vault.")
         raise problem from None
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from random import SystemRandom
 from ssl import SSLContext
@@ -29,54 +28,19 @@ from app.http1 import errors as http1
 from app.http1.connection import tls_context
 from app.http1.pool import Pool, request_head
 from app.kernel.errors import ServiceError, Unanswered, VaultUnavailable
+from app.vault.answers import RETRY_AFTER, Answer, Trouble, read_answer, trouble_in
 from app.vault.options import Server
 
-RETRY_AFTER: Final = 5
-"""Seconds after which a caller may try again when Vault can't."""
 _PAUSES: Final = (0.1, 0.3)
 """Seconds between the three attempts, each made longer or shorter by up to a half, so that many don't come at once."""
 _PLAIN: Final = re.compile(r"[\w./%-]*", re.ASCII)
 _SAFE: Final = "/?%:@!$&'()*+,;=~-._"
 _jitter = SystemRandom()
 
-_REASONS: Final[Mapping[int, str]] = {
-    307: "Vault's standby node points to another address. Set VAULT_ADDR to one that reaches the active node.",
-    429: "Vault is a standby or limits our rate.",
-    472: "Vault is a disaster recovery replica and serves nothing.",
-    473: "Vault is a performance standby and can't serve this.",
-    501: "Vault isn't initialised.",
-    503: "Vault is sealed or has no leader.",
-}
 
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What Vault answered: the status and the JSON document."""
-
-    status: int
-    document: Mapping[str, Any]
-
-    @property
-    def complaints(self) -> str:
-        """Vault's own words about an error; for comparing only, since they may quote what was sent."""
-        errors = self.document.get("errors")
-        return " ".join(str(error) for error in errors) if isinstance(errors, list) else ""
-
-    @property
-    def data(self) -> Mapping[str, Any]:
-        """The ``data`` member, empty where there is none."""
-        data = self.document.get("data")
-        return data if isinstance(data, dict) else {}
-
-
-def unavailable(reason: str) -> VaultUnavailable:
-    """Say why Vault can't, and when to try again."""
-    return VaultUnavailable(reason, retry_after=RETRY_AFTER)
-
-
-def why(status: int) -> str:
-    """Say in words what a status that isn't about the request means."""
-    return _REASONS.get(status, f"Vault answered with an error of its own ({status}).")
+def unavailable(reason: str, wait: int | None = None) -> VaultUnavailable:
+    """Say why Vault can't, and when to try again: after ``wait`` seconds, where Vault named any."""
+    return VaultUnavailable(reason, retry_after=wait or RETRY_AFTER)
 
 
 class Line:
@@ -122,9 +86,10 @@ class Line:
     ) -> Answer:
         """Send a request to ``/v1/<path>`` and return the answer, whatever Vault thinks of the request itself.
 
-        ``repeat`` says that doing it twice does no more than doing it once. Then a broken connection, 429, 473 and 5xx
-        are tried again; otherwise only what surely never reached Vault. A read that timed out isn't tried again: Vault
-        is slow, and asking once more would make it slower.
+        ``repeat`` says that doing it twice does no more than doing it once. Then a broken connection and a trouble that
+        may pass are tried again; otherwise only what surely never reached Vault, or what it says it can't do just now.
+        A read that timed out isn't tried again: Vault is slow, and asking once more would make it slower. Nor is what
+        Vault says to ask again later: the caller is told when.
 
         Raises:
             VaultUnavailable: where Vault can't serve.
@@ -141,19 +106,16 @@ class Line:
                 problem = never_sent
                 again = True
             else:
-                if not _unable(answer):
+                trouble = trouble_in(answer)
+                if trouble is None:
                     return answer
-                # A standby or a sealed Vault says so before it does anything; after another 5xx nobody knows.
-                done_nothing = answer.status in _REASONS or answer.status == 400
-                problem = unavailable(why(answer.status))
-                if not done_nothing and not repeat:
-                    problem = Failed(problem.detail, answer.complaints)
-                again = repeat or answer.status in (429, 473)
+                problem = _as_problem(trouble, answer, repeat=repeat)
+                again = (repeat or trouble.passing) and not trouble.lasting and trouble.wait is None
             if pause is None or not again:
                 break
             time.sleep(pause * _jitter.uniform(0.5, 1.5))
         if repeat and isinstance(problem, Unanswered):
-            problem = unavailable(problem.detail)  # what may be done twice leaves nothing in doubt
+            problem = unavailable(problem.detail, problem.retry_after)  # what may be done twice leaves nothing in doubt
         raise problem.with_traceback(None) from None
 
     def once(
@@ -207,7 +169,8 @@ class Line:
                 connecting=self._connecting,
                 waiting=http1.lasting(self._waiting),
             )
-            return Answer(answer.status, _document(b"".join(iter(answer.read, b""))))
+            content = b"".join(iter(answer.read, b""))
+            return read_answer(method, path, answer.status, content, answer.field("retry-after"))
         except http1.WireError as error:
             problem = _as_our_error(error)
         raise problem from None
@@ -262,22 +225,11 @@ def _tls(server: Server) -> SSLContext:
     return context
 
 
-def _document(content: bytes) -> Mapping[str, Any]:
-    if not content:
-        return {}
-    try:
-        document = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _unable(answer: Answer) -> bool:
-    """Tell whether the answer is about Vault's state and not about the request."""
-    if answer.status in (307, 429, 472, 473) or answer.status >= 500:
-        return True
-    # HashiCorp Vault, for a moment after a KV version 2 mount was made.
-    return answer.status == 400 and "Upgrading from non-versioned" in answer.complaints
+def _as_problem(trouble: Trouble, answer: Answer, *, repeat: bool) -> VaultUnavailable:
+    """Name what kept Vault from answering; after an error of its own nobody knows what it did."""
+    if not trouble.nothing_done and not repeat:
+        return Failed(trouble.reason, answer.complaints)
+    return unavailable(trouble.reason, trouble.wait)
 
 
 class HvacAdapter(hvac.adapters.Adapter):  # type: ignore[type-arg]  # it is generic in its stubs only

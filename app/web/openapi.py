@@ -182,11 +182,16 @@ def _example_of(code: str) -> dict[str, Any]:
 
 
 def _use_the_newest_dialect(written: Any) -> None:
-    """Say ``examples`` and ``$`` as JSON Schema 2020-12 does, which OpenAPI 3.1 is written in."""
+    """Say ``examples`` and ``$`` as JSON Schema 2020-12 does, which OpenAPI 3.1 is written in.
+
+    ``x-also`` in a field's metadata is a value that an object's place takes besides it.
+    """
     for schema in written["components"]["schemas"].values():
         for part in _schemas(schema):
             if "example" in part:
                 part["examples"] = [part.pop("example")]
+            if "x-also" in part:
+                part["anyOf"].append({"const": part.pop("x-also")})
             if "pattern" in part:
                 part["pattern"] = part["pattern"].replace("\\Z", "$")
 

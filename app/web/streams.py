@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from flask import Flask, Response, request
 
 from app.access import Access
-from app.kernel.errors import StrongroomError
+from app.kernel.errors import RecordUnavailable, StrongroomError
 
 CALL_ID: Final = "Strongroom-Call-Id"
 PROXY_STATUS: Final = "Proxy-Status"
@@ -22,7 +22,7 @@ _ERROR_TYPES: Final = {
     "upstream_tls": "tls_protocol_error",
     "upstream_protocol": "http_protocol_error",
     "redirect_refused": "http_request_denied",
-    "response_not_readable": "http_protocol_error",
+    "response_not_readable": "http_response_content_coding",
     "response_too_large": "http_response_body_size",
     "destination_not_allowed": "destination_ip_prohibited",
     "too_many_calls": "connection_limit_reached",
@@ -56,8 +56,14 @@ class Stream(Protocol):
     def wait_on(self) -> None:
         """Count the time that the client took as none of the upstream's."""
 
+    def require_recordable(self) -> None:
+        """Raise ``RecordUnavailable`` where how it ends couldn't be recorded now; asks nobody."""
+
     def require_ground(self, access: Access) -> None:
         """Raise where what the stream stands on is no more as it was."""
+
+    def close(self) -> None:
+        """End the call upstream."""
 
     def finish(self) -> None:
         """Record that all of it went on."""
@@ -65,8 +71,11 @@ class Stream(Protocol):
     def fail(self, error: StrongroomError, document: Mapping[str, object]) -> bytes:
         """Record why it ended early, and return what tells its reader."""
 
-    def abandon(self) -> None:
-        """Record that the client went away."""
+    def abandon(self, code: str = ...) -> None:
+        """Record that the client went away, or why else nobody reads on."""
+
+    def cut(self, error: RecordUnavailable) -> None:
+        """End it where how it ends can't be recorded now; it is later."""
 
 
 def hand_over(stream: Stream) -> Response:
@@ -78,6 +87,7 @@ def hand_over(stream: Stream) -> Response:
         response.headers.add(name, value.encode("latin-1", "replace").decode("latin-1"))
     response.headers["Content-Security-Policy"] = "sandbox"
     response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["X-Accel-Buffering"] = "no"  # a proxy before us lets it go on as it comes
     mark_answered(response, call_id=stream.call_id, status=stream.status)
     return response
 

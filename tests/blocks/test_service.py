@@ -321,6 +321,15 @@ def test_another_workspaces_blocks_are_not_there(service: Service, workspace: st
     assert problem(service.ask("GET", f"{workspace}-x/blocks/create-ticket", user="eve")) == (404, "not_found")
 
 
+def test_a_name_that_a_route_has_for_itself_is_refused(service: Service, workspace: str) -> None:
+    refused = service.ask("POST", f"{workspace}/blocks", {"name": "from-curl", "call": CALL})
+    assert problem(refused) == (422, "validation_failed")
+    assert refused.json()["errors"] == {"/name": ["Is reserved."]}
+    allowed = service.ask("OPTIONS", f"{workspace}/blocks/from-curl").headers["Allow"]
+    assert {each.strip() for each in allowed.split(",")} == {"OPTIONS", "POST"}
+    assert service.ask("GET", f"{workspace}/blocks/from-curl").status_code == 405
+
+
 def test_a_deleted_workspace_leaves_no_block(service: Service, workspace: str) -> None:
     save(service, workspace)
     name = workspace.removeprefix("/workspaces/")

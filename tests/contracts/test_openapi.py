@@ -79,6 +79,15 @@ def test_every_post_that_makes_or_calls_takes_a_key(openapi: dict[str, Any]) -> 
     assert {name.rpartition("/")[2] for name in without} == {"reveal", "preview", "from-curl"}
 
 
+@pytest.mark.parametrize(
+    ("check", "fits"),
+    [(False, True), (None, True), ({"block": "whoami"}, True), (True, False), ({}, False), ("whoami", False)],
+)
+def test_a_new_value_may_say_that_it_wants_no_check(openapi: dict[str, Any], check: object, fits: bool) -> None:
+    schema = {"$ref": "#/components/schemas/ValueBody", "components": openapi["components"]}
+    assert Draft202012Validator(schema).is_valid({"value": "x", "check": check}) is fits
+
+
 def test_every_edit_needs_the_tag_that_was_read(openapi: dict[str, Any]) -> None:
     for name, operation in operations(openapi):
         tags = [each for each in operation["parameters"] if each.get("name") == "If-Match"]

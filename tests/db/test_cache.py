@@ -19,9 +19,9 @@ from app.kernel.errors import NotFound
 from app.migrations import upgrade
 from tests.support import databases
 
-_LATEST = importlib.import_module("app.migrations.versions.0014_types_of_variables")._WATCHED
+_LATEST = importlib.import_module("app.migrations.versions.0015_types_of_secrets")
 WATCHED = importlib.import_module("app.migrations.versions.0007_a_number_for_changes").WATCHED | {
-    "variables": (*_LATEST, "typed")
+    "variables": (*_LATEST._WATCHED, *_LATEST._MORE)
 }
 # These tell who changed something, when, and how often it was used; no call goes by them.
 TOLD_ONLY = {
@@ -31,7 +31,7 @@ TOLD_ONLY = {
     "blocks": {"title", "created_at", "created_by", "updated_at", "updated_by"},
     "variables": {
         "description", "version", "unfinished", "touched_at", "touched_by", "revision", "created_at", "created_by",
-        "updated_at", "updated_by", "last_used_at", "last_used_by", "calls", "check_block",
+        "updated_at", "updated_by", "last_used_at", "last_used_by", "calls", "check_block", "reconnect",
     },
 }  # fmt: skip
 NOW = "2026-01-01 00:00:00+00:00"
@@ -45,6 +45,7 @@ ROWS: dict[str, dict[str, object]] = {
         "id": "v", "workspace": "acme", "name": "V", "folded_name": "v", "kind": "plain", "description": "",
         "allowed_hosts": "[]", "allowed_places": "[]", "version": 0, "state": "active", "unfinished": False,
         "touched_at": NOW, "touched_by": "", "calls": 0, "wide": False, "next_wide": False, "typed": False,
+        "reconnect": False,
     },
 }  # fmt: skip
 

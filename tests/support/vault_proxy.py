@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import http.client
-import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +24,8 @@ class Fault:
     method: str | None = None
     path: str = ""
     status: int = 500
+    content: bytes = b'{"errors": ["canary of Vault\'s own words"]}'
+    headers: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     times: int | None = None
     then: Callable[[], None] = lambda: None
@@ -91,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._hang_up()
             return
         if fault is not None and fault.kind == "answer":
-            self._answer(fault.status, json.dumps({"errors": ["canary of Vault's own words"]}).encode(), {})
+            self._answer(fault.status, fault.content, dict(fault.headers))
             return
         if fault is not None and fault.kind == "delay":
             fault.then()

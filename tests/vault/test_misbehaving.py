@@ -7,14 +7,14 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.kernel.errors import VaultRefused, VaultUnavailable, WriteConflict
+from app.kernel.errors import ValidationFailed, VaultError, VaultRefused, VaultUnavailable, WriteConflict
 from app.kernel.secret import SecretValue
 from app.policies.service import Setup, apply, apply_embedded, read_files
 from app.vault import SecretAddress, embedded
@@ -40,6 +40,7 @@ class Stage:
     folder: Path
     address: str
     setup: Setup
+    key: bytes
 
     @contextmanager
     def as_root(self) -> Iterator[Callable[..., Any]]:
@@ -61,7 +62,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             through = VaultClient(VaultOptions(Server(proxy.address, read_timeout=3.0), key))
             direct = VaultClient(VaultOptions(Server(running.address, read_timeout=30.0), key))
             with closing(through), closing(direct):
-                yield Stage(proxy, through, direct, folder, running.address, setup)
+                yield Stage(proxy, through, direct, folder, running.address, setup, key)
     finally:
         running.stop()
 
@@ -157,6 +158,124 @@ def test_a_write_in_trouble_is_stored_once_or_told(stage: Stage, at: SecretAddre
         except VaultUnavailable:
             version = 1
     assert versions(stage, at) == version
+
+
+STRANGE = {
+    "a page": (200, b"<html>Please sign in</html>", "isn't Vault"),
+    "a page that refuses": (403, b"<html>Forbidden</html>", "isn't Vault"),
+    "a gateway that knows no such path": (404, b'{"message": "no Route matched"}', "isn't Vault"),
+    "nothing": (200, b"", "isn't Vault"),
+    "half a document": (200, b'{"request_id": "r", "data": {}}', "an answer lacks"),
+    "a control group": (200, b'{"request_id": "r", "data": null, "wrap_info": {"token": "canary"}}', "control group"),
+    "a second factor": (200, b'{"request_id": "r", "auth": {"mfa_requirement": {"x": 1}}}', "second factor"),
+    "a node without the leader": (474, b'{"errors": []}', "can't reach the active"),
+    "a removed node": (530, b'{"errors": []}', "removed from its cluster"),
+    "no newest state": (412, b'{"errors": ["required index state not present"]}', "newest state"),
+    "a secondary": (
+        400,
+        b'{"errors": ["Waiting for the primary to upgrade from non-versioned"]}',
+        "making our KV engine ready",
+    ),
+}
+
+
+def everything(vault: VaultClient, at: SecretAddress) -> dict[str, Callable[[], object]]:
+    """One request of each kind, with a role that has no token yet."""
+    value, key = SecretValue("canary-2"), replace(at, name="SIGNS")
+    return {
+        "read": lambda: vault.read_for_call(at),
+        "reveal": lambda: vault.read_to_reveal(at, role="admin"),
+        "write": lambda: vault.write_value(at, value, cas=1, role="admin"),
+        "bind": lambda: vault.write_binding(at, "c" * 64, role="admin"),
+        "metadata": lambda: vault.metadata(at, role="admin"),
+        "names": lambda: vault.names(at.workspace, "restricted", role="admin"),
+        "roll back": lambda: vault.roll_back(at, version=1, cas=1, role="admin"),
+        "wrapping key": lambda: vault.wrapping_key(at.workspace, role="admin"),
+        "sign": lambda: vault.sign_hmac(key, b"x", hash_name="sha256", key_version=1),
+        "tokens": lambda: vault.read_tokens(at),
+        "checkpoint": lambda: vault.sign_checkpoint(b"x"),
+        "public keys": vault.checkpoint_public_keys,
+        "chains": vault.chains_with_checkpoint,
+        "granted": lambda: vault.read_granted(at.workspace, "team/zendesk", "token"),
+    }
+
+
+@pytest.mark.parametrize("strange", STRANGE)
+def test_whatever_is_asked_a_strange_answer_has_words_and_a_party(
+    stage: Stage, at: SecretAddress, strange: str
+) -> None:
+    status, content, words = STRANGE[strange]
+    with closing(VaultClient(VaultOptions(Server(stage.proxy.address), stage.key))) as fresh:
+        asked = everything(fresh, at)
+        for name in asked if status < 400 else ("read", "write", "granted"):  # the others are asked thrice: slow
+            fault = Fault("answer", status=status, content=content)
+            with stage.proxy.broken(fault), pytest.raises(VaultUnavailable) as caught:
+                asked[name]()
+            assert words in caught.value.detail, name
+            assert caught.value.party == "vault"
+            assert "canary" not in caught.value.detail
+    assert versions(stage, at) == 1
+
+
+@pytest.mark.parametrize("strange", ["a page", "half a document", "a control group"])
+def test_a_strange_answer_to_a_token_that_was_had_before_changes_nothing(
+    stage: Stage, at: SecretAddress, strange: str
+) -> None:
+    status, content, _ = STRANGE[strange]
+    for name, ask in everything(stage.through, at).items():
+        if name == "granted":  # nothing is
+            continue
+        with suppress(VaultError, ValidationFailed), stage.proxy.broken(Fault("answer", path="/data/", status=472)):
+            ask()
+        fault = Fault("answer", path="/strongroom", status=status, content=content)
+        # To write a binding Vault need say no more than yes; nothing else than our own errors ever comes out.
+        with stage.proxy.broken(fault), suppress(VaultError, ValidationFailed):
+            ask()
+            assert name == "bind", name
+    assert versions(stage, at) == 1
+
+
+def test_a_login_that_asks_for_a_second_factor_is_no_success(stage: Stage, at: SecretAddress) -> None:
+    status, content, words = STRANGE["a second factor"]
+    with (
+        stage.proxy.broken(Fault("answer", "POST", "/login", status, content)),
+        pytest.raises(VaultUnavailable, match=words),
+    ):
+        stage.through.probe_role("runtime", at.workspace)
+
+
+@pytest.mark.parametrize(("method", "strange"), [("GET", "no newest state"), ("POST", "no newest state")])
+def test_a_node_that_lags_behind_is_asked_once_more(stage: Stage, at: SecretAddress, method: str, strange: str) -> None:
+    status, content, _ = STRANGE[strange]
+    with stage.proxy.broken(Fault("answer", method, "/data/", status, content, times=1)) as fault:
+        assert stage.through.write_value(at, SecretValue("canary-2"), cas=1, role="owner").version == 2
+        assert stage.through.read_for_call(at).version == 2
+    assert fault.seen == 1
+
+
+def test_an_overloaded_vault_is_left_alone_for_as_long_as_it_says(stage: Stage, at: SecretAddress) -> None:
+    busy = Fault("answer", path="/data/", status=503, headers={"Retry-After": "42"})
+    with stage.proxy.broken(busy), pytest.raises(VaultUnavailable, match="overloaded") as caught:
+        stage.through.read_for_call(at)
+    assert (busy.seen, caught.value.retry_after) == (1, 42)
+
+
+def test_a_page_in_the_place_of_a_missing_entry_is_no_proof_that_it_is_gone(stage: Stage, at: SecretAddress) -> None:
+    with stage.proxy.broken(Fault("answer", status=404, content=b"<html>Not here</html>")):
+        with pytest.raises(VaultUnavailable):
+            stage.through.metadata(at, role="owner")
+        with pytest.raises(VaultUnavailable):
+            stage.through.delete(at, role="owner")
+    assert versions(stage, at) == 1
+
+
+def test_health_tells_a_page_from_vault(stage: Stage) -> None:
+    with stage.proxy.broken(Fault("answer", path="sys/health", status=200, content=b"<html></html>")):
+        health = stage.through.health()
+    assert not health.ok
+    assert "isn't Vault" in (health.reason or "")
+    with stage.proxy.broken(Fault("answer", path="sys/health", status=530)):
+        assert "removed" in (stage.through.health().reason or "")
 
 
 def test_a_slow_vault_is_not_asked_again(stage: Stage, at: SecretAddress) -> None:

@@ -9,6 +9,8 @@ from typing import Final
 
 from app.outbound import requests_allowed
 from app.outbound.model import AllowedRequest
+from app.variables.secrets import types
+from app.variables.secrets.types import MadeOf
 
 _SECOND_FORM: Final = "2:"
 
@@ -17,21 +19,24 @@ _SECOND_FORM: Final = "2:"
 class Rules:
     """What a secret may be used for.
 
-    The hosts that it may go to, the places of a call that may hold it, the requests that it may ride (None: any), and
-    whether somebody said that a restricted one may have wildcards among its hosts.
+    The hosts that it may go to, the places of a call that may hold it, the requests that it may ride (None: any),
+    whether somebody said that a restricted one may have wildcards among its hosts, and what makes it up (None: it is a
+    plain value).
     """
 
     hosts: tuple[str, ...]
     places: tuple[str, ...]
     requests: tuple[AllowedRequest, ...] | None = None
     wide: bool = False
+    made_of: MadeOf | None = None
 
     def widens(self, before: Rules) -> bool:
-        """Tell whether these rules allow something that the ones before did not."""
+        """Tell whether these rules allow something that the ones before did not; so does whatever makes it up."""
         return (
             not (set(self.hosts) <= set(before.hosts) and set(self.places) <= set(before.places))
             or requests_allowed.widens(self.requests, before.requests)
             or (self.wide and not before.wide)
+            or self.made_of != before.made_of
         )
 
 
@@ -49,15 +54,15 @@ def binding(*, workspace: str, secret_id: str, name: str, visibility: str, rules
         "hosts": sorted(rules.hosts),
         "places": sorted(rules.places),
     }
-    if rules.requests is None and not rules.wide:
+    if rules.requests is None and not rules.wide and rules.made_of is None:
         return _digest(facts)
     requests = None if rules.requests is None else requests_allowed.as_json(rules.requests)
     later = {
-        "type": "value",
+        "type": "value" if rules.made_of is None else rules.made_of.type,
         "requests": None if requests is None else sorted(requests, key=_canonical),
         "wide": rules.wide,
         "from": None,
-        "made_of": None,
+        "made_of": None if rules.made_of is None else types.as_json(rules.made_of),
     }
     return _SECOND_FORM + _digest(facts | later)
 

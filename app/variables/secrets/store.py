@@ -5,6 +5,7 @@ A change that goes to Vault marks the row first and settles it afterwards; what 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,8 +22,10 @@ from app.kernel.preconditions import check_revision
 from app.outbound.requests_allowed import as_json, from_json
 from app.resources import Resources
 from app.variables.models import SecretVersionRow, VariableRow
+from app.variables.secrets import types
 from app.variables.secrets.binding import Rules, binding
 from app.variables.secrets.changes import NEEDS, SURELY_OVER_AFTER, Event, State, advance
+from app.variables.secrets.types import MadeOf
 from app.vault import VERSIONS_KEPT, Engine, PersonRole, SecretAddress, StoredMetadata, Visibility, Written
 from app.workspaces.service import settings_of
 
@@ -66,7 +69,13 @@ def state_of(row: VariableRow | None) -> State:
 def rules_of(row: VariableRow | Row[Any]) -> Rules:
     """Return the rules in force."""
     requests = None if row.allowed_requests is None else from_json(row.allowed_requests)
-    return Rules(tuple(row.allowed_hosts), tuple(row.allowed_places), requests, bool(row.wide))
+    return Rules(
+        tuple(row.allowed_hosts), tuple(row.allowed_places), requests, bool(row.wide), _read_made_of(row, row.made_of)
+    )
+
+
+def _read_made_of(row: VariableRow | Row[Any], document: Mapping[str, Any] | None) -> MadeOf | None:
+    return None if row.type == "value" else types.from_json(row.type, document or {})
 
 
 def next_rules_of(row: VariableRow | Row[Any]) -> Rules | None:
@@ -74,7 +83,13 @@ def next_rules_of(row: VariableRow | Row[Any]) -> Rules | None:
     if row.next_hosts is None or row.next_places is None:
         return None
     requests = None if row.next_requests is None else from_json(row.next_requests)
-    return Rules(tuple(row.next_hosts), tuple(row.next_places), requests, bool(row.next_wide))
+    return Rules(
+        tuple(row.next_hosts),
+        tuple(row.next_places),
+        requests,
+        bool(row.next_wide),
+        _read_made_of(row, row.next_made_of),
+    )
 
 
 def set_next_rules(row: VariableRow, rules: Rules | None) -> None:
@@ -83,12 +98,14 @@ def set_next_rules(row: VariableRow, rules: Rules | None) -> None:
     row.next_places = None if rules is None else list(rules.places)
     row.next_requests = None if rules is None or rules.requests is None else as_json(rules.requests)
     row.next_wide = rules is not None and rules.wide
+    row.next_made_of = None if rules is None or rules.made_of is None else types.as_json(rules.made_of)
 
 
 def set_rules(row: VariableRow, rules: Rules) -> None:
     """Put rules in force."""
     row.allowed_hosts, row.allowed_places, row.wide = list(rules.hosts), list(rules.places), rules.wide
     row.allowed_requests = None if rules.requests is None else as_json(rules.requests)
+    row.made_of = None if rules.made_of is None else types.as_json(rules.made_of)
 
 
 def take_over_rules(row: VariableRow) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from app.outbound.model import AllowedRequest
 from app.variables.secrets.binding import Rules, binding
+from app.variables.secrets.types import Aws4Parts, HmacParts, build_parts
 
 WHO: Final[dict[str, Any]] = {"workspace": "acme", "secret_id": "1", "name": "TOKEN", "visibility": "restricted"}
 RULES: Final = Rules(("b.example.com", "a.example.com"), ("basic", "header:Authorization"))
@@ -39,6 +40,17 @@ def test_the_second_form_counts_the_rest() -> None:
     assert binding(**WHO, rules=replace(RULES, wide=True)) == f"2:{_sha256(facts)}"
 
 
+def test_the_second_form_counts_what_makes_a_secret_up() -> None:
+    made_of = build_parts("jwt", {"algorithm": "ES256", "claims": {"iss": "1", "aud": ["b", "a"]}})
+    later = {"type": "jwt", "requests": None, "wide": False, "from": None}
+    facts = FIRST | later | {
+        "made_of": {
+            "algorithm": "ES256", "claims": {"iss": "1", "aud": ["b", "a"]}, "lifetime_seconds": 300, "key_id": None
+        }
+    }  # fmt: skip
+    assert binding(**WHO, rules=replace(RULES, made_of=made_of)) == f"2:{_sha256(facts)}"
+
+
 def test_the_order_within_a_list_counts_for_nothing() -> None:
     other = AllowedRequest(None, "/b")
     turned = replace(RULES, hosts=RULES.hosts[::-1], places=RULES.places[::-1])
@@ -58,6 +70,9 @@ def test_every_change_makes_another_binding() -> None:
         replace(RULES, requests=(AllowedRequest(None, "/api/**"),)),
         replace(RULES, requests=(AllowedRequest(("GET", "HEAD"), None),)),
         replace(RULES, requests=(READ,), wide=True),
+        replace(RULES, made_of=HmacParts(message="{{$body}}")),
+        replace(RULES, made_of=HmacParts(message="{{$path}}")),
+        replace(RULES, made_of=Aws4Parts(access_key_id="AKID", region="us-east-1", service="s3")),
     ]
     found = [binding(**WHO, rules=rules) for rules in variants]
     found += [binding(**WHO | {field: "other"}, rules=RULES) for field in WHO]

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
-import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Any
 
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-_RATE: Final = re.compile(r"[1-9][0-9]*/(second|minute|hour|day)")
+from app.settings import values
 
 
 class SettingsError(Exception):
@@ -23,105 +18,6 @@ class SettingsError(Exception):
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("; ".join(faults))
         self.faults = tuple(faults)
-
-
-def _count(least: int, greatest: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        number = int(text)
-        if not least <= number <= greatest:
-            raise ValueError
-        return number
-
-    parse.__doc__ = f"a whole number from {least} to {greatest}"
-    return parse
-
-
-def _guesses(text: str) -> float:
-    """a number from 0 on, such as 1e10"""
-    number = float(text)
-    if not 0 <= number < float("inf"):
-        raise ValueError
-    return number
-
-
-def _networks(text: str) -> tuple[str, ...]:
-    """networks as CIDRs, with commas between"""
-    return tuple(str(ipaddress.ip_network(part.strip())) for part in text.split(",") if part.strip())
-
-
-def _allow(text: str) -> bool:
-    """refuse or allow"""
-    return {"refuse": False, "allow": True}[text]
-
-
-def _resolver(text: str) -> str:
-    """ip:port"""
-    address, _, port = text.rpartition(":")
-    ipaddress.ip_address(address.strip("[]"))
-    _count(1, 65535)(port)
-    return text
-
-
-def _rate(text: str) -> str:
-    """a rate such as 10/minute"""
-    if not _RATE.fullmatch(text):
-        raise ValueError
-    return text
-
-
-def _url(text: str) -> str:
-    """an http or https URL"""
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or (parts.port or 1) < 1:
-        raise ValueError
-    return text.rstrip("/")
-
-
-def _issuer(text: str) -> str:
-    """an https URL, or an http one on loopback"""
-    parts = urlsplit(text)
-    local = parts.hostname in ("127.0.0.1", "::1", "localhost")
-    if parts.scheme != "https" and not (parts.scheme == "http" and local):
-        raise ValueError
-    if not parts.hostname or parts.query or parts.fragment or parts.username or (parts.port or 1) < 1:
-        raise ValueError
-    return text
-
-
-def _database(text: str) -> str:
-    """a SQLAlchemy URL of SQLite or PostgreSQL"""
-    if make_url(text).get_backend_name() not in ("sqlite", "postgresql"):
-        raise ValueError
-    return text
-
-
-def _mount(text: str) -> str:
-    """a mount's path, without slashes around it"""
-    if not re.fullmatch(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*", text):
-        raise ValueError
-    return text
-
-
-def _file(text: str) -> Path:
-    """a file that can be read"""
-    path = Path(text)
-    with path.open("rb"):
-        return path
-
-
-def _authorities(text: str) -> Path:
-    """a PEM file of certificates that can be read"""
-    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(text)
-    return Path(text)
-
-
-def _redis(text: str) -> str:
-    """a URL such as redis://host:6379, or with rediss:// for TLS"""
-    parts = urlsplit(text)
-    socket = parts.scheme == "redis+unix" and parts.path
-    if not socket and (parts.scheme not in ("redis", "rediss") or not parts.hostname or (parts.port or 1) < 1):
-        raise ValueError
-    return text
 
 
 def _setting(
@@ -143,11 +39,11 @@ class Settings:
 
     data_dir: Path = _setting("STRONGROOM_DATA_DIR", "database, embedded Vault and its log", Path("var"), Path)
     vault_port: int | None = _setting(
-        "STRONGROOM_VAULT_PORT", "the embedded Vault's port", None, _count(1, 65535), shown="a free one"
+        "STRONGROOM_VAULT_PORT", "the embedded Vault's port", None, values.whole_number(1, 65535), shown="a free one"
     )
-    kv_mount: str = _setting("STRONGROOM_KV_MOUNT", "the KV version 2 mount", "strongroom", _mount)
-    transit_mount: str = _setting("STRONGROOM_TRANSIT_MOUNT", "the transit mount", "strongroom-transit", _mount)
-    jwt_mount: str = _setting("STRONGROOM_JWT_MOUNT", "the JWT auth mount", "strongroom", _mount)
+    kv_mount: str = _setting("STRONGROOM_KV_MOUNT", "the KV version 2 mount", "strongroom", values.mount)
+    transit_mount: str = _setting("STRONGROOM_TRANSIT_MOUNT", "the transit mount", "strongroom-transit", values.mount)
+    jwt_mount: str = _setting("STRONGROOM_JWT_MOUNT", "the JWT auth mount", "strongroom", values.mount)
     policies_dir: Path | None = _setting(
         "STRONGROOM_POLICIES_DIR", "the policy files", None, Path, shown="vault-policies, or the ones in the package"
     )
@@ -155,110 +51,136 @@ class Settings:
         "STRONGROOM_GRANTS_FILE", "the operators' grants", None, Path, shown="grants.toml beside the policy files"
     )
     host: str = _setting("STRONGROOM_HOST", "the address to listen on", "127.0.0.1")
-    port: int = _setting("PORT", "the port to listen on", 8000, _count(1, 65535))
+    port: int = _setting("PORT", "the port to listen on", 8000, values.whole_number(1, 65535))
     public_url: str | None = _setting(
         "STRONGROOM_PUBLIC_URL",
         "how browsers reach it; https makes cookies Secure",
         None,
-        _url,
+        values.url,
         shown="http:// host and port",
     )
     proxies: int = _setting(
         "STRONGROOM_PROXIES",
         "how many proxies of ours a request comes through, each adding to X-Forwarded-For",
         0,
-        _count(0, 8),
+        values.whole_number(0, 8),
     )
     outbound_networks: tuple[str, ...] = _setting(
         "STRONGROOM_OUTBOUND_NETWORKS",
         "networks that are no public ones and may be called all the same, as CIDRs",
         (),
-        _networks,
+        values.networks,
         shown="none",
     )
     outbound_http: bool = _setting(
         "STRONGROOM_OUTBOUND_HTTP",
         "refuse, or allow plain http to those networks only",
         False,
-        _allow,
+        values.allow_or_refuse,
         shown="refuse",
     )
     outbound_ca: Path | None = _setting(
-        "STRONGROOM_OUTBOUND_CA", "a PEM file of further authorities for upstreams", None, _authorities, shown="none"
+        "STRONGROOM_OUTBOUND_CA",
+        "a PEM file of further authorities for upstreams",
+        None,
+        values.authorities,
+        shown="none",
     )
     outbound_resolver: str | None = _setting(
         "STRONGROOM_OUTBOUND_RESOLVER",
         "ip:port of a DNS server to ask instead of the system's",
         None,
-        _resolver,
+        values.resolver,
         shown="none",
     )
     max_request_bytes: int = _setting(
-        "STRONGROOM_MAX_REQUEST_BYTES", "the body of an outbound call", 32 * 1024 * 1024, _count(1, 1024**3)
+        "STRONGROOM_MAX_REQUEST_BYTES",
+        "the body of an outbound call",
+        32 * 1024 * 1024,
+        values.whole_number(1, 1024**3),
     )
     max_response_bytes: int = _setting(
-        "STRONGROOM_MAX_RESPONSE_BYTES", "the body of an upstream's answer", 10 * 1024 * 1024, _count(1, 1024**3)
+        "STRONGROOM_MAX_RESPONSE_BYTES",
+        "the body of an upstream's answer",
+        10 * 1024 * 1024,
+        values.whole_number(1, 1024**3),
     )
     calls_in_flight: int | None = _setting(
         "STRONGROOM_CALLS_IN_FLIGHT",
         "calls at the same time, for each workspace and process; beyond: 429",
         None,
-        _count(1, 100_000),
+        values.whole_number(1, 100_000),
         shown="half of STRONGROOM_THREADS",
     )
     streams: int = _setting(
         "STRONGROOM_STREAMS",
         "answers that stream at the same time, for each process; a workspace has half of them at most",
         100,
-        _count(1, 10_000),
+        values.whole_number(1, 10_000),
     )
     stream_seconds: int = _setting(
-        "STRONGROOM_STREAM_SECONDS", "how long an answer may stream", 3600, _count(1, 24 * 3600)
+        "STRONGROOM_STREAM_SECONDS", "how long an answer may stream", 3600, values.whole_number(1, 24 * 3600)
     )
     stream_bytes: int = _setting(
-        "STRONGROOM_STREAM_BYTES", "the body of an answer that streams", 1024**3, _count(1, 1024**4)
+        "STRONGROOM_STREAM_BYTES", "the body of an answer that streams", 1024**3, values.whole_number(1, 1024**4)
     )
-    rate_limit: str = _setting("STRONGROOM_RATE_LIMIT", "requests for each token", "60000/minute", _rate)
+    rate_limit: str = _setting("STRONGROOM_RATE_LIMIT", "requests for each token", "60000/minute", values.rate)
     sign_in_limit: str = _setting(
-        "STRONGROOM_SIGN_IN_LIMIT", "passwords tried, for each address and user; thrice by address", "10/minute", _rate
+        "STRONGROOM_SIGN_IN_LIMIT",
+        "passwords tried, for each address and user; thrice by address",
+        "10/minute",
+        values.rate,
     )
     restricted_min_guesses: float = _setting(
         "STRONGROOM_RESTRICTED_MIN_GUESSES",
         "how hard to guess a restricted value must be; 0 switches it off",
         1e10,
-        _guesses,
+        values.guesses,
     )
     reconcile_seconds: int = _setting(
-        "STRONGROOM_RECONCILE_SECONDS", "how often unfinished changes are looked for", 60, _count(1, 86400)
+        "STRONGROOM_RECONCILE_SECONDS", "how often unfinished changes are looked for", 60, values.whole_number(1, 86400)
     )
     session_hours: int = _setting(
-        "STRONGROOM_SESSION_HOURS", "when a session ends, whatever is done with it", 12, _count(1, 24 * 30)
+        "STRONGROOM_SESSION_HOURS", "when a session ends, whatever is done with it", 12, values.whole_number(1, 24 * 30)
     )
     session_idle_seconds: int = _setting(
-        "STRONGROOM_SESSION_IDLE_SECONDS", "when an idle session ends", 1800, _count(30, 86400 * 30)
+        "STRONGROOM_SESSION_IDLE_SECONDS", "when an idle session ends", 1800, values.whole_number(30, 86400 * 30)
     )
     stop_seconds: int = _setting(
-        "STRONGROOM_STOP_SECONDS", "how long a stop waits for calls in flight", 30, _count(0, 3600)
+        "STRONGROOM_STOP_SECONDS", "how long a stop waits for calls in flight", 30, values.whole_number(0, 3600)
     )
     oidc_issuer: str | None = _setting(
-        "STRONGROOM_OIDC_ISSUER", "the identity provider for single sign-on to the pages", None, _issuer, shown="none"
+        "STRONGROOM_OIDC_ISSUER",
+        "the identity provider for single sign-on to the pages",
+        None,
+        values.issuer,
+        shown="none",
     )
     oidc_client_id: str | None = _setting(
         "STRONGROOM_OIDC_CLIENT_ID", "this service's id at the identity provider", None, shown="none"
     )
     oidc_client_secret_file: Path | None = _setting(
-        "STRONGROOM_OIDC_CLIENT_SECRET_FILE", "a file with the client secret", None, _file, shown="none"
+        "STRONGROOM_OIDC_CLIENT_SECRET_FILE", "a file with the client secret", None, values.file, shown="none"
     )
     oidc_user_claim: str = _setting(
         "STRONGROOM_OIDC_USER_CLAIM", "the claim that is the user's id; email counts only when verified", "sub"
     )
     passwords: bool = _setting(
-        "STRONGROOM_PASSWORDS", "allow, or refuse passwords beside single sign-on", True, _allow, shown="allow"
+        "STRONGROOM_PASSWORDS",
+        "allow, or refuse passwords beside single sign-on",
+        True,
+        values.allow_or_refuse,
+        shown="allow",
     )
     workers: int = _setting(
-        "STRONGROOM_WORKERS", "service processes; with as many as cores, each stays on one", 1, _count(1, 256)
+        "STRONGROOM_WORKERS",
+        "service processes; with as many as cores, each stays on one",
+        1,
+        values.whole_number(1, 256),
     )
-    threads: int = _setting("STRONGROOM_THREADS", "requests at the same time, for each process", 64, _count(1, 1024))
+    threads: int = _setting(
+        "STRONGROOM_THREADS", "requests at the same time, for each process", 64, values.whole_number(1, 1024)
+    )
     signing_key_file: Path | None = _setting(
         "STRONGROOM_SIGNING_KEY_FILE",
         "the key that signs Vault logins",
@@ -274,24 +196,24 @@ class Settings:
         shown="made in the data folder with the embedded Vault",
     )
     database: str | None = _setting(
-        "DATABASE_URL", "the database", None, _database, secret=True, shown="strongroom.db in the data folder"
+        "DATABASE_URL", "the database", None, values.database, secret=True, shown="strongroom.db in the data folder"
     )
     redis_url: str | None = _setting(
         "REDIS_URL",
         "where rate limits are shared",
         None,
-        _redis,
+        values.redis,
         secret=True,
         shown="none: each process counts by itself",
     )
-    vault_addr: str | None = _setting("VAULT_ADDR", "Vault's address", None, _url, shown="the embedded one")
+    vault_addr: str | None = _setting("VAULT_ADDR", "Vault's address", None, values.url, shown="the embedded one")
     vault_cacert: Path | None = _setting(
-        "VAULT_CACERT", "a PEM file with Vault's authority", None, _file, shown="the system's"
+        "VAULT_CACERT", "a PEM file with Vault's authority", None, values.file, shown="the system's"
     )
     vault_client_cert: Path | None = _setting(
-        "VAULT_CLIENT_CERT", "our certificate for Vault", None, _file, shown="none"
+        "VAULT_CLIENT_CERT", "our certificate for Vault", None, values.file, shown="none"
     )
-    vault_client_key: Path | None = _setting("VAULT_CLIENT_KEY", "its key", None, _file, shown="none")
+    vault_client_key: Path | None = _setting("VAULT_CLIENT_KEY", "its key", None, values.file, shown="none")
     vault_namespace: str | None = _setting("VAULT_NAMESPACE", "Vault's namespace", None, shown="none")
 
     @classmethod

@@ -1,0 +1,72 @@
+"""Turns at computing: no more threads than turns, and none that waits keeps one."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from app.kernel.turns import computing, waiting
+
+
+def free(turns: threading.Semaphore) -> bool:
+    there = turns.acquire(blocking=False)
+    if there:
+        turns.release()
+    return there
+
+
+def test_a_turn_is_taken_while_computing_and_given_back() -> None:
+    turns = threading.Semaphore(1)
+    with computing(turns):
+        assert not free(turns)
+    assert free(turns)
+
+
+def test_a_turn_is_lent_out_while_waiting_and_taken_again() -> None:
+    turns = threading.Semaphore(1)
+    with computing(turns):
+        with waiting():
+            assert free(turns)
+        assert not free(turns)
+    assert free(turns)
+
+
+def break_off(turns: threading.Semaphore) -> None:
+    with computing(turns), waiting():
+        raise OSError("away")
+
+
+def test_an_error_keeps_no_turn() -> None:
+    turns = threading.Semaphore(1)
+    with pytest.raises(OSError, match="away"):
+        break_off(turns)
+    assert turns.acquire(blocking=False)
+    assert not free(turns)
+
+
+def test_who_has_no_turn_waits_for_none() -> None:
+    turns = threading.Semaphore(1)
+    with waiting():
+        assert free(turns)
+    with computing(turns):
+        pass
+    with waiting():  # the turn is over: it isn't given back a second time
+        assert turns.acquire(blocking=False)
+        assert not turns.acquire(blocking=False)
+
+
+def test_another_thread_s_turn_is_its_own() -> None:
+    turns = threading.Semaphore(2)
+    seen: list[bool] = []
+
+    def look() -> None:
+        with waiting():
+            seen.append(turns.acquire(blocking=False))
+            seen.append(turns.acquire(blocking=False))
+
+    with computing(turns):
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+    assert seen == [True, False]
