@@ -297,9 +297,9 @@ def read_page(filters: Filters, *, chain: str, sessions: Sessions, limit: int, b
         query = query.where(EventRow.seq < below)
     with sessions.read() as session:
         live = live_processes(session)
-        rows = session.scalars(query.where(*_conditions(filters, live))).all()
+        rows = session.scalars(query.where(*conditions(filters, live))).all()
         settled = _deeds_with_outcome(session, [row for row in rows if row.outcome == "intended"])
-    events = [_as_event(row, settled=row.deed_id in settled, live=live) for row in rows[:limit]]
+    events = [as_event(row, settled=row.deed_id in settled, live=live) for row in rows[:limit]]
     return EventPage(events=events, below=events[-1].seq if len(rows) > limit else None)
 
 
@@ -345,40 +345,8 @@ def last_runs(block: Target, *, chain: str, sessions: Sessions, limit: int, belo
             .limit(limit + 1)
         )
         rows = session.scalars(query if below is None else query.where(EventRow.seq < below)).all()
-    events = [_as_event(row, settled=False, live=live) for row in rows[:limit]]
+    events = [as_event(row, settled=False, live=live) for row in rows[:limit]]
     return EventPage(events=events, below=events[-1].seq if len(rows) > limit else None)
-
-
-def own_deeds(user: str, chains: Sequence[str], *, sessions: Sessions, limit: int) -> Sequence[Event]:
-    """Read what a user did and looked at, for themselves: one event for each deed, the latest first.
-
-    Only the newest ``RUNS_LOOKED_THROUGH`` events of each chain are looked through.
-    """
-    found: list[Event] = []
-    with sessions.read() as session:
-        live = live_processes(session)
-        for chain in chains:
-            query = (
-                select(EventRow)
-                .where(EventRow.chain == chain, EventRow.seq > end_of(session, chain) - RUNS_LOOKED_THROUGH)
-                .where(*_conditions(Filters(actor=user, folded=True), live))
-                .order_by(EventRow.seq.desc())
-                .limit(limit)
-            )
-            found += [_as_event(row, settled=False, live=live) for row in session.scalars(query)]
-    return sorted(found, key=lambda event: event.at, reverse=True)[:limit]
-
-
-def ran_by(actor_type: Literal["user", "token"], *, chain: str, sessions: Sessions) -> bool:
-    """Tell whether any call of a chain was made, with success, by a person on the pages or by a program's token."""
-    made = exists().where(
-        EventRow.chain == chain,
-        EventRow.action == "call.run",
-        EventRow.outcome == "done",
-        EventRow.actor_type == actor_type,
-    )
-    with sessions.read() as session:
-        return bool(session.scalar(select(made)))
 
 
 def _process(deed_id: InstrumentedAttribute[str]) -> ColumnElement[str]:
@@ -389,7 +357,8 @@ def _is_outcome(row: type[EventRow]) -> ColumnElement[bool]:
     return row.outcome.not_in(("intended", "streaming"))
 
 
-def _conditions(filters: Filters, live: frozenset[str]) -> Iterator[ColumnElement[bool]]:
+def conditions(filters: Filters, live: frozenset[str]) -> Iterator[ColumnElement[bool]]:
+    """Yield what a query has to ask for; ``live`` are the processes that live."""
     yield from _name_conditions(filters)
     if filters.action:
         yield EventRow.action == filters.action
@@ -413,16 +382,16 @@ def _conditions(filters: Filters, live: frozenset[str]) -> Iterator[ColumnElemen
 
 def _name_conditions(filters: Filters) -> Iterator[ColumnElement[bool]]:
     if filters.actor:
-        yield or_(*(_named(each, "actor", filters) for each in (EventRow.actor_id, EventRow.acting_for)))
+        yield or_(*(_compare(each, "actor", filters) for each in (EventRow.actor_id, EventRow.acting_for)))
     if filters.secret and "secret" in filters.partial:
         yield EventRow.secrets.icontains(filters.secret, autoescape=True)
     elif filters.secret:
         yield EventRow.secrets.contains(f",{filters.secret},", autoescape=True)
     if filters.block:
-        yield (EventRow.target_type == "block") & _named(EventRow.target_name, "block", filters)
+        yield (EventRow.target_type == "block") & _compare(EventRow.target_name, "block", filters)
 
 
-def _named(column: InstrumentedAttribute[Any], field_name: str, filters: Filters) -> ColumnElement[bool]:
+def _compare(column: InstrumentedAttribute[Any], field_name: str, filters: Filters) -> ColumnElement[bool]:
     wanted = getattr(filters, field_name)
     return column.icontains(wanted, autoescape=True) if field_name in filters.partial else column == wanted
 
@@ -435,7 +404,8 @@ def _deeds_with_outcome(session: Session, intents: Sequence[EventRow]) -> set[st
     return set(session.scalars(query))
 
 
-def _as_event(row: EventRow, *, settled: bool, live: frozenset[str]) -> Event:
+def as_event(row: EventRow, *, settled: bool, live: frozenset[str]) -> Event:
+    """Return a row as an event; ``unknown`` where it is an intent that no live process will settle."""
     event = Event(**{name: getattr(row, name) for name in FIELDS})
     in_doubt = event.outcome == "intended" and not settled and event.deed_id[_PROCESS] not in live
     return replace(event, outcome="unknown") if in_doubt else event

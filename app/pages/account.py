@@ -7,7 +7,7 @@ from typing import Final
 from flask import Response, url_for
 from flask_login import current_user
 
-from app.audit.service import own_deeds
+from app.audit.history import own_deeds
 from app.pages.layout import pages, redirect_with_message, show
 from app.pages.messages import sentence
 from app.pages.sign_in import user_sessions

@@ -73,7 +73,7 @@ def new_block(ws: str) -> Response:
     if deed == "copy":
         return _show(ws, _copy(form), changed=True)
     if is_curl(form["url"]):
-        return _show_drafted(ws, form)
+        return _show_draft(ws, form)
     if deed in ("send", "preview"):
         return _try(ws, form, None)
     resources = context.resources()
@@ -109,7 +109,7 @@ def block_from_curl(ws: str) -> Response:
     return make_response(jsonify(html=page, values=values))
 
 
-def _show_drafted(ws: str, typed: CallForm) -> Response:
+def _show_draft(ws: str, typed: CallForm) -> Response:
     """Show a command that was typed into the URL's field as the call that it makes."""
     try:
         form, draft = draft_form(typed["url"], typed)

@@ -4,17 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from flask import Response, url_for
 
 from app.access import Permission
-from app.audit.service import ran_by
+from app.audit.history import ran_by
 from app.blocks.service import list_blocks
 from app.identity.tokens import Tokens
 from app.pages.layout import may, pages, show
 from app.variables import listing
 from app.variables.listing import Wanted
 from app.web import context
+
+# Each step's title, and what it is for.
+_WORDS: Final = (
+    ("Create a secret", "A key or password of another service. It lies in Vault, and is used without being seen."),
+    (
+        "Save an API block",
+        "The call that uses it. Paste a curl command from that service's docs, if they have one.",
+    ),
+    ("Send it", "Send in the editor makes the call, and shows what came back without secrets."),
+    (
+        "Create a runtime token",
+        "Your program's own key: it runs API blocks, and sees nothing else. Owners and admins make it.",
+    ),
+    ("Call it from your code", "Use it, beside the block, has the lines for curl, Python and JavaScript."),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,42 +55,21 @@ def steps(ws: str) -> Sequence[Step]:
     blocks = list_blocks(access=access, sessions=resources.sessions, limit=1)
     secrets = listing.list_variables(Wanted(kind="secret"), access=access, resources=resources, limit=1, counted=False)
     own = url_for("pages.block", ws=ws, block=blocks[0].name) if blocks else url_for("pages.blocks", ws=ws)
-    tokens = may(Permission.TOKEN_MANAGE) and bool(
-        Tokens(resources.sessions, resources.clock).list(access=access, limit=1)
-    )
     by_people, by_programs = (ran_by(each, chain=ws, sessions=resources.sessions) for each in ("user", "token"))
-    return (
-        Step(
-            "Create a secret",
-            "A key or password of another service. It lies in Vault, and is used without being seen.",
-            url_for("pages.variables", ws=ws),
-            bool(secrets.entries),
-        ),
-        Step(
-            "Save an API block",
-            "The call that uses it. Paste a curl command from that service's documentation, if it has one.",
-            url_for("pages.blocks", ws=ws) if blocks else url_for("pages.new_block_form", ws=ws),
-            bool(blocks),
-        ),
-        Step(
-            "Send it",
-            "Send in the editor makes the call, and shows the answer with the secret taken out.",
-            own,
-            by_people,
-        ),
-        Step(
-            "Create a runtime token",
-            "Your program's own key: it runs API blocks, and sees nothing else. Owners and admins make it.",
-            url_for("pages.settings", ws=ws) if may(Permission.TOKEN_MANAGE) else own,
-            tokens or by_programs,
-        ),
-        Step(
-            "Call it from your code",
-            "Use it, beside the block, has the lines for curl, Python and JavaScript.",
-            f"{own}#use",
-            by_programs,
-        ),
+    makes_tokens = may(Permission.TOKEN_MANAGE)
+    places = (
+        (url_for("pages.variables", ws=ws), bool(secrets.entries)),
+        (own if blocks else url_for("pages.new_block_form", ws=ws), bool(blocks)),
+        (own, by_people),
+        (url_for("pages.settings", ws=ws) if makes_tokens else own, by_programs or (makes_tokens and _has_token())),
+        (f"{own}#use", by_programs),
     )
+    return [Step(*words, *place) for words, place in zip(_WORDS, places, strict=True)]
+
+
+def _has_token() -> bool:
+    resources = context.resources()
+    return bool(Tokens(resources.sessions, resources.clock).list(access=context.access(), limit=1))
 
 
 def new_steps(ws: str) -> Sequence[Step]:
