@@ -73,24 +73,24 @@ def _row(version: Version, accesses: Sequence[SecretAccess]) -> VersionRow:
     return VersionRow(version, counts["use"], counts["reveal"])
 
 
-@pages.get("/workspaces/<ws>/variables/<name>/versions/<int:version>/roll-back")
-def roll_back_form(ws: str, name: str, version: int) -> Response:
+@pages.get("/workspaces/<ws>/variables/<name>/versions/<version>/roll-back")
+def roll_back_form(ws: str, name: str, version: str) -> Response:
     """Ask whether an older value should really be in force again, and show which blocks would use it."""
     require(context.access(), Permission.SECRET_WRITE)
-    return _show_roll_back(ws, name, version)
+    return _show_roll_back(ws, name, number(version))
 
 
-@pages.post("/workspaces/<ws>/variables/<name>/versions/<int:version>/roll-back")
-def roll_back(ws: str, name: str, version: int) -> Response:
+@pages.post("/workspaces/<ws>/variables/<name>/versions/<version>/roll-back")
+def roll_back(ws: str, name: str, version: str) -> Response:
     """Make an older version's value the newest version."""
     try:
         secret = SecretVersions(context.resources()).roll_back(
-            name, version, revision=number(form_texts().get("revision", "")), access=context.access()
+            name, number(version), revision=number(form_texts().get("revision", "")), access=context.access()
         )
     except NotFound:
         raise
     except StrongroomError as error:
-        return _show_roll_back(ws, name, version, error)
+        return _show_roll_back(ws, name, number(version), error)
     told = f"{name} is back at the value of version {version}, as version {secret.version}."
     return redirect_with_message(told, url_for("pages.variable", ws=ws, name=name), name=name)
 

@@ -78,7 +78,7 @@ def test_no_form_does_anything_without_the_token_of_its_own_session(
                 form = {"csrf_token": token, "confirm": "TOKEN", "typed": acme}
                 sent = me.session.post(url, data=form, headers={"X-CSRFToken": token}, timeout=10)
                 assert sent.status_code == 400, path
-    assert me.get("/").url.endswith("/"), "the session is still there"
+    assert me.get("/?all=1").url.endswith("/?all=1"), "the session is still there"
     assert service.ask("GET", f"/workspaces/{acme}/secrets/TOKEN", user="olga@example.com").json()["version"] == 1
 
 
