@@ -8,6 +8,7 @@ from flask import Response, flash, request, url_for
 from flask_login import current_user
 
 from app.access import MEMBER_ROLES, Access, Permission, Role, require
+from app.identity.users import Users
 from app.kernel.errors import Conflict, NotFound, StrongroomError, in_body
 from app.pages.filters import rights
 from app.pages.forms import Typed, form_texts, read
@@ -30,6 +31,7 @@ def members(ws: str) -> Response:
         "members/_results.html" if piece else "members/list.html",
         rows=[(member, _may_change(access, member.role)) for member in rows],
         place=replace(asked, total=found.count(access=access, q=q)),
+        able=Users(context.resources().sessions, context.resources().clock).with_password([each.user for each in rows]),
         q=q,
         kept={"q": q},
         roles=MEMBER_ROLES,
