@@ -40,7 +40,7 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
                 restricted_min_guesses=settings.restricted_min_guesses, stream_seconds=settings.stream_seconds
             ),
             in_flight=InFlight(settings.workspace_calls),
-            streams=InFlight(max(1, settings.streams // 2), together=settings.streams),
+            streams=InFlight(max(1, settings.streams // 2), together=settings.streams, what="streams"),
         )
     finally:
         sessions.close()

@@ -21,6 +21,7 @@ from app.access import Access, Permission, require
 from app.audit.actions import Action
 from app.audit.chain import FIELDS, GENESIS, Event, Link, Outcome, place, secrets_of
 from app.audit.models import ChainHeadRow, EventRow
+from app.audit.openings import name_opening, openings
 from app.db import NAME_CHARACTERS, Raw, Sessions, live_processes, raw_of
 from app.kernel.clock import Clock
 from app.kernel.errors import CallerError, PolicyError, RecordUnavailable, StrongroomError, ValidationFailed, in_query
@@ -39,7 +40,6 @@ _MOVE_HEAD: Final = "UPDATE chain_heads SET seq = ?, hash = ? WHERE chain = ?"
 # Plain columns, in an event's order: mapping objects costs several times what reading them does.
 COLUMNS: Final = tuple(getattr(EventRow, name) for name in FIELDS)
 _AS_STORED: Final = tuple(name for name in FIELDS if name not in ("seq", "at", "detail", "hash"))
-RUNS_LOOKED_THROUGH: Final = 50_000
 
 
 def _new_id() -> str:
@@ -298,8 +298,11 @@ def read_page(filters: Filters, *, chain: str, sessions: Sessions, limit: int, b
     with sessions.read() as session:
         live = live_processes(session)
         rows = session.scalars(query.where(*conditions(filters, live))).all()
-        settled = _deeds_with_outcome(session, [row for row in rows if row.outcome == "intended"])
+        intents = [row for row in rows if row.outcome == "intended"]
+        settled = _deeds_with_outcome(session, intents)
+        began = openings(session, [row.deed_id for row in intents if row.deed_id not in settled])
     events = [as_event(row, settled=row.deed_id in settled, live=live) for row in rows[:limit]]
+    events = [name_opening(event, began) for event in events]
     return EventPage(events=events, below=events[-1].seq if len(rows) > limit else None)
 
 
@@ -320,33 +323,6 @@ def outcomes_between(
     query = select(*COLUMNS).where(EventRow.chain == chain, EventRow.action == action, _is_outcome(EventRow))
     query = query.where(EventRow.seq > after, EventRow.seq <= through).order_by(EventRow.seq).limit(limit)
     return [Event(*row) for row in session.execute(query)]
-
-
-def last_runs(block: Target, *, chain: str, sessions: Sessions, limit: int, below: int | None = None) -> EventPage:
-    """Read how a block's runs ended, or that they are under way, newest first; one event for each run.
-
-    Only the newest ``RUNS_LOOKED_THROUGH`` events of the chain are looked through, so that a block that hardly ever
-    runs costs no more than another.
-
-    Args:
-        block: The block with its id, so that an earlier one of the same name has no part in it.
-        below: The ``seq`` to go on below.
-    """
-    later = aliased(EventRow)
-    with sessions.read() as session:
-        live = live_processes(session)
-        query = (
-            select(EventRow)
-            .where(EventRow.chain == chain, EventRow.action == "call.run", EventRow.target_type == block.type)
-            .where(EventRow.seq > end_of(session, chain) - RUNS_LOOKED_THROUGH, EventRow.target_name == block.name)
-            .where(or_(EventRow.target_id == block.id, EventRow.target_id.is_(None)))
-            .where(~exists().where(later.deed_id == EventRow.deed_id, later.seq > EventRow.seq))
-            .order_by(EventRow.seq.desc())
-            .limit(limit + 1)
-        )
-        rows = session.scalars(query if below is None else query.where(EventRow.seq < below)).all()
-    events = [as_event(row, settled=False, live=live) for row in rows[:limit]]
-    return EventPage(events=events, below=events[-1].seq if len(rows) > limit else None)
 
 
 def _process(deed_id: InstrumentedAttribute[str]) -> ColumnElement[str]:
@@ -404,8 +380,9 @@ def _deeds_with_outcome(session: Session, intents: Sequence[EventRow]) -> set[st
     return set(session.scalars(query))
 
 
-def as_event(row: EventRow, *, settled: bool, live: frozenset[str]) -> Event:
-    """Return a row as an event; ``unknown`` where it is an intent that no live process will settle."""
+def as_event(row: EventRow, *, settled: bool, live: frozenset[str], last: bool = False) -> Event:
+    """Make an event of a row; ``last`` says that nothing came after it of its deed."""
     event = Event(**{name: getattr(row, name) for name in FIELDS})
-    in_doubt = event.outcome == "intended" and not settled and event.deed_id[_PROCESS] not in live
+    is_open = event.outcome == "intended" or (last and event.outcome == "streaming")
+    in_doubt = is_open and not settled and event.deed_id[_PROCESS] not in live
     return replace(event, outcome="unknown") if in_doubt else event
