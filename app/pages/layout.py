@@ -236,7 +236,7 @@ def redirect_with_message(message: str, url: str, *, name: str | None = None, le
     return go(url)
 
 
-def opened_over(url: str) -> bool:
+def is_dialog_over(url: str) -> bool:
     """Tell whether the dialog that asks was opened over this page."""
     return urlsplit(request.headers.get("HX-Current-URL", "")).path == url
 

@@ -39,7 +39,7 @@ class Selected:
 def selected_form(ws: str) -> Response:
     """Ask whether, and how."""
     require(context.access(), Permission.VARIABLE_WRITE)
-    return _show(ws, request.args.get("do", ""), _selected(request.args.getlist("names")), Typed())
+    return _show(ws, request.args.get("do", ""), _find_ticked(request.args.getlist("names")), Typed())
 
 
 @pages.post("/workspaces/<ws>/variables/-/selected")
@@ -47,9 +47,9 @@ def change_selected(ws: str) -> Response:
     """Do it, one by one; what is refused stays on the page with the reason."""
     require(context.access(), Permission.VARIABLE_WRITE)
     sent, deed = form_texts(), request.form.get("do", "")
-    chosen = _selected(request.form.getlist("names"))
+    chosen = _find_ticked(request.form.getlist("names"))
     try:
-        act = _deed(deed, sent, len(chosen))
+        act = _action_for(deed, sent, len(chosen))
     except StrongroomError as error:
         return _show(ws, deed, chosen, Typed.after(error, sent), STATUS[error.code])
     refused: list[Selected] = []
@@ -68,7 +68,7 @@ def change_selected(ws: str) -> Response:
     return go(url_for("pages.variables", ws=ws))
 
 
-def _selected(names: Sequence[str]) -> Sequence[Selected]:
+def _find_ticked(names: Sequence[str]) -> Sequence[Selected]:
     found: list[Selected] = []
     for name in list(dict.fromkeys(names))[:_MOST]:
         try:
@@ -78,7 +78,7 @@ def _selected(names: Sequence[str]) -> Sequence[Selected]:
     return found
 
 
-def _deed(deed: str, sent: Mapping[str, str], number: int) -> Callable[[Selected], None]:
+def _action_for(deed: str, sent: Mapping[str, str], number: int) -> Callable[[Selected], None]:
     """Return what is done to each. Raises ``ValidationFailed`` where the form doesn't say how."""
     if deed == "delete":
         if sent.get("typed", "").strip() != f"delete {number}":

@@ -17,7 +17,7 @@ from app.outbound.places import normalise_places
 from app.outbound.urls import parse_url
 from app.pages.first_steps import new_steps
 from app.pages.forms import Typed, field_of, form_texts, host_of, lines, local, moment, number, read
-from app.pages.layout import may, opened_over, pages, redirect_with_message, show
+from app.pages.layout import is_dialog_over, may, pages, redirect_with_message, show
 from app.pages.list_pages import page_asked
 from app.pages.secret_requests import read_requests, restrict_to_reading, write_requests
 from app.variables import listing
@@ -204,7 +204,7 @@ def edit_variable(ws: str, name: str) -> Response:
         return _show_edit(ws, entry, Typed.after(error, kept, value_lost=lost), STATUS[error.code])
     told = f"{name} was saved." if changed else f"Nothing of {name} was changed."
     own = url_for("pages.variable", ws=ws, name=name)
-    return redirect_with_message(told, own if opened_over(own) else url_for("pages.variables", ws=ws), name=name)
+    return redirect_with_message(told, own if is_dialog_over(own) else url_for("pages.variables", ws=ws), name=name)
 
 
 def _after_change(entry: Entry, sent: Mapping[str, str]) -> str:
