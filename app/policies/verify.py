@@ -103,7 +103,7 @@ def verify(
             *_bad_logins(logins),
             *_odd_workspaces(vault, mounts, logins),
             *_tokens(logins),
-            *_try_grants(vault, mounts, logins, grants),
+            *_grant_cells(vault, mounts, logins, grants),
             *([] if wait is None else _ended_tokens(vault, mounts, logins, scratch, wait)),
             *_all(vault, logins, LOGIN_ROLES, lambda _: key_removal(mounts)),
         ]
@@ -272,7 +272,7 @@ def _odd_workspaces(vault: VaultOperator, mounts: Mounts, logins: _Logins) -> It
         yield Cell("mover", f"a value, for a workspace called {name}", "read", "refused", found, status, cause=cause)
 
 
-def _try_grants(
+def _grant_cells(
     vault: VaultOperator, mounts: Mounts, logins: _Logins, grants: Sequence[WorkspaceGrant]
 ) -> Iterator[Cell]:
     """Try each grant in its own role, and in every other role of its workspace and of the next."""
