@@ -35,10 +35,12 @@ class InFlight:
     Args:
         most: How many one workspace may have.
         together: How many all workspaces may have; None for any.
+        what: What is counted, in a word.
     """
 
-    def __init__(self, most: int, *, together: int | None = None) -> None:
+    def __init__(self, most: int, *, together: int | None = None, what: str = "calls") -> None:
         self._most = most
+        self._what = what
         self._together = together
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -48,9 +50,9 @@ class InFlight:
         """Count a call for as long as the block runs. Raises ``TooManyCalls`` where there are as many as may be."""
         with self._lock:
             if self._counts[workspace] >= self._most:
-                raise TooManyCalls(f"The workspace has {self._most} calls in flight already.", retry_after=1)
+                raise TooManyCalls(f"The workspace has {self._most} {self._what} in flight already.", retry_after=1)
             if self._together is not None and self._counts.total() >= self._together:
-                raise TooManyCalls(f"This process has {self._together} calls in flight already.", retry_after=1)
+                raise TooManyCalls(f"This process has {self._together} {self._what} in flight already.", retry_after=1)
             self._counts[workspace] += 1
         try:
             with call_in_flight():

@@ -130,6 +130,16 @@ def workspace(service: Service) -> Workspace:
 
 
 @pytest.fixture
+def workspace_name(workspace: Workspace) -> str:
+    return workspace.name
+
+
+@pytest.fixture
+def workspace_path(workspace: Workspace) -> str:
+    return workspace.path
+
+
+@pytest.fixture
 def upstream() -> Iterator[Upstream]:
     with run_upstream() as upstream:
         yield upstream

@@ -21,6 +21,7 @@ from app.access import Access, Permission, require
 from app.audit.actions import Action
 from app.audit.chain import FIELDS, GENESIS, Event, Link, Outcome, place, secrets_of
 from app.audit.models import ChainHeadRow, EventRow
+from app.audit.openings import name_opening, openings
 from app.db import NAME_CHARACTERS, Raw, Sessions, live_processes, raw_of
 from app.kernel.clock import Clock
 from app.kernel.errors import CallerError, PolicyError, RecordUnavailable, StrongroomError, ValidationFailed, in_query
@@ -292,8 +293,11 @@ def read_page(filters: Filters, *, chain: str, sessions: Sessions, limit: int, b
     with sessions.read() as session:
         live = live_processes(session)
         rows = session.scalars(query.where(*_conditions(filters, live))).all()
-        settled = _deeds_with_outcome(session, [row for row in rows if row.outcome == "intended"])
+        intents = [row for row in rows if row.outcome == "intended"]
+        settled = _deeds_with_outcome(session, intents)
+        began = openings(session, [row.deed_id for row in intents if row.deed_id not in settled])
     events = [_as_event(row, settled=row.deed_id in settled, live=live) for row in rows[:limit]]
+    events = [name_opening(event, began) for event in events]
     return EventPage(events=events, below=events[-1].seq if len(rows) > limit else None)
 
 
@@ -339,7 +343,7 @@ def last_runs(block: Target, *, chain: str, sessions: Sessions, limit: int, belo
             .limit(limit + 1)
         )
         rows = session.scalars(query if below is None else query.where(EventRow.seq < below)).all()
-    events = [_as_event(row, settled=False, live=live) for row in rows[:limit]]
+    events = [_as_event(row, settled=False, live=live, last=True) for row in rows[:limit]]
     return EventPage(events=events, below=events[-1].seq if len(rows) > limit else None)
 
 
@@ -384,7 +388,9 @@ def _deeds_with_outcome(session: Session, intents: Sequence[EventRow]) -> set[st
     return set(session.scalars(query))
 
 
-def _as_event(row: EventRow, *, settled: bool, live: frozenset[str]) -> Event:
+def _as_event(row: EventRow, *, settled: bool, live: frozenset[str], last: bool = False) -> Event:
+    """Make an event of a row; ``last`` says that nothing came after it of its deed."""
     event = Event(**{name: getattr(row, name) for name in FIELDS})
-    in_doubt = event.outcome == "intended" and not settled and event.deed_id[_PROCESS] not in live
+    is_open = event.outcome == "intended" or (last and event.outcome == "streaming")
+    in_doubt = is_open and not settled and event.deed_id[_PROCESS] not in live
     return replace(event, outcome="unknown") if in_doubt else event

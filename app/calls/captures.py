@@ -1,122 +1,48 @@
-"""What a client gets of a response (JSON value for value, text byte for byte, else base64), and captures. Pure."""
+"""Captures: parts of a JSON answer that a call's author wants by names of their own. Pure."""
 
 from __future__ import annotations
 
-import base64
 import json
+import math
 import re
-from collections.abc import ItemsView, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import ItemsView, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 from itertools import islice
-from typing import Any, Final, NoReturn, cast
+from typing import Any, Final, Literal, cast
 
 import orjson
-from jsonpath import JSONPath, JSONPathEnvironment, JSONPathError
+from jsonpath import JSONPath, JSONPathEnvironment, JSONPathError, JSONPathSyntaxError
+from jsonpath.filter import BaseExpression, IntegerLiteral
 from jsonpath.function_extensions import Match, Search
+from jsonpath.parse import Parser
+from jsonpath.stream import TokenStream
+from jsonpath.token import Token
 
 from app.calls.field_template import is_name
+from app.calls.response import EXACT_INTEGER, json_texts, refuse_constant
 from app.kernel.errors import FieldLocation, ValidationFailed
 from app.outbound.model import Response
-from app.redaction.charsets import codec_of
 
-_EXACT_INTEGER: Final = 2**53
-_MANY_DIGITS: Final = re.compile(rb"[0-9]{16}")
-_BINARY: Final = re.compile(r"(?:image/(?!svg)|audio/|video/|font/|application/(?:octet-stream|zip|gzip|pdf)$)")
+_LEADING_ZERO: Final = re.compile(r"-?0[0-9]")
+_LARGEST_EXPONENT: Final = 308  # a double's
+_LONGEST_INTEGER: Final = 1000
 _LONGEST_PATH: Final = 512
 _MOST_RESULTS: Final = 1000
 _STEPS: Final = 200_000  # nodes that all captures of one call may look at
 _PATTERN_SECONDS: Final = 0.05
 
 
-# --- the body ---------------------------------------------------------------------------------------------------------
-
-
-def answer_body(response: Response) -> dict[str, object]:
-    """Return ``{"type": "json" | "text" | "base64", "content": …}``.
-
-    JSON that a reader would not get back as it was sent (a name twice, a number that changes on the way) comes as text.
-    """
-    text = _text(response)
-    if text is None:
-        return {"type": "base64", "content": base64.b64encode(response.body).decode()}
-    if _says_json(response):
-        try:
-            return {"type": "json", "content": _same_again(response) or _value_for_value(text)}
-        except (ValueError, TypeError, RecursionError):
-            pass
-    return {"type": "text", "content": text}
-
-
-def _text(response: Response) -> str | None:
-    codec = codec_of(response.charset)
-    if codec is None or _BINARY.match(response.media_type or ""):
-        return None
-    try:
-        text = response.body.decode(codec)
-    except UnicodeDecodeError:
-        return None
-    return None if "\x00" in text else text
-
-
-def _says_json(response: Response) -> bool:
-    media_type = response.media_type or ""
-    return media_type in ("application/json", "text/json") or media_type.endswith("+json")
-
-
-def _same_again(response: Response) -> object:
-    """Read JSON fast where it comes out of a writer byte for byte as it went into the reader; otherwise give None.
-
-    Then no name stands twice and no number has changed, if it hasn't so many digits that other readers change it.
-    """
-    if codec_of(response.charset) != "utf-8" or _MANY_DIGITS.search(response.body):
-        return None
-    try:
-        content = orjson.loads(response.body)
-        return content if orjson.dumps(content) == response.body else None
-    except (ValueError, TypeError):
-        return None
-
-
-def _value_for_value(text: str) -> object:
-    content = json.loads(
-        text,
-        object_pairs_hook=_unique,
-        parse_float=_same_float,
-        parse_int=_exact_int,
-        parse_constant=_no_constant,
-    )
-    orjson.dumps(content)  # refuses what couldn't be written again: too deep, half of a surrogate pair
-    return content
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
-    return found
-
-
-def _same_float(text: str) -> float:
-    number = float(text)
-    if Decimal(json.dumps(number)) != Decimal(text):
-        raise ValueError("the number would become another one")
-    return number
-
-
-def _exact_int(text: str) -> int:
-    number = int(text) if len(text) < 20 else _EXACT_INTEGER + 1
-    if abs(number) > _EXACT_INTEGER or text == "-0":
-        raise ValueError("many readers would change the number")
-    return number
-
-
-def _no_constant(text: str) -> NoReturn:
-    raise ValueError(text)
-
-
 # --- captures ---------------------------------------------------------------------------------------------------------
+
+
+Problem = Literal["not_json", "not_found", "too_large"]
+
+
+class _NotFoundError(Exception):
+    """A path that can find one thing found nothing."""
 
 
 class _OverBudgetError(Exception):
@@ -174,8 +100,37 @@ def _match_within_limits(function: Match | Search, way: str, value: object, patt
         raise _OverBudgetError from None
 
 
+class _ExactParser(Parser):
+    """Reads numbers as they are written; the library reads integers through a float, which changes large ones."""
+
+    def parse_integer_literal(self, stream: TokenStream) -> BaseExpression:
+        token = stream.next()
+        if _LEADING_ZERO.match(token.value):
+            raise JSONPathSyntaxError("invalid integer literal", token=token)
+        return IntegerLiteral(value=int(_number(token)))
+
+    def parse_float_literal(self, stream: TokenStream) -> BaseExpression:
+        number = _number(stream.current())
+        literal = super().parse_float_literal(stream)
+        return IntegerLiteral(value=int(number)) if number == number.to_integral_value() else literal
+
+
+def _number(token: Token) -> Decimal:
+    try:
+        number = Decimal(token.value)
+    except ArithmeticError:
+        raise JSONPathSyntaxError("a number beyond counting", token=token) from None
+    if number.adjusted() > _LARGEST_EXPONENT:
+        raise JSONPathSyntaxError("a number beyond counting", token=token)
+    return number
+
+
+class _ExactEnvironment(JSONPathEnvironment):
+    parser_class = _ExactParser
+
+
 def _environment() -> JSONPathEnvironment:
-    environment = JSONPathEnvironment(strict=True)
+    environment = _ExactEnvironment(strict=True)
     environment.function_extensions["match"] = _BoundedMatch(thread_safe=True)
     environment.function_extensions["search"] = _BoundedSearch(thread_safe=True)
     return environment
@@ -229,35 +184,77 @@ def _wrong(name: str, where: FieldLocation, sentence: str) -> ValidationFailed:
     return ValidationFailed(f"The capture {name[:64]}: {sentence}", errors={where: [sentence]})
 
 
-def capture_values(captures: Sequence[Capture], response: Response) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """What captures found by their names, None where nothing was, and why not."""
+
+    values: Mapping[str, object] = field(default_factory=dict)
+    problems: Mapping[str, Problem] = field(default_factory=dict)
+
+
+def capture_values(captures: Sequence[Capture], response: Response) -> Captured:
     """Return what the captures find in a redacted response.
 
-    A path that can find one thing only gives that thing, any other a list of at most 1000. ``None`` stands for nothing
-    found, for an answer that isn't JSON, and for a search that goes too far.
+    A path that can find one thing only gives that thing, any other a list of at most 1000. An integer that many readers
+    would change comes as text.
     """
     if not captures:
-        return {}
-    text = _text(response) if _says_json(response) else None
+        return Captured()
     try:
-        content = json.loads(text or "", parse_constant=_no_constant)
-        budget = _Budget()
-        document = _count_steps(content, budget)
-    except (ValueError, RecursionError):
-        return {capture.name: None for capture in captures}
-    return {capture.name: _find(capture.path, document, budget) for capture in captures}
+        document = _document(response)
+    except RecursionError:
+        return _nothing(captures, "too_large")
+    except ValueError:
+        return _nothing(captures, "not_json")
+    budget = _Budget()
+    counted = _count_steps(document, budget)
+    values: dict[str, object] = {}
+    problems: dict[str, Problem] = {}
+    for capture in captures:
+        values[capture.name] = None
+        try:
+            values[capture.name] = _find(capture.path, counted)
+        except _NotFoundError:
+            problems[capture.name] = "not_found"
+        except (_OverBudgetError, JSONPathError, RecursionError):
+            problems[capture.name] = "too_large"
+        except TypeError:  # half of a surrogate pair
+            problems[capture.name] = "not_json"
+    return Captured(values, problems)
 
 
-def _find(path: JSONPath, document: Any, budget: _Budget) -> object:
-    try:
-        # A bare text would be taken for JSON still to be read.
-        results = [document] if path.empty() else [] if isinstance(document, str) else _results(path, document)
-        plain = [_plain(result) for result in results]
-        orjson.dumps(plain)
-    except (_OverBudgetError, JSONPathError, RecursionError, TypeError):
-        return None
-    if path.singular_query():
-        return plain[0] if plain else None
-    return plain
+def _nothing(captures: Sequence[Capture], problem: Problem) -> Captured:
+    names = [capture.name for capture in captures]
+    return Captured(dict.fromkeys(names), dict.fromkeys(names, problem))
+
+
+def _document(response: Response) -> object:
+    """Read a response as JSON. Raises ``ValueError`` and ``RecursionError``."""
+    for text in json_texts(response):
+        with suppress(ValueError):
+            return json.loads(text, parse_constant=refuse_constant, parse_int=_integer, parse_float=_float)
+    raise ValueError("no JSON")
+
+
+def _integer(text: str) -> int | float | str:
+    if text == "-0":
+        return -0.0
+    return int(text) if len(text) <= _LONGEST_INTEGER else text
+
+
+def _float(text: str) -> float | str:
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+def _find(path: JSONPath, document: Any) -> object:
+    # A bare text would be taken for JSON still to be read.
+    results = [document] if path.empty() else [] if isinstance(document, str) else _results(path, document)
+    if path.singular_query() and not results:
+        raise _NotFoundError
+    plain = [_plain(result) for result in results]
+    orjson.dumps(plain)
+    return plain[0] if path.singular_query() else plain
 
 
 def _results(path: JSONPath, document: Any) -> list[object]:
@@ -281,4 +278,6 @@ def _plain(content: object) -> object:
         return {name: _plain(inner) for name, inner in dict.items(content)}
     if isinstance(content, _Array):
         return [_plain(inner) for inner in list.__iter__(content)]
+    if isinstance(content, int) and abs(content) > EXACT_INTEGER:
+        return str(content)
     return content

@@ -9,8 +9,9 @@ from flask import Response as FlaskResponse
 from flask import jsonify
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
-from app.calls.captures import answer_body
+from app.calls.captures import Problem
 from app.calls.definition import AdHocCall, BodyType, Pair, WrittenCall, WrittenPart
+from app.calls.response import answer_body
 from app.calls.service import CompletedCall, Preview
 from app.calls.template import CALL
 from app.kernel.errors import FieldLocation, in_body
@@ -246,7 +247,14 @@ class AnswerSchema(Schema):
     status = fields.Integer(required=True, metadata={"description": "The upstream's."})
     headers = fields.List(fields.Nested(HeaderSchema))
     body = fields.Nested(AnswerBodySchema)
-    captures = fields.Dict(required=True)
+    captures = fields.Dict(
+        required=True,
+        metadata={"description": "By their names; an integer beyond 2^53 is a string, what wasn't found is null."},
+    )
+    capture_problems = fields.Dict(
+        values=fields.String(validate=validate.OneOf(get_args(Problem))),
+        metadata={"description": "Why a capture is null; there only where one found nothing."},
+    )
     redactions = fields.Integer(required=True)
     elapsed_ms = fields.Float(required=True)
 
@@ -266,6 +274,8 @@ def answer(call: CompletedCall) -> dict[str, object]:
         "redactions": response.redactions,
         "elapsed_ms": response.elapsed_ms,
     }
+    if call.capture_problems:
+        told["capture_problems"] = call.capture_problems
     if not call.captures_only:
         with step("answer"):
             told |= {"headers": _headers(response.headers), "body": answer_body(response)}

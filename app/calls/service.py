@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 
 from app.access import Access, Permission, Role, require
 from app.audit.service import Deed, Target, conclude, recorded
-from app.calls.captures import capture_values
+from app.calls.captures import Problem, capture_values
 from app.calls.requirements import needed_secrets, require_requests
-from app.calls.streams import Ground, StreamedCall
+from app.calls.streams import Ground, StreamedCall, outcome_facts
 from app.calls.template import CallTemplate, resolve
 from app.kernel.clock import Clock
 from app.kernel.errors import (
@@ -27,7 +27,6 @@ from app.kernel.errors import (
     UpstreamUnreachable,
 )
 from app.kernel.secret import SecretValue
-from app.outbound.inject import authority
 from app.outbound.model import Call, Destination, Outbound, Response, ResponseStream, UsedSecret
 from app.resources import Resources
 from app.telemetry import connection, step, upstream_answered
@@ -46,6 +45,7 @@ class CompletedCall:
     response: Response
     captures: Mapping[str, object]
     captures_only: bool = False
+    capture_problems: Mapping[str, Problem] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +147,12 @@ class Calls:
             UpstreamError: The upstream gave no usable response.
         """
         with self._prepare(target, permission=permission, access=access, look_up=look_up, intent=intent) as ready:
-            with step("send"):
-                response = self._send(self._resources.outbound.send, ready)
-            ready.deed.detail |= _outcome_facts(response)
-            captures = capture_values(ready.resolved.template.captures, response)
-        return CompletedCall(ready.deed.id, response, captures, captures_only=ready.resolved.captures_only)
+            response = self._send(self._resources.outbound.send, ready)
+            ready.deed.detail |= outcome_facts(response, response.elapsed_ms)
+            captured = capture_values(ready.resolved.template.captures, response)
+        return CompletedCall(
+            ready.deed.id, response, captured.values, ready.resolved.captures_only, capture_problems=captured.problems
+        )
 
     def perform_stream(
         self,
@@ -172,10 +173,10 @@ class Calls:
             StrongroomError: Whatever ``perform`` raises.
         """
         with ExitStack() as held:
-            held.enter_context(self._resources.streams.enter(str(access.workspace)))
-            with self._prepare(target, permission=permission, access=access, look_up=look_up, intent=intent) as ready:
-                with step("send"):
-                    answer = self._send(self._resources.outbound.send_stream, ready)
+            with self._prepare(
+                target, permission=permission, access=access, look_up=look_up, intent=intent, streams=held
+            ) as ready:
+                answer = self._send(self._resources.outbound.send_stream, ready)
                 held.callback(answer.close)
                 ready.deed.detail["status"] = answer.status
                 conclude(ready.deed, "streaming", sessions=self._resources.sessions, clock=self._resources.clock)
@@ -193,8 +194,13 @@ class Calls:
         access: Access,
         look_up: Callable[[Deed], ResolvedCall],
         intent: Mapping[str, object] | None,
+        streams: ExitStack | None = None,
     ) -> Iterator[_ReadyCall]:
-        """Record the intent, look up, check and read; the block sends, and the outcome is recorded after it."""
+        """Record the intent, look up, check and read; the block sends, and the outcome is recorded after it.
+
+        Args:
+            streams: Given for a call whose answer streams: it is counted until this is closed.
+        """
         with (
             recorded(
                 sessions=self._resources.sessions,
@@ -206,6 +212,8 @@ class Calls:
             ) as deed,
             self._resources.in_flight.enter(str(access.workspace)),
         ):
+            if streams is not None:
+                streams.enter_context(self._resources.streams.enter(str(access.workspace)))
             require(access, permission)
             with step("resolve"):
                 resolved = look_up(deed)
@@ -278,7 +286,7 @@ class Calls:
         values, hidden = {**ready.values, **candidates}, {name: ready.values[name] for name in candidates}
         began = monotonic()
         try:
-            with connection("upstream"):
+            with step("send"), connection("upstream"):
                 response = send(
                     ready.resolved.call,
                     ready.destination,
@@ -362,17 +370,6 @@ def _refuse_expired(secrets: Mapping[str, UsableSecret], now: datetime) -> None:
     for name, secret in secrets.items():
         if secret.expires_at is not None and secret.expires_at <= now:
             raise SecretExpired(f"The secret {name} has expired, and this workspace refuses expired ones.")
-
-
-def _outcome_facts(response: Response) -> dict[str, object]:
-    return {
-        "status": response.status,
-        "elapsed_ms": response.elapsed_ms,
-        "sent_bytes": response.sent_bytes,
-        "received_bytes": response.received_bytes,
-        "redactions": response.redactions,
-        "redirects": [authority(origin) for origin in response.redirects],
-    }
 
 
 def _verdict(resolved: ResolvedCall, *, outbound: Outbound) -> Verdict:

@@ -16,13 +16,29 @@ from app.audit.chain import Outcome
 from app.audit.service import Deed, conclude, conclude_later
 from app.kernel.errors import Conflict, RecordUnavailable, StrongroomError, UpstreamTimeout
 from app.outbound.inject import authority
-from app.outbound.model import ResponseStream
+from app.outbound.model import Response, ResponseStream
 from app.resources import Resources
 from app.telemetry import upstream_answered
 from app.variables.secrets.references import usable_secrets
 from app.workspaces.service import settings_of
 
 GONE: Final = "client_gone"
+
+
+def outcome_facts(response: Response | ResponseStream, elapsed_ms: float) -> dict[str, object]:
+    """Return what the record's outcome says of an answer.
+
+    Args:
+        elapsed_ms: How long it took until its last byte had come.
+    """
+    return {
+        "status": response.status,
+        "elapsed_ms": elapsed_ms,
+        "sent_bytes": response.sent_bytes,
+        "received_bytes": response.received_bytes,
+        "redactions": response.redactions,
+        "redirects": [authority(origin) for origin in response.redirects],
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +175,7 @@ class StreamedCall:
         if self._concluded:
             return
         self._concluded = True
-        self._deed.detail |= {
-            "elapsed_ms": round((self._came - self._began) * 1000, 1),
-            "sent_bytes": self._answer.sent_bytes,
-            "received_bytes": self._answer.received_bytes,
-            "redactions": self._answer.redactions,
-            "redirects": [authority(origin) for origin in self._answer.redirects],
-        }
+        self._deed.detail |= outcome_facts(self._answer, round((self._came - self._began) * 1000, 1))
         if code is not None:
             self._deed.detail["code"] = code
         outcome: Outcome = "done" if code is None else "failed"

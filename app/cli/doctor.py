@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -27,6 +28,7 @@ from app.variables.secrets.reconcile import (
     unfinished_secrets,
     unknown_values,
 )
+from app.vault.environment import ignored_variables
 from app.wiring import open_resources
 from app.workspaces.service import list_names
 
@@ -70,6 +72,7 @@ def examine(settings: Settings, resources: Resources, *, as_operator: bool) -> S
     checks: Sequence[Callable[[Settings, Resources], Iterator[Finding]]] = (
         _database,
         _vault,
+        _variables,
         _keys,
         _roles,
         setup,
@@ -109,6 +112,10 @@ def _database(settings: Settings, resources: Resources) -> Iterator[Finding]:
 def _vault(settings: Settings, resources: Resources) -> Iterator[Finding]:
     health = resources.vault.health()
     yield Finding("vault", "green" if health.ok else "red", health.reason or f"answers (version {health.version})")
+    if health.outdated is not None:
+        yield Finding("vault version", "amber", health.outdated)
+    elif health.ok:
+        yield Finding("vault version", "green", "one that we work with")
     if health.ahead is not None:
         apart = abs(health.ahead)
         colour: Colour = "red" if apart > _CLOCKS_RED else "amber" if apart > _CLOCKS_AMBER else "green"
@@ -116,6 +123,14 @@ def _vault(settings: Settings, resources: Resources) -> Iterator[Finding]:
             "Vault's goes with ours" if colour == "green" else f"Vault's is {health.ahead:+.0f} s from ours: set both"
         )
         yield Finding("clock", colour, told)
+
+
+def _variables(settings: Settings, resources: Resources) -> Iterator[Finding]:
+    ignored = ignored_variables(os.environ)
+    for each in ignored:
+        yield Finding(f"variable {each.name}", "amber", f"set, and not obeyed: {each.why}")
+    if not ignored:
+        yield Finding("variables", "green", "none of Vault's that isn't obeyed")
 
 
 def _keys(settings: Settings, resources: Resources) -> Iterator[Finding]:

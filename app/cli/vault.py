@@ -29,6 +29,7 @@ from app.policies.plan import Change, Plan
 from app.policies.service import Setup
 from app.policies.table import ROLES
 from app.settings import Settings
+from app.vault.environment import ignored_variables
 from app.vault.operator import VaultOperator
 from app.vault.recovery import operator_token
 from app.wiring import mounts, vault_server
@@ -43,6 +44,8 @@ def vault() -> None:
     VAULT_ADDR, VAULT_CACERT and VAULT_NAMESPACE say which Vault, VAULT_TOKEN (or ~/.vault-token) who you are. Without
     VAULT_ADDR it is the embedded one, and its recovery key gives the token.
     """
+    for ignored in ignored_variables(os.environ):
+        click.echo(f"{ignored.name} is set and not obeyed: {ignored.why}.", err=True)
 
 
 vault.add_command(rotate_key)
@@ -126,7 +129,7 @@ def verify_table(wait: bool, as_json: bool) -> None:
             click.echo("\nNot waited for: the end of a token's five minutes. --wait does.")
         click.echo(f"{len(cells)} tries, {len(surprises)} surprises.")
     for cell in surprises:
-        click.echo(f"{cell.role}: {cell.door}: {cell.verb} was {cell.found} ({cell.status})", err=True)
+        click.echo(f"{cell.role}: {cell.door}: {cell.verb} was {cell.found} ({cell.status}){_cause(cell)}", err=True)
     raise click.exceptions.Exit(FAILED if surprises else DONE)
 
 
@@ -261,6 +264,10 @@ def _document(seen: Plan) -> dict[str, object]:
             {"role": role, "path": path, "capability": capability} for role, path, capability in seen.new_grants
         ],
     }
+
+
+def _cause(cell: verify.Cell) -> str:
+    return f": {cell.cause}" if cell.cause else ""
 
 
 def _matrix(cells: Sequence[verify.Cell]) -> Sequence[dict[str, object]]:

@@ -1,7 +1,7 @@
 """HTTP/1.1 as both doors speak it: one request and its answer over a connection of our own, with what can go wrong.
 
-Nothing is followed, decoded, tried again or taken from the environment, and nothing is read leniently. An error is
-raised ``from None`` and carries no text, since what it could quote holds a value:
+Nothing is followed, decoded or taken from the environment. An error is raised ``from None`` and carries no text, since
+what it could quote holds a value:
 
     WireError
     ├── NotSent                 nothing of the request has left
@@ -12,6 +12,7 @@ raised ``from None`` and carries no text, since what it could quote holds a valu
     │   └── CertificateRefused  before it
     ├── TimedOut                it may have arrived, as with all that follows
     ├── Broken                  the connection ended before the answer did
+    │   └── Unanswered          it ended before a byte of the answer came
     ├── NotHttp                 what came isn't HTTP/1.x as it should be
     └── HeadTooLarge
 """
@@ -73,6 +74,10 @@ class NothingYet(Exception):
 
 class Broken(WireError):
     """The connection ended before the answer did."""
+
+
+class Unanswered(Broken):
+    """The connection ended before a byte of the answer came."""
 
 
 class NotHttp(WireError):

@@ -1,4 +1,7 @@
-"""Connections to one address that are kept, and requests over them. Nothing is sent twice."""
+"""Connections to one address that are kept, and requests over them.
+
+Nothing is sent twice, but for a GET or HEAD whose kept connection turns out to have ended (RFC 9110, section 9.2.2).
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,13 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from app.http1.connection import Connection, connect
-from app.http1.errors import Seconds, Unsendable
+from app.http1.errors import Seconds, Unanswered, Unsendable
 from app.http1.response import Answer
 
 MOST_KEPT: Final = 64
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET: Final = re.compile(r"/[\x21-\x7e]*")
+_SAFE: Final = (b"GET ", b"HEAD ")
 _NO_VALUE: Final = re.compile(r"[^\t\x20-\x7e\x80-\U0010ffff]")
 
 
@@ -58,7 +62,17 @@ class Pool:
         Raises:
             WireError: as its tree says.
         """
-        connection = self._quiet_one() or connect(self._host, self._port, connecting, tls=self._tls, name=self._name)
+        kept = self._quiet_one()
+        if kept is not None:
+            try:
+                return self._exchange_over(kept, head, body, waiting)
+            except Unanswered:  # it had ended, and nobody saw that yet
+                if not head.startswith(_SAFE):
+                    raise
+        fresh = connect(self._host, self._port, connecting, tls=self._tls, name=self._name)
+        return self._exchange_over(fresh, head, body, waiting)
+
+    def _exchange_over(self, connection: Connection, head: bytes, body: bytes | None, waiting: Seconds) -> Answer:
         try:
             connection.send(head, body, waiting)
             return Answer(connection, waiting, self._keep, to_head=head.startswith(b"HEAD "))

@@ -146,7 +146,7 @@ class OutboundClient:
         exchange = partial(self._wire.exchange, workspace=workspace, deadline=deadline)
         hops = _Hops(call.origin, values, hidden, line, body_size)
         answer = exchange(request, destination)
-        while call.follow_redirects and (location := location_of(answer.status, answer.header("Location"))) is not None:
+        while call.follow_redirects and (location := _location_of(answer)) is not None:
             answer.discard()
             with hops.refused_after(answer.status):
                 request, destination = hops.next(request, destination, answer.status, location, self._guard)
@@ -170,6 +170,14 @@ class OutboundClient:
         if in_head > _LARGEST_HEAD:
             raise PayloadTooLarge(f"The call's URL and headers have more than {_LARGEST_HEAD} bytes.")
         return in_body
+
+
+def _location_of(answer: Answer) -> str | None:
+    try:
+        return location_of(answer.status, answer.lines("Location"))
+    except UpstreamProtocol:
+        answer.close()
+        raise
 
 
 class _Hops:

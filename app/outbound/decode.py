@@ -1,7 +1,8 @@
 """Content decoding, in bounded pieces, so that a bomb never unfolds in memory: gzip, deflate, br, zstd. Pure.
 
 Sources: RFC 9110, section 8.4; RFC 7932 (br); RFC 8878 and RFC 9659 (zstd, and how much memory it may ask for).
-Whatever else an upstream applies is refused, never let through unread; so is what comes after the end.
+Whatever else an upstream applies is refused, never let through unread. What follows a finished gzip or deflate body
+(zeros, a line's end) is left out, as browsers do.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import brotli
 import zstandard
 
 from app.kernel.errors import ResponseNotReadable
+from app.redaction.charsets import codec_of
 
 _PIECE: Final = 64 * 1024
 _GZIP: Final = zlib.MAX_WBITS | 16
@@ -21,6 +23,9 @@ _ZSTD_WINDOW: Final = 8 * 1024 * 1024
 # A block of four bytes may unfold to 128 KiB, and the library gives all that its input unfolds to at once.
 _ZSTD_SLICE: Final = 256
 _MOST_CODINGS: Final = 4
+_MEMBER: Final = b"\x1f\x8b"  # how a further gzip member begins
+# What some servers write where no coding is applied; so do others with the name of a charset.
+_NO_CODINGS: Final = frozenset({"", "identity", "none", "binary", "7bit", "8bit", "aws-chunked"})
 
 
 class Decoder(Protocol):
@@ -40,7 +45,7 @@ class Decoder(Protocol):
 def decoder(content_encoding: str | None) -> Decoder:
     """Return what undoes a ``Content-Encoding``. Raises ``ResponseNotReadable`` for one that isn't known."""
     codings = [coding.strip().lower() for coding in (content_encoding or "").split(",")]
-    applied = [coding for coding in codings if coding not in ("", "identity")]
+    applied = [coding for coding in codings if coding not in _NO_CODINGS and codec_of(coding) is None]
     if len(applied) > _MOST_CODINGS or any(coding not in _DECODERS for coding in applied):
         raise ResponseNotReadable("The upstream's answer has a content coding that can't be read here.")
     return _Chain([_DECODERS[coding]() for coding in reversed(applied)])
@@ -72,14 +77,25 @@ class _Gzip:
     def __init__(self) -> None:
         self._inflate = zlib.decompressobj(_GZIP)
         self._began = False
+        self._after = b""
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         waiting = chunk
         while waiting:
             if self._inflate.eof:
-                self._inflate = zlib.decompressobj(_GZIP)
+                waiting = self._after = self._after + waiting
+                if not self._begins_anew(waiting):
+                    return
             yield self._unfold(waiting)
             waiting = self._inflate.unconsumed_tail or self._inflate.unused_data
+
+    def _begins_anew(self, waiting: bytes) -> bool:
+        """Begin the next member, where what follows the last one is one; two bytes tell, and stay told."""
+        self._after = waiting[: len(_MEMBER)]
+        if self._after != _MEMBER:
+            return False
+        self._inflate, self._after = zlib.decompressobj(_GZIP), b""
+        return True
 
     def _unfold(self, waiting: bytes) -> bytes:
         try:
@@ -112,12 +128,10 @@ class _Deflate(_Gzip):
                 return
             framed = chunk[0] & 0x0F == zlib.DEFLATED and int.from_bytes(chunk[:2], "big") % 31 == 0
             self._inflate = zlib.decompressobj(zlib.MAX_WBITS if framed else -zlib.MAX_WBITS)
-        waiting = chunk
-        while waiting:
-            if self._inflate.eof:
-                raise _unreadable()
-            yield self._unfold(waiting)
-            waiting = self._inflate.unconsumed_tail or self._inflate.unused_data
+        yield from super().feed(chunk)
+
+    def _begins_anew(self, waiting: bytes) -> bool:
+        return False
 
     def finish(self) -> Iterator[bytes]:
         if len(self._first) == 1:

@@ -6,6 +6,7 @@ goes that holds a value in any form: headers are left out, and a URL or body tha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 from urllib.parse import quote, urldefrag, urljoin
@@ -23,9 +24,17 @@ _VISIBLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 _OF_THE_ORIGIN: Final = frozenset({"authorization", "cookie"})
 
 
-def location_of(status: int, location: str | None) -> str | None:
-    """Return where an answer redirects to, and None for one that doesn't."""
-    return location if status in _REDIRECTS else None
+def location_of(status: int, locations: Sequence[str]) -> str | None:
+    """Return where an answer redirects to, and None for one that doesn't.
+
+    Raises:
+        UpstreamProtocol: It has several lines that differ, and nobody can tell which one is meant.
+    """
+    if status not in _REDIRECTS or not locations:
+        return None
+    if len(set(locations)) > 1:
+        raise UpstreamProtocol("The upstream redirects to several places at once.")
+    return locations[0]
 
 
 def next_request(
@@ -70,6 +79,6 @@ def _for_strangers(request: Prepared, redactor: Redactor) -> Prepared:
     headers = tuple(
         (name, value)
         for name, value in request.headers
-        if name.lower() not in _OF_THE_ORIGIN and not redactor.finds(value.encode("latin-1"))
+        if name.lower() not in _OF_THE_ORIGIN and not redactor.finds(value.encode())
     )
     return replace(request, headers=headers)

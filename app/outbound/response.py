@@ -10,7 +10,7 @@ from app.kernel.errors import ResponseNotReadable, ResponseTooLarge
 from app.outbound.decode import decoder
 from app.outbound.transport import Answer
 from app.redaction.canonical import OutOfBudgetError
-from app.redaction.charsets import redact_text
+from app.redaction.charsets import charset_in, redact_text
 from app.redaction.redactor import Redactor
 
 _CEILING: Final = 4
@@ -98,6 +98,7 @@ def redact(answer: Answer, body: bytes, redactor: Redactor, limit: int) -> Redac
     try:
         headers, in_headers = redact_headers(answer, redactor)
         media_type, charset = content_type_of(headers)
+        charset = charset_in(body, charset)
         text, in_text = redact_text(body, charset, redactor)
         text, in_body = redactor.body(text)
     except OutOfBudgetError:

@@ -57,6 +57,10 @@ class Answer:
         """Return a header's value, several lines of it joined."""
         return self._raw.field(name.lower())
 
+    def lines(self, name: str) -> list[str]:
+        """Return a header's values, one for each line of it."""
+        return [value for each, value in self.headers if each.lower() == name.lower()]
+
     def content(self) -> Iterator[bytes]:
         """Give the body, still encoded. Raises any ``UpstreamError``."""
         try:

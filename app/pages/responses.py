@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Literal, cast
 
-from app.calls.captures import answer_body
+from app.calls.captures import Problem
+from app.calls.response import answer_body
 from app.calls.service import CompletedCall, Preview
 from app.kernel.errors import Party, StrongroomError
 from app.outbound.urls import Reason
@@ -58,6 +59,13 @@ class Refused:
     kind: Literal["refused"] = "refused"
 
 
+_CAPTURE_NOTES: Final[Mapping[Problem, str]] = {
+    "not_json": "the answer isn't JSON",
+    "not_found": "nothing found",
+    "too_large": "the answer is too large to be searched",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What came back."""
@@ -73,6 +81,7 @@ class Shown:
     body: Pieces
     note: str | None
     captures: Sequence[tuple[str, Pieces | None]]
+    capture_notes: Mapping[str, str]
     uses: Sequence[str] = ()
     denied: bool = False  # the other side doesn't take what it was shown
     kind: Literal["call"] = "call"
@@ -124,6 +133,7 @@ def show_call(call: CompletedCall, uses: Sequence[str]) -> Shown:
         body=part_at_markers(text[:_MOST_SHOWN], uses),
         note=note or cut,
         captures=[(name, _show_capture(value, uses)) for name, value in call.captures.items()],
+        capture_notes={name: _CAPTURE_NOTES[problem] for name, problem in call.capture_problems.items()},
         uses=uses,
         denied=response.status in _DENIED and bool(uses),
     )

@@ -105,7 +105,8 @@ def see_changes(vault: VaultOperator, setup: Setup, *, prune: bool = False) -> P
     granted = grant_policies(setup.grants, vault.read("sys/mounts") or {}, known=setup.workspaces)
     things = _things(setup, accessor or _NOT_YET, granted.texts)
     seen = plan(things, _live(vault, setup.mounts, things), prune=prune)
-    return replace(seen, warnings=granted.warnings)
+    outdated = vault.version_warning()
+    return replace(seen, warnings=(*([] if outdated is None else [outdated]), *granted.warnings))
 
 
 def apply(

@@ -37,6 +37,7 @@ from app.vault.operator import LoggedIn, VaultOperator
 from app.vault.options import Mounts
 from app.vault.roles import SERVICE, SERVICE_ROLES
 from app.vault.tokens import JWT_SECONDS, sign_login
+from app.vault.versions import PLUS_IN_WORDS, SLASH_IN_WORDS
 from app.vault.wrapping import wrap_key
 
 Verdict = Literal["allowed", "refused"]
@@ -59,6 +60,8 @@ class Cell:
     found: Verdict
     status: int
     harmless: bool = False
+    cause: str | None = None
+    """What a surprise here comes from, where that is known."""
 
     @property
     def ok(self) -> bool:
@@ -251,11 +254,16 @@ def _odd_workspaces(vault: VaultOperator, mounts: Mounts, logins: _Logins) -> It
 
     The login itself may work; OpenBao answers the request with a 400 then, HashiCorp Vault with a 403.
     """
-    for name in ("*", "+", f"{OTHER[:-1]}*", f"{OTHER}/../{OTHER}"):
+    for name, cause in (
+        ("*", PLUS_IN_WORDS),
+        ("+", PLUS_IN_WORDS),
+        (f"{OTHER[:-1]}*", PLUS_IN_WORDS),
+        (f"{OTHER}/../{OTHER}", SLASH_IN_WORDS),
+    ):
         made = logins.attempt("mover", name)
         status = vault.attempt("GET", f"{mounts.kv}/data/{OTHER}/masked/owner", made.token).status if made else 403
         found: Verdict = "allowed" if status < 300 else "refused"
-        yield Cell("mover", f"a value, for a workspace called {name}", "read", "refused", found, status)
+        yield Cell("mover", f"a value, for a workspace called {name}", "read", "refused", found, status, cause=cause)
 
 
 def _tokens(logins: _Logins) -> Iterator[Cell]:

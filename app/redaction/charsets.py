@@ -56,7 +56,17 @@ _SYNONYMS: Final = {
     "macintosh": "mac-roman",
     "unicode": "utf-16-le",
     "utf-16": "utf-16",
+    "utf8mb4": "utf-8",  # MySQL's names
+    "utf8mb3": "utf-8",
 }
+
+
+_MARKS: Final = (
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16's, with which it begins
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 def codec_of(charset: str | None) -> str | None:
@@ -68,6 +78,14 @@ def codec_of(charset: str | None) -> str | None:
         return None
     name = _LABELS.get(name, name)
     return name if name in _READABLE else None
+
+
+def charset_in(body: bytes, told: str | None) -> str | None:
+    """Return the charset that a body's own byte order mark names, otherwise the one that was told.
+
+    Only marks that no UTF-8 begins with count. Source: WHATWG Encoding, section 6, "BOM sniff".
+    """
+    return next((charset for mark, charset in _MARKS if body.startswith(mark)), told)
 
 
 def redact_text(body: bytes, charset: str | None, redactor: Redactor) -> tuple[bytes, int]:

@@ -151,12 +151,17 @@ class StoredMetadata:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Whether Vault can serve, and if not, why, in words; ``ahead`` is how many seconds its clock is before ours."""
+    """Whether Vault can serve, and if not, why, in words.
+
+    ``ahead`` is how many seconds its clock is before ours; ``outdated`` says in words that its version is older than
+    the least that we work with.
+    """
 
     ok: bool
     reason: str | None
     version: str | None
     ahead: float | None = None
+    outdated: str | None = None
 
 
 class Vault(Protocol):
@@ -332,6 +337,9 @@ class Vault(Protocol):
 
     def chains_with_checkpoint(self) -> Sequence[str]:
         """List the chains of which a checkpoint is kept, sorted."""
+
+    def prove_forwarding(self) -> None:
+        """See that the active node answers whatever node is asked. Raises ``VaultUnavailable`` where it doesn't."""
 
     def keys_in_doubt(self) -> Sequence[str]:
         """List the transit keys whose last change may be half done: nothing is encrypted or signed under them."""

@@ -21,7 +21,7 @@ BREAKS: dict[str, Script] = {
 
 @pytest.mark.parametrize("how", BREAKS)
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE"])
-def test_a_request_goes_out_once(stage: Stage, how: str, method: str) -> None:
+def test_a_request_that_may_have_done_something_goes_out_once(stage: Stage, how: str, method: str) -> None:
     stage.call("/warm-up")  # so that the connection that breaks is one that was kept
     stage.upstream.scripts["/break"] = BREAKS[how]
     answer = stage.call("/break", method=method)
@@ -29,7 +29,9 @@ def test_a_request_goes_out_once(stage: Stage, how: str, method: str) -> None:
         assert answer.json()["status"] in (503, 408, 421)
     else:
         assert problem(answer) == (502, "upstream_protocol")
-    assert [seen.path for seen in stage.upstream.seen] == ["/warm-up", "/break"]
+    # RFC 9110, section 9.2.2: a safe one whose kept connection ended before a byte came goes once more.
+    again = ["/break"] if method == "GET" and how in ("reset", "closed") else []
+    assert [seen.path for seen in stage.upstream.seen] == ["/warm-up", "/break", *again]
 
 
 def test_nor_does_one_that_timed_out(stage: Stage) -> None:

@@ -230,7 +230,8 @@ def test_a_block_that_answers_captures_lets_nothing_else_out(
     service: Service, workspace: str, upstream: Upstream
 ) -> None:
     ran = with_captures(service, workspace, upstream, "captures")
-    assert ran.json().keys() == {"call_id", "status", "captures", "redactions", "elapsed_ms"}
+    assert ran.json().keys() == {"call_id", "status", "captures", "capture_problems", "redactions", "elapsed_ms"}
+    assert ran.json()["capture_problems"] == {"none": "not_found"}
     assert ran.json()["status"] == 201
     assert "ndeclared" not in ran.text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -33,6 +34,10 @@ def told(done: subprocess.CompletedProcess[str], status: int = 1) -> str:
         ("STRONGROOM_OUTBOUND_CA", "/etc/hostname"),
         ("REDIS_URL", "redis.example.com:6379"),
         ("REDIS_URL", "redis://:canary@redis.example.com:no"),
+        ("VAULT_CACERT_BYTES", "canary"),
+        ("VAULT_CAPATH", "/nowhere/at/all"),
+        ("VAULT_TLS_SERVER_NAME", "https://vault"),
+        ("STRONGROOM_VAULT_FORWARD", "yes"),
         ("STRONGROOM_TRANSIT_MOUNT", "strongroom"),
         ("STRONGROOM_KV_MOUNT", "strongroom-transit/kv"),
     ],
@@ -43,6 +48,23 @@ def test_a_setting_that_could_not_work_is_a_fault(variable: str, text: str) -> N
     (fault,) = caught.value.faults
     assert variable in fault
     assert "canary" not in fault
+
+
+@pytest.mark.parametrize(("text", "forwards"), [("active-node", "active-node"), ("off", None), ("", None)])
+def test_forwarding_is_asked_for_by_its_name(text: str, forwards: str | None) -> None:
+    assert Settings.from_env({"STRONGROOM_VAULT_FORWARD": text}).vault_forward == forwards
+
+
+def test_serve_names_the_variables_of_vault_s_that_it_does_not_obey(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        stopped = strongroom(tmp_path, "serve", PORT=port, VAULT_SKIP_VERIFY="canary", BAO_ADDR="canary")
+    lines = [json.loads(line) for line in stopped.stderr.splitlines() if line.startswith("{")]
+    named = [line["variable"] for line in lines if line["event"] == "variable_ignored"]
+    assert named == ["BAO_ADDR", "VAULT_SKIP_VERIFY"]
+    assert "canary" not in stopped.stderr
 
 
 @pytest.mark.parametrize("text", ["redis://redis:6379", "rediss://:pw@redis.example.com/1", "redis+unix:///run/r.sock"])

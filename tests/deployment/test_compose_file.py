@@ -18,7 +18,8 @@ from tests.support.topology import COPIES, ROOT, compose
 
 SCHEMA = Path(__file__).parents[1] / "support" / "vendor" / "compose-spec" / "compose-spec.json"
 SERVICES = sorted(compose()["services"])
-PINNED = re.compile(r"[a-z0-9./-]+:\d+\.\d+(\.\d+)?[a-z0-9.-]*")
+# PostgreSQL's versions have two numbers, everybody else's three.
+PINNED = re.compile(r"(postgres:\d+\.\d+|[a-z0-9./-]+:\d+\.\d+\.\d+)[a-z0-9.-]*(@sha256:[0-9a-f]{64})?")
 
 
 def test_the_file_is_what_the_compose_specification_says() -> None:
@@ -30,6 +31,17 @@ def test_the_file_is_what_the_compose_specification_says() -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_image_is_pinned_by_version(name: str) -> None:
     assert PINNED.fullmatch(compose()["services"][name]["image"])
+
+
+def test_vault_needs_no_capability_says_how_it_is_and_is_unsealed_after_a_reboot() -> None:
+    services = compose()["services"]
+    vault, unseal = services["vault"], services["vault-unseal"]
+    assert vault["environment"]["SKIP_SETCAP"] == "1"
+    assert "cap_add" not in vault
+    assert "disable_mlock = true" in (ROOT / "deploy" / "vault.hcl").read_text()
+    assert "vault status" in vault["healthcheck"]["test"][1]
+    assert (unseal["restart"], unseal["command"][-1]) == ("unless-stopped", "--keep-unsealed")
+    assert unseal["volumes"] == services["vault-init"]["volumes"]
 
 
 def test_the_dockerfile_builds_in_two_stages_on_pinned_images_and_runs_as_nobody() -> None:

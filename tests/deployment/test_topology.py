@@ -173,6 +173,16 @@ def test_a_vault_that_was_restarted_is_unsealed_by_the_same_command(
     assert ask(running.url, token, "POST", f"/workspaces/{workspace}/calls", call).status_code == 200
 
 
+def test_a_vault_that_was_restarted_is_unsealed_by_the_service_that_stays(running: Topology) -> None:
+    running.start("vault-unseal", running.command("vault-unseal"), running.environment("vault-unseal"))
+    try:
+        running.restart_vault(kill=True)
+        running.await_answer(COPIES[0], f"{direct(running, COPIES[0])}/readyz")
+        assert "Vault was sealed, and is unsealed." in running.log("vault-unseal")
+    finally:
+        running.stop("vault-unseal")
+
+
 def test_the_doctor_finds_nothing_red(running: Topology) -> None:
     report = json.loads(running.run(COPIES[0], ["strongroom", "doctor", "--json"]))
     assert [each for each in report if each["state"] == "red"] == []

@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 
 import pytest
 
-from app.http1.errors import Broken, HeadTooLarge, NotHttp, TimedOut, WireError
+from app.http1.errors import Broken, HeadTooLarge, NotHttp, TimedOut, Unanswered, WireError
 from app.http1.pool import Pool
 from tests.http1.conftest import ask, peer, whole
 
@@ -45,6 +45,24 @@ def bodies() -> dict[str, tuple[str, bytes, int, bytes, bool]]:
         "left over after chunks": ("GET", CHUNKED + b"4\r\nmine\r\n0\r\n\r\n" + NEXT, 200, b"mine", False),
         "garbage after chunks": ("GET", CHUNKED + b"4\r\nmine\r\n0\r\n\r\nx", 200, b"mine", False),
         "lines after chunks": ("GET", CHUNKED + b"4\r\nmine\r\n0\r\n\r\n\r\n\r\n", 200, b"mine", False),
+        "a blank before a colon": ("GET", OK + b"X-A : 1\r\n" + MINE, 200, b"mine", False),
+        "a length twice": ("GET", OK + b"Content-Length: 4\r\n" + MINE, 200, b"mine", False),
+        "lengths in a list": ("GET", OK + b"Content-Length: 4, 4\r\n\r\nmine", 200, b"mine", False),
+        "lines that end in LF": ("GET", (OK + MINE).replace(b"\r\n", b"\n"), 200, b"mine", False),
+        "one line that ends in LF": ("GET", OK + b"X-A: 1\n" + MINE, 200, b"mine", False),
+        "chunks in lines that end in LF": (
+            "GET", (CHUNKED + b"4\r\nmine\r\n0\r\n\r\n").replace(b"\r\n", b"\n"), 200, b"mine", False,
+        ),
+        "chunked twice": (
+            "GET", OK + b"Transfer-Encoding: chunked\r\n" * 2 + b"\r\n4\r\nmine\r\n0\r\n\r\n", 200, b"mine", False,
+        ),
+        "blanks after a chunk's size": ("GET", CHUNKED + b"4  \r\nmine\r\n0\r\n\r\n", 200, b"mine", False),
+        "a chunk that ends in LF": ("GET", CHUNKED + b"4\r\nmine\n0\r\n\r\n", 200, b"mine", False),
+        "a trailer in LF": ("GET", CHUNKED + b"4\r\nmine\r\n0\r\nX-Late: 1\n\r\n", 200, b"mine", False),
+        "a control character": ("GET", OK + b"X-A: a\x01b\r\n" + MINE, 200, b"mine", False),
+        "a NUL": ("GET", OK + b"X-A: a\0b\r\n" + MINE, 200, b"mine", False),
+        "a field without a name": ("GET", OK + b": a\r\n" + MINE, 200, b"mine", False),
+        "a name that is no name": ("GET", OK + b"X A: 1\r\n" + MINE, 200, b"mine", False),
         "a body to HEAD": ("HEAD", OK + MINE, 200, b"", False),
         "a body without content": ("GET", b"HTTP/1.1 204 No Content\r\nContent-Length: 4\r\n\r\nmine", 204, b"", False),
     }  # fmt: skip
@@ -96,8 +114,16 @@ def test_fields_come_in_their_order_with_repeats_and_folded_lines_joined() -> No
     assert answer.field("x-c") is None
 
 
+def test_fields_are_bounded_by_their_bytes_and_not_by_their_number() -> None:
+    with peer(OK + b"X: y\r\n" * 5000 + MINE, NEXT) as there, closing(Pool("127.0.0.1", there.port)) as pool:
+        answer = ask(pool)
+        assert (len(answer.fields), whole(answer)) == (5001, b"mine")
+        assert whole(ask(pool)) == b"next"
+        assert there.connections == [1, 1]
+
+
 FAULTS: dict[str, tuple[bytes, type[WireError]]] = {
-    "nothing": (b"", Broken),
+    "nothing": (b"", Unanswered),
     "half a head": (OK + b"X-A: b\r\n", Broken),
     "too few bytes": (OK + b"Content-Length: 9\r\n\r\nmine", Broken),
     "cut in a chunk": (CHUNKED + b"9\r\nmine", Broken),
@@ -111,23 +137,30 @@ FAULTS: dict[str, tuple[bytes, type[WireError]]] = {
     "empty lines first": (b"\r\n\r\n" + NEXT, NotHttp),
     "a status of two digits": (b"HTTP/1.1 20 OK\r\n\r\n", NotHttp),
     "a status below all": (b"HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n", NotHttp),
-    "lines that end in LF": (b"HTTP/1.1 200 OK\nContent-Length: 0\n\n\r\n\r\n", NotHttp),
     "a bare CR": (OK + b"X-A: a\rX-B: b\r\n\r\n", NotHttp),
-    "a control character": (OK + b"X-A: a\x01b\r\n\r\n", NotHttp),
-    "a NUL": (OK + b"X-A: a\0b\r\n\r\n", NotHttp),
-    "a space before the colon": (OK + b"Content-Length : 4\r\n\r\nmine", NotHttp),
-    "a field without a name": (OK + b": a\r\n\r\n", NotHttp),
     "a field without a colon": (OK + b"X-A\r\n\r\n", NotHttp),
     "a fold before any field": (OK + b" X-A: a\r\n\r\n", NotHttp),
     "two lengths": (OK + b"Content-Length: 4\r\nContent-Length: 2\r\n\r\nmine", NotHttp),
-    "lengths in a list": (OK + b"Content-Length: 4, 4\r\n\r\nmine", NotHttp),
+    "a bare CR that hides a field": (OK + b"X-A: a\rTransfer-Encoding: chunked\r\n" + MINE, NotHttp),
+    "a CR before the line's end": (OK + b"X-A: a\r\r\nContent-Length: 4\r\n\r\nmine", NotHttp),
+    "a control character in the length": (OK + b"Content-Length: 4\x01\r\n\r\nmine", NotHttp),
+    "a control character in a length's name": (OK + b"Content\x01-Length: 4\r\n\r\nmine", NotHttp),
+    "a control character in the coding": (OK + b"Content-Encoding: gzip\x01\r\n" + MINE, NotHttp),
+    "a coding's name in quotes": (OK + b'"Content-Encoding": gzip\r\nContent-Length: 4\r\n\r\nmine', NotHttp),
+    "different lengths in a list": (OK + b"Content-Length: 4, 2\r\n\r\nmine", NotHttp),
+    "a length and identity": (OK + b"Transfer-Encoding: identity\r\nContent-Length: 4\r\n\r\nmine", NotHttp),
+    "a word after a chunk's size": (CHUNKED + b"4 x\r\nmine\r\n0\r\n\r\n", NotHttp),
+    "a CR in a chunk's extension": (CHUNKED + b"4;a\rb\r\nmine\r\n0\r\n\r\n", NotHttp),
+    "a chunk without an end": (CHUNKED + b"4\r\nmine0\r\n\r\n", NotHttp),
+    "a trailer without a colon": (CHUNKED + b"4\r\nmine\r\n0\r\nX-Late\r\n\r\n", NotHttp),
+    "a chunk's extension without an end": (CHUNKED + b"4;" + b"a" * 200_000, HeadTooLarge),
+    "trailers without an end": (CHUNKED + b"0\r\n" + b"X-A: b\r\n" * 20_000, HeadTooLarge),
     "a length below zero": (OK + b"Content-Length: -4\r\n\r\nmine", NotHttp),
     "a length with a sign": (OK + b"Content-Length: +4\r\n\r\nmine", NotHttp),
     "a length beyond counting": (OK + b"Content-Length: 99999999999999999999999\r\n\r\nmine", NotHttp),
     "an empty length": (OK + b"Content-Length: \r\n\r\nmine", NotHttp),
     "length and chunks": (OK + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", NotHttp),
     "another transfer coding": (OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n4\r\nmine\r\n0\r\n\r\n", NotHttp),
-    "chunked twice": (OK + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", NotHttp),
     "chunked in two lines": (OK + b"Transfer-Encoding: chun\r\n ked\r\n\r\n0\r\n\r\n", NotHttp),
     "a chunk of no size": (CHUNKED + b"zz\r\nmine\r\n0\r\n\r\n", NotHttp),
     "a chunk longer than it says": (CHUNKED + b"2\r\nmine\r\n0\r\n\r\n", NotHttp),
@@ -136,7 +169,6 @@ FAULTS: dict[str, tuple[bytes, type[WireError]]] = {
     "a quiet switch of protocols": (b"HTTP/1.1 101 Switching\r\n\r\n" + NEXT, NotHttp),
     "a long field": (OK + b"X: " + b"y" * 70_000 + b"\r\n\r\n", HeadTooLarge),
     "a long field without an end": (OK + b"X: " + b"y" * 200_000, HeadTooLarge),
-    "many fields": (OK + b"X: y\r\n" * 101 + b"\r\n", HeadTooLarge),
     "many interim answers": (b"HTTP/1.1 103 Early Hints\r\n\r\n" * 4000, HeadTooLarge),
 }  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import struct
 import threading
 import time
 from contextlib import closing, suppress
@@ -22,7 +23,7 @@ from app.http1.errors import (
     Unsendable,
 )
 from app.http1.pool import MOST_KEPT, Pool, request_head
-from tests.http1.conftest import ask, peer, whole
+from tests.http1.conftest import Play, ask, peer, whole
 from tests.support.upstream import Authority
 
 MINE = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmine"
@@ -31,7 +32,7 @@ MINE = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmine"
 # --- what goes out
 
 
-@pytest.mark.parametrize("end", ["\r\nX: y", "\n", "\r", "\0", "\x7f", "\x0b", "€"])
+@pytest.mark.parametrize("end", ["\r\nX: y", "\n", "\r", "\0", "\x7f", "\x0b", "\x1f"])
 def test_nothing_that_ends_a_line_is_ever_written(end: str) -> None:
     for method, target, field in (
         (f"GET{end}", "/", ("A", "b")),
@@ -130,12 +131,62 @@ def test_one_that_says_something_unasked_is_not_used() -> None:
         assert there.connections == [1, 2]
 
 
-def test_a_request_whose_answer_is_missing_is_not_sent_again() -> None:
-    with peer(MINE, lambda c: c.close(), MINE) as there, closing(Pool("127.0.0.1", there.port)) as pool:
+def _reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+@pytest.mark.parametrize("end", [lambda connection: connection.close(), _reset], ids=["closed", "reset"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_safe_request_on_a_kept_connection_that_ends_unanswered_is_sent_once_more(method: str, end: Play) -> None:
+    with peer(MINE, end, MINE) as there, closing(Pool("127.0.0.1", there.port)) as pool:
+        whole(ask(pool))
+        answer = ask(pool, method)
+        assert (answer.status, whole(answer)) == (200, b"mine" if method == "GET" else b"")
+        assert there.connections == [1, 1, 2]
+        assert there.requests[1] == there.requests[2]
+
+
+def test_a_request_is_sent_a_second_time_and_no_third(authority: Authority) -> None:
+    plays = (MINE, _hang_up, _hang_up, MINE)
+    with peer(*plays, tls=authority.tls("peer.test")) as there, closing(secured(authority, there.port)) as pool:
         whole(ask(pool))
         with pytest.raises(Broken):
             ask(pool)
+        assert there.connections == [1, 1, 2]
+
+
+def _hang_up(connection: socket.socket) -> None:
+    connection.close()
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_any_other_request_whose_answer_is_missing_is_not_sent_again(method: str) -> None:
+    with peer(MINE, _hang_up, MINE) as there, closing(Pool("127.0.0.1", there.port)) as pool:
+        whole(ask(pool))
+        with pytest.raises(Broken):
+            ask(pool, method)
         assert len(there.requests) == 2
+
+
+@pytest.mark.parametrize("begun", [b"H", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nmine"])
+def test_a_request_whose_answer_began_is_not_sent_again(begun: bytes) -> None:
+    def cut(connection: socket.socket) -> None:
+        connection.sendall(begun)
+        connection.close()
+
+    with peer(MINE, cut, MINE) as there, closing(Pool("127.0.0.1", there.port)) as pool:
+        whole(ask(pool))
+        with pytest.raises(Broken):
+            whole(ask(pool))
+        assert len(there.requests) == 2
+
+
+def test_a_request_on_a_new_connection_is_not_sent_again() -> None:
+    with peer(_hang_up, MINE) as there, closing(Pool("127.0.0.1", there.port)) as pool:
+        with pytest.raises(Broken):
+            ask(pool)
+        assert len(there.requests) == 1
 
 
 def test_many_at_once_have_one_each_and_a_bounded_number_is_kept() -> None:

@@ -35,6 +35,7 @@ CODINGS: list[tuple[str, Encode]] = [
     ("zstd", zstandard.compress),
     ("zstd", zstd_stream),
     ("zstd", lambda body: zstandard.compress(body[:10]) + zstd_stream(body[10:])),
+    ("aws-chunked,gzip", gzip.compress),
     ("gzip, br", lambda body: brotli.compress(gzip.compress(body))),
     ("deflate, identity ,zstd,gzip", lambda body: gzip.compress(zstandard.compress(zlib.compress(body)))),
 ]
@@ -54,7 +55,23 @@ def test_content_is_decoded_however_it_is_cut(coding: str, encode: Encode, size:
     assert b"".join(decoded(coding, encode(BODY), size)) == BODY
 
 
-@pytest.mark.parametrize("coding", ["identity", None, "", "identity, identity"])
+@pytest.mark.parametrize(
+    "coding",
+    [
+        "identity",
+        None,
+        "",
+        "identity, identity",
+        "none",
+        "utf-8",
+        "UTF8",
+        "utf8mb4",
+        "ISO-8859-1",
+        "binary",
+        "8bit",
+        "aws-chunked",
+    ],
+)
 def test_what_has_no_coding_stays_as_it_is(coding: str | None) -> None:
     assert b"".join(decoded(coding, BODY)) == BODY
 
@@ -73,12 +90,29 @@ def test_an_end_that_is_missing_is_refused(coding: str, encode: Encode) -> None:
             decoded(coding, packed[:size])
 
 
-@pytest.mark.parametrize(("coding", "encode"), CODINGS, ids=IDS)
-@pytest.mark.parametrize("more", [b"\0", b"x", b"something else"])
+AFTER = [b"\0", b"x", b"something else", b"\r\n", bytes(1000), b"\x1f", b"\x1fx", b"\0" + gzip.compress(b"more")]
+
+
+@pytest.mark.parametrize(("coding", "encode"), [pair for pair in CODINGS if pair[0][-2:] in ("br", "td")])
+@pytest.mark.parametrize("more", AFTER)
 def test_what_comes_after_the_end_is_refused(coding: str, encode: Encode, more: bytes) -> None:
     for size in (1, 1 << 20):
         with pytest.raises(ResponseNotReadable):
             decoded(coding, encode(BODY) + more, size)
+
+
+@pytest.mark.parametrize(("coding", "encode"), CODINGS[:4], ids=IDS[:4])
+@pytest.mark.parametrize("more", AFTER)
+def test_what_comes_after_a_finished_member_is_left_out(coding: str, encode: Encode, more: bytes) -> None:
+    for size in (1, 7, 1 << 20):
+        assert b"".join(decoded(coding, encode(BODY) + more, size)) == BODY
+
+
+def test_a_further_member_that_is_none_is_refused() -> None:
+    for more in (b"\x1f\x8b", gzip.compress(BODY)[:-1], b"\x1f\x8bsomething else"):
+        for size in (1, 1 << 20):
+            with pytest.raises(ResponseNotReadable):
+                decoded("gzip", gzip.compress(BODY) + more, size)
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "gzip, br"])
@@ -87,7 +121,21 @@ def test_a_coding_that_lies_is_refused(coding: str) -> None:
         decoded(coding, b"\xff\xff\xff no such coding")
 
 
-@pytest.mark.parametrize("coding", ["compress", "gzip, lzma", "nonsense", "br;q=1", ", ".join(["gzip"] * 5)])
+@pytest.mark.parametrize(
+    "coding",
+    [
+        "compress",
+        "gzip, lzma",
+        "nonsense",
+        "br;q=1",
+        "base64",
+        "hex",
+        "utf-7",
+        "zlib",
+        "rot13",
+        ", ".join(["gzip"] * 5),
+    ],
+)
 def test_a_coding_that_is_not_known_is_refused(coding: str) -> None:
     with pytest.raises(ResponseNotReadable):
         decoder(coding)

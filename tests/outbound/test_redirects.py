@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from app.kernel.errors import RedirectRefused, UpstreamTimeout
+from app.kernel.errors import RedirectRefused, UpstreamProtocol, UpstreamTimeout
 from app.kernel.secret import SecretValue
 from app.outbound.client import OutboundClient
 from app.outbound.model import (
@@ -104,6 +104,36 @@ def test_a_location_is_read_against_the_url_that_answered(
     assert reply.redirects == (Origin("http", "127.0.0.1", upstream.port),)
     assert upstream.seen[1].path == "/next?a=1"
     assert upstream.seen[1].header("X-Key") == VALUE
+
+
+def twice(first: str, second: str) -> Script:
+    head = f"HTTP/1.1 302 Found\r\nLocation: {first}\r\nlocation: {second}\r\nContent-Length: 0\r\n\r\n"
+    return lambda handler: handler.answer_raw(head.encode())
+
+
+def test_two_locations_alike_are_one(client: OutboundClient, upstream: Upstream) -> None:
+    upstream.scripts["/go"] = twice("/y", "/y ")
+    assert (follow(client, upstream).status, [seen.path for seen in upstream.seen]) == (200, ["/go", "/y"])
+
+
+def test_two_that_differ_are_the_upstreams_fault_and_neither_is_called(
+    client: OutboundClient, upstream: Upstream
+) -> None:
+    upstream.scripts["/go"] = twice("/y", "/z")
+    with pytest.raises(UpstreamProtocol):
+        follow(client, upstream)
+    assert [seen.path for seen in upstream.seen] == ["/go"]
+    shown = follow(client, upstream, follow_redirects=False).headers
+    assert [value for name, value in shown if name.lower() == "location"] == ["/y", "/z"]
+
+
+def test_a_header_beyond_latin_1_goes_along_to_another_origin(
+    client: OutboundClient, upstream: Upstream, other: Upstream
+) -> None:
+    upstream.scripts["/go"] = to(f"http://127.0.0.1:{other.port}/next")
+    follow(client, upstream, other.port, headers=(("X-Key", SLOT), ("X-Plain", text("Done ✅"))))
+    assert (other.seen[0].header("X-Plain") or "").encode("latin-1").decode() == "Done ✅"
+    assert other.seen[0].header("X-Key") is None
 
 
 def test_letters_beyond_ascii_in_a_location_are_escaped(client: OutboundClient, upstream: Upstream) -> None:

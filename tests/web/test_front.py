@@ -14,13 +14,6 @@ from tests.support.service import Service
 _LATER = 20.0
 
 
-@pytest.fixture
-def workspace(service: Service) -> str:
-    name = f"front-{len(service.answers)}"
-    assert service.ask("POST", "/workspaces", {"name": name}).status_code == 201
-    return name
-
-
 def send(service: Service, data: bytes, *, half_close: bool = False) -> tuple[int, dict[str, object]]:
     """Send bytes, and read what is answered to them: the status and the document."""
     with closing(socket.create_connection(("127.0.0.1", service.port), timeout=_LATER)) as connection:
@@ -48,8 +41,8 @@ def head(service: Service, path: str, *lines: str, method: str = "POST") -> byte
     return "\r\n".join((*usual, *lines, "", "")).encode("latin-1")
 
 
-def runs(service: Service, workspace: str) -> list[dict[str, object]]:
-    items: list[dict[str, object]] = service.ask("GET", f"/workspaces/{workspace}/audit?action=call.run").json()[
+def runs(service: Service, workspace_name: str) -> list[dict[str, object]]:
+    items: list[dict[str, object]] = service.ask("GET", f"/workspaces/{workspace_name}/audit?action=call.run").json()[
         "items"
     ]
     return items
@@ -68,22 +61,22 @@ def cut_bodies() -> Iterator[tuple[str, bytes]]:
 @pytest.mark.parametrize("body", [body for _, body in cut_bodies()], ids=[name for name, _ in cut_bodies()])
 @pytest.mark.parametrize("way", ["half closed", "closed"])
 def test_a_request_that_does_not_arrive_whole_begins_nothing(
-    service: Service, workspace: str, body: bytes, way: str
+    service: Service, workspace_name: str, body: bytes, way: str
 ) -> None:
     block = {"name": "ping", "call": {"method": "POST", "url": "https://127.0.0.1:1/"}}
-    assert service.ask("POST", f"/workspaces/{workspace}/blocks", block).status_code == 201
-    request = head(service, f"/api/v1/workspaces/{workspace}/blocks/ping/run")[:-2] + body
+    assert service.ask("POST", f"/workspaces/{workspace_name}/blocks", block).status_code == 201
+    request = head(service, f"/api/v1/workspaces/{workspace_name}/blocks/ping/run")[:-2] + body
     if way == "closed":
         with closing(socket.create_connection(("127.0.0.1", service.port), timeout=_LATER)) as connection:
             connection.sendall(request)
     else:
         status, problem = send(service, request, half_close=True)
         assert (status, problem["code"]) == (400, "malformed_json")
-    assert runs(service, workspace) == []
+    assert runs(service, workspace_name) == []
 
 
-def test_an_empty_body_counts_only_where_none_was_announced(service: Service, workspace: str) -> None:
-    path = f"/api/v1/workspaces/{workspace}/calls/preview"
+def test_an_empty_body_counts_only_where_none_was_announced(service: Service, workspace_name: str) -> None:
+    path = f"/api/v1/workspaces/{workspace_name}/calls/preview"
     for lines in (("Content-Length: 0",), ()):
         status, problem = send(service, head(service, path, *lines))
         assert (status, problem["code"]) == (422, "validation_failed")  # read as {}, which lacks a URL
@@ -106,14 +99,14 @@ def test_a_cut_form_of_a_page_is_refused_too(service: Service) -> None:
         "Idempotency-Key: a\r\nIdempotency-Key: b",
     ],
 )
-def test_a_header_that_decides_something_comes_once(service: Service, workspace: str, line: str) -> None:
-    status, problem = send(service, head(service, f"/api/v1/workspaces/{workspace}", line, method="GET"))
+def test_a_header_that_decides_something_comes_once(service: Service, workspace_name: str, line: str) -> None:
+    status, problem = send(service, head(service, f"/api/v1/workspaces/{workspace_name}", line, method="GET"))
     assert (status, problem["code"]) == (400, "bad_request")
     assert "twice" in str(problem["detail"])
 
 
-def test_a_header_of_ours_has_ascii_only(service: Service, workspace: str) -> None:
-    request = head(service, f"/api/v1/workspaces/{workspace}", "Idempotency-Key: \xff", method="GET")
+def test_a_header_of_ours_has_ascii_only(service: Service, workspace_name: str) -> None:
+    request = head(service, f"/api/v1/workspaces/{workspace_name}", "Idempotency-Key: \xff", method="GET")
     status, problem = send(service, request)
     assert (status, problem["code"]) == (400, "bad_request")
 
@@ -128,8 +121,8 @@ def test_an_underscore_makes_no_header_of_ours(service: Service, order: str) -> 
     assert me["actor"]["acting_for"] == "ada"  # type: ignore[index]
 
 
-def test_a_stranger_sends_no_large_body(service: Service, workspace: str) -> None:
-    lines = f"POST /api/v1/workspaces/{workspace}/calls HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer srm_x_y\r\n"
+def test_a_stranger_sends_no_large_body(service: Service, workspace_name: str) -> None:
+    lines = f"POST /api/v1/workspaces/{workspace_name}/calls HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer srm_x_y\r\n"
     status, problem = send(service, f"{lines}Content-Length: 70000\r\n\r\n".encode() + b" " * 70000)
     assert (status, problem["code"]) == (413, "payload_too_large")
 
@@ -140,8 +133,8 @@ def test_a_head_has_a_limit(service: Service) -> None:
     assert (status, problem["code"]) == (413, "payload_too_large")
 
 
-def test_every_answer_keeps_browsers_from_guessing_its_type(service: Service, workspace: str) -> None:
-    for path in ("/me", f"/workspaces/{workspace}", "/nowhere", "/openapi.json"):
+def test_every_answer_keeps_browsers_from_guessing_its_type(service: Service, workspace_name: str) -> None:
+    for path in ("/me", f"/workspaces/{workspace_name}", "/nowhere", "/openapi.json"):
         assert service.ask("GET", path).headers["X-Content-Type-Options"] == "nosniff"
 
 

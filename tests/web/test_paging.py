@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.web.paging import cursor
+from tests.support.actors import Workspace
 from tests.support.service import Service, problem
 
 NO_TEXT = ["\ud800", "\x00", 1, None, ["a"], {}]
@@ -26,10 +27,10 @@ NO_MOMENT = [
 
 
 @pytest.fixture(scope="module")
-def workspace(service: Service) -> str:
-    service.ask("POST", "/workspaces", {"name": "forged"})
-    service.ask("POST", "/workspaces/forged/secrets", {"name": "KEY", "value": "k9-4417aa02d8", "visibility": "masked"})
-    return "/workspaces/forged"
+def workspace_path(service: Service) -> str:
+    workspace = Workspace.make(service)
+    workspace.secret("KEY", "k9-4417aa02d8")
+    return workspace.path
 
 
 @pytest.mark.parametrize(
@@ -42,10 +43,10 @@ def workspace(service: Service) -> str:
     ],
 )
 def test_a_cursor_that_was_made_up_is_refused(
-    service: Service, workspace: str, name: str, positions: list[Any]
+    service: Service, workspace_path: str, name: str, positions: list[Any]
 ) -> None:
     for position in positions:
         made_up = cursor(name.rpartition("/")[2], position)
-        answer = service.ask("GET", f"{workspace}/{name}?cursor={made_up}")
+        answer = service.ask("GET", f"{workspace_path}/{name}?cursor={made_up}")
         assert problem(answer) == (422, "validation_failed"), position
         assert list(answer.json()["errors"]) == ["query:cursor"]
