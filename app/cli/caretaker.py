@@ -27,11 +27,14 @@ from app.cli.exit_codes import DONE, FAILED
 from app.cli.processes import CARETAKER, end_with_parent, set_process_name
 from app.cli.runtime import open_database, vault_setup
 from app.factory import read_secret_key
+from app.kernel.errors import VaultUnavailable
 from app.policies.service import apply_embedded
+from app.resources import Resources
 from app.settings import Settings
 from app.variables.secrets.changes import SURELY_OVER_AFTER
 from app.vault import embedded
 from app.vault.keys import read_or_make, store
+from app.vault.record import NotForwarded
 from app.wiring import open_resources
 
 _VAULT_SECONDS: Final = 5.0
@@ -113,12 +116,25 @@ def _take_care(settings: Settings, tell_ready: int, served: int) -> None:
         read_secret_key(settings.secret_key_path)  # here, where a fault stops the start, and not only in the workers
         if settings.embedded:
             _tell(settings, set_up(resources))
+        _prove_forwarding(settings, resources)
         mend_and_log(resources, older_than=timedelta() if settings.embedded else SURELY_OVER_AFTER)
         with chores(resources, reconcile_seconds=settings.reconcile_seconds):
             _outlive_signals()
             os.write(tell_ready, b"1")
             os.close(tell_ready)
             os.read(served, 1)  # nothing ever comes: it ends when the server and all workers have
+
+
+def _prove_forwarding(settings: Settings, resources: Resources) -> None:
+    """Try once what STRONGROOM_VAULT_FORWARD asks for; where Vault is away just now, readiness tries it later."""
+    if settings.vault_forward is None:
+        return
+    try:
+        resources.vault.prove_forwarding()
+    except NotForwarded:
+        raise
+    except VaultUnavailable as away:
+        log.warning("forwarding_not_proven", why=away.detail)
 
 
 def _outlive_signals() -> None:

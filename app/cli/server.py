@@ -10,6 +10,7 @@ import signal
 import socket
 from typing import Final
 
+import structlog
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.mp import MPServer
@@ -20,12 +21,15 @@ from app.cli.logs import log_as_json, server_log
 from app.cli.runtime import read_settings
 from app.kernel.errors import ServiceError
 from app.settings import Settings
+from app.vault.environment import ignored_variables
 
 _LAST_WORDS_SECONDS: Final = 10
 HEAD_MILLISECONDS: Final = 5000
 """How long a head may take, and how long a connection may be idle before one."""
 _HEAD_BYTES: Final = 32 * 1024
 _CONNECTIONS: Final = 8192
+
+log = structlog.get_logger(__name__)
 
 
 def run() -> None:
@@ -37,6 +41,8 @@ def run() -> None:
     """
     settings = read_settings()
     log_as_json()
+    for ignored in ignored_variables(os.environ):
+        log.warning("variable_ignored", variable=ignored.name, why=ignored.why)
     _refuse_taken_port(settings)
     # What is there now is shared with every process that is forked, for as long as none of them touches it.
     gc.collect()

@@ -71,9 +71,10 @@ def test_no_container_can_write_to_its_own_files_or_win_rights(name: str) -> Non
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    given = {"prepare": {"CHOWN", "DAC_OVERRIDE", "FOWNER"}, "vault-init": {"DAC_OVERRIDE"}, "vault": {"IPC_LOCK"}}
+    unsealing = {key: {"DAC_OVERRIDE"} for key in ("vault-init", "vault-unseal")}
+    given = {"prepare": {"CHOWN", "DAC_OVERRIDE", "FOWNER"}, **unsealing}
     assert set(service.get("cap_add", ())) == given.get(name, set())
-    assert (service["user"] == "0:0") is (name in ("prepare", "vault-init"))
+    assert (service["user"] == "0:0") is (name in given)
 
 
 def test_what_one_container_alone_may_read_no_other_has() -> None:
@@ -84,8 +85,8 @@ def test_what_one_container_alone_may_read_no_other_has() -> None:
         "proxy-keys": {"prepare", "proxy"},
         "database-keys": {"prepare", "postgres"},
         "redis-keys": {"prepare", "redis"},
-        "keys": {"prepare", "vault-init", "migrate", *COPIES},
-        "unseal": {"vault-init"},
+        "keys": {"prepare", "vault-init", "vault-unseal", "migrate", *COPIES},
+        "unseal": {"vault-init", "vault-unseal"},
     }
     having: dict[str, set[str]] = {volume: set() for volume in of}
     for name, service in compose()["services"].items():
