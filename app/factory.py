@@ -28,6 +28,7 @@ from app.identity.single_sign_on import OidcClient, SingleSignOn
 from app.identity.tokens import Tokens, token_id_of
 from app.kernel.errors import FieldLocation, ServiceError
 from app.kernel.secret import SecretValue
+from app.pages.layout import access_by_session
 from app.pages.register import register_pages
 from app.pages.single_sign_on import CALLBACK
 from app.resources import Resources
@@ -157,7 +158,7 @@ def front_of(app: Flask, settings: Settings) -> Front:
 
     def _require_ground(environ: Environ, stream: Stream) -> None:
         with app.request_context(environ):
-            _, access = gate.let_in()
+            access = gate.let_in()[1] if is_api(request.path) else access_by_session()
             if access is not None:
                 stream.require_ground(access)
 

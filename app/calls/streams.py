@@ -76,6 +76,11 @@ class StreamedCall:
         self._concluded = False
 
     @property
+    def redactions(self) -> int:
+        """How many places were redacted so far."""
+        return self._answer.redactions
+
+    @property
     def over(self) -> bool:
         """Whether the upstream's answer has ended, and all of it was taken."""
         return self._answer.over
@@ -162,9 +167,9 @@ class StreamedCall:
         upstream_answered(error.code, redactions=self._answer.redactions)
         return self._answer.farewell(json.dumps(document).encode())
 
-    def abandon(self, code: str = GONE) -> None:
-        """Record that the client went away, or why else nobody reads on, and end the call upstream."""
-        self._conclude(code)
+    def abandon(self, *code: str) -> None:
+        """Record that the client went away, or by its code why else nobody reads on, and end the call upstream."""
+        self._conclude(*code or (GONE,))
 
     def cut(self, error: RecordUnavailable) -> None:
         """End a stream whose end can't be recorded now; it is later."""

@@ -17,7 +17,8 @@ from app.blocks.service import Block, BlockChanges
 from app.calls.definition import WrittenCall, as_json
 from app.calls.schemas import METHODS, CallBody
 from app.calls.service import Calls
-from app.calls.template import parse_call
+from app.calls.streams import StreamedCall
+from app.calls.template import CallTemplate, parse_call
 from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError, UnknownSecret
 from app.outbound.hosts import matches
 from app.outbound.model import Origin
@@ -34,7 +35,9 @@ from app.variables.secrets.queries import Secret
 from app.web import context
 from app.web.auth import API_PREFIX
 from app.web.errors import STATUS
+from app.web.events import MEDIA_TYPE, AsEvents
 from app.web.paging import cursor, position
+from app.web.streams import hand_over
 
 ROWS: Final = 25
 _OFFERED: Final = 50
@@ -239,6 +242,8 @@ def _variables(form: CallForm) -> Sequence[str]:
 def _try(ws: str, form: CallForm, found: Block | None) -> Response:
     """Make the call that is on the page, or show how it would go out; only its answer where a script asks."""
     try:
+        if request.headers.get("Accept") == MEDIA_TYPE:
+            return hand_over(AsEvents(_stream_out(form, found)))
         answer: object = _try_out(form, found)
         status = 200
     except StrongroomError as error:
@@ -264,10 +269,17 @@ def _hosts_to_allow(error: StrongroomError, form: CallForm) -> Sequence[tuple[st
     return found
 
 
+def _stream_out(form: CallForm, found: Block | None) -> StreamedCall:
+    """Make the call that is on the page, its answer as it comes."""
+    written, tests, template = _call_on_page(form)
+    access, cache = context.access(), context.cache()
+    if found is not None and found.answer == "stream" and _same(found.call, written):  # so the record names the block
+        return BlockRuns(context.resources()).stream(found.name, tests, access=access, cache=cache)
+    return Calls(context.resources()).stream(template, access=access)
+
+
 def _try_out(form: CallForm, found: Block | None) -> object:
-    written = read(CallBody(), as_call(form))
-    tests = {name: text for name, text in form.tests.items() if text}
-    template = parse_call(replace(written, variables=tuple((dict(written.variables) | tests).items())))
+    written, tests, template = _call_on_page(form)
     uses = sorted({field.secret for field in template.fields if field.secret})
     resources, access = context.resources(), context.access()
     if request.form.get("do") == "preview":
@@ -275,6 +287,13 @@ def _try_out(form: CallForm, found: Block | None) -> object:
     if found is not None and _same(found.call, written):  # so the record names the block
         return show_call(BlockRuns(resources).run(found.name, tests, access=access, cache=context.cache()), uses)
     return show_call(Calls(resources).make(template, access=access), uses)
+
+
+def _call_on_page(form: CallForm) -> tuple[WrittenCall, Mapping[str, str], CallTemplate]:
+    """Return the call on the page as written, the variables that it is tried with, and the call with these."""
+    written = read(CallBody(), as_call(form))
+    tests = {name: text for name, text in form.tests.items() if text}
+    return written, tests, parse_call(replace(written, variables=tuple((dict(written.variables) | tests).items())))
 
 
 # --- secrets for a field ----------------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from werkzeug.utils import send_from_directory
 
 from app import __version__
 from app.access import Access, Actor, Permission, Principal, allows
+from app.kernel.errors import Unauthenticated
 from app.web import context
 from app.web.auth import API_PREFIX
 from app.workspaces.members import enter
@@ -119,6 +120,19 @@ def _pass_gate() -> ResponseReturnValue | None:
 
 def _enter(principal: Principal, workspace: str) -> Access:
     return enter(principal, workspace, request_id=context.request_id(), cache=context.cache())
+
+
+def access_by_session() -> Access | None:
+    """Return the standing of whoever is signed in, in the workspace of the URL if there is one.
+
+    Raises:
+        Unauthenticated: The session has ended.
+        NotFound: They are no member any more.
+    """
+    if not current_user.is_authenticated or current_user.must_change_password:
+        raise Unauthenticated("The session has ended.")
+    workspace = (request.view_args or {}).get("ws")
+    return _enter(Principal(Actor("user", current_user.id)), workspace) if workspace is not None else None
 
 
 @pages.after_app_request
