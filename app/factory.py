@@ -35,7 +35,7 @@ from app.resources import Resources
 from app.settings import Settings
 from app.variables import api as variables_api
 from app.variables.secrets.check import CheckRun, RunCheck
-from app.variables.secrets.service import purge_variables
+from app.variables.secrets.purge import purge_variables
 from app.web import context
 from app.web.auth import Gate, guard_api, is_api
 from app.web.errors import register_errors
