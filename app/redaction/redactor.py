@@ -21,7 +21,7 @@ class Redactor:
 
     Args:
         values: By the names of their secrets.
-        further: More of them, which may go by the same names.
+        further: More of them, by the same names or others.
         any_case: Whether letters count whatever their case, as in a host's name.
         in_time: Called now and then while a body is looked through; it raises where the call's time is over.
     """
@@ -29,13 +29,13 @@ class Redactor:
     def __init__(
         self,
         values: Mapping[str, SecretValue],
-        further: Mapping[str, SecretValue] | None = None,
+        further: Sequence[tuple[str, SecretValue]] = (),
         *,
         any_case: bool = False,
         in_time: Callable[[], None] = lambda: None,
     ) -> None:
         self._in_time = in_time
-        named = [pair for pair in (*values.items(), *(further or {}).items()) if pair[1].characters]
+        named = [pair for pair in (*values.items(), *further) if pair[1].characters]
         self._searches = _searches(named, any_case=any_case) if named else None
 
     @property

@@ -40,9 +40,9 @@ def restricted_of(secrets: Mapping[str, UsableSecret]) -> Mapping[str, UsableSec
 
 def guesses_of(secrets: Mapping[str, UsableSecret], session: Session) -> tuple[Guess, ...]:
     """Look up everybody's guesses of some secrets, as far as they are kept."""
-    if not secrets:
+    wanted = sorted(secret.id for secret in restricted_of(secrets).values())
+    if not wanted:
         return ()
-    wanted = sorted(secret.id for secret in secrets.values())
     rows = session.scalars(select(GuessRow).where(GuessRow.secret_id.in_(wanted)).order_by(GuessRow.at))
     return tuple(Guess(row.secret_id, row.person, row.at) for row in rows)
 
