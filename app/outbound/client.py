@@ -77,8 +77,8 @@ class OutboundClient:
         """See ``Outbound.check``."""
         return self._guard.check(call.origin, secrets)
 
-    def guessed(self, call: Call, values: Mapping[str, SecretValue]) -> Sequence[str]:
-        """See ``Outbound.guessed``."""
+    def find_guesses(self, call: Call, values: Mapping[str, SecretValue]) -> Sequence[str]:
+        """See ``Outbound.find_guesses``."""
         if not values:
             return ()
         written = write_with_marks(call)
@@ -279,8 +279,7 @@ class _Hops:
             status=status,
             location=location,
             home=self._home,
-            redactor=Redactor(self._values, self._hidden),
-            any_case=Redactor(self._values, self._hidden, any_case=True),
+            redactor=Redactor(self._values, self._hidden, any_case=True),
         )
         destination = guard.check(origin, destination.secrets)
         if self._line is not None:
