@@ -28,13 +28,14 @@ from app.identity.single_sign_on import OidcClient, SingleSignOn
 from app.identity.tokens import Tokens, token_id_of
 from app.kernel.errors import FieldLocation, ServiceError
 from app.kernel.secret import SecretValue
+from app.pages.layout import access_by_session
 from app.pages.register import register_pages
 from app.pages.single_sign_on import CALLBACK
 from app.resources import Resources
 from app.settings import Settings
 from app.variables import api as variables_api
 from app.variables.secrets.check import CheckRun, RunCheck
-from app.variables.secrets.service import purge_variables
+from app.variables.secrets.purge import purge_variables
 from app.web import context
 from app.web.auth import Gate, guard_api, is_api
 from app.web.errors import register_errors
@@ -158,7 +159,7 @@ def front_of(app: Flask, settings: Settings) -> Front:
 
     def _require_ground(environ: Environ, stream: Stream) -> None:
         with app.request_context(environ):
-            _, access = gate.let_in()
+            access = gate.let_in()[1] if is_api(request.path) else access_by_session()
             if access is not None:
                 stream.require_ground(access)
 

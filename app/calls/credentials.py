@@ -10,8 +10,9 @@ from app.audit.service import Deed
 from app.kernel.errors import PayloadTooLarge
 from app.kernel.secret import SecretValue
 from app.outbound.inject import authority
-from app.outbound.model import Call, Field, Prepared, Slot, Text
+from app.outbound.model import Call, Field, Origin, Prepared, Slot, Text
 from app.resources import Resources
+from app.variables.secrets.managed import ManagedValues
 from app.variables.secrets.message import OF_THE_REQUEST
 from app.variables.secrets.oauth2 import HeldToken, Tokens
 from app.variables.secrets.references import UsableSecret, check_binding, unless_changed
@@ -27,6 +28,7 @@ from app.variables.secrets.signing import (
 )
 from app.variables.secrets.sigv4 import hash_payload, request_to_sign, wants_payload_header
 from app.variables.secrets.types import Aws4Parts, HmacParts, JwtParts
+from app.vault import StoredValue
 
 _UNSIGNED: Final = SecretValue("x")
 """What stands in a signature's place while the request is written that it is made over."""
@@ -72,17 +74,18 @@ class Credentials:
                 f"The secret {bodies[0]} signs the body, which has more than {MESSAGE_BODY_LIMIT // 1024} KiB."
             )
 
-    def read(self, secrets: Mapping[str, UsableSecret], deed: Deed, *, patience: float) -> Material:
+    def read(self, secrets: Mapping[str, UsableSecret], deed: Deed, call: Call) -> Material:
         """Read what each secret gives, and compare its binding.
 
         Args:
-            patience: How long to wait for somebody else who renews a token, in seconds.
+            call: The call that they are for; its time is also how long to wait for somebody who renews a token.
 
         Raises:
             Conflict, BindingMismatch, VaultUnavailable, ReconnectRequired, TokenUnavailable: A secret could not be
                 used.
+            NotGranted, Unprocessable: A value that Vault's operators manage isn't granted for this call, or isn't fit.
         """
-        material, versions = Material(), dict[str, int]()
+        material, versions = Material(), dict[str, int | None]()
         requests = material.request_ids
         for name, secret in secrets.items():
             with unless_changed(secret, sessions=self._resources.sessions):
@@ -90,11 +93,13 @@ class Credentials:
                     key = self._signing.hold(secret, requests)
                     versions[name], material.keys[name] = key.entry_version, key
                 elif secret.type == "oauth2":
-                    held = self._tokens.use(secret, access=deed.access, patience=patience, request_ids=requests)
+                    held = self._tokens.use(
+                        secret, access=deed.access, patience=call.timeout_seconds, request_ids=requests
+                    )
                     versions[name] = held.entry_version
                     material.take(held)
                 else:
-                    stored = self._resources.vault.read_for_call(secret.address)
+                    stored = self._read_value(secret, call.origin)
                     if stored.request_id:
                         requests.append(stored.request_id)
                     versions[name], material.values[name] = stored.version, stored.value
@@ -102,6 +107,11 @@ class Credentials:
                     check_binding(stored, secret)
             deed.detail |= {"vault_request_ids": requests, "secret_versions": versions}
         return material
+
+    def _read_value(self, secret: UsableSecret, origin: Origin) -> StoredValue:
+        if secret.source is None:
+            return self._resources.vault.read_for_call(secret.address)
+        return ManagedValues(self._resources).read(secret, origin)
 
     def replace_tokens(self, material: Material, deed: Deed, *, patience: float) -> bool:
         """Renew the tokens of a call that an upstream answered with 401; tell whether there are others now."""

@@ -198,8 +198,7 @@ class Calls:
                 ready.deed.detail["status"] = answer.status
                 conclude(ready.deed, "streaming", sessions=self._resources.sessions, clock=self._resources.clock)
                 ready.deed.closed = True
-            secrets = {name: (secret.id, secret.bindings) for name, secret in ready.resolved.secrets.items()}
-            ground = Ground(permission, require_source, secrets)
+            ground = Ground.of(permission, require_source, ready.resolved.secrets, ready.resolved.template.origin)
             return StreamedCall(ready.deed, answer, ground, held.pop_all(), self._resources)
 
     @contextmanager
@@ -239,7 +238,7 @@ class Calls:
                 self._credentials.require_signable(resolved.call, resolved.secrets)
                 destination = self._resources.outbound.check(resolved.call, resolved.used)
             with step("read"):
-                material = self._credentials.read(resolved.secrets, deed, patience=resolved.call.timeout_seconds)
+                material = self._credentials.read(resolved.secrets, deed, resolved.call)
             with step("sign"):
                 call = self._credentials.sign(resolved.call, material, resolved.moment)
             yield _ReadyCall(deed, resolved, destination, call, material)

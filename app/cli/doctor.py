@@ -27,7 +27,9 @@ from app.variables.secrets.reconcile import (
     unfinished_secrets,
     unknown_values,
 )
+from app.vault import Grant
 from app.vault.environment import ignored_variables
+from app.vault.roles import grant_role
 from app.wiring import open_resources
 from app.workspaces.service import list_names
 
@@ -74,6 +76,7 @@ def examine(settings: Settings, resources: Resources, *, as_operator: bool) -> S
         _variables,
         _keys,
         _roles,
+        _grants,
         setup,
         _bindings,
         _wildcards,
@@ -153,6 +156,23 @@ def _roles(settings: Settings, resources: Resources) -> Iterator[Finding]:
             yield Finding(f"role {role}", "red", f"{error.detail} Run `strongroom vault plan`.")
         else:
             yield Finding(f"role {role}", "green", "logs in")
+
+
+def _grants(settings: Settings, resources: Resources) -> Iterator[Finding]:
+    wanted: dict[str, set[Grant]] = {}
+    for one in vault_setup(settings).grants:
+        wanted.setdefault(one.workspace, set()).add(one.grant)
+    for workspace, grants in sorted(wanted.items()):
+        try:
+            resources.vault.probe_role(grant_role(workspace), workspace)
+            same = set(resources.vault.grants(workspace)) == grants
+        except StrongroomError as error:
+            yield Finding(f"grants of {workspace}", "red", f"{error.detail} Run `strongroom vault apply`.")
+            continue
+        told = "as in the file" if same else "others were applied than the file has: run `strongroom vault apply`"
+        yield Finding(f"grants of {workspace}", "green" if same else "amber", told)
+    if not wanted:
+        yield Finding("grants", "green", "none")
 
 
 def _setup_unseen(settings: Settings, resources: Resources) -> Iterator[Finding]:

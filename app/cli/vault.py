@@ -114,9 +114,10 @@ def apply(yes: bool, prune: bool, prune_at_most: int, as_json: bool) -> None:
 def verify_table(wait: bool, as_json: bool) -> None:
     """Log in as every role and try everything, in two scratch workspaces; exit 1 on a single surprise."""
     settings = read_settings(serving=False)
-    pem = read_signing_key(settings)
+    pem, grants = read_signing_key(settings), vault_setup(settings).grants
     with operator(settings) as live:
-        cells = verify.verify(live, mounts(settings), pem, clock=time.time, wait=time.sleep if wait else None)
+        pause = time.sleep if wait else None
+        cells = verify.verify(live, mounts(settings), pem, clock=time.time, wait=pause, grants=grants)
     surprises = verify.failures(cells)
     if as_json:
         click.echo(json.dumps({"cells": [asdict(cell) | {"ok": cell.ok} for cell in cells]}))

@@ -296,7 +296,7 @@ class CheckFailed(Unprocessable):
 
 
 class NotForThisType(Unprocessable):
-    """What was asked doesn't exist for a secret of this type."""
+    """What was asked doesn't exist for a secret of this type, or whose value is managed elsewhere."""
 
     code = "not_for_this_type"
     title = "Not for this type of secret"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import json
 from collections.abc import Mapping
@@ -66,6 +67,18 @@ class SecretValue:
         """
         pieces = {self._text[:_JUDGED_CHARACTERS], self._text[-_JUDGED_CHARACTERS:]}
         return max(float(zxcvbn(piece)["guesses"]) for piece in pieces)
+
+    def with_forms(self, forms: str | None) -> SecretValue:
+        """Return the same value with the verdict on its further forms."""
+        return SecretValue(self._text, forms)
+
+    def fingerprint(self, key: bytes) -> bytes:
+        """Return a keyed digest of the value (BLAKE2b), by which equal ones are told in a process's memory.
+
+        Args:
+            key: 16 to 64 random bytes that leave the process never.
+        """
+        return hashlib.blake2b(self._text.encode(), key=key, digest_size=32).digest()
 
     @classmethod
     def document(cls, values: Mapping[str, SecretValue], facts: Mapping[str, object] | None = None) -> SecretValue:

@@ -9,6 +9,7 @@ from flask.views import MethodView
 
 from app.access import Permission
 from app.variables import listing
+from app.variables.plain_schemas import VariableBody, VariablePatch, VariableSchema
 from app.variables.schemas import (
     ConfirmQuery,
     DeletionQuery,
@@ -22,11 +23,8 @@ from app.variables.schemas import (
     SecretsQuery,
     UsageSchema,
     ValueBody,
-    VariableBody,
     VariablePage,
-    VariablePatch,
     VariableQuery,
-    VariableSchema,
     VersionPage,
     WrappingKeySchema,
 )
@@ -87,7 +85,7 @@ class SecretList(MethodView):
     @described(
         "Create a secret",
         needs=NEEDS[Event.CREATE],
-        codes=("not_found", "name_taken", *_RULE_CODES, *_VALUE_CODES),
+        codes=("not_found", "name_taken", "not_granted", *_RULE_CODES, *_VALUE_CODES),
     )
     @blueprint.arguments(SecretBody)
     @blueprint.response(201, SecretSchema)
@@ -127,6 +125,7 @@ class OneSecret(MethodView):
             "not_found",
             "immutable",
             "value_required",
+            "not_granted",
             "not_for_this_type",
             "binding_mismatch",
             "precondition_failed",

@@ -19,21 +19,16 @@ from app.variables.fields import (
     texts_field,
 )
 from app.variables.listing import Entry, Kind
+from app.variables.plain_schemas import DESCRIPTION, NAME, VariableSchema
+from app.variables.secrets.binding import Source
 from app.variables.secrets.check import Check
 from app.variables.secrets.creation import NewSecret
 from app.variables.secrets.edits import SecretChanges
 from app.variables.secrets.queries import Expiry, Secret
 from app.variables.secrets.types import SECRET_TYPES
-from app.variables.service import NewVariable, VariableChanges
-from app.variables.validation import VARIABLE_NAME
 from app.vault import VISIBILITIES
-from app.web.body import Fixed, Input, JsonValue, Moment, Patch, PlainText, SecretText, Truth, Whole
+from app.web.body import Fixed, Input, Moment, Patch, PlainText, SecretText, Truth, Whole
 from app.web.paging import PageQuery
-
-NAME = validate.Regexp(
-    rf"^(?:{VARIABLE_NAME.pattern})\Z", error="Must be 1 to 64 ASCII letters, digits or _, and not begin with a digit."
-)
-_DESCRIPTION = validate.Length(max=2000)
 
 
 class SecretBody(GivenFields):
@@ -43,8 +38,15 @@ class SecretBody(GivenFields):
 
     name = fields.String(required=True, validate=NAME, metadata={"example": "ZENDESK_TOKEN"})
     value = SecretText(metadata={"description": "Of the type `value`.", "example": "zd-9f3b2c7e1a5d4860"})
+    source = fields.Nested(
+        lambda: SourceBody(),
+        data_key="from",
+        load_default=None,
+        allow_none=True,
+        metadata={"x-other-type": True, "description": "In the place of a value: where Vault's operators manage one."},
+    )
     visibility = fields.String(required=True, validate=validate.OneOf(VISIBILITIES))
-    description = PlainText(load_default="", validate=_DESCRIPTION)
+    description = PlainText(load_default="", validate=DESCRIPTION)
     allowed_hosts = texts_field(load_default=None, allow_none=True, metadata={"example": ["api.example.com"]})
     allowed_places = texts_field(load_default=None, allow_none=True, metadata={"example": ["header:Authorization"]})
     allowed_requests = requests_field(load_default=None)
@@ -58,16 +60,37 @@ class SecretBody(GivenFields):
 
     @post_load
     def _build(self, data: dict[str, Any], **kwargs: object) -> object:
-        credential, parts = take_credential(data), take_parts(data)
+        credential, parts, source = take_credential(data), take_parts(data), data.pop("source")
         given = data.pop("value", None) if credential is UNSET else credential
+        given = given if source is None else source
         return super()._build({**data, "value": given, "parts": parts}, **kwargs)
 
     @validates_schema
     def _require_value(self, data: dict[str, Any], **_kwargs: object) -> None:
-        if data.get("type") == "value" and "value" not in data:
+        if data.get("source") is not None:
+            self._require_source_alone(data)
+        elif data.get("type") == "value" and "value" not in data:
             raise ValidationError({"value": ["Missing data for required field."]})
-        if data.get("type") != "value" and "value" in data:
+        elif data.get("type") != "value" and "value" in data:
             raise ValidationError({"value": [f"A secret of the type {data.get('type')} is given no value."]})
+
+    @staticmethod
+    def _require_source_alone(data: dict[str, Any]) -> None:
+        if "value" in data:
+            raise ValidationError({"from": ["Give a value, or where Vault has it, and not both."]})
+        if data.get("type") != "value" or take_parts(dict(data)) or take_credential(dict(data)) is not UNSET:
+            raise ValidationError({"from": ["A value that Vault already has is of the type value."]})
+        if data.get("visibility") != "restricted":
+            raise ValidationError({"visibility": ["A value that Vault already has is restricted."]})
+
+
+class SourceBody(Input):
+    """Where in Vault a value lies that its operators manage."""
+
+    into = Source
+
+    path = PlainText(required=True, validate=validate.Length(1, 512), metadata={"example": "secret/team-a/zendesk"})
+    field = PlainText(required=True, validate=validate.Length(1, 256), metadata={"example": "token"})
 
 
 class SecretPatch(GivenFields, Patch):
@@ -75,7 +98,7 @@ class SecretPatch(GivenFields, Patch):
 
     into = SecretChanges
 
-    description = PlainText(validate=_DESCRIPTION)
+    description = PlainText(validate=DESCRIPTION)
     allowed_hosts = texts_field()
     allowed_places = texts_field()
     allowed_requests = requests_field()
@@ -152,6 +175,13 @@ class PermissionsSchema(Schema):
     delete = fields.Boolean(required=True)
 
 
+class SourceSchema(Schema):
+    """Where in Vault a value lies that its operators manage."""
+
+    path = fields.String(required=True)
+    field = fields.String(required=True)
+
+
 class WarningSchema(Schema):
     """Something about a value that often comes from a slip of copying."""
 
@@ -173,12 +203,24 @@ class SecretSchema(PartsSchema):
     allowed_requests = fields.List(fields.Nested(AllowedRequestSchema), required=True, allow_none=True)
     wide = fields.Boolean(required=True)
     type = fields.String(required=True, validate=validate.OneOf(SECRET_TYPES))
-    managed = fields.Constant(None, required=True, allow_none=True, metadata={"type": ["string", "null"]})
-    source = fields.Constant(
-        None, required=True, allow_none=True, data_key="from", metadata={"type": ["object", "null"]}
+    managed = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"enum": ["vault", None], "description": "`vault`: its value is managed in Vault by its operators."},
+    )
+    source = fields.Nested(
+        lambda: SourceSchema(),
+        required=True,
+        allow_none=True,
+        data_key="from",
+        metadata={"description": "Where it lies then; told to owners and admins."},
     )
     check_block = fields.String(required=True, allow_none=True)
-    version = fields.Integer(required=True)
+    version = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Of a value managed in Vault: the one that a call saw last, null without versions."},
+    )
     state = fields.String(required=True, validate=validate.OneOf(["pending", "active", "deleting", "reconnect"]))
     expiry = fields.String(required=True, validate=validate.OneOf(get_args(Expiry)))
     expires_at = fields.AwareDateTime(required=True, allow_none=True)
@@ -310,48 +352,6 @@ class RollbackBody(Input):
     """Which version to go back to."""
 
     version = Whole(required=True, validate=validate.Range(1, 2**31 - 1))
-
-
-class VariableBody(Input):
-    """A new plain variable."""
-
-    into = NewVariable
-
-    name = fields.String(required=True, validate=NAME, metadata={"example": "REGION"})
-    value = JsonValue(required=True, allow_none=True, metadata={"example": "eu-central-1"})
-    description = PlainText(load_default="", validate=_DESCRIPTION)
-
-
-class VariablePatch(Patch):
-    """Changes of a plain variable."""
-
-    into = VariableChanges
-
-    value = JsonValue(allow_none=True)
-    description = PlainText(validate=_DESCRIPTION)
-    name = Fixed()
-
-
-class VariablePermissionsSchema(Schema):
-    """What this caller may do with the variable."""
-
-    edit = fields.Boolean(required=True)
-    delete = fields.Boolean(required=True)
-
-
-class VariableSchema(Schema):
-    """A plain variable, with its value."""
-
-    kind = fields.Constant("plain", required=True)
-    id = fields.String(required=True)
-    name = fields.String(required=True)
-    value = fields.Raw(required=True, allow_none=True, metadata={"description": "Any JSON."})
-    description = fields.String(required=True)
-    created_at = fields.AwareDateTime(required=True)
-    created_by = fields.String(required=True)
-    updated_at = fields.AwareDateTime(required=True)
-    updated_by = fields.String(required=True)
-    permissions = fields.Nested(VariablePermissionsSchema, required=True)
 
 
 class ListedSecretSchema(SecretSchema):

@@ -48,10 +48,13 @@ class SecretAddress:
 
 @dataclass(frozen=True, slots=True)
 class StoredValue:
-    """A value as it was read: with its version, the binding that lies beside it and Vault's own request id."""
+    """A value as it was read: with its version, the binding that lies beside it and Vault's own request id.
+
+    ``version`` is None where a value lies elsewhere, in an engine that has none.
+    """
 
     value: SecretValue
-    version: int
+    version: int | None
     binding: str | None
     request_id: str | None
 
@@ -101,6 +104,7 @@ class GrantedValue:
     value: SecretValue
     version: int | None
     request_id: str | None
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 import re
 import threading
 import time
@@ -144,7 +143,7 @@ class Front:
                 head = await self._answer(self._work, environ, send)
         stream = stream_of(environ)
         if head is not None and stream is not None:
-            environ["wsgi.input"] = io.BytesIO()
+            environ = environ_of(scope, b"")  # the other holds the request's body
             await self._relay.send_on(stream, head, environ, receive, send)
 
     async def proven(self, scope: Scope) -> bool:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final, Literal
 
 from app.access import Permission
-from app.kernel.errors import Conflict, NameTaken, NotFound, StrongroomError, in_body
+from app.kernel.errors import Conflict, NameTaken, NotForThisType, NotFound, StrongroomError, in_body
 
 # Longer than the slowest living change can take, and than Vault works on a request by itself (90 seconds). Source:
 # https://developer.hashicorp.com/vault/docs/configuration#default_max_request_duration
@@ -100,6 +100,9 @@ NEEDS: Final[Mapping[Event, Permission]] = {
 """Who may act: the permission that an event asks for. A use is part of a call, which asks for its own.
 
 The API declares these, and the services check these: there is no second place."""
+
+OF_OWN_VALUES: Final = frozenset({Event.SET_VALUE, Event.ROLL_BACK, Event.REWRAP, Event.DESTROY_VERSION})
+"""What happens only to a value that was written here, never to one that Vault's operators manage."""
 
 _NOT_THERE: Final[Mapping[Event, State | Refusal]] = {
     **dict.fromkeys(Event, Refusal.IMPOSSIBLE),
@@ -214,6 +217,21 @@ def _refusal(why: Refusal, state: State, name: str) -> StrongroomError:
     return Conflict(
         f"{name} is being {under_way} at this moment; what was cut off is mended within three minutes.", retry_after=5
     )
+
+
+def require_own_value(event: Event, *, name: str, managed: bool) -> None:
+    """Do nothing where the event doesn't concern the value, or the value was written here.
+
+    Raises:
+        NotForThisType: Vault's operators manage the value.
+    """
+    if managed and event in OF_OWN_VALUES:
+        raise managed_elsewhere(name)
+
+
+def managed_elsewhere(name: str) -> NotForThisType:
+    """Say that the value is changed where it lies."""
+    return NotForThisType(f"The value of {name} is managed in Vault by its operators: it is changed there.")
 
 
 def name_taken(name: str) -> NameTaken:

@@ -27,16 +27,18 @@ from app.outbound.model import AllowedRequest
 from app.outbound.requests_allowed import normalise_requests
 from app.resources import Limits, Resources
 from app.variables.models import VariableRow
-from app.variables.secrets.binding import Rules
+from app.variables.secrets.binding import Rules, Source, as_pointer
 from app.variables.secrets.changes import Event, State, advance
 from app.variables.secrets.deposits import (
     Credential,
     Deposit,
+    PointerDeposit,
     read_credential,
     remove_deposit,
     remove_leftovers,
     require_token_url,
 )
+from app.variables.secrets.managed import MANAGED, ManagedValues
 from app.variables.secrets.queries import Secret, as_secret, warnings_of
 from app.variables.secrets.store import (
     SecretStore,
@@ -46,6 +48,7 @@ from app.variables.secrets.store import (
     note_version,
     person,
     require_for,
+    rules_facts,
     rules_of,
     set_rules,
     vault_facts,
@@ -58,10 +61,10 @@ from app.workspaces.service import hold_workspace, require_workspace, settings_o
 
 @dataclass(frozen=True, slots=True)
 class NewSecret:
-    """What a secret is made of."""
+    """What a secret is made of: a value, a key or credentials, or the place where Vault's operators manage a value."""
 
     name: str
-    value: SecretValue | Credential | None
+    value: SecretValue | Credential | Source | None
     visibility: Visibility
     description: str = ""
     allowed_hosts: tuple[str, ...] | None = None
@@ -77,6 +80,8 @@ class NewSecret:
 def rules_for(new: NewSecret, limits: Limits) -> tuple[Rules, Deposit]:
     """Return the rules that a new secret gets, and what of it goes to Vault.
 
+    A value that lies elsewhere isn't read, and so not judged, before a call needs it.
+
     Raises:
         TooShort, TooLong, TooGuessable: Its value isn't fit for its visibility.
         AllowedHostsRequired, AllowedHostsTooWide, ValidationFailed: Its hosts, places, requests, key or what makes it
@@ -86,7 +91,11 @@ def rules_for(new: NewSecret, limits: Limits) -> tuple[Rules, Deposit]:
         sentence = f"A secret of the type {new.type} is restricted."
         raise ValidationFailed(sentence, errors={in_body("visibility"): [sentence]})
     made_of = build_parts(new.type, new.parts)
-    deposit = read_credential(new.value, made_of, new.visibility, limits)
+    deposit: Deposit
+    if isinstance(new.value, Source):
+        deposit = PointerDeposit(new.value)
+    else:
+        deposit = read_credential(new.value, made_of, new.visibility, limits)
     rules = Rules(
         hosts=normalise_hosts(new.allowed_hosts, new.visibility, wide=new.wide),
         places=places_of(new.allowed_places, new.visibility, signature=new.type == "hmac"),
@@ -103,6 +112,7 @@ class SecretCreation:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._store = SecretStore(resources)
+        self._managed = ManagedValues(resources)
 
     def create(
         self, new: NewSecret, *, access: Access, action: Literal["secret.create", "secret.import"] = "secret.create"
@@ -112,6 +122,7 @@ class SecretCreation:
         Raises:
             Forbidden, NameTaken, TooShort, TooLong, TooGuessable, AllowedHostsRequired, AllowedHostsTooWide,
             ValidationFailed: Nothing was changed.
+            NotGranted: Vault's operators grant the workspace no such value, or not for these hosts.
             NotFound: The workspace was deleted at the same moment; the value is taken back.
             Conflict: Vault holds a value under this name of which the database knows nothing.
             VaultUnavailable: The value isn't stored, as far as can be known; ``reconcile`` undoes what is left.
@@ -123,6 +134,10 @@ class SecretCreation:
             rules, deposit = rules_for(new, self._resources.limits)
             require_token_url(rules.made_of, outbound=self._resources.outbound)
             deed.detail |= {"visibility": new.visibility} | ({} if new.type == "value" else {"type": new.type})
+            deed.detail |= rules_facts(rules)
+            if isinstance(new.value, Source):
+                deed.detail["managed"] = MANAGED
+                self._managed.require(new.value, rules.hosts, workspace=str(access.workspace))
             row, address = self._insert_pending(new, str(target.id), rules, access=access)
             self._require_nothing_there(row, address, access=access)
             try:
@@ -150,6 +165,7 @@ class SecretCreation:
             value=None,
             visibility=new.visibility,
             type=new.type,
+            source=as_pointer(new.value) if isinstance(new.value, Source) else None,
             version=0,
             state=state.value,
             unfinished=True,

@@ -20,6 +20,7 @@ from app.kernel.secret import SecretValue
 from app.outbound.model import Call, Field, Outbound
 from app.outbound.urls import parse_url
 from app.resources import Limits
+from app.variables.secrets.binding import Source, as_pointer
 from app.variables.secrets.types import Aws4Parts, HmacParts, JwtParts, MadeOf, OAuth2Parts
 from app.variables.validation import check_value, with_verdict
 from app.vault import PersonRole, SecretAddress, Vault, Visibility, Written
@@ -136,6 +137,20 @@ class ValueDeposit:
 
     def finish(self, vault: Vault, address: SecretAddress, *, role: PersonRole) -> None:
         """See ``Deposit``: an older value stays, so that one can go back to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PointerDeposit:
+    """No value: where one lies that Vault's operators manage."""
+
+    source: Source
+
+    def write(self, vault: Vault, address: SecretAddress, *, cas: int, role: PersonRole) -> Written:
+        """See ``Deposit``."""
+        return vault.write_pointer(address, {"from": as_pointer(self.source)}, cas=cas, role=role)
+
+    def finish(self, vault: Vault, address: SecretAddress, *, role: PersonRole) -> None:
+        """See ``Deposit``: a pointer is written once."""
 
 
 @dataclass(frozen=True, slots=True)

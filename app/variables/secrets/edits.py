@@ -14,8 +14,10 @@ from app.outbound.model import AllowedRequest
 from app.outbound.requests_allowed import normalise_requests
 from app.variables.models import VariableRow
 from app.variables.secrets.binding import Rules
+from app.variables.secrets.changes import managed_elsewhere
 from app.variables.secrets.deposits import Credential
-from app.variables.secrets.store import rules_of
+from app.variables.secrets.managed import ManagedValues
+from app.variables.secrets.store import rules_of, source_of
 from app.variables.secrets.types import MadeOf, OAuth2Parts, SecretType, build_parts
 from app.variables.validation import normalise_hosts, places_of
 from app.vault import VERSIONS_KEPT, Visibility
@@ -83,7 +85,7 @@ def _new_hosts(now: Rules, changes: SecretChanges, visibility: Visibility, *, wi
 
 def require_no_value(row: VariableRow, rules: Rules) -> None:
     """Do nothing where these rules may come without a new value. Raises ``ValueRequired``."""
-    if widens(row, rules):
+    if row.source is None and widens(row, rules):
         sentence = "A restricted secret is given further hosts, places or requests only together with a new value."
         if row.type != "value":
             sentence = "What makes this secret up, and further hosts, places or requests, come with a new key only."
@@ -93,6 +95,25 @@ def require_no_value(row: VariableRow, rules: Rules) -> None:
 def widens(row: VariableRow, rules: Rules) -> bool:
     """Tell whether these rules would let a restricted secret go where it couldn't before."""
     return row.visibility == "restricted" and rules.widens(rules_of(row))
+
+
+def require_for_managed(row: VariableRow, changes: SecretChanges, *, managed: ManagedValues) -> None:
+    """Do nothing where a secret may be changed so whose value Vault's operators manage: within what they grant.
+
+    Raises:
+        NotForThisType: The value would change, or what a new one would be asked for.
+        NotGranted: They grant the value no more, or not for these hosts.
+    """
+    if changes.given is not None or changes.check_block not in (UNSET, None):
+        raise managed_elsewhere(row.name)
+    now, rules = rules_of(row), new_rules(row, changes)
+    if rules is None:
+        return
+    if replace(rules, hosts=now.hosts, wide=now.wide).widens(now):
+        raise NotForThisType(f"Places and requests of {row.name} can only become fewer: its value stays the same.")
+    source = source_of(row)
+    if source is not None and rules.hosts != now.hosts:
+        managed.require(source, rules.hosts, workspace=row.workspace)
 
 
 def with_credential(row: VariableRow, changes: SecretChanges) -> SecretChanges:

@@ -78,6 +78,7 @@ class WorkspaceKeys:
             VariableRow.kind == "secret",
             VariableRow.state == "active",
             VariableRow.type.not_in(KEY_TYPES),
+            VariableRow.source.is_(None),
         )
         with self._resources.sessions.read() as session:
             return session.scalars(query.order_by(VariableRow.name)).all()

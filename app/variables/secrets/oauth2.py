@@ -166,7 +166,7 @@ class Tokens:
         parts = parts_by_binding(stored, wish.secret)
         if not isinstance(parts, OAuth2Parts):
             raise BindingMismatch(f"What lies in Vault for {wish.secret.name} gives no tokens.")
-        return stored.value.values(), Owner.of(wish.secret.id, stored.version, parts), parts
+        return stored.value.values(), Owner.of(wish.secret.id, stored.version or 0, parts), parts
 
     def _state(self, wish: _Wish, owner: Owner) -> TokenState:
         return TokenState.read(self._vault.read_tokens(wish.secret.address), owner)

@@ -16,7 +16,9 @@ from app.kernel.secret import SecretValue
 from app.outbound.model import AllowedRequest
 from app.resources import Resources
 from app.variables.models import VariableRow
+from app.variables.secrets.binding import Source
 from app.variables.secrets.changes import NEEDS, Event, advance
+from app.variables.secrets.managed import MANAGED
 from app.variables.secrets.references import check_binding, unless_changed, usable
 from app.variables.secrets.store import (
     SecretStore,
@@ -25,6 +27,7 @@ from app.variables.secrets.store import (
     rules_of,
     secret_row,
     secrets_of,
+    source_of,
     state_of,
     vault_facts,
 )
@@ -71,7 +74,7 @@ class Secret:
     allowed_places: tuple[str, ...]
     allowed_requests: tuple[AllowedRequest, ...] | None
     wide: bool
-    version: int
+    version: int | None
     state: str
     expiry: Expiry
     expires_at: datetime | None
@@ -85,6 +88,10 @@ class Secret:
     made_of: MadeOf | None
     permissions: Mapping[str, bool]
     check_block: str | None = None
+    managed: Literal["vault"] | None = None
+    """Who keeps the value, where it isn't this service."""
+    source: Source | None = None
+    """Where it lies then; told to owners and admins."""
     warnings: tuple[ValueWarning, ...] | None = None
     """What is odd about the value that was just written; None where none was."""
 
@@ -189,7 +196,7 @@ def as_secret(row: VariableRow, *, access: Access, now: datetime) -> Secret:
         allowed_places=rules.places,
         allowed_requests=rules.requests,
         wide=rules.wide,
-        version=row.version,
+        version=row.version if row.source is None else row.source_version,
         state="reconnect" if active and row.reconnect else row.state,
         expiry=_expiry(row.expires_at, now),
         expires_at=row.expires_at,
@@ -203,11 +210,13 @@ def as_secret(row: VariableRow, *, access: Access, now: datetime) -> Secret:
         made_of=rules.made_of,
         permissions={
             "reveal": active and row.visibility == "masked" and may[Event.REVEAL],
-            "set_value": active and may[Event.SET_VALUE],
+            "set_value": active and row.source is None and may[Event.SET_VALUE],
             "edit": active and may[Event.DESCRIBE],
             "delete": may[Event.DELETE],
         },
         check_block=row.check_block,
+        managed=None if row.source is None else MANAGED,
+        source=source_of(row) if may[Event.CREATE] else None,
     )
 
 

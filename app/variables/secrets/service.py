@@ -12,12 +12,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final, Literal, cast
 
-from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from app.access import Access
 from app.audit.service import Deed, Target
-from app.db import Sessions
 from app.kernel.errors import (
     CheckFailed,
     InUse,
@@ -33,7 +31,7 @@ from app.kernel.preconditions import check_revision, require_confirmation
 from app.kernel.secret import SecretValue
 from app.kernel.unset import UNSET
 from app.resources import Resources
-from app.variables.models import SecretUseRow, VariableRow
+from app.variables.models import VariableRow
 from app.variables.secrets.changes import SURELY_OVER_AFTER, Event
 from app.variables.secrets.check import Check, RunCheck, Wanted, try_value, wanted_check
 from app.variables.secrets.creation import NewSecret, SecretCreation
@@ -49,11 +47,13 @@ from app.variables.secrets.edits import (
     new_made_of,
     new_rules,
     older_versions,
+    require_for_managed,
     require_no_key,
     require_no_value,
     widens,
     with_credential,
 )
+from app.variables.secrets.managed import ManagedValues
 from app.variables.secrets.queries import Secret, as_stored, warnings_of
 from app.variables.secrets.references import blocks_using
 from app.variables.secrets.store import (
@@ -68,6 +68,7 @@ from app.variables.secrets.store import (
     note_version,
     person,
     require_for,
+    rules_facts,
     rules_of,
     secret_row,
     set_next_rules,
@@ -76,7 +77,7 @@ from app.variables.secrets.store import (
     vault_facts,
 )
 from app.variables.validation import check_value
-from app.vault import Engine, SecretAddress, Vault, Visibility, Written
+from app.vault import SecretAddress, Visibility, Written
 from app.workspaces.service import settings_of
 
 _OVERTAKEN_AT_MOST: Final = 8
@@ -120,6 +121,7 @@ class Secrets:
         Raises:
             Forbidden: The role may not.
             NotFound: There is no such secret.
+            NotForThisType: Vault's operators manage the value.
             TooShort, TooLong, TooGuessable: The value isn't fit for the secret's visibility.
             PreconditionFailed: Somebody changed the secret since this revision.
             Conflict: Another change is under way.
@@ -197,7 +199,15 @@ class Secrets:
                 cas = stored.current_version
         raise PreconditionFailed(_OVERTAKEN)
 
-    def update(self, name: str, changes: SecretChanges, *, revision: int | None, access: Access) -> Secret:
+    def update(
+        self,
+        name: str,
+        changes: SecretChanges,
+        *,
+        revision: int | None,
+        access: Access,
+        check: Check | bool | None = None,
+    ) -> Secret:
         """Change description, expiry or rules, keeping the binding in Vault in step.
 
         Rules in force stay in force until Vault has the new binding; meanwhile a call must pass the old
@@ -209,12 +219,13 @@ class Secrets:
             NotFound: There is no such secret.
             PreconditionFailed: Somebody changed the secret since this revision.
             ValueRequired: The rules become wider, and no new value came along.
+            NotForThisType, NotGranted: Vault's operators manage the value, and don't let it be used so.
             AllowedHostsRequired, AllowedHostsTooWide, ValidationFailed: The rules can't be such.
             TooShort, TooLong, TooGuessable: The value isn't fit for the secret's visibility.
             Conflict: Another change is under way.
             BindingMismatch, VaultUnavailable: Vault holds something else, or can't be asked.
         """
-        return self._change(name, changes, Event.DESCRIBE, revision=revision, access=access)
+        return self._change(name, changes, Event.DESCRIBE, revision=revision, access=access, check=check)
 
     def _change(
         self,
@@ -230,16 +241,20 @@ class Secrets:
         with self._store.recorded(event, name, access=access) as deed:
             require_for(access, event)
             seen = self._store.require_bound(name, event, deed=deed, access=access)
+            if seen.row.source is not None:
+                require_for_managed(seen.row, changes, managed=ManagedValues(resources))
             if event is Event.SET_VALUE:
                 changes = with_credential(seen.row, changes)
             deposit = self._read(seen.row, changes, check) if changes.given is not None else None
             if isinstance(changes.value, SecretValue):
                 new_rules(seen.row, changes)  # what is refused anyway isn't tried
                 block = seen.row.check_block if changes.check_block is UNSET else changes.check_block
-                self._try(seen, changes.value, wanted_check(None, block), revision, deed=deed, access=access)
+                self._try(seen, changes.value, wanted_check(check, block), revision, deed=deed, access=access)
             row = self._begin_update(seen, changes, event, revision=revision, access=access)
             began = row.touched_at
             deed.detail["changed"] = changed_fields(changes)
+            if (rules := next_rules_of(row)) is not None:
+                deed.detail |= rules_facts(rules)
             written = self._bring_to_vault(row, seen.address, deposit, access=access)
             row = self._end_update(row, changes, written, began=began, deed=deed, access=access)
             secret = as_stored(row, written, access=access, now=resources.clock())
@@ -383,18 +398,3 @@ def _require_unused(row: VariableRow, force: bool, session: Session) -> None:
             f"{row.name} is used by {len(blocks)} API block{'s' if len(blocks) > 1 else ''}: {', '.join(blocks)}.",
             extra={"blocks": list(blocks)},
         )
-
-
-# --- with its workspace -----------------------------------------------------------------------------------------------
-
-
-def purge_variables(workspace: str, engine: Engine, *, sessions: Sessions, vault: Vault) -> None:
-    """Delete every variable and secret of a workspace that is being deleted; Vault first.
-
-    The row of a secret that is being made stays until its value, which may come after this, is taken back: by its
-    maker, or by ``reconcile``, which would know nothing of it without the row.
-    """
-    vault.purge_workspace(workspace, engine)
-    with sessions.begin() as session:
-        session.execute(delete(SecretUseRow).where(SecretUseRow.workspace == workspace))
-        session.execute(delete(VariableRow).where(VariableRow.workspace == workspace, VariableRow.state != "pending"))

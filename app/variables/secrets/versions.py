@@ -14,7 +14,7 @@ from app.kernel.errors import Conflict, NotForThisType, NotFound, PreconditionFa
 from app.kernel.preconditions import check_revision, require_confirmation
 from app.resources import Resources
 from app.variables.models import SecretVersionRow, VariableRow
-from app.variables.secrets.changes import Event, advance
+from app.variables.secrets.changes import Event, advance, require_own_value
 from app.variables.secrets.deposits import KEY_TYPES
 from app.variables.secrets.queries import Secret, as_stored
 from app.variables.secrets.store import SecretStore, begin, person, require_for, state_of
@@ -41,6 +41,8 @@ class SecretVersions:
     def list(self, name: str, *, access: Access, limit: int, below: int | None = None) -> Sequence[Version]:
         """List the versions that Vault keeps, newest first.
 
+        Of a value that Vault's operators manage, the one that a call saw last is all that is known here.
+
         Vault is asked in the admin's role whoever asks us: an editor may know of versions, and their Vault policy
         reaches values only. What is read here holds none.
 
@@ -51,6 +53,8 @@ class SecretVersions:
         """
         require_for(access, Event.READ)
         row, address = self._store.find(name, access=access)
+        if row.source is not None:
+            return _versions_elsewhere(row, below)
         stored = self._resources.vault.metadata(address, role="admin")
         with self._resources.sessions.read() as session:
             query = select(SecretVersionRow).where(SecretVersionRow.secret_id == row.id)
@@ -69,6 +73,7 @@ class SecretVersions:
 
         Raises:
             Conflict: It is the version in force.
+            NotForThisType: Its versions are none of values, or are managed elsewhere.
             Forbidden: The role may not.
             NotFound: There is no such secret or version.
             ConfirmationRequired: ``confirm`` isn't the secret's name.
@@ -80,6 +85,7 @@ class SecretVersions:
             require_for(access, Event.DESTROY_VERSION)
             row, address = self._store.find(name, access=access)
             deed.target = Target("secret", row.id, row.name)
+            require_own_value(Event.DESTROY_VERSION, name=row.name, managed=row.source is not None)
             _require_values(row)
             require_confirmation(confirm, row.name)
             check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
@@ -125,6 +131,13 @@ class SecretVersions:
                 resources.vault.delete_tokens(seen.address, role=person(access))
             row = self._store.settle_version(row, written, began=began, deed=deed, access=access)
             return as_stored(row, written, access=access, now=resources.clock())
+
+
+def _versions_elsewhere(row: VariableRow, below: int | None) -> Sequence[Version]:
+    number, at = row.source_version, row.source_version_at
+    if number is None or at is None or (below is not None and number >= below):
+        return []
+    return [Version(number, at, None, destroyed=False)]
 
 
 def _require_version(stored: StoredMetadata | None, number: int) -> None:
