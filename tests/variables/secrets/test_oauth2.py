@@ -305,6 +305,7 @@ def test_what_may_not_be_sent_twice_is_not(workspace: Workspace, provider: Provi
     assert len(provider.asked) == 1
 
 
+@pytest.mark.slow
 def test_many_threads_make_one_token_request(workspace: Workspace, provider: Provider) -> None:
     name = make(workspace, provider)
     codes: list[int] = []
