@@ -77,6 +77,18 @@ class OutboundClient:
         """See ``Outbound.check``."""
         return self._guard.check(call.origin, secrets)
 
+    def guessed(self, call: Call, values: Mapping[str, SecretValue]) -> Sequence[str]:
+        """See ``Outbound.guessed``."""
+        if not values:
+            return ()
+        written = write_with_marks(call)
+        head = "\n".join((written.url, *(f"{name}:{value}" for name, value in written.headers)))
+        own = b"\n\n".join((head.encode("latin-1", "replace"), written.body or b""))
+        try:
+            return sorted(Redactor(values).names_in(own))
+        except OutOfBudgetError:  # an echo of it can't be read either
+            return ()
+
     def preview(self, call: Call) -> Preview:
         """See ``Outbound.preview``."""
         return preview(call)
