@@ -9,12 +9,11 @@ from flask.views import MethodView
 
 from app.access import Permission
 from app.variables import listing
+from app.variables.import_schemas import ImportBody, ImportedLines
 from app.variables.imports import Import, Imports
 from app.variables.schemas import (
     ConfirmQuery,
     DeletionQuery,
-    ImportBody,
-    ImportedLines,
     RevealSchema,
     RollbackBody,
     SecretAccessList,

@@ -120,7 +120,7 @@ def _assignment(text: str, at: int, line: int, plain: Collection[str]) -> tuple[
         return Assignment(line, "", fault=_NO_NAME if head["equals"] else _NO_EQUALS), end + 1
     quoted = text[start : start + 1] in _QUOTED
     try:
-        value, end = _quoted(text, start) if quoted else (_unquoted(text[start:end]), end + 1)
+        value, end = _read_quoted(text, start) if quoted else (_read_bare(text[start:end]), end + 1)
     except _FaultError as fault:
         return Assignment(line, name, fault=fault.sentence), end + 1
     if name in plain:
@@ -136,13 +136,13 @@ class _FaultError(Exception):
         self.sentence = sentence
 
 
-def _unquoted(text: str) -> str:
+def _read_bare(text: str) -> str:
     if "#" in text:
         raise _FaultError(_HASH)
     return text.strip()
 
 
-def _quoted(text: str, start: int) -> tuple[str, int]:
+def _read_quoted(text: str, start: int) -> tuple[str, int]:
     """Return what stands in quotes, and where the line after them begins."""
     quote = text[start]
     found = _QUOTED[quote].match(text, start)

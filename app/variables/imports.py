@@ -81,7 +81,7 @@ class Imports:
         return list(self._lines(assignments, wanted, access=access))
 
     def _lines(self, assignments: Sequence[Assignment], wanted: Import, *, access: Access) -> Iterator[ImportedLine]:
-        taken, stopped = self._taken(access), None
+        taken, stopped = self._names_in_use(access), None
         for each in assignments:
             told = _verdict(each, wanted, taken=each.name.lower() in taken)
             if told is None and stopped is not None:
@@ -91,11 +91,11 @@ class Imports:
                     self._make(each, wanted, access=access)
                     told = ImportedLine(each.line, each.name, "created")
                 except StrongroomError as refused:
-                    told = _refused(each, refused)
+                    told = _refusal(each, refused)
                     stopped = None if isinstance(refused, CallerError) else refused
             yield told
 
-    def _taken(self, access: Access) -> set[str]:
+    def _names_in_use(self, access: Access) -> set[str]:
         query = select(VariableRow.folded_name).where(VariableRow.workspace == access.workspace)
         with self._resources.sessions.read() as session:
             return set(session.scalars(query))
@@ -146,6 +146,6 @@ def _verdict(each: Assignment, wanted: Import, *, taken: bool) -> ImportedLine |
     return None
 
 
-def _refused(each: Assignment, refused: StrongroomError) -> ImportedLine:
+def _refusal(each: Assignment, refused: StrongroomError) -> ImportedLine:
     result: Result = "exists" if refused.code == "name_taken" else "refused"
     return ImportedLine(each.line, each.name, result, refused.code, refused.detail)

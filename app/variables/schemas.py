@@ -9,7 +9,6 @@ from marshmallow import Schema, fields, post_dump, validate
 from app.kernel.secret import SecretValue
 from app.outbound.model import AllowedRequest
 from app.outbound.requests_allowed import METHODS
-from app.variables.imports import RESULTS, Import
 from app.variables.listing import Entry, Kind
 from app.variables.secrets.check import Check
 from app.variables.secrets.creation import NewSecret
@@ -89,52 +88,6 @@ class SecretPatch(Patch):
     name = Fixed()
     visibility = Fixed()
     type = Fixed()
-
-
-class ImportBody(Input):
-    """A file whose assignments become secrets, each line for itself."""
-
-    into = Import
-
-    format = fields.String(load_default="dotenv", validate=validate.OneOf(["dotenv"]))
-    content = PlainText(
-        required=True,
-        load_only=True,
-        metadata={"description": "A .env file.", "example": "API_TOKEN=at-9f3b2c7e1a5d4860"},
-    )
-    visibility = fields.String(required=True, validate=validate.OneOf(VISIBILITIES))
-    allowed_hosts = _texts(load_default=None, allow_none=True, metadata={"example": ["api.example.com"]})
-    allowed_places = _texts(load_default=None, allow_none=True)
-    allowed_requests = _requests(load_default=None)
-    wide = Truth(load_default=False)
-    only_names = fields.List(  # a schema has an ``only`` of its own
-        fields.String(),
-        data_key="only",
-        attribute="only",
-        load_default=None,
-        allow_none=True,
-        metadata={"description": "Leave every other name out."},
-    )
-    plain = fields.List(
-        fields.String(), load_default=list, metadata={"description": "Names that become plain variables."}
-    )
-    dry_run = Truth(load_default=False, metadata={"description": "Tell what would be done, and do nothing."})
-
-
-class ImportedLineSchema(Schema):
-    """What became of one assignment."""
-
-    line = fields.Integer(required=True)
-    name = fields.String(required=True, metadata={"description": "Empty where there is none that could be read."})
-    result = fields.String(required=True, validate=validate.OneOf(RESULTS))
-    code = fields.String(required=True, allow_none=True)
-    detail = fields.String(required=True, allow_none=True)
-
-
-class ImportedLines(Schema):
-    """What became of each assignment, in the file's order."""
-
-    items = fields.List(fields.Nested(ImportedLineSchema), required=True)
 
 
 class CheckBody(Input):
