@@ -1,5 +1,5 @@
 # Two stages: the first builds the service into an environment of its own, the second holds that and nothing to build with.
-FROM python:3.13.5-slim-bookworm AS build
+FROM python:3.13.5-slim-bookworm@sha256:4c2cf9917bd1cbacc5e9b07320025bdb7cdf2df7b0ceaccb55e9dd7e30987419 AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /build
 RUN python -m venv /opt/strongroom
@@ -10,7 +10,7 @@ COPY vault-policies vault-policies
 COPY app app
 RUN /opt/strongroom/bin/pip install --no-deps --no-build-isolation .
 
-FROM python:3.13.5-slim-bookworm
+FROM python:3.13.5-slim-bookworm@sha256:4c2cf9917bd1cbacc5e9b07320025bdb7cdf2df7b0ceaccb55e9dd7e30987419
 RUN useradd --system --uid 10001 --no-create-home --home-dir /nonexistent strongroom
 COPY --from=build /opt/strongroom /opt/strongroom
 COPY deploy /opt/strongroom/deploy

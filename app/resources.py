@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final, TypeVar, cast
 
 from app.db import Sessions
 from app.kernel.clock import Clock
 from app.kernel.errors import TooManyCalls
+from app.kernel.secret import SecretValue
 from app.outbound.model import Outbound
 from app.telemetry import call_in_flight
 from app.vault import Vault
+
+V = TypeVar("V")
+
+_MOST_VERDICTS: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,31 @@ class InFlight:
                     del self._counts[workspace]
 
 
+class Verdicts:
+    """Remembers what was found of values that lie elsewhere, so that each is judged once and not by every call.
+
+    What is kept goes by a keyed fingerprint; the key is this process's own.
+    """
+
+    def __init__(self) -> None:
+        self._key = os.urandom(32)
+        self._found: dict[bytes, object] = {}
+        self._lock = threading.Lock()
+
+    def of(self, value: SecretValue, judge: Callable[[SecretValue], V]) -> V:
+        """Return what is found of a value, judging it only where that isn't known."""
+        key = value.fingerprint(self._key)
+        with self._lock:
+            if key in self._found:
+                return cast(V, self._found[key])
+        found = judge(value)
+        with self._lock:
+            while len(self._found) >= _MOST_VERDICTS:
+                del self._found[next(iter(self._found))]
+            self._found[key] = found
+        return found
+
+
 @dataclass(frozen=True, slots=True)
 class Resources:
     """The doors that are open: database sessions, Vault, the outside world, and the clock."""
@@ -75,3 +107,4 @@ class Resources:
     limits: Limits
     in_flight: InFlight
     streams: InFlight
+    verdicts: Verdicts = field(default_factory=Verdicts)

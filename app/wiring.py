@@ -61,6 +61,10 @@ def vault_server(settings: Settings) -> Server:
     return Server(
         address=settings.vault_addr or embedded_address(settings.vault_dir),
         cacert=_text(settings.vault_cacert),
+        cacert_bytes=settings.vault_cacert_bytes,
+        capath=_text(settings.vault_capath),
+        tls_server_name=settings.vault_tls_server_name,
+        forward=settings.vault_forward is not None,
         client_cert=_text(settings.vault_client_cert),
         client_key=_text(settings.vault_client_key),
         namespace=settings.vault_namespace,

@@ -16,7 +16,10 @@ from bench.service import Filled, Strongroom
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How long and how much: ``rounds`` of comparison, and ``lives``, how often sizes and starts are measured."""
+    """How long and how much: ``rounds`` of comparison, and ``lives``, how often sizes and starts are measured.
+
+    ``streams`` is for how many seconds short calls are made beside streams.
+    """
 
     rounds: int
     seconds: float
@@ -25,6 +28,7 @@ class Scale:
     each: int
     calls: tuple[int, int]
     lives: int
+    streams: float
 
 
 @dataclass(frozen=True, slots=True)

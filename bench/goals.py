@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 _COMPARED: Final[Mapping[str, Callable[[float, float], bool]]] = {">=": operator.ge, "<=": operator.le}
 
@@ -69,6 +69,20 @@ def goals(
         Goal("redaction of 10 MiB without a value", redaction, "<=", 1.5),
         Goal("memory after 100,000 calls over that after 10,000", memory, "<=", 1.1),
         Goal("transit over KV", throughput["ours-transit"] / ours, ">=", 0.7),
+    ]
+
+
+def goals_of_streams(found: Mapping[str, Any]) -> list[Goal]:
+    """Compute the goals of answers that stream, beside a direct connection and beside short calls alone."""
+    direct, ours = found["pace"]["direct"], found["pace"]["ours"]
+    return [
+        Goal(
+            "a stream's first byte after a direct one's, ms", ours["first byte ms"] - direct["first byte ms"], "<=", 150
+        ),
+        Goal("the latest event of 40 a second, ms", ours["late ms, most"], "<=", 250),
+        Goal("p99 of short calls beside 100 streams", found["beside"]["p99"], "<=", 1.3),
+        Goal("rate of short calls beside 100 streams", found["beside"]["rate"], ">=", 0.8),
+        Goal("ms until a stream ends whose block was deleted", found["ends_after_ms"], "<=", 2000),
     ]
 
 

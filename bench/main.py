@@ -18,21 +18,31 @@ from typing import Any, Final
 
 from bench.candidates import Compared, Scale, beneath, beside, ours, press_in_turn, rows
 from bench.checkout import ROOT, Checkout, CheckoutError, check_out, compile_packages
-from bench.goals import Figures, goals, goals_against
+from bench.goals import Figures, goals, goals_against, goals_of_streams
 from bench.lifetime import growth, memory, sizes, starts
 from bench.peers import Programs, Surroundings, all_peers, upstream
 from bench.processes import resident
 from bench.report import chart, goal_table, table, tell
 from bench.service import STRONGROOM, Filled, Strongroom, fill, reading_token, strongroom
+from bench.streams import streams
 
 HERE: Final = Path(__file__).parent
 SIZES: Final = {"1k": 1024, "64k": 64 * 1024, "1m": 1024**2, "10m": 10 * 1024**2 - 1024}
 HUNDRED: Final = 100
 
 FULL: Final = Scale(
-    rounds=5, seconds=2, connections=(1, 16, 64), workspaces=1000, each=100, calls=(10_000, 100_000), lives=5
+    rounds=5,
+    seconds=2,
+    connections=(1, 16, 64),
+    workspaces=1000,
+    each=100,
+    calls=(10_000, 100_000),
+    lives=5,
+    streams=60,
 )
-QUICK: Final = Scale(rounds=2, seconds=1, connections=(1, 16), workspaces=50, each=10, calls=(1_000, 3_000), lives=1)
+QUICK: Final = Scale(
+    rounds=2, seconds=1, connections=(1, 16), workspaces=50, each=10, calls=(1_000, 3_000), lives=1, streams=5
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +103,7 @@ def measure(scale: Scale, folder: Path, programs: Programs, against: Checkout | 
             in_life = {
                 "memory": memory(mine.service, mine.kv, scale, folder),
                 "sizes": sizes(mine.service, mine.kv, scale, folder, list(SIZES)),
+                "streams": streams(mine.service, mine.kv, scale, folder),
             }
         in_life |= {"growth": growth(urls, scale, folder)}
     start = starts(served, scale, folder)
@@ -150,6 +161,7 @@ def _results(
         redaction=in_life["sizes"][-1]["ratio"],
         memory=in_life["memory"]["ratio"],
     )
+    reached += goals_of_streams(in_life["streams"])
     if against:
         reached += goals_against(figures["ours"], figures["against"])
     tell(goal_table(reached))

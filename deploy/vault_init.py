@@ -5,6 +5,8 @@ takes it from there, or has Vault unseal itself by a cloud's key service or an H
 file, too, until everything is set up: it writes ``operator.hcl``, makes a token with it for ``strongroom vault apply``,
 switches an audit device on, and is revoked. Stopped anywhere and run again, this goes on where it stopped; run once
 more, it only unseals. It exits with 1 where the service couldn't use Vault afterwards.
+
+``vault_init.py FOLDER --keep-unsealed`` stays and unseals Vault whenever it is sealed, with the key in FOLDER.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import requests
 
@@ -28,6 +30,7 @@ from app.vault.recovery import OPERATOR_POLICY
 from app.wiring import vault_options
 
 WAIT_SECONDS: Final = 120
+LOOK_SECONDS: Final = 10
 AUDIT_LOG: Final = os.environ.get("VAULT_AUDIT_LOG", "/vault/logs/audit.log")
 
 
@@ -35,11 +38,11 @@ def main() -> None:
     """Bring Vault to where the service can use it."""
     file = Path(sys.argv[1]) / "unseal.json"
     vault = Vault(os.environ["VAULT_ADDR"], os.environ.get("VAULT_CACERT") or True)
+    if sys.argv[2:] == ["--keep-unsealed"]:
+        keep_unsealed(vault, file)
     kept = initialise(vault, file)
     if vault.state()["sealed"]:
-        if "key" not in kept:
-            raise SystemExit(f"Vault is sealed, and {file} has no unseal key. Unseal it with the key that you keep.")
-        vault.ask("PUT", "sys/unseal", {"key": kept["key"]})
+        unseal(vault, file, kept)
     vault.await_active()
     if "root_token" in kept:
         if not kept.get("set_up"):
@@ -51,6 +54,30 @@ def main() -> None:
         store(file, json.dumps(kept).encode())
     prove()
     print("Vault is ready.", flush=True)
+
+
+def keep_unsealed(vault: Vault, file: Path) -> NoReturn:
+    """Look again and again, and unseal Vault where it is sealed; one that is away is waited for."""
+    while True:
+        try:
+            state = vault.state()
+            if state["initialized"] and state["sealed"]:
+                unseal(vault, file, json.loads(file.read_bytes()))
+                print("Vault was sealed, and is unsealed.", flush=True)
+        except (RuntimeError, requests.RequestException) as error:
+            print(f"Vault can't be unsealed yet ({type(error).__name__}).", flush=True)
+        time.sleep(LOOK_SECONDS)
+
+
+def unseal(vault: Vault, file: Path, kept: Mapping[str, Any]) -> None:
+    """Unseal Vault with the key that is kept.
+
+    Raises:
+        SystemExit: none is.
+    """
+    if "key" not in kept:
+        raise SystemExit(f"Vault is sealed, and {file} has no unseal key. Unseal it with the key that you keep.")
+    vault.ask("PUT", "sys/unseal", {"key": kept["key"]})
 
 
 def initialise(vault: Vault, file: Path) -> dict[str, Any]:
@@ -123,7 +150,10 @@ class Vault:
             return None
         if not answer.ok:
             raise RuntimeError(f"Vault answered {answer.status_code} to {method} {path}.")
-        return answer.json() if answer.content else {}
+        try:
+            return answer.json() if answer.content else {}
+        except requests.JSONDecodeError:
+            raise RuntimeError(f"What answers at {self.address} isn't Vault.") from None
 
     def state(self) -> Any:
         """Wait until Vault answers, and return its seal status."""

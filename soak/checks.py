@@ -55,7 +55,7 @@ def unrecorded_calls(world: World) -> int:
             " GROUP BY deed_id",
             (WORKSPACE,),
         ).fetchall()
-    recorded = {deed for deed, outcomes in rows if outcomes == "intended done"}
+    recorded = {deed for deed, outcomes in rows if outcomes in ("intended done", "intended streaming done")}
     return len(world.ledger.calls - recorded)
 
 

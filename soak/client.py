@@ -81,7 +81,7 @@ class Client:
         ended = time.monotonic()
         if not shows and shows_value(got.content + repr(got.headers).encode()):
             self.ledger.leaked.append(f"answer to {method} {path.partition('?')[0]}")
-        return Answer(got.status_code, _code(got), _document(got), got.headers, began, ended)
+        return Answer(got.status_code, code_of(got), _document(got), got.headers, began, ended)
 
     def note(self, kind: str, answer: Answer, *, expected: bool) -> None:
         """Write an answer down in the journal; ``expected`` where it was right as it is, whatever the status."""
@@ -89,7 +89,8 @@ class Client:
             self.journal.note(Outcome(kind, answer.began, answer.ended, "" if expected else answer.code))
 
 
-def _code(got: requests.Response) -> str:
+def code_of(got: requests.Response) -> str:
+    """Return the code of a refusal; empty for a 2xx."""
     if got.ok:
         return ""
     document = _document(got)

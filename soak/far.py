@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from typing import Final
 from soak.ledger import digest
 from tests.support.upstream import Handler, upstream
 
+EVENTS: Final = 5
+"""In each stream, a tenth of a second apart."""
 _HUGE: Final = b"x" * (11 * 1024**2)
 
 
@@ -66,6 +69,20 @@ class Far:
         told = {"secret": digest(value), "plain": seen.header("X-Plain"), "mark": seen.header("X-Mark"), "echo": value}
         handler.answer(json.dumps(told).encode(), headers={"X-Echo": value})
 
+    def stream(self, handler: Handler) -> None:
+        """Send a few events, each with the value in it; or break off in the middle of one."""
+        value = handler.seen.header("Authorization") or ""
+        handler.upstream.seen.clear()
+        handler.head(200, {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"})
+        for number in range(EVENTS):
+            for piece in (f"data: {number} {value[:20]}", f"{value[20:]}\n\n"):
+                handler.wfile.write(f"{len(piece):x}\r\n{piece}\r\n".encode())
+                if self.misbehaving and number == EVENTS // 2:
+                    handler.reset()
+                    return
+            time.sleep(0.1)
+        handler.wfile.write(b"0\r\n\r\n")
+
     def _hang(self, handler: Handler) -> None:
         handler.close_connection = True
         self._calm.wait(5)
@@ -102,5 +119,6 @@ def far_side() -> Iterator[Far]:
     far = Far()
     with upstream() as running:
         running.scripts["/check"] = far.answer
+        running.scripts["/events"] = far.stream
         far.port = running.port
         yield far

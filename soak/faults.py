@@ -14,12 +14,13 @@ import psycopg
 from psycopg import sql
 
 from soak.journal import Happened
+from soak.streams import CUT
 from soak.world import World
 from tests.support.topology import COPIES
 
 _VAULT: Final = frozenset({"vault_unavailable", "page_503"})
-_DATABASE: Final = frozenset({"record_unavailable", "page_503"})
-_COPY: Final = frozenset({"dropped", "proxy_502", "proxy_504", "page_502", "page_504"})
+_DATABASE: Final = frozenset({"record_unavailable", "page_503", CUT})
+_COPY: Final = frozenset({"dropped", CUT, "proxy_502", "proxy_504", "page_502", "page_504"})
 _UPSTREAM: Final = frozenset(
     {
         "upstream_unreachable",

@@ -24,6 +24,7 @@ from soak.journal import BACK_WITHIN, STRAIGHT, recovery, unexcused
 from soak.load import Slot, Visitor
 from soak.memory import Memory
 from soak.report import Fell, Report
+from soak.streams import stream
 from soak.world import OWNER, WORKSPACE, World, world
 from tests.support.topology import COPIES
 
@@ -122,6 +123,7 @@ def _everybody(running: World, shares: Sequence[Sequence[Slot]], stop: threading
             *((f"call {copy}", running.direct(copy)) for copy in COPIES),
         )
     ]
+    callers.append(threading.Thread(target=stream, args=(running.caller(), WORKSPACE, stop)))
     visitor = Visitor(running.owner(), OWNER, running.password)
     return [*writers, *callers, threading.Thread(target=visitor.visit, args=(all_slots, stop))]
 

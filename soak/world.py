@@ -19,6 +19,7 @@ from soak.client import Client
 from soak.far import Far, far_side
 from soak.journal import Journal
 from soak.ledger import Ledger
+from soak.streams import save_block
 from tests.support.topology import COPIES, Topology, topology
 
 WORKSPACE: Final = "soak"
@@ -108,6 +109,7 @@ def world(folder: Path) -> Iterator[World]:
         opened = World(made, far, json.loads(issued)["token"], "", password, Ledger(), Journal())
         owner = opened.owner()
         _require(owner.ask("POST", "/workspaces", {"name": WORKSPACE}).status == 201)
+        _require(save_block(owner, WORKSPACE, far.host))
         token = owner.ask("POST", f"/workspaces/{WORKSPACE}/tokens", {"role": "runtime", "label": "soak"})
         _require(token.status == 201)
         opened.runtime = token.document["token"]

@@ -34,7 +34,8 @@ class WrittenPart:
 class WrittenCall:
     """A call as it arrives: syntax only, templates not yet parsed. ``content`` goes with ``body_type``.
 
-    ``variables`` are its defaults; ``captures`` are pairs of a name and a JSONPath.
+    ``aws4`` names the secret that signs it for AWS; ``variables`` are its defaults; ``captures`` are pairs of a name
+    and a JSONPath.
     """
 
     method: str
@@ -42,6 +43,7 @@ class WrittenCall:
     headers: tuple[Pair, ...] = ()
     query: tuple[Pair, ...] = ()
     basic: tuple[str, str] | None = None
+    aws4: str | None = None
     body_type: BodyType = "none"
     content: object = None
     content_type: str | None = None
@@ -67,7 +69,7 @@ def as_json(call: WrittenCall) -> dict[str, object]:
         "url": call.url,
         "headers": [_pair(pair) for pair in call.headers],
         "query": [_pair(pair) for pair in call.query],
-        "auth": _auth(call.basic),
+        "auth": _auth(call),
         "body": _body(call),
         "captures": [{"name": name, "path": path} for name, path in call.captures],
         "variables": dict(call.variables),
@@ -80,8 +82,12 @@ def _pair(pair: Pair) -> dict[str, object]:
     return {"name": pair.name, "value": pair.value}
 
 
-def _auth(basic: tuple[str, str] | None) -> dict[str, object]:
-    return {"type": "none"} if basic is None else {"type": "basic", "username": basic[0], "password": basic[1]}
+def _auth(call: WrittenCall) -> dict[str, object]:
+    if call.aws4 is not None:
+        return {"type": "aws4", "secret": call.aws4}
+    if call.basic is None:
+        return {"type": "none"}
+    return {"type": "basic", "username": call.basic[0], "password": call.basic[1]}
 
 
 def _body(call: WrittenCall) -> dict[str, object]:
@@ -115,6 +121,7 @@ def from_json(kept: Mapping[str, Any]) -> WrittenCall:
         headers=tuple(Pair(**pair) for pair in kept["headers"]),
         query=tuple(Pair(**pair) for pair in kept["query"]),
         basic=(auth["username"], auth["password"]) if auth["type"] == "basic" else None,
+        aws4=auth["secret"] if auth["type"] == "aws4" else None,
         body_type=body["type"],
         content=content,
         content_type=body.get("content_type"),

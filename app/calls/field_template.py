@@ -1,6 +1,7 @@
 """The text of a field as its author wrote it: parsed once, filled with data that is never parsed again. Pure.
 
 ``{{name}}`` is a variable (in a URL's path ``{{+name}}`` one of several segments), ``{{secrets.NAME}}`` a secret;
+``{{$timestamp}}``, ``{{$timestamp_ms}}`` and ``{{$uuid}}`` are the same in all fields of one call;
 spaces inside the braces don't matter. ``{{"{{"}}`` writes two literal braces; ``}}`` needs no such care. Anything
 else that begins with ``{{`` is a mistake.
 """
@@ -28,8 +29,11 @@ from app.outbound.places import PATH
 OPENING: Final = "{{"
 
 _NAME: Final = r"[A-Za-z_][A-Za-z0-9_]{0,63}"
+MOMENT: Final = ("$timestamp", "$timestamp_ms", "$uuid")
+"""What every call fills in by itself, as variables."""
 _REFERENCE: Final = re.compile(
-    rf'\{{\{{ *(?:(?P<literal>"\{{\{{")|secrets\.(?P<secret>{_NAME})|(?P<segments>\+)? *(?P<variable>{_NAME})) *\}}\}}',
+    rf'\{{\{{ *(?:(?P<literal>"\{{\{{")|secrets\.(?P<secret>{_NAME})|(?P<segments>\+)? *(?P<variable>{_NAME})'
+    r"|(?P<moment>\$(?:timestamp_ms|timestamp|uuid))) *\}\}",
     re.ASCII,
 )
 _VARIABLE_NAME: Final = re.compile(_NAME, re.ASCII)
@@ -60,7 +64,12 @@ class Template:
     @property
     def variables(self) -> frozenset[str]:
         """The names of the variables that this field refers to."""
-        return frozenset(piece.name for piece in self.pieces if isinstance(piece, Variable))
+        return frozenset(piece.name for piece in self.pieces if isinstance(piece, Variable)) - {*MOMENT}
+
+    @property
+    def timely(self) -> bool:
+        """Whether it holds something that is another one in each call."""
+        return any(isinstance(piece, Variable) and piece.name in MOMENT for piece in self.pieces)
 
 
 def is_name(text: str) -> bool:
@@ -103,12 +112,12 @@ def _reference(found: re.Match[str], location: FieldLocation, place: str) -> Var
     if found["segments"] and place != PATH:
         sentence = "{{+name}} stands in the URL's path only."
         raise TemplateNotAllowed(sentence, errors={location: [sentence]})
-    return Variable(found["variable"], segments=bool(found["segments"]))
+    return Variable(found["moment"] or found["variable"], segments=bool(found["segments"]))
 
 
 def _malformed_template(location: FieldLocation) -> ValidationFailed:
     sentence = (
-        'What begins with "{{" is {{variable}} or {{secrets.NAME}}; '
+        'What begins with "{{" is {{variable}}, {{secrets.NAME}}, {{$timestamp}}, {{$timestamp_ms}} or {{$uuid}}; '
         'a name is a letter or _ and then letters, digits and _, 64 at most. Two literal braces are written {{"{{"}}.'
     )
     return ValidationFailed(

@@ -23,9 +23,11 @@ from app.kernel.errors import (
 )
 from app.outbound.hosts import matches
 from app.outbound.model import Call
-from app.outbound.places import fold_header, require_place
+from app.outbound.places import BODY, PATH, QUERY, fold_header, require_place
 from app.outbound.requests_allowed import request_line, require_request
+from app.variables.secrets.message import OF_THE_REQUEST
 from app.variables.secrets.references import UsableSecret, usable_secrets
+from app.variables.secrets.signing import named_parts
 from app.workspaces.service import Workspace
 
 _JSON_TYPE: Final = re.compile(r"(?:application|text)/(?:[^;]*\+)?json(?:;|$|\s)")
@@ -64,14 +66,39 @@ def needed_secrets(
             extra={"secrets": missing},
         )
     for field in template.fields:
-        _require_places(field, secrets)
+        _require_places(field, template, secrets)
     return secrets
 
 
-def _require_places(field: Template, secrets: Mapping[str, UsableSecret]) -> None:
+def _require_places(field: Template, template: CallTemplate, secrets: Mapping[str, UsableSecret]) -> None:
     if field.secret:
-        for rules in secrets[field.secret].rules:
+        secret = secrets[field.secret]
+        for rules in secret.rules:
             require_place(field.secret, rules.places, place=field.place, field=field.location)
+        _require_type(secret, field, signs=field is template.signature)
+        for other in secrets.values():
+            _require_not_signed_over(secret, other, field)
+
+
+def _require_type(secret: UsableSecret, field: Template, *, signs: bool) -> None:
+    if signs != (secret.type == "aws4"):
+        sentence = f"{secret.name} is of the type {secret.type}, and the call's auth needs one of the type aws4."
+        if not signs:
+            sentence = f"{secret.name} is of the type aws4: it signs a call as its auth, and stands in no field."
+        raise ValueNotAllowedHere(sentence, errors={field.location: [sentence]})
+
+
+_SAMPLE: Final = {"$timestamp": 0, "$timestamp_ms": 0, "$uuid": "00000000-0000-4000-8000-000000000000"}
+"""What every call fills in by itself, for a look at a call that isn't made."""
+_SIGNED_OVER: Final = {PATH: "$path", QUERY: "$query", BODY: "$body"}
+
+
+def _require_not_signed_over(secret: UsableSecret, other: UsableSecret, field: Template) -> None:
+    """Refuse a signature in a part of the call that a signature is made over: its own, or another's."""
+    part = _SIGNED_OVER.get(field.place)
+    if part in named_parts(other) and named_parts(secret) & {*OF_THE_REQUEST}:
+        sentence = f"{secret.name} can't stand here: {other.name} signs this part of the call ({{{{{part}}}}})."
+        raise ValueNotAllowedHere(sentence, errors={field.location: [sentence]})
 
 
 def require_requests(call: Call, secrets: Mapping[str, UsableSecret]) -> None:
@@ -114,8 +141,8 @@ def _problems(field: Template, template: CallTemplate, secrets: Mapping[str, Usa
         yield BlockProblem(field.location, "unknown_secret", f"There is no usable secret {field.secret}.", field.secret)
         return
     try:
-        _require_places(field, secrets)
-    except PlaceNotAllowed as refused:
+        _require_places(field, template, {name: each for name, each in secrets.items() if name in template.secrets})
+    except (PlaceNotAllowed, ValueNotAllowedHere) as refused:
         yield BlockProblem(field.location, refused.code, refused.detail, field.secret)
     if not all(matches(rules.hosts, template.origin, any_host=True) for rules in secret.rules):
         sentence = f"The secret {field.secret} may not go to {template.origin.host}, port {template.origin.port}."
@@ -127,7 +154,7 @@ def _problems(field: Template, template: CallTemplate, secrets: Mapping[str, Usa
 def _request_problem(field: Template, template: CallTemplate, secret: UsableSecret) -> BlockProblem | None:
     """Tell whether the call, as its own defaults fill it in, is no request that the secret may ride."""
     try:
-        require_requests(resolve(template, dict(template.written.variables)), {secret.name: secret})
+        require_requests(resolve(template, {**dict(template.written.variables), **_SAMPLE}), {secret.name: secret})
     except RequestNotAllowed as refused:
         return BlockProblem(field.location, refused.code, refused.detail, secret.name)
     except CallerError:  # only a run knows its variables

@@ -43,6 +43,9 @@ CALL_CODES: Final = (
     "too_many_calls",
     "binding_mismatch",
     "vault_unavailable",
+    "reconnect_required",
+    "token_unavailable",
+    "payload_too_large",
     "upstream_unreachable",
     "upstream_tls",
     "upstream_protocol",
@@ -82,9 +85,22 @@ class PartBody(Input):
 class AuthBody(Input):
     """How the call signs in."""
 
-    type = fields.String(required=True, validate=validate.OneOf(["none", "basic"]))
+    type = fields.String(required=True, validate=validate.OneOf(["none", "basic", "aws4"]))
     username = PlainText(load_default="")
     password = PlainText(load_default="")
+    secret = PlainText(
+        load_default=None, allow_none=True, metadata={"description": "Of `aws4`: the name of a secret of that type."}
+    )
+
+    @post_load
+    def _require_secret(self, data: dict[str, Any], **_kwargs: object) -> dict[str, Any]:
+        if data["type"] == "aws4" and data["secret"] is None:
+            raise ValidationError("Name a secret of the type aws4.", "secret")
+        if data["type"] != "aws4" and data["secret"] is not None:
+            raise ValidationError("Goes with aws4.", "secret")
+        if data["type"] == "aws4" and (data["username"] or data["password"]):
+            raise ValidationError("Goes with basic.", "username" if data["username"] else "password")
+        return data
 
 
 class BodyBody(Input):
@@ -178,6 +194,7 @@ class CallBody(Input):
             headers=tuple(data["headers"]),
             query=tuple(data["query"]),
             basic=(auth["username"], auth["password"]) if auth and auth["type"] == "basic" else None,
+            aws4=auth["secret"] if auth and auth["type"] == "aws4" else None,
             body_type=body["type"],
             content=body["content"],
             content_type=body["content_type"],

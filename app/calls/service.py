@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from sqlalchemy.orm import Session
 
 from app.access import Access, Permission, Role, require
 from app.audit.service import Deed, Target, conclude, recorded
 from app.calls.captures import Problem, capture_values
+from app.calls.credentials import Credentials, Material
 from app.calls.requirements import needed_secrets, require_requests
 from app.calls.streams import Ground, StreamedCall, outcome_facts
 from app.calls.template import CallTemplate, resolve
@@ -27,13 +29,15 @@ from app.kernel.errors import (
     UpstreamUnreachable,
 )
 from app.kernel.secret import SecretValue
-from app.outbound.model import Call, Destination, Outbound, Response, ResponseStream, UsedSecret
+from app.outbound.model import Call, Destination, Hidden, Outbound, Response, ResponseStream, UsedSecret
 from app.resources import Resources
 from app.telemetry import connection, step, upstream_answered
-from app.variables.secrets.references import UsableSecret, check_binding, unless_changed
+from app.variables.secrets.references import UsableSecret
+from app.variables.secrets.signing import Moment
 from app.variables.service import plain_values
 from app.workspaces.service import settings_of
 
+_REPEATABLE: Final = ("GET", "HEAD", "OPTIONS")
 R = TypeVar("R", Response, ResponseStream)
 
 
@@ -88,6 +92,7 @@ class ResolvedCall:
     template: CallTemplate
     call: Call
     secrets: Mapping[str, UsableSecret]
+    moment: Moment
     captures_only: bool = False
     any_host: bool = True
     """Whether ``*`` among a secret's hosts counts for this caller."""
@@ -111,7 +116,18 @@ class _ReadyCall:
     deed: Deed
     resolved: ResolvedCall
     destination: Destination
-    values: Mapping[str, SecretValue]
+    call: Call
+    material: Material
+
+    @property
+    def values(self) -> Mapping[str, SecretValue]:
+        """What goes out."""
+        return {**self.material.values, **self.resolved.candidates}
+
+    @property
+    def hidden(self) -> Hidden:
+        """What is taken out of the answer besides."""
+        return [*self.material.hidden, *((name, self.material.values[name]) for name in self.resolved.candidates)]
 
 
 class Calls:
@@ -119,6 +135,7 @@ class Calls:
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
+        self._credentials = Credentials(resources)
 
     def perform(
         self,
@@ -181,8 +198,7 @@ class Calls:
                 ready.deed.detail["status"] = answer.status
                 conclude(ready.deed, "streaming", sessions=self._resources.sessions, clock=self._resources.clock)
                 ready.deed.closed = True
-            secrets = {name: (secret.id, secret.bindings) for name, secret in ready.resolved.secrets.items()}
-            ground = Ground(permission, require_source, secrets)
+            ground = Ground.of(permission, require_source, ready.resolved.secrets, ready.resolved.template.origin)
             return StreamedCall(ready.deed, answer, ground, held.pop_all(), self._resources)
 
     @contextmanager
@@ -219,10 +235,13 @@ class Calls:
                 resolved = look_up(deed)
             deed.detail["secret_ids"] = {name: secret.id for name, secret in sorted(resolved.secrets.items())}
             with step("check"):
+                self._credentials.require_signable(resolved.call, resolved.secrets)
                 destination = self._resources.outbound.check(resolved.call, resolved.used)
             with step("read"):
-                values = self._read(resolved.secrets, deed)
-            yield _ReadyCall(deed, resolved, destination, values)
+                material = self._credentials.read(resolved.secrets, deed, resolved.call)
+            with step("sign"):
+                call = self._credentials.sign(resolved.call, material, resolved.moment)
+            yield _ReadyCall(deed, resolved, destination, call, material)
 
     def make(self, template: CallTemplate, *, access: Access) -> CompletedCall:
         """Make a call that came with the request. Raises what ``perform`` does."""
@@ -268,27 +287,24 @@ class Calls:
         any_host = access.role is not Role.RUNTIME
         return resolve_call(template, requirements, {}, clock=self._resources.clock, any_host=any_host)
 
-    def _read(self, secrets: Mapping[str, UsableSecret], deed: Deed) -> Mapping[str, SecretValue]:
-        values, requests, versions = {}, [], {}
-        for name, secret in secrets.items():
-            with unless_changed(secret, sessions=self._resources.sessions):
-                stored = self._resources.vault.read_for_call(secret.address)
-                if stored.request_id:
-                    requests.append(stored.request_id)
-                versions[name] = stored.version
-                deed.detail |= {"vault_request_ids": requests, "secret_versions": versions}
-                check_binding(stored, secret)
-            values[name] = stored.value
-        return values
-
     def _send(self, send: Callable[..., R], ready: _ReadyCall) -> R:
-        deed, candidates = ready.deed, ready.resolved.candidates
-        values, hidden = {**ready.values, **candidates}, {name: ready.values[name] for name in candidates}
+        """Send a call; once more, with another token, where an upstream answered 401 to one that may be repeated."""
+        response = self._send_once(send, ready)
+        if response.status != 401 or ready.call.method not in _REPEATABLE or ready.call.signed:
+            return response
+        if not self._credentials.replace_tokens(ready.material, ready.deed, patience=ready.call.timeout_seconds):
+            return response
+        response.close()
+        ready.deed.detail["sent_twice"] = True
+        return self._send_once(send, ready)
+
+    def _send_once(self, send: Callable[..., R], ready: _ReadyCall) -> R:
+        deed, values, hidden = ready.deed, ready.values, ready.hidden
         began = monotonic()
         try:
             with step("send"), connection("upstream"):
                 response = send(
-                    ready.resolved.call,
+                    ready.call,
                     ready.destination,
                     values,
                     workspace=str(deed.access.workspace),
@@ -351,15 +367,18 @@ def resolve_call(
     """
     if requirements.refuse_expired:
         _refuse_expired(requirements.secrets, clock())
+    moment = Moment(clock(), str(uuid.uuid4()))
     if variables or requirements.complete is None:
-        call = resolve(template, {**requirements.defaults, **variables})
+        call = resolve(template, {**requirements.defaults, **variables, **moment.variables()})
     else:
         call = requirements.complete
     require_requests(call, requirements.secrets)
-    return ResolvedCall(template, call, requirements.secrets, captures_only=captures_only, any_host=any_host)
+    return ResolvedCall(template, call, requirements.secrets, moment, captures_only=captures_only, any_host=any_host)
 
 
 def _complete(template: CallTemplate, defaults: Mapping[str, object]) -> Call | None:
+    if template.timely:
+        return None
     try:
         return resolve(template, defaults)
     except CallerError:  # a request may bring what is missing, or what may stand there

@@ -14,15 +14,20 @@ from sqlalchemy.orm import Session
 from app.access import Access, Permission, require
 from app.audit.chain import Outcome
 from app.audit.service import Deed, conclude, conclude_later
-from app.kernel.errors import Conflict, RecordUnavailable, StrongroomError, UpstreamTimeout
+from app.kernel.errors import Conflict, RecordUnavailable, StrongroomError, UpstreamTimeout, VaultUnavailable
 from app.outbound.inject import authority
-from app.outbound.model import Response, ResponseStream
+from app.outbound.model import Origin, Response, ResponseStream
 from app.resources import Resources
 from app.telemetry import upstream_answered
-from app.variables.secrets.references import usable_secrets
+from app.variables.secrets.binding import Source
+from app.variables.secrets.managed import ManagedValues
+from app.variables.secrets.references import UsableSecret, usable_secrets
 from app.workspaces.service import settings_of
 
 GONE: Final = "client_gone"
+_GRANTS_EVERY: Final = 1.0
+_GRANTS_UNKNOWN: Final = 10.0
+"""After how many seconds grants are looked at again, and where Vault couldn't be asked."""
 
 
 def outcome_facts(response: Response | ResponseStream, elapsed_ms: float) -> dict[str, object]:
@@ -48,11 +53,28 @@ class Ground:
     Args:
         require_source: Raises where what was run is no more.
         secrets: By name, each secret's id and the digests of its rules.
+        granted: Where values of it lie that Vault's operators manage, and have to grant on.
+        origin: Where the call goes.
     """
 
     permission: Permission
     require_source: Callable[[Access], None]
     secrets: Mapping[str, tuple[str, tuple[str, ...]]]
+    granted: tuple[Source, ...]
+    origin: Origin
+
+    @classmethod
+    def of(
+        cls,
+        permission: Permission,
+        require_source: Callable[[Access], None],
+        secrets: Mapping[str, UsableSecret],
+        origin: Origin,
+    ) -> Ground:
+        """Return the ground of a call that carries these secrets to this origin."""
+        facts = {name: (secret.id, secret.bindings) for name, secret in secrets.items()}
+        granted = tuple(secret.source for secret in secrets.values() if secret.source)
+        return cls(permission, require_source, facts, granted, origin)
 
 
 class StreamedCall:
@@ -74,6 +96,12 @@ class StreamedCall:
         self._began = monotonic()
         self._moved = self._came = self._began
         self._concluded = False
+        self._next_look_at_grants = self._began
+
+    @property
+    def redactions(self) -> int:
+        """How many places were redacted so far."""
+        return self._answer.redactions
 
     @property
     def over(self) -> bool:
@@ -127,6 +155,7 @@ class StreamedCall:
             Forbidden: The caller lost the permission.
             NotFound: The block is no more.
             Conflict: A secret was deleted, or its hosts, places or requests were changed.
+            NotGranted: Vault's operators don't grant a value any more.
         """
         self._answer.require_running()
         require(access, self.ground.permission)
@@ -138,6 +167,20 @@ class StreamedCall:
         found = cache.get(("stream", self.workspace, names), lambda session: self._secrets_now(names, session))
         if found != self.ground.secrets:
             raise Conflict("A secret of this call was deleted, or may no longer go where it goes.")
+        self._require_grants()
+
+    def _require_grants(self) -> None:
+        """Look now and then whether the operators grant on what the stream took from elsewhere in Vault."""
+        now = monotonic()
+        if not self.ground.granted or now < self._next_look_at_grants:
+            return
+        self._next_look_at_grants = now + _GRANTS_EVERY
+        managed = ManagedValues(self._resources)
+        try:
+            for source in self.ground.granted:
+                managed.require_destination(source, self.ground.origin, workspace=self.workspace)
+        except VaultUnavailable:  # nobody can tell, and every stream waits for who asks
+            self._next_look_at_grants = now + _GRANTS_UNKNOWN
 
     def _secrets_now(self, names: tuple[str, ...], session: Session) -> Mapping[str, tuple[str, tuple[str, ...]]]:
         workspace = settings_of(self.workspace, session)
@@ -162,9 +205,9 @@ class StreamedCall:
         upstream_answered(error.code, redactions=self._answer.redactions)
         return self._answer.farewell(json.dumps(document).encode())
 
-    def abandon(self, code: str = GONE) -> None:
-        """Record that the client went away, or why else nobody reads on, and end the call upstream."""
-        self._conclude(code)
+    def abandon(self, *code: str) -> None:
+        """Record that the client went away, or by its code why else nobody reads on, and end the call upstream."""
+        self._conclude(*code or (GONE,))
 
     def cut(self, error: RecordUnavailable) -> None:
         """End a stream whose end can't be recorded now; it is later."""

@@ -12,7 +12,15 @@ from typing import Final, cast
 
 from app.calls.captures import Capture, compile_capture
 from app.calls.definition import BodyType, Pair, WrittenCall, WrittenPart
-from app.calls.field_template import Template, Variable, fill, parse_template, refuse_template, require_variables
+from app.calls.field_template import (
+    Template,
+    Variable,
+    fill,
+    is_name,
+    parse_template,
+    refuse_template,
+    require_variables,
+)
 from app.kernel.errors import FieldLocation, HeaderNotAllowed, ValidationFailed, ValueNotAllowedHere, in_body
 from app.outbound.model import (
     Body,
@@ -27,6 +35,7 @@ from app.outbound.model import (
     NoBody,
     Origin,
     Part,
+    Slot,
     Text,
     TextBody,
     XmlBody,
@@ -49,6 +58,8 @@ class CallTemplate:
     query: tuple[tuple[str, Template], ...]
     headers: tuple[tuple[str, Template], ...]
     basic: tuple[Template, Template] | None
+    signature: Template | None
+    """The Authorization header that ``aws4`` makes."""
     body: object
     captures: tuple[Capture, ...]
 
@@ -61,6 +72,7 @@ class CallTemplate:
             *(value for _, value in self.query),
             *(value for _, value in self.headers),
             *(self.basic or ()),
+            *((self.signature,) if self.signature else ()),
             *_leaves(self.body),
         )
 
@@ -68,6 +80,11 @@ class CallTemplate:
     def secrets(self) -> tuple[str, ...]:
         """The names of the secrets that it carries, sorted."""
         return tuple(sorted({field.secret for field in self.fields if field.secret}))
+
+    @cached_property
+    def timely(self) -> bool:
+        """Whether a field holds something that is another one in each call."""
+        return any(field.timely for field in self.fields)
 
     @cached_property
     def variables(self) -> frozenset[str]:
@@ -112,6 +129,7 @@ def parse_call(written: WrittenCall, *, location: FieldLocation = CALL) -> CallT
         ),
         headers=headers,
         basic=_basic(written.basic, location.member("auth")),
+        signature=_signature(written.aws4, location.member("auth", "secret", label="auth secret")),
         body=_body(written, location.member("body", "content", label="body")),
         captures=_captures(written, location),
     )
@@ -147,6 +165,8 @@ def _header(pair: Pair, location: FieldLocation) -> tuple[str, Template]:
 
 def _refuse_twins(written: WrittenCall, location: FieldLocation) -> None:
     first: dict[str, str] = {} if written.basic is None else {"authorization": "the call's auth"}
+    if written.aws4 is not None:
+        first = dict.fromkeys(("authorization", "x-amz-date", "x-amz-content-sha256"), "the call's auth")
     for index, pair in enumerate(written.headers):
         name = fold_header(pair.name)
         if name in first:
@@ -191,6 +211,16 @@ def _basic(pair: tuple[str, str] | None, location: FieldLocation) -> tuple[Templ
         parse_template(pair[0], location=location.member("username", label="basic user"), place=BASIC),
         parse_template(pair[1], location=location.member("password", label="basic password"), place=BASIC),
     )
+
+
+def _signature(secret: str | None, location: FieldLocation) -> Template | None:
+    if secret is None:
+        return None
+    if not is_name(secret):
+        sentence = "Name a secret of the type aws4."
+        raise ValidationFailed(sentence, errors={location: [sentence]})
+    pieces = (Text("AWS4-HMAC-SHA256 "), Slot(secret))
+    return Template(location, header_place("Authorization"), "", pieces)
 
 
 def _body(written: WrittenCall, location: FieldLocation) -> object:
@@ -297,6 +327,7 @@ def resolve(call: CallTemplate, variables: Mapping[str, object]) -> Call:
         query=tuple((name, fill(value, variables)) for name, value in call.query),
         headers=headers,
         basic=basic,
+        signature=None if call.signature is None else fill(call.signature, {}),
         body=_resolve_body(call.written.body_type, call.body, variables, call.written.content_type),
         timeout_seconds=call.written.timeout_seconds,
         follow_redirects=call.written.follow_redirects,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +13,8 @@ import click
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.audit.checkpoints import chains, verify_stored
-from app.cli.runtime import FAILED, as_json_option, count_noun, print_rows, read_settings, running_vault, vault_setup
+from app.cli.exit_codes import FAILED
+from app.cli.runtime import as_json_option, count_noun, print_rows, read_settings, running_vault, vault_setup
 from app.cli.vault import operator
 from app.kernel.errors import StrongroomError
 from app.migrations import pending
@@ -26,6 +28,9 @@ from app.variables.secrets.reconcile import (
     unfinished_secrets,
     unknown_values,
 )
+from app.vault import Grant
+from app.vault.environment import ignored_variables
+from app.vault.roles import grant_role
 from app.wiring import open_resources
 from app.workspaces.service import list_names
 
@@ -69,8 +74,10 @@ def examine(settings: Settings, resources: Resources, *, as_operator: bool) -> S
     checks: Sequence[Callable[[Settings, Resources], Iterator[Finding]]] = (
         _database,
         _vault,
+        _variables,
         _keys,
         _roles,
+        _grants,
         setup,
         _bindings,
         _wildcards,
@@ -108,6 +115,10 @@ def _database(settings: Settings, resources: Resources) -> Iterator[Finding]:
 def _vault(settings: Settings, resources: Resources) -> Iterator[Finding]:
     health = resources.vault.health()
     yield Finding("vault", "green" if health.ok else "red", health.reason or f"answers (version {health.version})")
+    if health.outdated is not None:
+        yield Finding("vault version", "amber", health.outdated)
+    elif health.ok:
+        yield Finding("vault version", "green", "one that we work with")
     if health.ahead is not None:
         apart = abs(health.ahead)
         colour: Colour = "red" if apart > _CLOCKS_RED else "amber" if apart > _CLOCKS_AMBER else "green"
@@ -115,6 +126,14 @@ def _vault(settings: Settings, resources: Resources) -> Iterator[Finding]:
             "Vault's goes with ours" if colour == "green" else f"Vault's is {health.ahead:+.0f} s from ours: set both"
         )
         yield Finding("clock", colour, told)
+
+
+def _variables(settings: Settings, resources: Resources) -> Iterator[Finding]:
+    ignored = ignored_variables(os.environ)
+    for each in ignored:
+        yield Finding(f"variable {each.name}", "amber", f"set, and not obeyed: {each.why}")
+    if not ignored:
+        yield Finding("variables", "green", "none of Vault's that isn't obeyed")
 
 
 def _keys(settings: Settings, resources: Resources) -> Iterator[Finding]:
@@ -138,6 +157,23 @@ def _roles(settings: Settings, resources: Resources) -> Iterator[Finding]:
             yield Finding(f"role {role}", "red", f"{error.detail} Run `strongroom vault plan`.")
         else:
             yield Finding(f"role {role}", "green", "logs in")
+
+
+def _grants(settings: Settings, resources: Resources) -> Iterator[Finding]:
+    wanted: dict[str, set[Grant]] = {}
+    for one in vault_setup(settings).grants:
+        wanted.setdefault(one.workspace, set()).add(one.grant)
+    for workspace, grants in sorted(wanted.items()):
+        try:
+            resources.vault.probe_role(grant_role(workspace), workspace)
+            same = set(resources.vault.grants(workspace)) == grants
+        except StrongroomError as error:
+            yield Finding(f"grants of {workspace}", "red", f"{error.detail} Run `strongroom vault apply`.")
+            continue
+        told = "as in the file" if same else "others were applied than the file has: run `strongroom vault apply`"
+        yield Finding(f"grants of {workspace}", "green" if same else "amber", told)
+    if not wanted:
+        yield Finding("grants", "green", "none")
 
 
 def _setup_unseen(settings: Settings, resources: Resources) -> Iterator[Finding]:

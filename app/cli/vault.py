@@ -12,10 +12,8 @@ from pathlib import Path
 
 import click
 
+from app.cli.exit_codes import DONE, FAILED, TO_DO
 from app.cli.runtime import (
-    DONE,
-    FAILED,
-    TO_DO,
     as_json_option,
     count_noun,
     print_rows,
@@ -24,12 +22,14 @@ from app.cli.runtime import (
     vault_files,
     vault_setup,
 )
+from app.cli.vault_keys import rewrap, rotate_key
 from app.kernel.errors import ServiceError
 from app.policies import service, verify
 from app.policies.plan import Change, Plan
 from app.policies.service import Setup
 from app.policies.table import ROLES
 from app.settings import Settings
+from app.vault.environment import ignored_variables
 from app.vault.operator import VaultOperator
 from app.vault.recovery import operator_token
 from app.wiring import mounts, vault_server
@@ -44,6 +44,12 @@ def vault() -> None:
     VAULT_ADDR, VAULT_CACERT and VAULT_NAMESPACE say which Vault, VAULT_TOKEN (or ~/.vault-token) who you are. Without
     VAULT_ADDR it is the embedded one, and its recovery key gives the token.
     """
+    for ignored in ignored_variables(os.environ):
+        click.echo(f"{ignored.name} is set and not obeyed: {ignored.why}.", err=True)
+
+
+vault.add_command(rotate_key)
+vault.add_command(rewrap)
 
 
 @vault.command()
@@ -111,9 +117,10 @@ def apply(yes: bool, prune: bool, prune_at_most: int, as_json: bool) -> None:
 def verify_table(wait: bool, as_json: bool) -> None:
     """Log in as every role and try everything, in two scratch workspaces; exit 1 on a single surprise."""
     settings = read_settings(serving=False)
-    pem = read_signing_key(settings)
+    pem, grants = read_signing_key(settings), vault_setup(settings).grants
     with operator(settings) as live:
-        cells = verify.verify(live, mounts(settings), pem, clock=time.time, wait=time.sleep if wait else None)
+        pause = time.sleep if wait else None
+        cells = verify.verify(live, mounts(settings), pem, clock=time.time, wait=pause, grants=grants)
     surprises = verify.failures(cells)
     if as_json:
         click.echo(json.dumps({"cells": [asdict(cell) | {"ok": cell.ok} for cell in cells]}))
@@ -123,7 +130,7 @@ def verify_table(wait: bool, as_json: bool) -> None:
             click.echo("\nNot waited for: the end of a token's five minutes. --wait does.")
         click.echo(f"{len(cells)} tries, {len(surprises)} surprises.")
     for cell in surprises:
-        click.echo(f"{cell.role}: {cell.door}: {cell.verb} was {cell.found} ({cell.status})", err=True)
+        click.echo(f"{cell.role}: {cell.door}: {cell.verb} was {cell.found} ({cell.status}){_cause(cell)}", err=True)
     raise click.exceptions.Exit(FAILED if surprises else DONE)
 
 
@@ -258,6 +265,10 @@ def _document(seen: Plan) -> dict[str, object]:
             {"role": role, "path": path, "capability": capability} for role, path, capability in seen.new_grants
         ],
     }
+
+
+def _cause(cell: verify.Cell) -> str:
+    return f": {cell.cause}" if cell.cause else ""
 
 
 def _matrix(cells: Sequence[verify.Cell]) -> Sequence[dict[str, object]]:

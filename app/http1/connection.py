@@ -31,12 +31,14 @@ _ONE_SEND: Final = 64 * 1024  # a body up to this size goes out together with it
 _WANTS: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
-def tls_context(ca_file: str | None = None) -> ssl.SSLContext:
-    """Make a context that verifies names and certificates; ``ca_file`` stands in for the system's authorities.
+def tls_context(ca_file: str | None = None, *, ca_pem: str | None = None) -> ssl.SSLContext:
+    """Make a context that verifies names and certificates.
 
-    Raises ``OSError`` where the file can't be used.
+    ``ca_file``, or the PEM text ``ca_pem``, stands in for the system's authorities.
+
+    Raises ``OSError`` where they can't be used.
     """
-    context = ssl.create_default_context(cafile=ca_file)
+    context = ssl.create_default_context(cafile=ca_file, cadata=ca_pem)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.hostname_checks_common_name = False
     context.set_alpn_protocols(["http/1.1"])

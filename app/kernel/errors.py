@@ -295,6 +295,13 @@ class CheckFailed(Unprocessable):
     title = "Check failed"
 
 
+class NotForThisType(Unprocessable):
+    """What was asked doesn't exist for a secret of this type, or whose value is managed elsewhere."""
+
+    code = "not_for_this_type"
+    title = "Not for this type of secret"
+
+
 class IdempotencyKeyReused(Unprocessable):
     """The Idempotency-Key came before with another request."""
 
@@ -442,6 +449,20 @@ class RedirectRefused(UpstreamError):
         detail = f"The call was sent, and the upstream's redirect isn't followed: {sentence}."
         super().__init__(detail, extra={"reason": reason, "upstream_status": status})
         self.facts = {"status": status, "sent_bytes": sent_bytes, "redirect_refused": reason}
+
+
+class ReconnectRequired(UpstreamError):
+    """The service gives no more tokens for this secret until somebody connects it anew."""
+
+    code = "reconnect_required"
+    title = "Reconnect required"
+
+
+class TokenUnavailable(UpstreamError):
+    """The service that gives an OAuth 2.0 secret its tokens gave none; ``reason`` says why."""
+
+    code = "token_unavailable"
+    title = "Token unavailable"
 
 
 class UpstreamTimeout(UpstreamError):

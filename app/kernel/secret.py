@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
+import json
+from collections.abc import Mapping
 from typing import Final, NoReturn
 
 from zxcvbn import zxcvbn
@@ -64,6 +67,40 @@ class SecretValue:
         """
         pieces = {self._text[:_JUDGED_CHARACTERS], self._text[-_JUDGED_CHARACTERS:]}
         return max(float(zxcvbn(piece)["guesses"]) for piece in pieces)
+
+    def with_forms(self, forms: str | None) -> SecretValue:
+        """Return the same value with the verdict on its further forms."""
+        return SecretValue(self._text, forms)
+
+    def fingerprint(self, key: bytes) -> bytes:
+        """Return a keyed digest of the value (BLAKE2b), by which equal ones are told in a process's memory.
+
+        Args:
+            key: 16 to 64 random bytes that leave the process never.
+        """
+        return hashlib.blake2b(self._text.encode(), key=key, digest_size=32).digest()
+
+    @classmethod
+    def document(cls, values: Mapping[str, SecretValue], facts: Mapping[str, object] | None = None) -> SecretValue:
+        """Return one value that holds several, and plain facts about them, as JSON."""
+        texts = {name: value._text for name, value in values.items()}
+        return cls(json.dumps({"values": texts, "facts": dict(facts or {})}, sort_keys=True))
+
+    def values(self) -> Mapping[str, SecretValue]:
+        """Return the values in a ``document``, each in its hiding type; none where this is no document."""
+        return {name: SecretValue(text) for name, text in self._member("values").items() if isinstance(text, str)}
+
+    def facts(self) -> Mapping[str, object]:
+        """Return the plain facts in a ``document``; none where this is no document."""
+        return self._member("facts")
+
+    def _member(self, name: str) -> Mapping[str, object]:
+        try:
+            document = json.loads(self._text)
+        except ValueError:
+            return {}
+        member = document.get(name) if isinstance(document, dict) else None
+        return member if isinstance(member, dict) else {}
 
     def __repr__(self) -> str:
         return MASK

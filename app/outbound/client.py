@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
@@ -23,11 +24,24 @@ from app.kernel.errors import (
 from app.kernel.secret import SecretValue
 from app.outbound.answer_stream import AnswerStream, passed_headers
 from app.outbound.guard import Guard
-from app.outbound.inject import Prepared, inject, preview, write_with_marks
-from app.outbound.model import Call, Destination, Origin, OutboundRules, Preview, Response, UsedSecret
+from app.outbound.inject import inject, preview, write_with_marks
+from app.outbound.model import (
+    Call,
+    Destination,
+    Hidden,
+    Origin,
+    OutboundRules,
+    Prepared,
+    Preview,
+    Response,
+    TokenAnswer,
+    TokenFields,
+    UsedSecret,
+)
 from app.outbound.redirects import MOST_HOPS, location_of, next_request
 from app.outbound.requests_allowed import RequestLine, request_line, require_request
 from app.outbound.response import content_type_of, read_body, redact, redact_headers
+from app.outbound.token_answer import LARGEST_TOKEN_ANSWER, read_token_answer
 from app.outbound.transport import Answer, Wire
 from app.outbound.urls import Reason
 from app.redaction.canonical import OutOfBudgetError
@@ -43,6 +57,7 @@ _REASONS: Final[Mapping[str, str]] = {
     Reason.ADDRESS: "it leads to an address that isn't public",
     Reason.SCHEME: "it leads to another scheme than https",
     Reason.PLAIN_HTTP: "it leads to plain http",
+    "signed": "what was sent is signed, and would not be what was signed any more",
     "destination_not_allowed": "the call may not go there",
     "request_not_allowed": "a secret may not ride that request",
     "upstream_unreachable": "its host isn't found",
@@ -73,7 +88,7 @@ class OutboundClient:
         values: Mapping[str, SecretValue],
         *,
         workspace: str,
-        hidden: Mapping[str, SecretValue] | None = None,
+        hidden: Hidden = (),
     ) -> Response:
         """See ``Outbound.send``."""
         began = time.monotonic()
@@ -103,7 +118,7 @@ class OutboundClient:
         values: Mapping[str, SecretValue],
         *,
         workspace: str,
-        hidden: Mapping[str, SecretValue] | None = None,
+        hidden: Hidden = (),
     ) -> AnswerStream:
         """See ``Outbound.send_stream``."""
         answer, hops = self._exchange(call, destination, values, hidden, workspace=workspace)
@@ -128,12 +143,21 @@ class OutboundClient:
             answer.close()
             raise
 
+    def write(self, call: Call, values: Mapping[str, SecretValue]) -> Prepared:
+        """See ``Outbound.write``."""
+        self._small_enough(write_with_marks(call))
+        return inject(call, values)
+
+    def body_size(self, call: Call) -> int:
+        """See ``Outbound.body_size``."""
+        return len(write_with_marks(call).body or b"")
+
     def _exchange(
         self,
         call: Call,
         destination: Destination,
         values: Mapping[str, SecretValue],
-        hidden: Mapping[str, SecretValue] | None,
+        hidden: Hidden,
         *,
         workspace: str,
     ) -> tuple[Answer, _Hops]:
@@ -148,10 +172,29 @@ class OutboundClient:
         answer = exchange(request, destination)
         while call.follow_redirects and (location := _location_of(answer)) is not None:
             answer.discard()
+            if call.signed:
+                sentence = _REASONS["signed"]
+                raise RedirectRefused(sentence, reason="signed", status=answer.status, sent_bytes=hops.sent_bytes)
             with hops.refused_after(answer.status):
                 request, destination = hops.next(request, destination, answer.status, location, self._guard)
             answer = exchange(request, destination)
         return answer, hops
+
+    def ask_for_token(
+        self,
+        call: Call,
+        destination: Destination,
+        values: Mapping[str, SecretValue],
+        *,
+        workspace: str,
+        fields: TokenFields,
+    ) -> TokenAnswer:
+        """See ``Outbound.ask_for_token``."""
+        answer, _ = self._exchange(call, destination, values, (), workspace=workspace)
+        with closing(answer):
+            body = read_body(answer, LARGEST_TOKEN_ANSWER // 4)
+        date = answer.header("Date")
+        return read_token_answer(answer.status, body, fields=fields, date=date, now=datetime.now(UTC))
 
     def stop_at(self, moment: float) -> None:
         """See ``Outbound.stop_at``."""
@@ -187,7 +230,7 @@ class _Hops:
         self,
         home: Origin,
         values: Mapping[str, SecretValue],
-        hidden: Mapping[str, SecretValue] | None,
+        hidden: Hidden,
         line: RequestLine | None,
         body_size: int,
     ) -> None:

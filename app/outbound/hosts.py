@@ -129,6 +129,13 @@ class HostPattern:
         host = f"*.{self.host}" if self.kind == "one_label" else f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port is None else f"{host}:{self.port}"
 
+    def covers(self, other: HostPattern) -> bool:
+        """Tell whether every host of another pattern is one of this pattern's."""
+        if self.kind == "any" or self == other:
+            return True
+        within = self.kind == "one_label" and other.kind == "exact" and not is_address(other.host)
+        return within and other.port == self.port and other.host.partition(".")[2] == self.host
+
     def matches(self, origin: Origin) -> bool:
         """Tell whether a call to this origin is meant; ``*`` means every one."""
         if self.kind == "any":

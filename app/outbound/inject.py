@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote, quote_plus, unquote
 from xml.sax.saxutils import escape
@@ -26,6 +24,7 @@ from app.outbound.model import (
     NoBody,
     Origin,
     Part,
+    Prepared,
     Preview,
     Slot,
     Text,
@@ -42,16 +41,6 @@ _STRAY_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _LONE_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 
 Encode = Callable[[str], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A call with its values in it: lives from ``inject`` until it is sent, and is never shown."""
-
-    method: str
-    url: str = field(repr=False)
-    headers: tuple[tuple[str, str], ...] = field(repr=False)
-    body: bytes | None = field(repr=False)
 
 
 def inject(call: Call, values: Mapping[str, SecretValue]) -> Prepared:
@@ -80,7 +69,10 @@ def _write(call: Call, open_slot: Open, basic: Basic) -> tuple[str, tuple[tuple[
     body, content_type = _body(call, open_slot)
     headers = [(name, _header(value, open_slot)) for name, value in call.headers]
     if call.basic is not None:
-        headers.append(("Authorization", basic(call.basic, open_slot)))
+        open_basic = _form_encoded(open_slot) if call.form_encoded_basic else open_slot
+        headers.append(("Authorization", basic(call.basic, open_basic)))
+    if call.signature is not None:
+        headers.append(("Authorization", _header(call.signature, open_slot)))
     if isinstance(call.body, MultipartBody):  # whose type has to name the boundary
         headers = [(name, value) for name, value in headers if name.lower() != "content-type"]
     given = {name.lower() for name, _ in headers}
@@ -89,6 +81,10 @@ def _write(call: Call, open_slot: Open, basic: Basic) -> tuple[str, tuple[tuple[
     if "accept" not in given:
         headers.append(("Accept", "*/*"))  # as every other client says; some servers refuse a request without
     return base_url(call.origin) + _target(call, open_slot), tuple(headers), body
+
+
+def _form_encoded(open_slot: Open) -> Open:
+    return lambda name, encode: open_slot(name, lambda text: quote_plus(encode(text)))
 
 
 def write_with_marks(call: Call) -> Prepared:
@@ -230,9 +226,7 @@ def _json_name(name: str) -> str:
 
 def _multipart(body: MultipartBody, open_slot: Open) -> tuple[bytes, str]:
     parts = [(part, _part_content(part, open_slot)) for part in body.parts]
-    boundary = secrets.token_hex(16)
-    while any(boundary.encode() in content for _, content in parts):
-        boundary = secrets.token_hex(16)
+    boundary = body.boundary
     lines = b"".join(
         f"--{boundary}\r\n{_part_head(part)}\r\n\r\n".encode() + content + b"\r\n" for part, content in parts
     )

@@ -5,12 +5,16 @@ A reply that leaves this room is redacted; an unredacted one doesn't exist outsi
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
 from app.kernel.errors import FieldLocation, in_body
 from app.kernel.secret import SecretValue
+
+Hidden = Sequence[tuple[str, SecretValue]]
+"""Values by the names of their secrets, of which one may have several."""
 
 _CALL: Final = in_body("call")
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -123,6 +127,7 @@ class MultipartBody:
     """``multipart/form-data``."""
 
     parts: tuple[Part, ...]
+    boundary: str = field(default_factory=lambda: secrets.token_hex(16))
 
 
 Body = NoBody | JsonBody | FormBody | TextBody | XmlBody | BytesBody | MultipartBody
@@ -134,7 +139,9 @@ class Call:
 
     ``path`` is the whole URL path (it starts with ``/``); ``url_query`` holds what the URL has behind its ``?``, one
     field for each ``name=value``, percent-encoded by its author, and ``query`` the parameters of the call's own list,
-    which come after; ``headers`` keep their order and are unique whatever their case.
+    which come after; ``headers`` keep their order and are unique whatever their case. ``form_encoded_basic`` writes
+    user and password as RFC 6749, section 2.3.1, wants them. ``signature`` is an Authorization header that is made once
+    everything else is written; ``signed`` says that what is sent is signed, so that no redirect is followed.
     """
 
     method: Method
@@ -144,6 +151,9 @@ class Call:
     query: tuple[tuple[str, Field], ...] = ()
     headers: tuple[tuple[str, Field], ...] = ()
     basic: tuple[Field, Field] | None = None
+    form_encoded_basic: bool = False
+    signature: Field | None = None
+    signed: bool = False
     body: Body = field(default_factory=NoBody)
     timeout_seconds: float = 10.0
     follow_redirects: bool = False
@@ -209,6 +219,9 @@ class Response:
     received_bytes: int
     redirects: tuple[Origin, ...] = ()
 
+    def close(self) -> None:
+        """Do nothing: a whole answer holds no connection."""
+
 
 @dataclass(frozen=True, slots=True)
 class OutboundRules:
@@ -227,6 +240,47 @@ class OutboundRules:
     max_request_bytes: int = 32 * 1024 * 1024
     max_response_bytes: int = 10 * 1024 * 1024
     max_stream_bytes: int = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A call with its values in it: lives until it is sent, and is never shown."""
+
+    method: str
+    url: str = field(repr=False)
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    body: bytes | None = field(repr=False)
+
+    @property
+    def target(self) -> tuple[str, str]:
+        """Path and query as they go out."""
+        path, _, query = ("/" + self.url.split("://", 1)[1].partition("/")[2]).partition("?")
+        return path, query
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFields:
+    """The members of a token answer that hold the token and, where it isn't ``expires_in``, the moment of its end."""
+
+    token: str = "access_token"
+    expiry: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAnswer:
+    """What an authorization server answered, its tokens in their hiding type.
+
+    ``lifetime`` is in seconds, None where it didn't say; ``error`` is its code; ``readable`` tells whether the answer
+    was a document of any kind that is expected.
+    """
+
+    status: int
+    access_token: SecretValue | None = None
+    refresh_token: SecretValue | None = None
+    lifetime: float | None = None
+    scopes: frozenset[str] | None = None
+    error: str | None = None
+    readable: bool = False
 
 
 class ResponseStream(Protocol):
@@ -288,11 +342,12 @@ class Outbound(Protocol):
         values: Mapping[str, SecretValue],
         *,
         workspace: str,
-        hidden: Mapping[str, SecretValue] | None = None,
+        hidden: Hidden = (),
     ) -> Response:
         """Inject, send and redact; connections are kept by workspace and origin.
 
-        ``hidden`` values don't go out, and are taken out of what comes back all the same.
+        ``hidden`` values, by the names of their secrets, don't go out, and are taken out of what comes back all the
+        same.
 
         Raises ``ValueNotAllowedHere``, ``PayloadTooLarge``, any ``UpstreamError``, and ``DestinationNotAllowed`` for a
         redirect that may not be followed.
@@ -305,9 +360,29 @@ class Outbound(Protocol):
         values: Mapping[str, SecretValue],
         *,
         workspace: str,
-        hidden: Mapping[str, SecretValue] | None = None,
+        hidden: Hidden = (),
     ) -> ResponseStream:
         """Inject and send as ``send`` does, and give the answer as soon as its head is there. Raises what it does."""
+
+    def write(self, call: Call, values: Mapping[str, SecretValue]) -> Prepared:
+        """Write the call out as ``send`` would send it, so that it can be signed.
+
+        Raises ``ValueNotAllowedHere`` and ``PayloadTooLarge``.
+        """
+
+    def body_size(self, call: Call) -> int:
+        """Return how many bytes the call's body has, without its values."""
+
+    def ask_for_token(
+        self,
+        call: Call,
+        destination: Destination,
+        values: Mapping[str, SecretValue],
+        *,
+        workspace: str,
+        fields: TokenFields,
+    ) -> TokenAnswer:
+        """Ask an authorization server for a token; no redirect is followed. Raises what ``send`` does."""
 
     def stop_at(self, moment: float) -> None:
         """Break off whatever is under way at this moment of the monotonic clock, with ``Stopping``."""

@@ -12,8 +12,8 @@ from typing import Final
 from urllib.parse import quote, urldefrag, urljoin
 
 from app.kernel.errors import TemplateNotAllowed, UpstreamProtocol, ValidationFailed
-from app.outbound.inject import Prepared, base_url, keep_escapes
-from app.outbound.model import Origin
+from app.outbound.inject import base_url, keep_escapes
+from app.outbound.model import Origin, Prepared
 from app.outbound.urls import Reason, destination_refusal, parse_url
 from app.redaction.redactor import Redactor
 

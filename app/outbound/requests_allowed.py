@@ -7,16 +7,32 @@ and so is what overrides the method where methods are named.
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, get_args
-from urllib.parse import parse_qsl, quote, unquote_to_bytes
+from urllib.parse import parse_qsl, quote, unquote_plus, unquote_to_bytes
 
 from app.kernel.errors import FieldLocation, RequestNotAllowed, ValidationFailed, in_body
-from app.outbound.inject import Prepared, target_with_marks
-from app.outbound.model import AllowedRequest, Call, Field, FormBody, JsonBody, Method, MultipartBody, Text, TextBody
+from app.outbound.inject import target_with_marks
+from app.outbound.model import (
+    AllowedRequest,
+    BytesBody,
+    Call,
+    Field,
+    FormBody,
+    JsonBody,
+    Method,
+    MultipartBody,
+    Prepared,
+    Text,
+    TextBody,
+    XmlBody,
+)
 from app.outbound.places import fold_header
 
 METHODS: Final[tuple[str, ...]] = get_args(Method)
@@ -46,6 +62,11 @@ _OVERRIDING_HEADERS: Final = frozenset(
     }
 )
 _OVERRIDING_PARAMETERS: Final = frozenset({"-method", *_OVERRIDING_HEADERS, "httpmethod", "$httpmethod", "http-method"})
+# Some servers and proxies take the path from these, and not from the request line.
+_REROUTING_HEADERS: Final = frozenset({"x-original-url", "x-rewrite-url", "x-original-uri", "x-override-url"})
+# A body of one of these is taken apart by who receives it, however its author wrote it.
+_TAKEN_APART: Final = re.compile(r"form|json|multipart", re.IGNORECASE)
+_WORD: Final = re.compile(r"[$\w-]+")
 
 
 # --- patterns ---------------------------------------------------------------------------------------------------------
@@ -156,26 +177,31 @@ def write_line(request: AllowedRequest) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RequestLine:
-    """What of a request is matched: its method, its path as it goes out, and whether something overrides the method."""
+    """What of a request is matched.
+
+    Its method, its path as it goes out, and whether something overrides the one or the other.
+    """
 
     method: str
     path: str
     overrides: bool
+    reroutes: bool = False
 
     def of(self, request: Prepared) -> RequestLine:
         """Return what is matched of a request that is ready to go out: the call's own, or one that redirects led to."""
         rest = request.url.split("://", 1)[-1]
         path, _, query = ("/" + rest.partition("/")[2]).partition("?")
-        return RequestLine(request.method, path, self.overrides or _names_override(_parameters(query)))
+        overrides = self.overrides or _names_override(_parameters(query))
+        return RequestLine(request.method, path, overrides, self.reroutes)
 
 
 def request_line(call: Call) -> RequestLine:
     """Return what is matched of a call, a letter standing in the place of each value."""
     path, _, query = target_with_marks(call).partition("?")
-    headers = any(fold_header(name) in _OVERRIDING_HEADERS for name, _ in call.headers)
-    return RequestLine(
-        call.method, path, headers or _names_override(_parameters(query)) or _names_override(_body_parameters(call))
-    )
+    headers = {fold_header(name) for name, _ in call.headers}
+    overrides = not headers.isdisjoint(_OVERRIDING_HEADERS)
+    overrides = overrides or _names_override(_parameters(query)) or _names_override(_body_parameters(call))
+    return RequestLine(call.method, path, overrides, not headers.isdisjoint(_REROUTING_HEADERS))
 
 
 def _parameters(query: str) -> Iterator[tuple[str, str]]:
@@ -191,12 +217,31 @@ def _body_parameters(call: Call) -> Iterator[tuple[str, str]]:
         yield from ((part.name, _author_text(part.content)) for part in body.parts)
     elif isinstance(body, JsonBody) and isinstance(body.content, Mapping):
         yield from ((str(name), _author_text(value)) for name, value in body.content.items())
-    elif isinstance(body, TextBody) and any("form" in _author_text(value).lower() for value in _content_types(call)):
-        yield from _parameters(_author_text(body.content))
+    elif isinstance(body, TextBody | XmlBody | BytesBody) and any(map(_TAKEN_APART.search, _content_types(call))):
+        yield from _raw_parameters(_raw_text(body))
 
 
-def _content_types(call: Call) -> Iterator[Field]:
-    yield from (value for name, value in call.headers if fold_header(name) == "content-type")
+def _content_types(call: Call) -> Iterator[str]:
+    yield from (_author_text(value) for name, value in call.headers if fold_header(name) == "content-type")
+    if isinstance(call.body, BytesBody) and call.body.content_type:
+        yield call.body.content_type
+
+
+def _raw_text(body: TextBody | XmlBody | BytesBody) -> str:
+    text = _author_text(body.content)
+    if isinstance(body, BytesBody):
+        with suppress(ValueError):  # it isn't sent either
+            return base64.b64decode("".join(text.split()), validate=True).decode("latin-1")
+    return text
+
+
+def _raw_parameters(text: str) -> Iterator[tuple[str, str]]:
+    """Give what a body may name that its author wrote out: as a form, as JSON, and by every word of it."""
+    yield from _parameters(text)
+    with suppress(ValueError, RecursionError):
+        document = json.loads(text)
+        yield from ((str(name), str(value)) for name, value in document.items()) if isinstance(document, dict) else ()
+    yield from ((word, "") for word in _WORD.findall(unquote_plus(text)))
 
 
 def _author_text(value: object) -> str:
@@ -244,6 +289,8 @@ def require_request(secret: str, allowed: Sequence[AllowedRequest] | None, line:
     fitting = [each for each in allowed if each.path is None or _expression(each.path).fullmatch(path)]
     if not fitting:
         raise _refusal(secret, "path_not_allowed", "its path is none of those that the secret is for")
+    if line.reroutes and all(each.path is not None for each in fitting):
+        raise _refusal(secret, "path_overridden", "a header of it overrides the path")
     if any(each.methods is None for each in fitting):
         return
     if not any(line.method in (each.methods or ()) for each in fitting):

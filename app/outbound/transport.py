@@ -35,8 +35,8 @@ from app.kernel.errors import (
     UpstreamUnreachable,
     ValueNotAllowedHere,
 )
-from app.outbound.inject import Prepared, authority
-from app.outbound.model import Destination, Origin
+from app.outbound.inject import authority
+from app.outbound.model import Destination, Origin, Prepared
 
 _POOLS_KEPT: Final = 512
 _LOOKS_UP_EVERY: Final = 0.5  # seconds, to see whether the service is to stop

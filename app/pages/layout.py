@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -31,6 +31,7 @@ from werkzeug.utils import send_from_directory
 
 from app import __version__
 from app.access import Access, Actor, Permission, Principal, allows
+from app.kernel.errors import Unauthenticated
 from app.web import context
 from app.web.auth import API_PREFIX
 from app.workspaces.members import enter
@@ -61,6 +62,7 @@ _OUTLETS: Final = frozenset({"panel", "modal", "again"})
 SESSION_ENDED: Final = ("Strongroom-Session", "ended")
 _MACHINES_ONLY: Final[set[str]] = set()
 _PUBLIC: Final[set[str]] = {"pages.static"}
+_SWITCHER: Final = 12
 _BEFORE_NEW_PASSWORD: Final = frozenset({"pages.change_password_page", "pages.change_password", "pages.sign_out"})
 
 
@@ -121,6 +123,19 @@ def _enter(principal: Principal, workspace: str) -> Access:
     return enter(principal, workspace, request_id=context.request_id(), cache=context.cache())
 
 
+def access_by_session() -> Access | None:
+    """Return the standing of whoever is signed in, in the workspace of the URL if there is one.
+
+    Raises:
+        Unauthenticated: The session has ended.
+        NotFound: They are no member any more.
+    """
+    if not current_user.is_authenticated or current_user.must_change_password:
+        raise Unauthenticated("The session has ended.")
+    workspace = (request.view_args or {}).get("ws")
+    return _enter(Principal(Actor("user", current_user.id)), workspace) if workspace is not None else None
+
+
 @pages.after_app_request
 def _protect(response: Response) -> Response:
     if request.path.startswith(f"{API_PREFIX}/"):
@@ -144,6 +159,7 @@ def _words() -> dict[str, object]:
         "may": may,
         "Permission": Permission,
         "workspace": workspace,
+        "my_workspaces": my_workspaces,
         "me": _me(),
         "role": g.access.role.value if g.get("access") is not None else None,
     }
@@ -195,6 +211,11 @@ def workspace() -> Workspace:
     return found
 
 
+def my_workspaces() -> Sequence[Workspace]:
+    """Return the first of the workspaces of whoever asks, for the switcher."""
+    return Workspaces(context.resources()).list(principal=context.principal(), limit=_SWITCHER)
+
+
 def show(template: str, status: int = 200, **names: object) -> Response:
     """Answer with a page, or with the piece of it that a dialog asks for."""
     return make_response(render_template(template, **names), status)
@@ -227,6 +248,11 @@ def redirect_with_message(message: str, url: str, *, name: str | None = None, le
     if seen.path == url and seen.query:  # the same list, as it was searched and sorted
         url = f"{url}?{seen.query}"
     return go(url)
+
+
+def is_dialog_over(url: str) -> bool:
+    """Tell whether the dialog that asks was opened over this page."""
+    return urlsplit(request.headers.get("HX-Current-URL", "")).path == url
 
 
 def to_sign_in() -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from flask import Response, jsonify, make_response, request, url_for
@@ -14,13 +15,17 @@ from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError, Val
 from app.kernel.secret import SecretValue
 from app.outbound.places import normalise_places
 from app.outbound.urls import parse_url
+from app.pages.first_steps import new_steps
 from app.pages.forms import Typed, field_of, form_texts, host_of, hosts, lines, local, moment, number, read
-from app.pages.layout import may, pages, redirect_with_message, show
+from app.pages.layout import is_dialog_over, may, pages, redirect_with_message, show
+from app.pages.list_pages import page_asked
 from app.pages.secret_requests import read_requests, restrict_to_reading, write_requests
 from app.variables import listing
-from app.variables.listing import ORDERS, Entry, Kind, Order, Place, Wanted
-from app.variables.schemas import RevealSchema, SecretBody, SecretPatch, ValueBody, VariableBody, VariablePatch
+from app.variables.listing import ORDERS, Entry, Kind, Order, Wanted
+from app.variables.plain_schemas import VariableBody, VariablePatch
+from app.variables.schemas import RevealSchema, SecretBody, SecretPatch, ValueBody
 from app.variables.secrets.changes import name_taken
+from app.variables.secrets.check import Check
 from app.variables.secrets.queries import HIDE_AFTER_SECONDS, Secret, SecretQueries
 from app.variables.secrets.service import Secrets
 from app.variables.service import Variable, Variables
@@ -28,30 +33,34 @@ from app.variables.validation import DEFAULT_PLACES, check_value, normalise_host
 from app.vault import VISIBILITIES, Visibility
 from app.web import context
 from app.web.errors import STATUS
-from app.web.paging import cursor, moment_and_name
 
-ROWS: Final = 25
-_LIST: Final = "variables-page"
+# What the list can be narrowed to, in words.
+KINDS: Final[Mapping[str, str]] = {
+    "plain": "Variables only",
+    "secret": "Secrets only",
+    "masked": "Masked secrets",
+    "restricted": "Restricted secrets",
+    "expiring": "Expired, or soon",
+    "denied": "Refused by the other side",
+    "unused": "Secrets never used",
+}
 _GIVE_AGAIN: Final = "Give the new value again, or say below that the one it has is kept."
+_NO_FIELDS: Final = ("revision", "check_block", "keep_check")
 _WORDS: Final = {"allowed_hosts": "allowed hosts", "allowed_places": "allowed places", "expires_at": "expiry"}
 
 
 @pages.get("/workspaces/<ws>/variables")
 def variables(ws: str) -> Response:
     """List variables and secrets; for a search as it is typed, only the table."""
-    wanted = _filters_of_request()
-    after = moment_and_name(request.args.get("cursor") or None, _LIST)
+    wanted, asked = _filters_of_request(), page_asked()
     listed = listing.list_variables(
-        wanted,
-        access=context.access(),
-        resources=context.resources(),
-        limit=ROWS,
-        after=Place(*after) if after else None,
+        wanted, access=context.access(), resources=context.resources(), limit=asked.size, offset=asked.offset
     )
-    further = cursor(_LIST, [listed.after.moment.isoformat(), listed.after.folded_name]) if listed.after else None
+    kept = {"q": wanted.q, "kind": request.args.get("kind") or None, "sort": wanted.order}
     piece = request.headers.get("HX-Target") == "results"
     template = "variables/_results.html" if piece else "variables/list.html"
-    return show(template, listed=listed, wanted=wanted, further=further, first=after is None, ws=ws)
+    place = replace(asked, total=listed.total or 0)
+    return show(template, listed=listed, wanted=wanted, kept=kept, place=place, kinds=KINDS, steps=new_steps(ws), ws=ws)
 
 
 def _filters_of_request() -> Wanted:
@@ -61,6 +70,9 @@ def _filters_of_request() -> Wanted:
         kind=cast(Kind, kind) if kind in ("plain", "secret") else None,
         order=cast(Order, order) if order in ORDERS else "name",
         unused=kind == "unused",
+        visibility=kind if kind in VISIBILITIES else None,
+        expiring=kind == "expiring",
+        denied=kind == "denied",
     )
 
 
@@ -194,7 +206,8 @@ def edit_variable(ws: str, name: str) -> Response:
         lost = hidden and bool(sent.get("value") or sent.get("value_lost"))
         return _show_edit(ws, entry, Typed.after(error, kept, value_lost=lost), STATUS[error.code])
     told = f"{name} was saved." if changed else f"Nothing of {name} was changed."
-    return redirect_with_message(told, url_for("pages.variables", ws=ws), name=name)
+    own = url_for("pages.variable", ws=ws, name=name)
+    return redirect_with_message(told, own if is_dialog_over(own) else url_for("pages.variables", ws=ws), name=name)
 
 
 def _after_change(entry: Entry, sent: Mapping[str, str]) -> str:
@@ -211,7 +224,8 @@ def _entry(name: str) -> Entry:
 
 
 def _show_edit(ws: str, entry: Entry, form: Typed, status: int = 200) -> Response:
-    return show("variables/edit.html", status, entry=entry, item=entry.item, form=form, ws=ws)
+    _, blocks = listing.get_entry(entry.item.name, access=context.access(), resources=context.resources())
+    return show("variables/edit.html", status, entry=entry, item=entry.item, form=form, checks=blocks, ws=ws)
 
 
 def _texts(entry: Entry) -> dict[str, str]:
@@ -221,6 +235,8 @@ def _texts(entry: Entry) -> dict[str, str]:
         return texts | {"value": item.value if isinstance(item.value, str) else json.dumps(item.value)}
     if item.wide:
         texts["wide"] = "on"
+    if item.check_block:
+        texts |= {"check_block": item.check_block, "keep_check": "on"}
     return texts | {
         "allowed_hosts": "\n".join(item.allowed_hosts),
         "allowed_places": "\n".join(item.allowed_places),
@@ -233,7 +249,7 @@ def _changed_fields(entry: Entry, sent: Mapping[str, str]) -> list[str]:
     """Return which fields differ from what the form was filled with; lists are compared as lists."""
     before = _texts(entry)
     same = {name: text.replace("\r\n", "\n") for name, text in before.items()}
-    changed = [name for name in same if name != "revision" and name in sent and sent[name] != same[name]]
+    changed = [name for name in same if name not in _NO_FIELDS and name in sent and sent[name] != same[name]]
     return [name for name in changed if name[:8] != "allowed_" or lines(sent[name]) != lines(same[name])]
 
 
@@ -261,17 +277,27 @@ def _change_secret(entry: Entry) -> bool:
     secret, wide = cast(Secret, entry.item), "wide" in sent  # an empty box isn't sent at all
     if secret.visibility == "restricted" and wide != secret.wide:
         changes["wide"] = wide
+    check, keep = _check_of_form(sent, secret), (sent.get("check_block") or None) if "keep_check" in sent else None
+    if "check_block" in sent and keep != secret.check_block:
+        changes["check_block"] = keep
     if changes:
-        secrets.update(entry.item.name, read(SecretPatch(), changes | value), **where)
+        secrets.update(entry.item.name, read(SecretPatch(), changes | value), check=check, **where)
     elif value:  # the record then says that a value was set, and nothing else
-        secrets.set_value(entry.item.name, read(ValueBody(), value)["value"], **where)
+        secrets.put_value(entry.item.name, read(ValueBody(), value)["changes"], check=check, **where)
     return bool(changes or value)
+
+
+def _check_of_form(sent: Mapping[str, str], secret: Secret) -> Check | bool | None:
+    """Return what a new value is to be tried with: what is chosen; where the form doesn't ask, the secret's own."""
+    if "check_block" not in sent:
+        return None
+    return Check(sent["check_block"]) if sent["check_block"] else secret.check_block is None
 
 
 @pages.get("/workspaces/<ws>/variables/<name>/delete")
 def delete_variable_form(ws: str, name: str) -> Response:
     """Ask whether it should really go, and show which blocks would miss it."""
-    return _show_delete(ws, name, Typed())
+    return _show_delete(ws, name)
 
 
 @pages.post("/workspaces/<ws>/variables/<name>/delete")
@@ -289,23 +315,24 @@ def delete_variable(ws: str, name: str) -> Response:
     except NotFound:
         raise
     except StrongroomError as error:
-        return _show_delete(ws, name, Typed.after(error), STATUS[error.code])
+        return _show_delete(ws, name, error)
     what = "Variable" if entry.kind == "plain" else "Secret"
-    return redirect_with_message(f"{what} {name} was deleted.", url_for("pages.variables", ws=ws), name=name)
+    return redirect_with_message(f"{what} {name} was deleted.", url_for("pages.variables", ws=ws), leave=True)
 
 
-def _show_delete(ws: str, name: str, form: Typed, status: int = 200) -> Response:
+def _show_delete(ws: str, name: str, error: StrongroomError | None = None) -> Response:
     entry, blocks = listing.get_entry(name, access=context.access(), resources=context.resources())
     require(context.access(), Permission.VARIABLE_WRITE if entry.kind == "plain" else Permission.SECRET_WRITE)
     by_typing = isinstance(entry.item, Secret) and _needs_typing(entry.item, blocks)
+    refused = Typed.after if by_typing else Typed.of_a_button
     return show(
         "variables/delete.html",
-        status,
+        STATUS[error.code] if error else 200,
         entry=entry,
         item=entry.item,
         blocks=blocks,
         by_typing=by_typing,
-        form=form,
+        form=refused(error) if error else Typed(),
         ws=ws,
     )
 

@@ -206,9 +206,32 @@ class Settings:
         secret=True,
         shown="none: each process counts by itself",
     )
+    redis_password_file: Path | None = _setting(
+        "STRONGROOM_REDIS_PASSWORD_FILE", "a file with Redis's password", None, values.file, shown="none"
+    )
     vault_addr: str | None = _setting("VAULT_ADDR", "Vault's address", None, values.url, shown="the embedded one")
     vault_cacert: Path | None = _setting(
         "VAULT_CACERT", "a PEM file with Vault's authority", None, values.file, shown="the system's"
+    )
+    vault_cacert_bytes: str | None = _setting(
+        "VAULT_CACERT_BYTES", "the same as PEM text, where VAULT_CACERT isn't set", None, values.pem, shown="none"
+    )
+    vault_capath: Path | None = _setting(
+        "VAULT_CAPATH", "a folder of PEM files, where neither of the two is set", None, values.folder, shown="none"
+    )
+    vault_tls_server_name: str | None = _setting(
+        "VAULT_TLS_SERVER_NAME",
+        "the name that Vault's certificate is for",
+        None,
+        values.host_name,
+        shown="VAULT_ADDR's host",
+    )
+    vault_forward: str | None = _setting(
+        "STRONGROOM_VAULT_FORWARD",
+        "active-node: have standbys hand every request on, where VAULT_ADDR reaches any node",
+        None,
+        values.forward,
+        shown="off",
     )
     vault_client_cert: Path | None = _setting(
         "VAULT_CLIENT_CERT", "our certificate for Vault", None, values.file, shown="none"

@@ -117,3 +117,28 @@ def redis(text: str) -> str:
     if not socket and (parts.scheme not in ("redis", "rediss") or not parts.hostname or (parts.port or 1) < 1):
         raise ValueError
     return text
+
+
+def pem(text: str) -> str:
+    """certificates in PEM"""
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    return text
+
+
+def folder(text: str) -> Path:
+    """a folder that can be read"""
+    path = Path(text)
+    next(path.iterdir(), None)
+    return path
+
+
+def host_name(text: str) -> str:
+    """a host name"""
+    if not re.fullmatch(r"[A-Za-z0-9_:.-]{1,253}", text):
+        raise ValueError
+    return text
+
+
+def forward(text: str) -> str | None:
+    """active-node or off"""
+    return {"active-node": "active-node", "off": None}[text]

@@ -11,6 +11,7 @@ from app.access import Permission
 from app.variables import listing
 from app.variables.import_schemas import ImportBody, ImportedLines
 from app.variables.imports import Import, Imports
+from app.variables.plain_schemas import VariableBody, VariablePatch, VariableSchema
 from app.variables.schemas import (
     ConfirmQuery,
     DeletionQuery,
@@ -24,18 +25,18 @@ from app.variables.schemas import (
     SecretsQuery,
     UsageSchema,
     ValueBody,
-    VariableBody,
     VariablePage,
-    VariablePatch,
     VariableQuery,
-    VariableSchema,
     VersionPage,
+    WrappingKeySchema,
 )
 from app.variables.secrets.access_log import access_log
 from app.variables.secrets.changes import NEEDS, Event
 from app.variables.secrets.creation import NewSecret
-from app.variables.secrets.queries import HIDE_AFTER_SECONDS, Secret, SecretQueries
-from app.variables.secrets.service import SecretChanges, Secrets
+from app.variables.secrets.edits import SecretChanges
+from app.variables.secrets.queries import HIDE_AFTER_SECONDS, Secret, SecretQueries, wrapping_key
+from app.variables.secrets.renewal import renew
+from app.variables.secrets.service import Secrets
 from app.variables.secrets.usage import usage_of
 from app.variables.secrets.versions import SecretVersions
 from app.variables.service import NewVariable, Variable, VariableChanges, Variables
@@ -86,7 +87,7 @@ class SecretList(MethodView):
     @described(
         "Create a secret",
         needs=NEEDS[Event.CREATE],
-        codes=("not_found", "name_taken", *_RULE_CODES, *_VALUE_CODES),
+        codes=("not_found", "name_taken", "not_granted", *_RULE_CODES, *_VALUE_CODES),
     )
     @blueprint.arguments(SecretBody)
     @blueprint.response(201, SecretSchema)
@@ -111,6 +112,20 @@ class SecretImport(MethodView):
         return {"items": Imports(context.resources()).run(wanted, access=context.access())}
 
 
+@blueprint.route("/workspaces/<ws>/secrets/wrapping-key")
+class WrappingKeyView(MethodView):
+    """The key to wrap a secret's key with."""
+
+    @described(
+        "Get the key to wrap a secret's key with, so that only Vault can open it",
+        needs=NEEDS[Event.CREATE],
+        codes=("not_found", "vault_unavailable"),
+    )
+    @blueprint.response(200, WrappingKeySchema)
+    def get(self, ws: str) -> object:
+        return wrapping_key(access=context.access(), vault=context.resources().vault)
+
+
 @blueprint.route("/workspaces/<ws>/secrets/<name>")
 class OneSecret(MethodView):
     """One secret."""
@@ -127,6 +142,8 @@ class OneSecret(MethodView):
             "not_found",
             "immutable",
             "value_required",
+            "not_granted",
+            "not_for_this_type",
             "binding_mismatch",
             "precondition_failed",
             "precondition_required",
@@ -175,14 +192,22 @@ class SecretsValue(MethodView):
     @described(
         "Store a new value, as a new version",
         needs=NEEDS[Event.SET_VALUE],
-        codes=("not_found", "binding_mismatch", "precondition_failed", *_CHECK_CODES, *_VALUE_CODES),
+        codes=(
+            "not_found",
+            "binding_mismatch",
+            "precondition_failed",
+            "value_required",
+            "not_for_this_type",
+            *_CHECK_CODES,
+            *_VALUE_CODES,
+        ),
     )
     @blueprint.arguments(ValueBody)
     @blueprint.response(200, SecretSchema)
     def put(self, body: dict[str, Any], ws: str, name: str) -> object:
         secrets = Secrets(context.resources(), context.run_check())
-        secret = secrets.set_value(
-            name, body["value"], revision=revision_sent(), access=context.access(), check=body["check"]
+        secret = secrets.put_value(
+            name, body["changes"], revision=revision_sent(), access=context.access(), check=body["check"]
         )
         return _answer(secret)
 
@@ -201,6 +226,30 @@ class Reveal(MethodView):
     def post(self, ws: str, name: str) -> object:
         value = SecretQueries(context.resources()).reveal(name, access=context.access())
         return {"value": value, "hide_after_seconds": HIDE_AFTER_SECONDS}
+
+
+@blueprint.route("/workspaces/<ws>/secrets/<name>/renew")
+class Renewal(MethodView):
+    """A new token of an OAuth 2.0 secret."""
+
+    @described(
+        "Renew the token of an `oauth2` secret now",
+        needs=NEEDS[Event.RENEW],
+        keyed=False,
+        codes=(
+            "not_found",
+            "not_for_this_type",
+            "unknown_secret",
+            "conflict",
+            "reconnect_required",
+            "token_unavailable",
+            "binding_mismatch",
+            "vault_unavailable",
+        ),
+    )
+    @blueprint.response(200, SecretSchema)
+    def post(self, ws: str, name: str) -> object:
+        return _answer(renew(name, access=context.access(), resources=context.resources()))
 
 
 @blueprint.route("/workspaces/<ws>/secrets/<name>/usage")
@@ -254,6 +303,7 @@ class OneVersion(MethodView):
         needs=NEEDS[Event.DESTROY_VERSION],
         codes=(
             "not_found",
+            "not_for_this_type",
             "conflict",
             "confirmation_required",
             "precondition_failed",
@@ -276,7 +326,15 @@ class Rollback(MethodView):
     @described(
         "Make an older version's value the newest version",
         needs=NEEDS[Event.ROLL_BACK],
-        codes=("not_found", "conflict", "precondition_failed", "binding_mismatch", "vault_unavailable", *BODY),
+        codes=(
+            "not_found",
+            "not_for_this_type",
+            "conflict",
+            "precondition_failed",
+            "binding_mismatch",
+            "vault_unavailable",
+            *BODY,
+        ),
     )
     @blueprint.arguments(RollbackBody)
     @blueprint.response(200, SecretSchema)

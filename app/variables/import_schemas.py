@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from marshmallow import Schema, fields, validate
 
+from app.variables.fields import requests_field, texts_field
 from app.variables.imports import RESULTS, Import
-from app.variables.schemas import AllowedRequestBody
 from app.vault import VISIBILITIES
 from app.web.body import Input, PlainText, Truth
-
-_LENGTH: Final = validate.Length(1, 300)
-_FEW: Final = validate.Length(max=100)
 
 
 class ImportBody(Input):
@@ -27,15 +22,9 @@ class ImportBody(Input):
         metadata={"description": "A .env file.", "example": "API_TOKEN=at-9f3b2c7e1a5d4860"},
     )
     visibility = fields.String(required=True, validate=validate.OneOf(VISIBILITIES))
-    allowed_hosts = fields.List(
-        PlainText(validate=_LENGTH),
-        validate=_FEW,
-        load_default=None,
-        allow_none=True,
-        metadata={"example": ["api.example.com"]},
-    )
-    allowed_places = fields.List(PlainText(validate=_LENGTH), validate=_FEW, load_default=None, allow_none=True)
-    allowed_requests = fields.List(fields.Nested(AllowedRequestBody), load_default=None, allow_none=True)
+    allowed_hosts = texts_field(load_default=None, allow_none=True, metadata={"example": ["api.example.com"]})
+    allowed_places = texts_field(load_default=None, allow_none=True)
+    allowed_requests = requests_field(load_default=None)
     wide = Truth(load_default=False)
     only_names = fields.List(  # a schema has an ``only`` of its own
         fields.String(),

@@ -17,6 +17,7 @@ class VariableRow(Base):
     no plain value, ``reconnect`` says that its service gives no tokens until somebody connects it anew.
     ``folded_name`` keeps names unique whatever their case. The ``next_`` columns hold rules that Vault may not know yet
     (``next_hosts`` None: there are none); ``check_block`` names the block that every new value is tried with;
+    ``source`` says where a value lies that Vault's operators manage, of which calls saw ``source_version`` last;
     ``unfinished`` marks a secret for which a write to Vault was begun, at ``touched_at`` by ``touched_by``, and not
     seen to end.
     """
@@ -50,6 +51,9 @@ class VariableRow(Base):
     next_made_of: Mapped[dict[str, object] | None] = mapped_column(JSON(none_as_null=True))
     reconnect: Mapped[bool] = mapped_column(default=False, server_default=false())
     check_block: Mapped[str | None] = mapped_column(String(64))
+    source: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
+    source_version: Mapped[int | None]
+    source_version_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     version: Mapped[int] = mapped_column(default=0)
     state: Mapped[str] = mapped_column(String(16), default="active")
     unfinished: Mapped[bool] = mapped_column(default=False)

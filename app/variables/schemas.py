@@ -4,79 +4,104 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from marshmallow import Schema, fields, post_dump, validate
+from marshmallow import Schema, ValidationError, fields, post_dump, post_load, validate, validates_schema
 
 from app.kernel.secret import SecretValue
-from app.outbound.model import AllowedRequest
-from app.outbound.requests_allowed import METHODS
+from app.kernel.unset import UNSET
+from app.variables.fields import (
+    AllowedRequestSchema,
+    GivenFields,
+    PartsSchema,
+    parts_document,
+    requests_field,
+    take_credential,
+    take_parts,
+    texts_field,
+)
 from app.variables.listing import Entry, Kind
+from app.variables.plain_schemas import DESCRIPTION, NAME, VariableSchema
+from app.variables.secrets.binding import Source
 from app.variables.secrets.check import Check
 from app.variables.secrets.creation import NewSecret
-from app.variables.secrets.queries import Expiry
-from app.variables.secrets.service import SecretChanges
-from app.variables.service import NewVariable, VariableChanges
-from app.variables.validation import VARIABLE_NAME
+from app.variables.secrets.edits import SecretChanges
+from app.variables.secrets.queries import Expiry, Secret
+from app.variables.secrets.types import SECRET_TYPES
 from app.vault import VISIBILITIES
-from app.web.body import Fixed, Input, JsonValue, Moment, Patch, PlainText, SecretText, Truth, Whole
+from app.web.body import Fixed, Input, Moment, Patch, PlainText, SecretText, Truth, Whole
 from app.web.paging import PageQuery
 
-NAME = validate.Regexp(
-    rf"^(?:{VARIABLE_NAME.pattern})\Z", error="Must be 1 to 64 ASCII letters, digits or _, and not begin with a digit."
-)
-_DESCRIPTION = validate.Length(max=2000)
-_FEW = validate.Length(max=100)
 
-
-def _texts(**kwargs: Any) -> fields.List[str]:
-    return fields.List(PlainText(validate=validate.Length(1, 300)), validate=_FEW, **kwargs)
-
-
-def _requests(**kwargs: Any) -> fields.List[Any]:
-    return fields.List(
-        fields.Nested(lambda: AllowedRequestBody()),
-        allow_none=True,
-        metadata={"description": "Null allows any request.", "example": [{"methods": ["GET"], "path": "/api/v2/**"}]},
-        **kwargs,
-    )
-
-
-class AllowedRequestBody(Input):
-    """Requests that a secret may ride."""
-
-    into = AllowedRequest
-
-    methods = fields.List(
-        fields.String(validate=validate.OneOf(METHODS)), load_default=None, metadata={"example": ["GET"]}
-    )
-    path = PlainText(load_default=None, metadata={"example": "/api/v2/tickets/**"})
-
-
-class SecretBody(Input):
+class SecretBody(GivenFields):
     """A new secret."""
 
     into = NewSecret
 
     name = fields.String(required=True, validate=NAME, metadata={"example": "ZENDESK_TOKEN"})
-    value = SecretText(required=True, metadata={"example": "zd-9f3b2c7e1a5d4860"})
+    value = SecretText(metadata={"description": "Of the type `value`.", "example": "zd-9f3b2c7e1a5d4860"})
+    source = fields.Nested(
+        lambda: SourceBody(),
+        data_key="from",
+        load_default=None,
+        allow_none=True,
+        metadata={"x-other-type": True, "description": "In the place of a value: where Vault's operators manage one."},
+    )
     visibility = fields.String(required=True, validate=validate.OneOf(VISIBILITIES))
-    description = PlainText(load_default="", validate=_DESCRIPTION)
-    allowed_hosts = _texts(load_default=None, allow_none=True, metadata={"example": ["api.example.com"]})
-    allowed_places = _texts(load_default=None, allow_none=True, metadata={"example": ["header:Authorization"]})
-    allowed_requests = _requests(load_default=None)
+    description = PlainText(load_default="", validate=DESCRIPTION)
+    allowed_hosts = texts_field(load_default=None, allow_none=True, metadata={"example": ["api.example.com"]})
+    allowed_places = texts_field(load_default=None, allow_none=True, metadata={"example": ["header:Authorization"]})
+    allowed_requests = requests_field(load_default=None)
     wide = Truth(load_default=False, metadata={"description": "Whether a restricted secret may have wildcards."})
     expires_at = Moment(load_default=None, allow_none=True)
-    type = fields.String(load_default="value", validate=validate.OneOf(["value"]))
+    type = fields.String(
+        load_default="value",
+        validate=validate.OneOf(SECRET_TYPES),
+        metadata={"description": "All but `value` are restricted, and are given a key or credentials."},
+    )
+
+    @post_load
+    def _build(self, data: dict[str, Any], **kwargs: object) -> object:
+        credential, parts, source = take_credential(data), take_parts(data), data.pop("source")
+        given = data.pop("value", None) if credential is UNSET else credential
+        given = given if source is None else source
+        return super()._build({**data, "value": given, "parts": parts}, **kwargs)
+
+    @validates_schema
+    def _require_value(self, data: dict[str, Any], **_kwargs: object) -> None:
+        if data.get("source") is not None:
+            self._require_source_alone(data)
+        elif data.get("type") == "value" and "value" not in data:
+            raise ValidationError({"value": ["Missing data for required field."]})
+        elif data.get("type") != "value" and "value" in data:
+            raise ValidationError({"value": [f"A secret of the type {data.get('type')} is given no value."]})
+
+    @staticmethod
+    def _require_source_alone(data: dict[str, Any]) -> None:
+        if "value" in data:
+            raise ValidationError({"from": ["Give a value, or where Vault has it, and not both."]})
+        if data.get("type") != "value" or take_parts(dict(data)) or take_credential(dict(data)) is not UNSET:
+            raise ValidationError({"from": ["A value that Vault already has is of the type value."]})
+        if data.get("visibility") != "restricted":
+            raise ValidationError({"visibility": ["A value that Vault already has is restricted."]})
 
 
-class SecretPatch(Patch):
+class SourceBody(Input):
+    """Where in Vault a value lies that its operators manage."""
+
+    into = Source
+
+    path = PlainText(required=True, validate=validate.Length(1, 512), metadata={"example": "secret/team-a/zendesk"})
+    field = PlainText(required=True, validate=validate.Length(1, 256), metadata={"example": "token"})
+
+
+class SecretPatch(GivenFields, Patch):
     """Changes of a secret."""
 
     into = SecretChanges
 
-    description = PlainText(validate=_DESCRIPTION)
-    allowed_hosts = _texts()
-    allowed_places = _texts()
-    allowed_requests = _requests()
+    description = PlainText(validate=DESCRIPTION)
+    allowed_hosts = texts_field()
+    allowed_places = texts_field()
+    allowed_requests = requests_field()
     wide = Truth()
     expires_at = Moment(allow_none=True)
     check_block = fields.String(
@@ -88,6 +113,11 @@ class SecretPatch(Patch):
     name = Fixed()
     visibility = Fixed()
     type = Fixed()
+
+    @post_load
+    def _build(self, data: dict[str, Any], **kwargs: object) -> object:
+        credential, parts = take_credential(data), take_parts(data)
+        return super()._build({**data, "credential": credential, "parts": parts}, **kwargs)
 
 
 class CheckBody(Input):
@@ -108,10 +138,10 @@ class _CheckField(fields.Nested):
         return False if value is False else super()._deserialize(value, *args, **kwargs)
 
 
-class ValueBody(Input):
-    """A new value."""
+class ValueBody(GivenFields):
+    """A new value, or by the secret's type a new key or new credentials, and what makes it up from now on."""
 
-    value = SecretText(required=True)
+    value = SecretText(metadata={"description": "Of the type `value`."})
     check = _CheckField(
         lambda: CheckBody(),
         load_default=None,
@@ -120,6 +150,20 @@ class ValueBody(Input):
             "x-also": False,
         },
     )
+
+    @post_load
+    def _build(self, data: dict[str, Any], **_kwargs: object) -> object:
+        credential, parts, value = take_credential(data), take_parts(data), data.get("value", UNSET)
+        if credential is UNSET and value is UNSET and not parts:
+            raise ValidationError({"value": ["Missing data for required field."]})
+        return {"changes": SecretChanges(value=value, credential=credential, parts=parts), "check": data["check"]}
+
+
+class WrappingKeySchema(Schema):
+    """The key with which a secret's key is wrapped before it is given, so that only Vault can open it."""
+
+    public_key = fields.String(required=True, metadata={"description": "An RSA key in PEM."})
+    algorithm = fields.String(required=True, metadata={"example": "RSA-OAEP-256 + AES-256-KWP"})
 
 
 class PermissionsSchema(Schema):
@@ -131,15 +175,11 @@ class PermissionsSchema(Schema):
     delete = fields.Boolean(required=True)
 
 
-class AllowedRequestSchema(Schema):
-    """Requests that a secret may ride; what is left out allows each."""
+class SourceSchema(Schema):
+    """Where in Vault a value lies that its operators manage."""
 
-    methods = fields.List(fields.String())
-    path = fields.String()
-
-    @post_dump
-    def _leave_out(self, data: dict[str, Any], **_kwargs: object) -> dict[str, Any]:
-        return {name: value for name, value in data.items() if value is not None}
+    path = fields.String(required=True)
+    field = fields.String(required=True)
 
 
 class WarningSchema(Schema):
@@ -149,7 +189,7 @@ class WarningSchema(Schema):
     detail = fields.String(required=True)
 
 
-class SecretSchema(Schema):
+class SecretSchema(PartsSchema):
     """A secret: all but its value."""
 
     id = fields.String(required=True)
@@ -162,14 +202,26 @@ class SecretSchema(Schema):
     allowed_places = fields.List(fields.String(), required=True)
     allowed_requests = fields.List(fields.Nested(AllowedRequestSchema), required=True, allow_none=True)
     wide = fields.Boolean(required=True)
-    type = fields.Constant("value", required=True)
-    managed = fields.Constant(None, required=True, allow_none=True, metadata={"type": ["string", "null"]})
-    source = fields.Constant(
-        None, required=True, allow_none=True, data_key="from", metadata={"type": ["object", "null"]}
+    type = fields.String(required=True, validate=validate.OneOf(SECRET_TYPES))
+    managed = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"enum": ["vault", None], "description": "`vault`: its value is managed in Vault by its operators."},
+    )
+    source = fields.Nested(
+        lambda: SourceSchema(),
+        required=True,
+        allow_none=True,
+        data_key="from",
+        metadata={"description": "Where it lies then; told to owners and admins."},
     )
     check_block = fields.String(required=True, allow_none=True)
-    version = fields.Integer(required=True)
-    state = fields.String(required=True, validate=validate.OneOf(["pending", "active", "deleting"]))
+    version = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Of a value managed in Vault: the one that a call saw last, null without versions."},
+    )
+    state = fields.String(required=True, validate=validate.OneOf(["pending", "active", "deleting", "reconnect"]))
     expiry = fields.String(required=True, validate=validate.OneOf(get_args(Expiry)))
     expires_at = fields.AwareDateTime(required=True, allow_none=True)
     created_at = fields.AwareDateTime(required=True)
@@ -182,9 +234,10 @@ class SecretSchema(Schema):
         fields.Nested(WarningSchema), metadata={"description": "In the answer to a write alone: what is odd about it."}
     )
 
-    @post_dump
-    def _leave_out(self, data: dict[str, Any], **_kwargs: object) -> dict[str, Any]:
-        return data if data.get("warnings") is not None else {k: v for k, v in data.items() if k != "warnings"}
+    @post_dump(pass_original=True)
+    def _complete(self, data: dict[str, Any], secret: Secret, **_kwargs: object) -> dict[str, Any]:
+        kept = data if data.get("warnings") is not None else {k: v for k, v in data.items() if k != "warnings"}
+        return kept | parts_document(secret)
 
 
 class SecretPage(Schema):
@@ -299,48 +352,6 @@ class RollbackBody(Input):
     """Which version to go back to."""
 
     version = Whole(required=True, validate=validate.Range(1, 2**31 - 1))
-
-
-class VariableBody(Input):
-    """A new plain variable."""
-
-    into = NewVariable
-
-    name = fields.String(required=True, validate=NAME, metadata={"example": "REGION"})
-    value = JsonValue(required=True, allow_none=True, metadata={"example": "eu-central-1"})
-    description = PlainText(load_default="", validate=_DESCRIPTION)
-
-
-class VariablePatch(Patch):
-    """Changes of a plain variable."""
-
-    into = VariableChanges
-
-    value = JsonValue(allow_none=True)
-    description = PlainText(validate=_DESCRIPTION)
-    name = Fixed()
-
-
-class VariablePermissionsSchema(Schema):
-    """What this caller may do with the variable."""
-
-    edit = fields.Boolean(required=True)
-    delete = fields.Boolean(required=True)
-
-
-class VariableSchema(Schema):
-    """A plain variable, with its value."""
-
-    kind = fields.Constant("plain", required=True)
-    id = fields.String(required=True)
-    name = fields.String(required=True)
-    value = fields.Raw(required=True, allow_none=True, metadata={"description": "Any JSON."})
-    description = fields.String(required=True)
-    created_at = fields.AwareDateTime(required=True)
-    created_by = fields.String(required=True)
-    updated_at = fields.AwareDateTime(required=True)
-    updated_by = fields.String(required=True)
-    permissions = fields.Nested(VariablePermissionsSchema, required=True)
 
 
 class ListedSecretSchema(SecretSchema):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from app.kernel.errors import AllowedHostsRequired, TooGuessable, TooLong, TooShort, in_body
+from app.kernel.errors import AllowedHostsRequired, TooGuessable, TooLong, TooShort, Unprocessable, in_body
 from app.kernel.secret import SecretValue
 from app.outbound.hosts import normalise_patterns
 from app.outbound.places import normalise_places
@@ -18,6 +18,10 @@ VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 LEAST_CHARACTERS: Final[Mapping[Visibility, int]] = {"masked": 4, "restricted": 8}
 GREATEST_BYTES: Final = 64 * 1024
 """Of a value in UTF-8, a plain variable's too."""
+_TOO_GUESSABLE: Final = (
+    "A restricted value must be hard to guess; this one is not. Use the random token that you were given."
+)
+_TOO_LONG: Final = f"A value has at most {GREATEST_BYTES // 1024} KiB."
 DEFAULT_PLACES: Final[Mapping[Visibility, tuple[str, ...]]] = {
     "masked": ("header", "basic", "query", "path", "body"),
     "restricted": ("header:Authorization", "basic"),
@@ -26,18 +30,24 @@ DEFAULT_PLACES: Final[Mapping[Visibility, tuple[str, ...]]] = {
 
 def check_value(value: SecretValue, visibility: Visibility, limits: Limits) -> None:
     """Raise ``TooShort``, ``TooLong`` or ``TooGuessable`` where a value isn't fit for its visibility."""
+    fault = fault_of(value, visibility, limits)
+    if fault is not None:
+        kind, told = fault
+        raise kind(told, errors={in_body("value"): [told]})
+
+
+def fault_of(value: SecretValue, visibility: Visibility, limits: Limits) -> tuple[type[Unprocessable], str] | None:
+    """Return why a value isn't fit for its visibility, as the error's class and a sentence; None where it is."""
     least = LEAST_CHARACTERS[visibility]
     if value.characters < least:
-        told = f"A {visibility} value has at least {least} characters."
-        raise TooShort(told, errors={in_body("value"): [told]})
-    check_size(value.size)
-    if (
-        visibility == "restricted"
-        and limits.restricted_min_guesses > 0
-        and value.guesses() < limits.restricted_min_guesses
-    ):
-        told = "A restricted value must be hard to guess; this one is not. Use the random token that you were given."
-        raise TooGuessable(told, errors={in_body("value"): [told]})
+        return TooShort, f"A {visibility} value has at least {least} characters."
+    if value.size > GREATEST_BYTES:
+        return TooLong, _TOO_LONG
+    if visibility == "masked" or limits.restricted_min_guesses <= 0:
+        return None
+    if value.guesses() < limits.restricted_min_guesses:
+        return TooGuessable, _TOO_GUESSABLE
+    return None
 
 
 def with_verdict(value: SecretValue, visibility: Visibility, limits: Limits) -> SecretValue:
@@ -57,8 +67,7 @@ def _fits(form: SecretValue, visibility: Visibility, limits: Limits) -> bool:
 def check_size(size: int) -> None:
     """Raise ``TooLong`` where a value of so many bytes, a secret's or a plain one, is too large."""
     if size > GREATEST_BYTES:
-        told = f"A value has at most {GREATEST_BYTES // 1024} KiB."
-        raise TooLong(told, errors={in_body("value"): [told]})
+        raise TooLong(_TOO_LONG, errors={in_body("value"): [_TOO_LONG]})
 
 
 def normalise_hosts(texts: Sequence[str] | None, visibility: Visibility, *, wide: bool) -> tuple[str, ...]:
@@ -81,8 +90,13 @@ def normalise_hosts(texts: Sequence[str] | None, visibility: Visibility, *, wide
     )
 
 
-def places_of(texts: Sequence[str] | None, visibility: Visibility) -> tuple[str, ...]:
-    """Return the places that these texts mean; raises ``ValidationFailed``."""
+def places_of(texts: Sequence[str] | None, visibility: Visibility, *, signature: bool = False) -> tuple[str, ...]:
+    """Return the places that these texts mean; raises ``ValidationFailed``.
+
+    Args:
+        signature: Whether it is a signature that is put there, which is no credential: any header will do.
+    """
+    default = ("header",) if signature else DEFAULT_PLACES[visibility]
     return normalise_places(
-        DEFAULT_PLACES[visibility] if texts is None else texts, named_headers_only=visibility == "restricted"
+        default if texts is None else texts, named_headers_only=visibility == "restricted" and not signature
     )

@@ -48,10 +48,13 @@ class SecretAddress:
 
 @dataclass(frozen=True, slots=True)
 class StoredValue:
-    """A value as it was read: with its version, the binding that lies beside it and Vault's own request id."""
+    """A value as it was read: with its version, the binding that lies beside it and Vault's own request id.
+
+    ``version`` is None where a value lies elsewhere, in an engine that has none.
+    """
 
     value: SecretValue
-    version: int
+    version: int | None
     binding: str | None
     request_id: str | None
 
@@ -101,6 +104,7 @@ class GrantedValue:
     value: SecretValue
     version: int | None
     request_id: str | None
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +155,17 @@ class StoredMetadata:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Whether Vault can serve, and if not, why, in words; ``ahead`` is how many seconds its clock is before ours."""
+    """Whether Vault can serve, and if not, why, in words.
+
+    ``ahead`` is how many seconds its clock is before ours; ``outdated`` says in words that its version is older than
+    the least that we work with.
+    """
 
     ok: bool
     reason: str | None
     version: str | None
     ahead: float | None = None
+    outdated: str | None = None
 
 
 class Vault(Protocol):
@@ -332,6 +341,9 @@ class Vault(Protocol):
 
     def chains_with_checkpoint(self) -> Sequence[str]:
         """List the chains of which a checkpoint is kept, sorted."""
+
+    def prove_forwarding(self) -> None:
+        """See that the active node answers whatever node is asked. Raises ``VaultUnavailable`` where it doesn't."""
 
     def keys_in_doubt(self) -> Sequence[str]:
         """List the transit keys whose last change may be half done: nothing is encrypted or signed under them."""

@@ -20,7 +20,9 @@ from app.vault.record import RecordStore
 from app.vault.roles import SERVICE, SERVICE_ROLES
 from app.vault.session import VaultSession
 from app.vault.signing_keys import SigningKeys
+from app.vault.transport import read_health
 from app.vault.values import ValueStore
+from app.vault.versions import version_warning
 
 
 class VaultClient(ValueStore, SigningKeys, OAuthTokens, GrantedValues, RecordStore):
@@ -33,6 +35,7 @@ class VaultClient(ValueStore, SigningKeys, OAuthTokens, GrantedValues, RecordSto
         OAuthTokens.__init__(self, session)
         GrantedValues.__init__(self, session)
         RecordStore.__init__(self, session)
+        self._forwarding_proven = False
 
     def close(self) -> None:
         """Close the connections."""
@@ -60,8 +63,7 @@ class VaultClient(ValueStore, SigningKeys, OAuthTokens, GrantedValues, RecordSto
         """See ``app.vault.Vault``."""
         version: str | None = None
         try:
-            # Of the whole server: inside a namespace nobody is told.
-            state = self._session.line.once("GET", "sys/health", headers={"X-Vault-Namespace": ""})
+            state = read_health(self._session.line)
             version = state.document.get("version")
             if state.status != 200 or state.foreign:
                 trouble = trouble_in(state)
@@ -70,13 +72,16 @@ class VaultClient(ValueStore, SigningKeys, OAuthTokens, GrantedValues, RecordSto
             self._session.kv(SERVICE, "health", KvV2.read_configuration)
             self._session.transit(SERVICE, "health", Transit.read_key, RECORD_KEY)
             self._prove_reading()
+            if self._session.line.forwards and not self._forwarding_proven:
+                self.prove_forwarding()
+                self._forwarding_proven = True
         except NotFound:
             return Health(ok=False, reason="Vault lacks our keys. Run `strongroom vault apply`.", version=version)
         except StrongroomError as problem:
             return Health(ok=False, reason=problem.detail, version=version)
         told = state.document.get("server_time_utc")
         ahead = None if told is None else float(told) - time.time()
-        return Health(ok=True, reason=None, version=version, ahead=ahead)
+        return Health(ok=True, reason=None, version=version, ahead=ahead, outdated=version_warning(state.document))
 
     def probe_role(self, role: str, workspace: str) -> None:
         """See ``app.vault.Vault``. ``record`` and ``health`` belong to no workspace."""

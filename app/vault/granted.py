@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from app.kernel.errors import NotFound, NotGranted, ValueNotAllowedHere, VaultRefused
@@ -76,12 +77,24 @@ class GrantedValues:
         return _Place(mount, path.removeprefix(f"{mount}/"), versioned)
 
 
+def _is_text(value: str) -> bool:
+    """Tell whether it is Unicode text without NUL, as every value is."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\x00" not in value
+
+
 def _value(answer: Mapping[str, Any], place: _Place, field: str) -> GrantedValue:
     data = answer["data"]
-    document, version = (data["data"], int(data["metadata"]["version"])) if place.versioned else (data, None)
+    facts = data["metadata"] if place.versioned else {}
+    document = data["data"] if place.versioned else data
     value = document.get(field) if isinstance(document, dict) else None
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not _is_text(value):
         missing = not isinstance(document, dict) or field not in document
         why = f"has no field {field}" if missing else f"holds no text in its field {field}"
         raise ValueNotAllowedHere(f"What Vault's operators granted {why}.")
-    return GrantedValue(SecretValue(value), version, answer.get("request_id"))
+    version = int(facts["version"]) if place.versioned else None
+    created_at = datetime.fromisoformat(facts["created_time"]) if place.versioned else None
+    return GrantedValue(SecretValue(value), version, answer.get("request_id"), created_at)

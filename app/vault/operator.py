@@ -13,7 +13,8 @@ from typing import Any, Literal
 from app.kernel.errors import VaultRefused
 from app.vault.answers import RETRY_AFTER, Answer
 from app.vault.options import Server
-from app.vault.transport import Line, unavailable
+from app.vault.transport import Line, read_health, unavailable
+from app.vault.versions import version_warning
 
 Verb = Literal["GET", "LIST", "POST", "PATCH", "DELETE"]
 
@@ -67,6 +68,14 @@ class VaultOperator:
     def delete(self, path: str) -> None:
         """Delete what is at a path; nothing happens where there is nothing. Raises as ``read`` does."""
         self._ask("DELETE", path)
+
+    def version_warning(self) -> str | None:
+        """Say in words that the server's version is older than the least that we work with; None where it isn't.
+
+        Raises:
+            VaultUnavailable: Vault can't be reached.
+        """
+        return version_warning(read_health(self._line).document)
 
     def log_in(self, mount: str, role: str, jwt: str) -> LoggedIn | None:
         """Return what a login buys, or None where Vault refuses it."""

@@ -19,11 +19,17 @@ class Mounts:
 class Server:
     """How to reach Vault: the address and TLS files as the standard ``VAULT_*`` variables give them; times in seconds.
 
-    Without ``cacert`` the system's authorities count. Certificates are always verified.
+    Of ``cacert`` (a file), ``cacert_bytes`` (PEM) and ``capath`` (a folder of PEM files) the first that is given
+    counts, without any the system's authorities do. Certificates are always verified, for ``tls_server_name`` where
+    that is given. ``forward`` asks a standby to have the active node answer.
     """
 
     address: str
     cacert: str | None = None
+    cacert_bytes: str | None = None
+    capath: str | None = None
+    tls_server_name: str | None = None
+    forward: bool = False
     client_cert: str | None = None
     client_key: str | None = None
     namespace: str | None = None

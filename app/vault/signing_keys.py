@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from app.kernel.errors import BindingMismatch, NotFound, ValidationFailed, VaultUnavailable, in_body
@@ -21,6 +22,8 @@ from app.vault.wrapping import WRAPPING_ALGORITHM
 
 _HASHES: Final[Mapping[HmacHash, str]] = {"sha256": "sha2-256", "sha512": "sha2-512", "sha1": "sha1"}
 _WRAPPED_WITH: Final = "SHA256"
+_WAITS: Final = 3
+"""How often the wrapping key is asked for once more where Vault doesn't answer in time."""
 _NOT_OPENED: Final = (
     "Vault can't open this key. Was it wrapped with the key that wrapping-key gives, and is it of this type and size?"
 )
@@ -39,8 +42,11 @@ class SigningKeys:
     def wrapping_key(self, workspace: str, *, role: PersonRole) -> WrappingKey:
         """See ``app.vault.Vault``."""
         path = f"{self._session.mounts.transit}/wrapping_key"
-        answer = self._session.get(checked_workspace(workspace), role, path)
-        return WrappingKey(str(answer["data"]["public_key"]), WRAPPING_ALGORITHM)
+        for _attempt in range(_WAITS):
+            # The first who asks has it made, 4096 bits of RSA, which may take longer than Vault is waited for.
+            with suppress(VaultUnavailable):
+                return _wrapping_key(self._session.get(checked_workspace(workspace), role, path))
+        return _wrapping_key(self._session.get(checked_workspace(workspace), role, path))
 
     def import_key(
         self, address: SecretAddress, wrapped_key: str, *, key_type: SigningKeyType, role: PersonRole
@@ -131,6 +137,10 @@ class SigningKeys:
 
     def _path(self, address: SecretAddress) -> str:
         return f"{self._session.mounts.transit}/keys/{signing_key_name(address)}"
+
+
+def _wrapping_key(answer: Mapping[str, Any]) -> WrappingKey:
+    return WrappingKey(str(answer["data"]["public_key"]), WRAPPING_ALGORITHM)
 
 
 def _unusable(detail: str) -> ValidationFailed:

@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from random import SystemRandom
 from ssl import SSLContext
 from typing import Any, Final, NoReturn
@@ -29,6 +30,7 @@ from app.http1.connection import tls_context
 from app.http1.pool import Pool, request_head
 from app.kernel.errors import ServiceError, Unanswered, VaultUnavailable
 from app.vault.answers import RETRY_AFTER, Answer, Trouble, read_answer, trouble_in
+from app.vault.forwarding import Forwarding
 from app.vault.options import Server
 
 _PAUSES: Final = (0.1, 0.3)
@@ -58,7 +60,8 @@ class Line:
         self._waiting = server.read_timeout
         secured = parts.scheme == "https"
         port = parts.port or (443 if secured else 80)
-        self._pool = Pool(parts.hostname, port, tls=_tls(server) if secured else None, name=parts.hostname)
+        name = server.tls_server_name or parts.hostname
+        self._pool = Pool(parts.hostname, port, tls=_tls(server) if secured else None, name=name)
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         self._fields = [
             ("Host", f"{host}:{port}"),
@@ -68,6 +71,12 @@ class Line:
         ]
         if server.namespace:
             self._fields.append(("X-Vault-Namespace", server.namespace))
+        self._forwarding = Forwarding() if server.forward else None
+
+    @property
+    def forwards(self) -> bool:
+        """Whether the active node is asked for with every request."""
+        return self._forwarding is not None
 
     def close(self) -> None:
         """Close every idle connection."""
@@ -158,6 +167,8 @@ class Line:
             target += "?" + urlencode(query)
         content = None if body is None else orjson.dumps(body)
         sent = [*(dict(self._fields) | headers).items()] if headers else self._fields.copy()
+        if self._forwarding is not None:
+            sent += self._forwarding.fields()
         if token:
             sent.append(("X-Vault-Token", token))
         if content is not None or method != "GET":
@@ -169,6 +180,8 @@ class Line:
                 connecting=self._connecting,
                 waiting=http1.lasting(self._waiting),
             )
+            if self._forwarding is not None:
+                self._forwarding.learn(answer.field("x-vault-index"))
             content = b"".join(iter(answer.read, b""))
             return read_answer(method, path, answer.status, content, answer.field("retry-after"))
         except http1.WireError as error:
@@ -215,14 +228,38 @@ class _TimedOut(Unanswered):
 
 
 def _tls(server: Server) -> SSLContext:
-    problem = "The certificate files for Vault (VAULT_CACERT, VAULT_CLIENT_CERT, VAULT_CLIENT_KEY) can't be used."
+    problem = (
+        "The certificate files for Vault (VAULT_CACERT, VAULT_CACERT_BYTES, VAULT_CAPATH, VAULT_CLIENT_CERT,"
+        " VAULT_CLIENT_KEY) can't be used."
+    )
     try:
-        context = tls_context(server.cacert)
+        context = tls_context(server.cacert, ca_pem=None if server.cacert else _authorities(server))
         if server.client_cert:
             context.load_cert_chain(server.client_cert, server.client_key)
-    except OSError:  # an ssl.SSLError is one
+    except (OSError, ValueError):  # an ssl.SSLError is one of the first
         raise ServiceError(problem) from None
     return context
+
+
+def _authorities(server: Server) -> str | None:
+    """Return the authorities that are given as text, or as a folder of files, which needn't be named by their hash."""
+    if server.cacert_bytes or not server.capath:
+        return server.cacert_bytes
+    files = sorted(path for path in Path(server.capath).rglob("*") if path.is_file())
+    if not files:
+        raise FileNotFoundError(server.capath)  # without any, the system's authorities would count
+    return "\n".join(path.read_text(encoding="ascii") for path in files)
+
+
+def read_health(line: Line) -> Answer:
+    """Ask how the server is; one that hands everything on is as good as the active node, whatever it is itself.
+
+    Raises:
+        VaultUnavailable: no answer came.
+    """
+    standbys = {"standbyok": "true", "perfstandbyok": "true"} if line.forwards else None
+    # Of the whole server: inside a namespace nobody is told.
+    return line.once("GET", "sys/health", query=standbys, headers={"X-Vault-Namespace": ""})
 
 
 def _as_problem(trouble: Trouble, answer: Answer, *, repeat: bool) -> VaultUnavailable:

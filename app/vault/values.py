@@ -176,7 +176,9 @@ class ValueStore:
             answer = self._read(address, role)
         except NotFound:
             raise _no_value(address) from None
-        text, facts = _text(answer), answer["data"]["metadata"]
+        text, facts = _document(answer).get("value"), answer["data"]["metadata"]
+        if not isinstance(text, str):
+            raise _no_value(address)
         if address.engine == "transit":
             opened = self._decrypt(address, role, text)
             text = base64.b64decode(opened["data"]["plaintext"]).decode()

@@ -36,6 +36,7 @@ _BY_NAME: Final[Mapping[str, Any]] = {
     "token": "srm_abcdefghijklmnop_0123456789012345678901234567890123456789012",
 }
 _BY_TYPE: Final[Mapping[str, Any]] = {"string": "text", "number": 1.5, "boolean": False, "null": None}
+_LEFT_OUT: Final = frozenset({"x-fixed", "x-other-type"})
 _MOMENT: Final = "2026-01-31T09:00:00+00:00"
 
 
@@ -62,7 +63,7 @@ def _by_type(schema: Mapping[str, Any], document: Mapping[str, Any], name: str) 
     kind = kinds[0]
     if kind == "object":
         properties = schema.get("properties", {}).items()
-        return {key: sample(inner, document, key) for key, inner in properties if "x-fixed" not in inner}
+        return {key: sample(inner, document, key) for key, inner in properties if not _LEFT_OUT & inner.keys()}
     known = _BY_NAME.get(name)
     if known is not None and isinstance(known, list) == (kind == "array"):
         return known

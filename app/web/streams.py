@@ -13,6 +13,7 @@ from app.kernel.errors import RecordUnavailable, StrongroomError
 
 CALL_ID: Final = "Strongroom-Call-Id"
 PROXY_STATUS: Final = "Proxy-Status"
+ERROR_EVENT: Final = "strongroom-error"
 _STREAM: Final = "strongroom.stream"
 _CALLS: Final = frozenset({"calls.AdHocCalls", "blocks.BlockRun"})
 # RFC 9209, section 2.3: what a machine that doesn't know this service makes of its codes.
@@ -38,6 +39,10 @@ class Stream(Protocol):
     status: int
     headers: tuple[tuple[str, str], ...]
     idle_seconds: float
+
+    @property
+    def redactions(self) -> int:
+        """How many places were redacted so far."""
 
     @property
     def over(self) -> bool:
@@ -71,7 +76,7 @@ class Stream(Protocol):
     def fail(self, error: StrongroomError, document: Mapping[str, object]) -> bytes:
         """Record why it ended early, and return what tells its reader."""
 
-    def abandon(self, code: str = ...) -> None:
+    def abandon(self, *code: str) -> None:
         """Record that the client went away, or why else nobody reads on."""
 
     def cut(self, error: RecordUnavailable) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.checkout import CheckoutError, check_out
-from bench.goals import Figures, goals, goals_against
+from bench.goals import Figures, goals, goals_against, goals_of_streams
 from bench.load import Run
 from bench.report import chart, middle, table
 
@@ -30,6 +30,16 @@ def test_goals_are_met_and_missed_by_the_figures_alone() -> None:
     assert reached["cost with 100,000 secrets and 1,000 workspaces"]["met"] is True
     assert reached["p99 over p50"] == {"measured": 3.1, "goal": "<= 3", "met": False}
     assert reached["redaction of 10 MiB without a value"]["met"] is False
+
+
+def test_streams_are_held_against_a_direct_connection_and_short_calls_alone() -> None:
+    pace = {
+        "direct": {"first byte ms": 2.0, "late ms, most": 3.0},
+        "ours": {"first byte ms": 30.0, "late ms, most": 251},
+    }
+    found = {"pace": pace, "beside": {"p99": 1.2, "rate": 0.79}, "ends_after_ms": 700.0}
+    reached = {goal.name: goal.met for goal in goals_of_streams(found)}
+    assert list(reached.values()) == [True, False, True, False, True]
 
 
 def test_an_earlier_commit_is_compared_figure_by_figure() -> None:

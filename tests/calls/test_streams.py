@@ -2,120 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from typing import Any
+from contextlib import closing
 
 import pytest
 
+from tests.support.actors import Workspace
 from tests.support.service import Service
+from tests.support.streams import CANARY, Reader, add_block, events_upstream, outcomes, reading, send_chunk
 from tests.support.upstream import Handler, Upstream
-
-CANARY = "sk-canary-7Qx2mPz9LwEr4TyUiOpA"
 
 
 @pytest.fixture
 def ws(service: Service) -> str:
-    name = f"streams-{len(service.answers)}"
-    assert service.ask("POST", "/workspaces", {"name": name}).status_code == 201
-    return name
-
-
-def add_block(service: Service, upstream: Upstream, ws: str, **more: Any) -> None:
-    secret = {
-        "name": "TOKEN",
-        "value": CANARY,
-        "visibility": "restricted",
-        "allowed_hosts": [f"127.0.0.1:{upstream.port}"],
-    }
-    made = service.ask("POST", f"/workspaces/{ws}/secrets", secret)
-    assert made.status_code == 201, made.text
-    call = {
-        "url": f"http://127.0.0.1:{upstream.port}/stream",
-        "headers": [{"name": "Authorization", "value": "Bearer {{secrets.TOKEN}}"}],
-        "timeout_seconds": 20,
-    }
-    made = service.ask("POST", f"/workspaces/{ws}/blocks", {"name": "s", "call": call, "answer": "stream", **more})
-    assert made.status_code == 201, made.text
-
-
-class Reader:
-    """A client that reads a stream from its raw socket."""
-
-    def __init__(self, service: Service, path: str, body: object = None, **headers: str) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", service.port), timeout=20)
-        content = json.dumps(body or {}).encode()
-        lines = [
-            f"POST /api/v1{path} HTTP/1.1",
-            "Host: x",
-            f"Authorization: Bearer {service.platform}",
-            "Strongroom-Act-As: ada",
-            "Content-Type: application/json",
-            f"Content-Length: {len(content)}",
-            *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
-        ]
-        self.socket.sendall("\r\n".join((*lines, "", "")).encode() + content)
-        self.came = b""
-
-    def until(self, wanted: bytes) -> bytes:
-        while wanted not in self.came:
-            piece = self.socket.recv(65536)
-            assert piece, self.came[-2000:]
-            self.came += piece
-        return self.came
-
-    def rest(self) -> bytes:
-        while piece := self.socket.recv(65536):
-            self.came += piece
-            if self.came.endswith(b"0\r\n\r\n"):
-                break
-        return self.came
-
-    @property
-    def is_whole(self) -> bool:
-        return self.came.endswith(b"0\r\n\r\n")
-
-    def header(self, name: str) -> str | None:
-        head = self.came.partition(b"\r\n\r\n")[0].decode("latin-1")
-        found = (line.partition(": ") for line in head.split("\r\n"))
-        return next((value for each, _, value in found if each.lower() == name.lower()), None)
-
-
-@contextmanager
-def reading(service: Service, ws: str, **headers: str) -> Iterator[Reader]:
-    reader = Reader(service, f"/workspaces/{ws}/blocks/s/run", **headers)
-    with closing(reader.socket):
-        yield reader
-
-
-def events_upstream(
-    go: threading.Event, media_type: str = "text/event-stream", first: bytes = b"data: one\n\n"
-) -> Callable[[Handler], None]:
-    def answer(handler: Handler) -> None:
-        handler.head(200, {"Content-Type": media_type, "Transfer-Encoding": "chunked", "Set-Cookie": "a=b"})
-        _chunk(handler, first)
-        go.wait(20)
-        _chunk(handler, b"data: " + (handler.seen.header("Authorization") or "").encode() + b"\n\n")
-        handler.wfile.write(b"0\r\n\r\n")
-
-    return answer
-
-
-def _chunk(handler: Handler, piece: bytes) -> None:
-    handler.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-
-
-def outcomes(service: Service, ws: str, *, await_end: bool = False) -> list[dict[str, Any]]:
-    end = time.monotonic() + 20
-    while True:
-        found: list[dict[str, Any]] = service.ask("GET", f"/workspaces/{ws}/audit?action=call.run").json()["items"]
-        if not await_end or (found and found[0]["outcome"] in ("done", "failed")) or time.monotonic() > end:
-            return found
-        time.sleep(0.1)
+    return Workspace.make(service, members={}).name
 
 
 def test_a_stream_goes_on_as_it_comes_redacted_and_recorded(service: Service, upstream: Upstream, ws: str) -> None:
@@ -146,8 +46,8 @@ def test_a_value_cut_at_any_place_does_not_come_through(service: Service, upstre
     def answer(handler: Handler) -> None:
         handler.head(200, {"Content-Type": handler.path.rpartition("=")[2], "Transfer-Encoding": "chunked"})
         for cut in range(len(CANARY)):
-            _chunk(handler, b"data: " + CANARY[:cut].encode())
-            _chunk(handler, CANARY[cut:].encode() + b"\n\n")
+            send_chunk(handler, b"data: " + CANARY[:cut].encode())
+            send_chunk(handler, CANARY[cut:].encode() + b"\n\n")
         handler.wfile.write(b"0\r\n\r\n")
 
     upstream.scripts["/stream"] = answer
@@ -169,7 +69,7 @@ def test_what_the_upstream_breaks_off_can_not_be_taken_for_whole(service: Servic
     def answer(handler: Handler) -> None:
         media_type = handler.path.rpartition("=")[2]
         handler.head(200, {"Content-Type": media_type, "Transfer-Encoding": "chunked"})
-        _chunk(handler, b"data: one\n\n" * 5000)
+        send_chunk(handler, b"data: one\n\n" * 5000)
         handler.reset()
 
     upstream.scripts["/stream"] = answer
@@ -181,66 +81,6 @@ def test_what_the_upstream_breaks_off_can_not_be_taken_for_whole(service: Servic
         assert told in reader.came
         assert reader.is_whole == bool(told)
         assert outcomes(service, ws, await_end=True)[0]["detail"]["code"] == "upstream_protocol"
-
-
-def test_a_client_that_goes_away_ends_the_call_upstream(service: Service, upstream: Upstream, ws: str) -> None:
-    ended = threading.Event()
-
-    def answer(handler: Handler) -> None:
-        handler.head(200, {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"})
-        _chunk(handler, b"data: one\n\n")
-        handler.connection.settimeout(20)
-        if handler.connection.recv(1) == b"":
-            ended.set()
-        handler.close_connection = True
-
-    upstream.scripts["/stream"] = answer
-    add_block(service, upstream, ws)
-    with reading(service, ws) as reader:
-        reader.until(b"data: one")
-    assert ended.wait(10)
-    assert outcomes(service, ws, await_end=True)[0]["detail"]["code"] == "client_gone"
-
-
-@pytest.mark.parametrize("what", ["secret", "block", "hosts", "member"])
-def test_a_stream_ends_with_what_it_stands_on(service: Service, upstream: Upstream, ws: str, what: str) -> None:
-    upstream.scripts["/stream"] = events_upstream(threading.Event())
-    add_block(service, upstream, ws)
-    assert service.ask("PUT", f"/workspaces/{ws}/members/bob", {"role": "owner"}).status_code in (200, 201)
-    with reading(service, ws) as reader:
-        reader.until(b"data: one")
-        if what == "hosts":
-            change = {"allowed_hosts": [f"127.0.0.1:{upstream.port}", "b.example.com"], "value": CANARY + "2"}
-            etag = service.ask("GET", f"/workspaces/{ws}/secrets/TOKEN").headers["ETag"]
-            path = f"/workspaces/{ws}/secrets/TOKEN"
-            done = service.ask("PATCH", path, change, headers={"If-Match": etag})
-        else:
-            path = {
-                "secret": "secrets/TOKEN?confirm=TOKEN&force=true",
-                "block": "blocks/s?confirm=s",
-                "member": "members/ada?confirm=ada",
-            }[what]
-            done = service.ask("DELETE", f"/workspaces/{ws}/{path}", user="bob")
-        assert done.status_code in (200, 204), done.text
-        reader.until(b"event: strongroom-error")
-        reader.rest()
-    problem = json.loads(reader.came.partition(b"event: strongroom-error\ndata: ")[2].partition(b"\n")[0])
-    assert problem["code"] == {"secret": "conflict", "hosts": "conflict"}.get(what, "not_found")
-    upstream.released.set()
-
-
-def test_a_new_value_ends_no_stream(service: Service, upstream: Upstream, ws: str) -> None:
-    go = threading.Event()
-    upstream.scripts["/stream"] = events_upstream(go)
-    add_block(service, upstream, ws)
-    with reading(service, ws) as reader:
-        reader.until(b"data: one")
-        put = service.ask("PUT", f"/workspaces/{ws}/secrets/TOKEN/value", {"value": CANARY + "new"})
-        assert put.status_code == 200
-        time.sleep(1.2)  # longer than between two looks at what it stands on
-        go.set()
-        assert reader.rest().endswith(b"0\r\n\r\n")
-    assert b"strongroom-error" not in reader.came
 
 
 def test_a_repeat_under_the_same_key_is_no_second_call(service: Service, upstream: Upstream, ws: str) -> None:

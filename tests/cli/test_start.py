@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +34,10 @@ def told(done: subprocess.CompletedProcess[str], status: int = 1) -> str:
         ("STRONGROOM_OUTBOUND_CA", "/etc/hostname"),
         ("REDIS_URL", "redis.example.com:6379"),
         ("REDIS_URL", "redis://:canary@redis.example.com:no"),
+        ("VAULT_CACERT_BYTES", "canary"),
+        ("VAULT_CAPATH", "/nowhere/at/all"),
+        ("VAULT_TLS_SERVER_NAME", "https://vault"),
+        ("STRONGROOM_VAULT_FORWARD", "yes"),
         ("STRONGROOM_TRANSIT_MOUNT", "strongroom"),
         ("STRONGROOM_KV_MOUNT", "strongroom-transit/kv"),
     ],
@@ -42,6 +48,23 @@ def test_a_setting_that_could_not_work_is_a_fault(variable: str, text: str) -> N
     (fault,) = caught.value.faults
     assert variable in fault
     assert "canary" not in fault
+
+
+@pytest.mark.parametrize(("text", "forwards"), [("active-node", "active-node"), ("off", None), ("", None)])
+def test_forwarding_is_asked_for_by_its_name(text: str, forwards: str | None) -> None:
+    assert Settings.from_env({"STRONGROOM_VAULT_FORWARD": text}).vault_forward == forwards
+
+
+def test_serve_names_the_variables_of_vault_s_that_it_does_not_obey(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        stopped = strongroom(tmp_path, "serve", PORT=port, VAULT_SKIP_VERIFY="canary", BAO_ADDR="canary")
+    lines = [json.loads(line) for line in stopped.stderr.splitlines() if line.startswith("{")]
+    named = [line["variable"] for line in lines if line["event"] == "variable_ignored"]
+    assert named == ["BAO_ADDR", "VAULT_SKIP_VERIFY"]
+    assert "canary" not in stopped.stderr
 
 
 @pytest.mark.parametrize("text", ["redis://redis:6379", "rediss://:pw@redis.example.com/1", "redis+unix:///run/r.sock"])
@@ -108,3 +131,10 @@ def test_without_a_proper_key_for_sessions_nothing_starts(tmp_path: Path, key: b
 def test_an_argument_that_is_no_text_is_a_wrong_call(tmp_path: Path) -> None:
     for arguments in ([b"user", b"disable", b"\xff"], [b"token", b"create", b"--platform", b"--label", b"\xff"]):
         assert told(strongroom(tmp_path, *arguments), 2) == "Error: An argument isn't in UTF-8."
+
+
+def test_what_the_workers_are_forked_from_has_one_thread() -> None:
+    """A fork copies a lock that another thread holds, and nobody ever lets go of the copy."""
+    code = "import os, app.cli.server; print(len(os.listdir('/proc/self/task')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "1"

@@ -1,4 +1,7 @@
-"""The Vaults that the contract is tried on: OpenBao always, HashiCorp Vault's own image with ``--hashicorp-vault``."""
+"""The Vaults that the contract is tried on.
+
+OpenBao as it is, OpenBao in HashiCorp's shape, and with ``--hashicorp-vault`` HashiCorp Vault's own image.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,13 @@ from app.vault.client import VaultClient
 from app.vault.keys import new_signing_key, public_key
 from app.vault.operator import VaultOperator
 from app.vault.options import Mounts, Server, VaultOptions
+from tests.support.hashicorp_shape import HashicorpShape
 from tests.support.openbao import openbao
+from tests.support.topology import compose
+from tests.support.vault_proxy import vault_proxy
 
 POLICIES = Path(__file__).parents[2] / "vault-policies"
-HASHICORP_IMAGE = "hashicorp/vault:1.21"
+HASHICORP_IMAGE = compose()["services"]["vault"]["image"]
 _STARTED = 60
 
 
@@ -37,7 +43,7 @@ class Product:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "product" in metafunc.fixturenames:
-        products = ["openbao"]
+        products = ["openbao", "hashicorp-shape"]
         if metafunc.config.getoption("--hashicorp-vault"):
             products.append("hashicorp-vault")
         metafunc.parametrize("product", products, indirect=True, scope="session")
@@ -47,7 +53,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def product(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     key = new_signing_key()
     setup = Setup(Mounts(), read_files(POLICIES), [public_key(key)])
-    start = _openbao if request.param == "openbao" else _hashicorp_vault
+    starts = {"openbao": _openbao, "hashicorp-shape": _hashicorp_shape, "hashicorp-vault": _hashicorp_vault}
+    start = starts[request.param]
     with start(tmp_path_factory.mktemp(request.param)) as (server, root):
         product = Product(request.param, server, root, setup, key)
         with product.operator() as operator:
@@ -66,6 +73,15 @@ def vault(product: Product) -> Iterator[VaultClient]:
 def _openbao(folder: Path) -> Iterator[tuple[Server, str]]:
     with openbao(folder) as running:
         yield running.server(), running.root
+
+
+@contextmanager
+def _hashicorp_shape(folder: Path) -> Iterator[tuple[Server, str]]:
+    with (
+        openbao(folder) as running,
+        vault_proxy(running.address, shape=HashicorpShape(), cacert=str(running.cacert)) as proxy,
+    ):
+        yield Server(proxy.address, read_timeout=30.0), running.root
 
 
 @contextmanager

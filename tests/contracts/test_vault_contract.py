@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,10 +14,11 @@ from app.audit.checkpoints import genuine_by
 from app.kernel.errors import BindingMismatch, NotFound, VaultRefused, VaultUnavailable, WriteConflict
 from app.kernel.secret import SecretValue
 from app.policies.service import apply, see_changes
+from app.policies.verify import failures, verify
 from app.vault import Engine, PersonRole, SecretAddress, Vault, Visibility
 from app.vault.client import VaultClient
 from app.vault.keys import new_signing_key
-from app.vault.options import VaultOptions
+from app.vault.options import Mounts, VaultOptions
 from tests.contracts.conftest import Product
 
 BOTH_ENGINES = pytest.mark.parametrize("engine", ["kv", "transit"])
@@ -151,3 +153,8 @@ def test_every_role_logs_in_and_a_stranger_s_key_opens_nothing(product: Product,
             stranger.probe_role("owner", "acme")
     finally:
         stranger.close()
+
+
+def test_verify_finds_no_surprise(product: Product) -> None:
+    with product.operator() as operator:
+        assert failures(verify(operator, Mounts(), product.signing_key, clock=time.time)) == ()

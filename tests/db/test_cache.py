@@ -19,9 +19,9 @@ from app.kernel.errors import NotFound
 from app.migrations import upgrade
 from tests.support import databases
 
-_LATEST = importlib.import_module("app.migrations.versions.0015_types_of_secrets")
+_LATEST = importlib.import_module("app.migrations.versions.0016_values_managed_in_vault")
 WATCHED = importlib.import_module("app.migrations.versions.0007_a_number_for_changes").WATCHED | {
-    "variables": (*_LATEST._WATCHED, *_LATEST._MORE)
+    "variables": (*_LATEST._WATCHED, "source", "source_version")
 }
 # These tell who changed something, when, and how often it was used; no call goes by them.
 TOLD_ONLY = {
@@ -32,6 +32,7 @@ TOLD_ONLY = {
     "variables": {
         "description", "version", "unfinished", "touched_at", "touched_by", "revision", "created_at", "created_by",
         "updated_at", "updated_by", "last_used_at", "last_used_by", "calls", "check_block", "reconnect",
+        "source_version_at",
     },
 }  # fmt: skip
 NOW = "2026-01-01 00:00:00+00:00"

@@ -19,7 +19,13 @@ from tests.support.service import Service
 
 APP = Path(__file__).parents[2] / "app"
 # The Vault adapter writes it, inject sends it, redact looks for it, and the reveal view shows it.
-MAY_OPEN = {"vault/values.py", "outbound/inject.py", "redaction/redactor.py", "variables/schemas.py"}
+MAY_OPEN = {
+    "vault/values.py",
+    "vault/key_material.py",
+    "outbound/inject.py",
+    "redaction/redactor.py",
+    "variables/schemas.py",
+}
 
 
 def test_a_value_is_opened_in_four_places_only() -> None:

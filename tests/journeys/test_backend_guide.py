@@ -10,8 +10,10 @@ import uuid
 from pathlib import Path
 
 import pytest
+from playwright._impl._driver import compute_driver_executable
 
 from app.web.errors import STATUS
+from tests.support.actors import Workspace
 from tests.support.service import Service
 from tests.support.upstream import Upstream
 
@@ -34,6 +36,18 @@ def test_the_snippets_run_as_they_stand(service: Service, upstream: Upstream, tm
     ran = subprocess.run([*PROGRAMS[language], file], env=environ, capture_output=True, text=True, timeout=100)
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
     assert upstream.seen
+
+
+def test_the_snippet_for_fetch_shows_a_stream(service: Service, upstream: Upstream) -> None:
+    workspace = Workspace.make(service, members={})
+    url = f"http://127.0.0.1:{upstream.port}/v2/tickets"
+    workspace.block("watch-tickets", {"url": url}, answer="stream")
+    (script,) = re.findall(r"^```js\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
+    environ = os.environ | {"STRONGROOM_URL": service.url, "STRONGROOM_TOKEN": service.platform}
+    command = [compute_driver_executable()[0], "--input-type=module", "-e", script.replace("acme", workspace.name)]
+    ran = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    assert '"path": "/v2/tickets"' in ran.stdout
 
 
 def test_the_readmes_first_call_runs_as_it_stands(service: Service, upstream: Upstream) -> None:

@@ -12,7 +12,6 @@ import pytest
 from app.kernel.errors import FieldLocation, ValueNotAllowedHere, in_body
 from app.kernel.secret import SecretValue
 from app.outbound.inject import (
-    Prepared,
     authority,
     base_url,
     inject,
@@ -32,6 +31,7 @@ from app.outbound.model import (
     MultipartBody,
     Origin,
     Part,
+    Prepared,
     Slot,
     Text,
     TextBody,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import threading
 from collections.abc import Iterator
@@ -217,6 +218,33 @@ METHOD_TABLE: Final[list[tuple[dict[str, Any], bool]]] = [
         False,
     ),
     ({"method": "POST", "body_type": "text", "content": "a=1&_method=DELETE"}, True),
+    *(
+        (
+            {"method": "POST", "body_type": kind, "content": content, "headers": (Pair("Content-Type", media_type),)},
+            fits,
+        )
+        for kind, content, media_type, fits in (
+            ("text", '{"_method": "DELETE"}', "application/json", False),
+            ("text", '{"method": "DELETE"}', "application/vnd.api+json", False),
+            ("text", '{"\\u005fmethod": "DELETE"}', "application/json", False),
+            ("text", '{"subject": "a method"}', "application/json", True),
+            ("text", '--b\r\nContent-Disposition: form-data; name="_method"\r\n\r\nPUT\r\n--b--',
+             "multipart/form-data; boundary=b", False),
+            ("text", '--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--b--',
+             "multipart/form-data; boundary=b", True),
+            ("text", "a=1&%5fmethod=DELETE", "application/x-www-form-urlencoded", False),
+        )
+    ),
+    (
+        {"method": "POST", "body_type": "base64", "content": base64.b64encode(b"a=1&_method=PUT").decode(),
+         "content_type": "application/x-www-form-urlencoded"},
+        False,
+    ),
+    (
+        {"method": "POST", "body_type": "base64", "content": base64.b64encode(b"a=1&_method=PUT").decode(),
+         "content_type": "image/png"},
+        True,
+    ),
 ]  # fmt: skip
 
 
@@ -232,6 +260,15 @@ def test_where_methods_are_named_nothing_overrides_them(asked: dict[str, Any], f
             require_request("TOKEN", requests, line)
         if asked["method"] in ("GET", "POST"):  # where no methods are named, any may be used, by whatever means
             require_request("TOKEN", allowed((None, "/x")), line)
+
+
+@pytest.mark.parametrize("name", ["X-Original-URL", "X-Rewrite-URL", "x_original_uri", "X-Override-URL"])
+def test_where_paths_are_named_no_header_leads_to_another(name: str) -> None:
+    line = request_line(call_to(9, "/x", headers=(Pair(name, "/admin"),)))
+    with pytest.raises(RequestNotAllowed) as refused:
+        require_request("TOKEN", allowed((None, "/x")), line)
+    assert refused.value.extra["reason"] == "path_overridden"
+    require_request("TOKEN", allowed(("GET", None)), line)
 
 
 def test_an_entry_is_taken_as_a_whole() -> None:

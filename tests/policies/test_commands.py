@@ -35,6 +35,14 @@ def test_the_standard_variables_and_the_operator_s_policy_are_enough(team: Team)
     assert command(team, "vault", "plan", "--fail-on-new-grants").returncode == 1
 
 
+def test_variables_that_another_command_line_goes_by_are_told_of(team: Team) -> None:
+    other = {"BAO_ADDR": "http://canary", "VAULT_AGENT_ADDR": "http://canary", "VAULT_SKIP_VERIFY": "canary"}
+    done = command(team, "vault", "plan", environ=other)
+    assert [line.partition(" is set and not obeyed: ")[0] for line in done.stderr.splitlines()] == sorted(other)
+    assert "canary" not in done.stderr
+    assert done.returncode == 2
+
+
 def test_who_has_no_token_or_a_wrong_one_is_told_so(team: Team, tmp_path: Path) -> None:
     nobody = command(team, "vault", "plan", environ={"VAULT_TOKEN": "", "HOME": str(tmp_path)})
     assert (nobody.returncode, "VAULT_TOKEN is missing" in nobody.stderr) == (1, True)

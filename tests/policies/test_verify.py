@@ -121,6 +121,34 @@ def test_a_hand_edit_is_a_surprise_that_names_its_cell(applied: Team) -> None:
     assert held(applied) == []
 
 
+@pytest.mark.parametrize(
+    ("switch", "names", "cause"),
+    [
+        ("allow_wildcards_in_identity_templates", ("*", "+", f"{OTHER[:-1]}*"), "a + that a template renders"),
+        ("allow_slashes_in_identity_templates", (f"{OTHER}/../{OTHER}",), "deny_slash_in_templated_paths"),
+    ],
+)
+def test_what_an_older_server_does_is_red_with_its_cause_and_the_versions(
+    applied: Team, switch: str, names: tuple[str, ...], cause: str
+) -> None:
+    """OpenBao's own switches, beside a policy's text, have it render as older servers do."""
+    path = "sys/policies/acl/strongroom-mover"
+    text = applied.ask("GET", path).json()["data"]["policy"]
+    applied.ask("PUT", path, {"policy": text, switch: True})
+    done = command(applied, "vault", "verify", "--json")
+    red = {cell["door"]: cell for cell in json.loads(done.stdout)["cells"] if not cell["ok"]}
+    assert set(red) <= {f"a value, for a workspace called {name}" for name in names}
+    if "wildcards" in switch:
+        assert f"a value, for a workspace called {names[1]}" in red
+    for cell in red.values():
+        assert cause in cell["cause"]
+    for line in done.stderr.splitlines():
+        assert cause in line
+        assert "deny_slash" in line or ("2.0.4" in line and "2.6.0" in line)
+    planned = command(applied, "vault", "plan")
+    assert (planned.returncode, f"-# kept beside the text: {switch} = True" in planned.stdout) == (2, True)
+
+
 def test_what_was_made_is_removed_after_a_failure_and_after_a_run_that_was_killed(applied: Team) -> None:
     applied.ask("POST", f"strongroom/data/{OURS}/masked/left", {"data": {"value": "x"}, "options": {"cas": 0}})
     applied.ask("POST", f"strongroom-transit/keys/{OTHER}.restricted", {"type": "aes256-gcm96"})

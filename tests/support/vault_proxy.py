@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +12,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 from urllib.parse import urlsplit
+
+from tests.support.hashicorp_shape import HashicorpShape
 
 Kind = Literal["answer", "cut before", "cut after", "delay", "answer late"]
 _HOP = {"connection", "content-length", "transfer-encoding", "keep-alive", "date", "server"}
@@ -46,11 +49,27 @@ class VaultProxy:
     port: int = 0
     fault: Fault | None = None
     away: bool = False
+    in_turn: bool = False
+    """Ask one node after the other, whichever is the active one."""
+    without: Sequence[str] = ()
+    """Fields, in lower case, that are taken out of every request."""
+    shape: HashicorpShape | None = None
+    cacert: str | None = None
+    _asked: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def order(self) -> Sequence[str]:
+        """Return the nodes in the order to try them in."""
+        if not self.in_turn:
+            return self.backends
+        with self._lock:
+            self._asked += 1
+            first = self._asked % len(self.backends)
+        return [*self.backends[first:], *self.backends[:first]]
 
     @contextmanager
     def broken(self, fault: Fault) -> Iterator[Fault]:
@@ -97,7 +116,16 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is not None and fault.kind == "delay":
             fault.then()
             time.sleep(fault.seconds)
-        status, headers, content = self._forward(body)
+        shape = self.proxy.shape
+        refused = None if shape is None else shape.refuse(self.path, dict(self.headers))
+        if refused is not None:
+            self._answer(refused[0], refused[2], refused[1])
+            return
+        status, headers, content = self._forward(
+            body if shape is None else shape.request(self.command, self.path, body)
+        )
+        if shape is not None:
+            status, headers, content = shape.answer(self.path, status, headers, content)
         if fault is not None and fault.kind == "cut after":
             fault.then()
             self._hang_up()
@@ -110,12 +138,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _forward(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
         """Send the request to the node, of several to the active one; one that breaks in the middle is an error."""
-        headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP}
-        several = len(self.proxy.backends) > 1
-        for backend in self.proxy.backends:
+        headers = {
+            name: value for name, value in self.headers.items() if name.lower() not in {*_HOP, *self.proxy.without}
+        }
+        several = len(self.proxy.backends) > 1 and not self.proxy.in_turn
+        for backend in self.proxy.order():
             if several and not _is_active(backend):
                 continue
-            connection = http.client.HTTPConnection(urlsplit(backend).netloc, timeout=30)
+            connection = self._connection(backend)
             try:
                 connection.connect()
             except OSError:
@@ -129,6 +159,13 @@ class _Handler(BaseHTTPRequestHandler):
             finally:
                 connection.close()
         return 502, {}, b""
+
+    def _connection(self, backend: str) -> http.client.HTTPConnection:
+        parts = urlsplit(backend)
+        if parts.scheme == "http":
+            return http.client.HTTPConnection(parts.netloc, timeout=30)
+        context = ssl.create_default_context(cafile=self.proxy.cacert)
+        return http.client.HTTPSConnection(parts.netloc, timeout=30, context=context)
 
     def _answer(self, status: int, content: bytes, headers: dict[str, str]) -> None:
         self.send_response_only(status)
@@ -148,8 +185,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def vault_proxy(*backends: str) -> Iterator[VaultProxy]:
-    proxy = VaultProxy(backends)
+def vault_proxy(
+    *backends: str, in_turn: bool = False, shape: HashicorpShape | None = None, cacert: str | None = None
+) -> Iterator[VaultProxy]:
+    proxy = VaultProxy(backends, in_turn=in_turn, shape=shape, cacert=cacert)
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (_Handler,), {"proxy": proxy}))
     server.daemon_threads = True
     server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that hangs up is no news

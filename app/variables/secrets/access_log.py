@@ -55,7 +55,7 @@ def access_log(name: str, *, access: Access, resources: Resources) -> Sequence[S
         raise NotFound(f"There is no secret {name[:64]}.")
     found: dict[tuple[Actor, str, int | None], SecretAccess] = {}
     for action, kind in _ACTIONS:
-        for event in _read_outcomes(action, access=access, resources=resources):
+        for event in _read_outcomes(action, name, access=access, resources=resources):
             if not _concerns(event, secret_id, name):
                 continue
             actor = Actor(event.actor_type, str(event.actor_id), event.acting_for)  # type: ignore[arg-type]
@@ -65,12 +65,14 @@ def access_log(name: str, *, access: Access, resources: Resources) -> Sequence[S
     return sorted(found.values(), key=lambda each: each.last_at, reverse=True)
 
 
-def _read_outcomes(action: Action, *, access: Access, resources: Resources) -> Iterator[Event]:
+def _read_outcomes(action: Action, name: str, *, access: Access, resources: Resources) -> Iterator[Event]:
     """Read a workspace's outcomes of one action in order, some at a time, so that no transaction stays open."""
     after = 0
     while True:
         with resources.sessions.read() as session:
-            events = outcomes_between(session, str(access.workspace), action, after=after, through=_END, limit=_AT_ONCE)
+            events = outcomes_between(
+                session, str(access.workspace), action, after=after, through=_END, limit=_AT_ONCE, secret=name
+            )
         yield from events
         if len(events) < _AT_ONCE:
             return
@@ -78,9 +80,11 @@ def _read_outcomes(action: Action, *, access: Access, resources: Resources) -> I
 
 
 def _concerns(event: Event, secret_id: str, name: str) -> bool:
-    """Tell whether the value went to somebody: it was shown, or a call went out with it."""
+    """Tell whether the value went to somebody: it was shown, or a call went out with it that was no mere check."""
     if event.action == "secret.reveal":
         return event.outcome == "done" and event.target_id == secret_id
+    if event.detail.get("check"):
+        return False
     ids = event.detail.get("secret_ids")
     return isinstance(ids, dict) and ids.get(name) == secret_id and went_out(event)
 

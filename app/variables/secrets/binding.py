@@ -16,6 +16,14 @@ _SECOND_FORM: Final = "2:"
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where in Vault a value lies that Vault's operators manage: mount and path, and which field of it."""
+
+    path: str
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """What a secret may be used for.
 
@@ -40,7 +48,9 @@ class Rules:
         )
 
 
-def binding(*, workspace: str, secret_id: str, name: str, visibility: str, rules: Rules) -> str:
+def binding(
+    *, workspace: str, secret_id: str, name: str, visibility: str, rules: Rules, source: Source | None = None
+) -> str:
     """Return the SHA-256, in hex, of the canonical JSON of these facts; the order within a list doesn't count.
 
     A secret that is in need of none of the later facts keeps the first form, which older processes know; the others
@@ -54,17 +64,22 @@ def binding(*, workspace: str, secret_id: str, name: str, visibility: str, rules
         "hosts": sorted(rules.hosts),
         "places": sorted(rules.places),
     }
-    if rules.requests is None and not rules.wide and rules.made_of is None:
+    if rules.requests is None and not rules.wide and rules.made_of is None and source is None:
         return _digest(facts)
     requests = None if rules.requests is None else requests_allowed.as_json(rules.requests)
     later = {
         "type": "value" if rules.made_of is None else rules.made_of.type,
         "requests": None if requests is None else sorted(requests, key=_canonical),
         "wide": rules.wide,
-        "from": None,
+        "from": None if source is None else as_pointer(source),
         "made_of": None if rules.made_of is None else types.as_json(rules.made_of),
     }
     return _SECOND_FORM + _digest(facts | later)
+
+
+def as_pointer(source: Source) -> dict[str, object]:
+    """Write a source as the API shows it, the database and Vault keep it, and the binding counts it."""
+    return {"path": source.path, "field": source.field}
 
 
 def _digest(facts: object) -> str:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final, Literal
 
 from app.access import Permission
-from app.kernel.errors import Conflict, NameTaken, NotFound, StrongroomError, in_body
+from app.kernel.errors import Conflict, NameTaken, NotForThisType, NotFound, StrongroomError, in_body
 
 # Longer than the slowest living change can take, and than Vault works on a request by itself (90 seconds). Source:
 # https://developer.hashicorp.com/vault/docs/configuration#default_max_request_duration
@@ -50,6 +50,7 @@ class Event(StrEnum):
     REWRAP = "rewrap"
     DESTROY_VERSION = "destroy_version"
     DELETE = "delete"
+    RENEW = "renew"
     STORED = "stored"
     TAKEN_BACK = "taken_back"
     GONE = "gone"
@@ -80,6 +81,7 @@ ASKED_FOR: Final = (
     Event.REWRAP,
     Event.DESTROY_VERSION,
     Event.DELETE,
+    Event.RENEW,
 )
 
 NEEDS: Final[Mapping[Event, Permission]] = {
@@ -93,10 +95,14 @@ NEEDS: Final[Mapping[Event, Permission]] = {
     Event.REWRAP: Permission.SECRET_WRITE,
     Event.DESTROY_VERSION: Permission.SECRET_WRITE,
     Event.DELETE: Permission.SECRET_WRITE,
+    Event.RENEW: Permission.SECRET_WRITE,
 }
 """Who may act: the permission that an event asks for. A use is part of a call, which asks for its own.
 
 The API declares these, and the services check these: there is no second place."""
+
+OF_OWN_VALUES: Final = frozenset({Event.SET_VALUE, Event.ROLL_BACK, Event.REWRAP, Event.DESTROY_VERSION})
+"""What happens only to a value that was written here, never to one that Vault's operators manage."""
 
 _NOT_THERE: Final[Mapping[Event, State | Refusal]] = {
     **dict.fromkeys(Event, Refusal.IMPOSSIBLE),
@@ -133,6 +139,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[Event, State | Refusal]]] = {
         Event.REWRAP: State.VALUE_CHANGING,
         Event.DESTROY_VERSION: State.ACTIVE,
         Event.DELETE: State.DELETING,
+        Event.RENEW: State.ACTIVE,
     },
     State.VALUE_CHANGING: {
         **dict.fromkeys(Event, Refusal.IMPOSSIBLE),
@@ -147,6 +154,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[Event, State | Refusal]]] = {
         Event.REWRAP: State.VALUE_CHANGING,
         Event.DESTROY_VERSION: State.VALUE_CHANGING,
         Event.DELETE: State.DELETING,
+        Event.RENEW: State.VALUE_CHANGING,
         Event.STORED: State.ACTIVE,
     },
     State.RULES_CHANGING: {
@@ -163,6 +171,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[Event, State | Refusal]]] = {
         Event.REWRAP: State.RULES_CHANGING,
         Event.DESTROY_VERSION: State.RULES_CHANGING,
         Event.DELETE: State.DELETING,
+        Event.RENEW: State.RULES_CHANGING,
         Event.STORED: State.ACTIVE,
         # The new rules are given up; what became of the value, reconcile finds out.
         Event.TAKEN_BACK: State.VALUE_CHANGING,
@@ -208,6 +217,21 @@ def _refusal(why: Refusal, state: State, name: str) -> StrongroomError:
     return Conflict(
         f"{name} is being {under_way} at this moment; what was cut off is mended within three minutes.", retry_after=5
     )
+
+
+def require_own_value(event: Event, *, name: str, managed: bool) -> None:
+    """Do nothing where the event doesn't concern the value, or the value was written here.
+
+    Raises:
+        NotForThisType: Vault's operators manage the value.
+    """
+    if managed and event in OF_OWN_VALUES:
+        raise managed_elsewhere(name)
+
+
+def managed_elsewhere(name: str) -> NotForThisType:
+    """Say that the value is changed where it lies."""
+    return NotForThisType(f"The value of {name} is managed in Vault by its operators: it is changed there.")
 
 
 def name_taken(name: str) -> NameTaken:

@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy.exc import IntegrityError
 
 from app.access import Access
 from app.audit.service import Deed, Target, recorded
-from app.kernel.errors import Conflict, NotFound, VaultError, WriteConflict
+from app.kernel.errors import (
+    Conflict,
+    NotFound,
+    StrongroomError,
+    ValidationFailed,
+    VaultError,
+    WriteConflict,
+    in_body,
+)
 from app.kernel.secret import SecretValue
 from app.outbound.model import AllowedRequest
 from app.outbound.requests_allowed import normalise_requests
 from app.resources import Limits, Resources
 from app.variables.models import VariableRow
-from app.variables.secrets.binding import Rules
+from app.variables.secrets.binding import Rules, Source, as_pointer
 from app.variables.secrets.changes import Event, State, advance
+from app.variables.secrets.deposits import (
+    Credential,
+    Deposit,
+    PointerDeposit,
+    read_credential,
+    remove_deposit,
+    remove_leftovers,
+    require_token_url,
+)
+from app.variables.secrets.managed import MANAGED, ManagedValues
 from app.variables.secrets.queries import Secret, as_secret, warnings_of
 from app.variables.secrets.store import (
     SecretStore,
@@ -29,21 +48,23 @@ from app.variables.secrets.store import (
     note_version,
     person,
     require_for,
+    rules_facts,
     rules_of,
     set_rules,
     vault_facts,
 )
-from app.variables.validation import check_value, normalise_hosts, places_of, with_verdict
+from app.variables.secrets.types import SecretType, build_parts
+from app.variables.validation import normalise_hosts, places_of
 from app.vault import SecretAddress, Visibility
 from app.workspaces.service import hold_workspace, require_workspace, settings_of
 
 
 @dataclass(frozen=True, slots=True)
 class NewSecret:
-    """What a secret is made of."""
+    """What a secret is made of: a value, a key or credentials, or the place where Vault's operators manage a value."""
 
     name: str
-    value: SecretValue
+    value: SecretValue | Credential | Source | None
     visibility: Visibility
     description: str = ""
     allowed_hosts: tuple[str, ...] | None = None
@@ -51,23 +72,38 @@ class NewSecret:
     allowed_requests: tuple[AllowedRequest, ...] | None = None
     wide: bool = False
     expires_at: datetime | None = None
-    type: Literal["value"] = "value"
+    type: SecretType = "value"
+    parts: Mapping[str, Any] = field(default_factory=dict)
+    """What makes it up, by the names of the API, where it is no plain value."""
 
 
-def rules_for(new: NewSecret, limits: Limits) -> Rules:
-    """Return the rules that a new secret gets.
+def rules_for(new: NewSecret, limits: Limits) -> tuple[Rules, Deposit]:
+    """Return the rules that a new secret gets, and what of it goes to Vault.
+
+    A value that lies elsewhere isn't read, and so not judged, before a call needs it.
 
     Raises:
         TooShort, TooLong, TooGuessable: Its value isn't fit for its visibility.
-        AllowedHostsRequired, AllowedHostsTooWide, ValidationFailed: Its hosts, places or requests can't be such.
+        AllowedHostsRequired, AllowedHostsTooWide, ValidationFailed: Its hosts, places, requests, key or what makes it
+            up can't be such.
     """
-    check_value(new.value, new.visibility, limits)
-    return Rules(
+    if new.type != "value" and new.visibility != "restricted":
+        sentence = f"A secret of the type {new.type} is restricted."
+        raise ValidationFailed(sentence, errors={in_body("visibility"): [sentence]})
+    made_of = build_parts(new.type, new.parts)
+    deposit: Deposit
+    if isinstance(new.value, Source):
+        deposit = PointerDeposit(new.value)
+    else:
+        deposit = read_credential(new.value, made_of, new.visibility, limits)
+    rules = Rules(
         hosts=normalise_hosts(new.allowed_hosts, new.visibility, wide=new.wide),
-        places=places_of(new.allowed_places, new.visibility),
+        places=places_of(new.allowed_places, new.visibility, signature=new.type == "hmac"),
         requests=normalise_requests(new.allowed_requests),
         wide=new.wide,
+        made_of=made_of,
     )
+    return rules, deposit
 
 
 class SecretCreation:
@@ -76,6 +112,7 @@ class SecretCreation:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._store = SecretStore(resources)
+        self._managed = ManagedValues(resources)
 
     def create(
         self, new: NewSecret, *, access: Access, action: Literal["secret.create", "secret.import"] = "secret.create"
@@ -85,6 +122,7 @@ class SecretCreation:
         Raises:
             Forbidden, NameTaken, TooShort, TooLong, TooGuessable, AllowedHostsRequired, AllowedHostsTooWide,
             ValidationFailed: Nothing was changed.
+            NotGranted: Vault's operators grant the workspace no such value, or not for these hosts.
             NotFound: The workspace was deleted at the same moment; the value is taken back.
             Conflict: Vault holds a value under this name of which the database knows nothing.
             VaultUnavailable: The value isn't stored, as far as can be known; ``reconcile`` undoes what is left.
@@ -93,24 +131,24 @@ class SecretCreation:
         target = Target("secret", uuid.uuid4().hex, new.name)
         with recorded(sessions=sessions, clock=clock, access=access, action=action, target=target) as deed:
             require_for(access, Event.CREATE)
-            rules = rules_for(new, self._resources.limits)
-            deed.detail |= {"visibility": new.visibility}
+            rules, deposit = rules_for(new, self._resources.limits)
+            require_token_url(rules.made_of, outbound=self._resources.outbound)
+            deed.detail |= {"visibility": new.visibility} | ({} if new.type == "value" else {"type": new.type})
+            deed.detail |= rules_facts(rules)
+            if isinstance(new.value, Source):
+                deed.detail["managed"] = MANAGED
+                self._managed.require(new.value, rules.hosts, workspace=str(access.workspace))
             row, address = self._insert_pending(new, str(target.id), rules, access=access)
             self._require_nothing_there(row, address, access=access)
             try:
-                row = self._store_value(
-                    row,
-                    address,
-                    with_verdict(new.value, new.visibility, self._resources.limits),
-                    deed=deed,
-                    access=access,
-                )
-            except (VaultError, NotFound) as error:
+                row = self._store_value(row, address, deposit, deed=deed, access=access)
+            except (VaultError, NotFound, ValidationFailed) as error:
                 self._undo(row, address, access=access)
                 # What Vault says of a workspace that is gone would mislead.
                 require_workspace(row.workspace, sessions=sessions)
                 raise _as_conflict(error, new.name) from None
-        return replace(as_secret(row, access=access, now=clock()), warnings=warnings_of(new.value))
+        warnings = warnings_of(new.value) if isinstance(new.value, SecretValue) else ()
+        return replace(as_secret(row, access=access, now=clock()), warnings=warnings)
 
     def _insert_pending(
         self, new: NewSecret, secret_id: str, rules: Rules, *, access: Access
@@ -126,6 +164,8 @@ class SecretCreation:
             description=new.description,
             value=None,
             visibility=new.visibility,
+            type=new.type,
+            source=as_pointer(new.value) if isinstance(new.value, Source) else None,
             version=0,
             state=state.value,
             unfinished=True,
@@ -160,11 +200,12 @@ class SecretCreation:
             raise _as_conflict(WriteConflict(""), row.name)
 
     def _store_value(
-        self, row: VariableRow, address: SecretAddress, value: SecretValue, *, deed: Deed, access: Access
+        self, row: VariableRow, address: SecretAddress, deposit: Deposit, *, deed: Deed, access: Access
     ) -> VariableRow:
         vault, role = self._resources.vault, person(access)
         vault.write_binding(address, digest(row, rules_of(row)), role=role)
-        written = vault.write_value(address, value, cas=0, role=role)
+        remove_leftovers(vault, address, row.type, role=role)
+        written = deposit.write(vault, address, cas=0, role=role)
         deed.detail |= vault_facts(written.version, written.request_id)
         with self._resources.sessions.begin() as session:
             # The purge of a workspace that is deleted may have come before the value.
@@ -181,11 +222,11 @@ class SecretCreation:
             return
         # Where Vault can't be asked now, the row stays pending, which nobody can use, and reconcile takes it back.
         with suppress(VaultError):
-            self._resources.vault.delete(address, role=person(access))
+            remove_deposit(self._resources.vault, address, row.type, role=person(access))
             self._store.drop_pending(row)
 
 
-def _as_conflict(error: VaultError | NotFound, name: str) -> VaultError | NotFound | Conflict:
+def _as_conflict(error: StrongroomError, name: str) -> StrongroomError:
     if isinstance(error, WriteConflict):
         return Conflict(
             f"Vault holds a value under the name {name} of which the database knows nothing; an operator has to look."

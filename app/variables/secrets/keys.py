@@ -15,6 +15,7 @@ from app.kernel.errors import Conflict, NotFound, StrongroomError, WriteConflict
 from app.resources import Resources
 from app.variables.models import VariableRow
 from app.variables.secrets.changes import Event
+from app.variables.secrets.deposits import KEY_TYPES
 from app.variables.secrets.store import (
     address_of,
     begin,
@@ -73,7 +74,11 @@ class WorkspaceKeys:
         require_for(access, Event.REWRAP)
         self._require_transit(access)
         query = select(VariableRow.name).where(
-            VariableRow.workspace == access.workspace, VariableRow.kind == "secret", VariableRow.state == "active"
+            VariableRow.workspace == access.workspace,
+            VariableRow.kind == "secret",
+            VariableRow.state == "active",
+            VariableRow.type.not_in(KEY_TYPES),
+            VariableRow.source.is_(None),
         )
         with self._resources.sessions.read() as session:
             return session.scalars(query.order_by(VariableRow.name)).all()

@@ -16,7 +16,9 @@ from app.kernel.secret import SecretValue
 from app.outbound.model import AllowedRequest
 from app.resources import Resources
 from app.variables.models import VariableRow
+from app.variables.secrets.binding import Source
 from app.variables.secrets.changes import NEEDS, Event, advance
+from app.variables.secrets.managed import MANAGED
 from app.variables.secrets.references import check_binding, unless_changed, usable
 from app.variables.secrets.store import (
     SecretStore,
@@ -25,10 +27,12 @@ from app.variables.secrets.store import (
     rules_of,
     secret_row,
     secrets_of,
+    source_of,
     state_of,
     vault_facts,
 )
-from app.vault import Visibility, Written
+from app.variables.secrets.types import MadeOf, SecretType
+from app.vault import Vault, Visibility, WrappingKey, Written
 
 Expiry = Literal["none", "ok", "expiring", "expired"]
 
@@ -70,7 +74,7 @@ class Secret:
     allowed_places: tuple[str, ...]
     allowed_requests: tuple[AllowedRequest, ...] | None
     wide: bool
-    version: int
+    version: int | None
     state: str
     expiry: Expiry
     expires_at: datetime | None
@@ -80,8 +84,14 @@ class Secret:
     updated_by: str
     last_used_at: datetime | None
     revision: int
+    type: SecretType
+    made_of: MadeOf | None
     permissions: Mapping[str, bool]
     check_block: str | None = None
+    managed: Literal["vault"] | None = None
+    """Who keeps the value, where it isn't this service."""
+    source: Source | None = None
+    """Where it lies then; told to owners and admins."""
     warnings: tuple[ValueWarning, ...] | None = None
     """What is odd about the value that was just written; None where none was."""
 
@@ -161,6 +171,17 @@ class SecretQueries:
         return stored.value
 
 
+def wrapping_key(*, access: Access, vault: Vault) -> WrappingKey:
+    """Return the key with which anybody wraps a key of a secret that only Vault is to open.
+
+    Raises:
+        Forbidden: The role may not.
+        VaultUnavailable: Vault can't be asked.
+    """
+    require_for(access, Event.CREATE)
+    return vault.wrapping_key(str(access.workspace), role=person(access))
+
+
 def as_secret(row: VariableRow, *, access: Access, now: datetime) -> Secret:
     """Return a row as somebody with this standing sees it."""
     active, may = row.state == "active", {event: allows(access, needed) for event, needed in NEEDS.items()}
@@ -175,8 +196,8 @@ def as_secret(row: VariableRow, *, access: Access, now: datetime) -> Secret:
         allowed_places=rules.places,
         allowed_requests=rules.requests,
         wide=rules.wide,
-        version=row.version,
-        state=row.state,
+        version=row.version if row.source is None else row.source_version,
+        state="reconnect" if active and row.reconnect else row.state,
         expiry=_expiry(row.expires_at, now),
         expires_at=row.expires_at,
         created_at=row.created_at,
@@ -185,13 +206,17 @@ def as_secret(row: VariableRow, *, access: Access, now: datetime) -> Secret:
         updated_by=row.updated_by,
         last_used_at=row.last_used_at,
         revision=row.revision,
+        type=cast(SecretType, row.type),
+        made_of=rules.made_of,
         permissions={
             "reveal": active and row.visibility == "masked" and may[Event.REVEAL],
-            "set_value": active and may[Event.SET_VALUE],
+            "set_value": active and row.source is None and may[Event.SET_VALUE],
             "edit": active and may[Event.DESCRIBE],
             "delete": may[Event.DELETE],
         },
         check_block=row.check_block,
+        managed=None if row.source is None else MANAGED,
+        source=source_of(row) if may[Event.CREATE] else None,
     )
 
 

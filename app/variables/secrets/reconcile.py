@@ -19,6 +19,7 @@ from app.outbound.hosts import has_wildcard
 from app.resources import Resources
 from app.variables.models import SecretVersionRow, VariableRow
 from app.variables.secrets.changes import TOLD_AS, Finding, Remedy, finding_of, remedy_for
+from app.variables.secrets.deposits import KEY_TYPES, remove_deposit, retire_keys
 from app.variables.secrets.store import (
     SecretStore,
     address_of,
@@ -98,13 +99,15 @@ class SecretReconciliation:
         self, remedy: Remedy, row: VariableRow, address: SecretAddress, stored: StoredMetadata | None
     ) -> Remedy:
         if remedy in (Remedy.TAKE_BACK, Remedy.DELETE):
-            self._resources.vault.delete(address, role="owner")
+            remove_deposit(self._resources.vault, address, row.type, role="owner")
         if remedy in (Remedy.TAKE_BACK, Remedy.DROP):
             self._store.drop_pending(row)
         elif remedy is Remedy.DELETE:
             with self._resources.sessions.begin() as session:
                 drop_deleted(session, row)
         elif remedy is not Remedy.POSTPONE and stored is not None:
+            if stored.current_version and row.type in KEY_TYPES:
+                retire_keys(self._resources.vault, address, role="owner")
             return self._settle(row, stored, remedy)
         return remedy
 

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
-from sqlalchemy import Row, Table, bindparam, delete, select
+from sqlalchemy import Row, Select, Table, bindparam, delete, select
 from sqlalchemy.orm import Session
 
 from app.db import Sessions
 from app.kernel.errors import BindingMismatch, Conflict
 from app.variables.models import SecretUseRow, VariableRow
-from app.variables.secrets.binding import Rules
-from app.variables.secrets.store import address_of, digest, next_rules_of, rules_of
-from app.vault import SecretAddress, StoredValue
+from app.variables.secrets.binding import Rules, Source
+from app.variables.secrets.store import address_of, digest, next_rules_of, rules_of, source_of
+from app.variables.secrets.types import MadeOf, SecretType
+from app.vault import SecretAddress, StoredPointer, StoredValue
 from app.workspaces.service import Workspace
 
 # Made once, and of plain columns: every call asks it.
@@ -45,6 +46,15 @@ class UsableSecret:
     bindings: tuple[str, ...]
     state: str
     expires_at: datetime | None
+    source: Source | None = None
+    source_version: int | None = None
+    """Of a value that Vault's operators manage: which version of it a call saw last."""
+
+    @property
+    def type(self) -> SecretType:
+        """The secret's type."""
+        made_of = self.rules[0].made_of
+        return "value" if made_of is None else made_of.type
 
 
 def usable_secrets(
@@ -74,15 +84,25 @@ def usable(row: VariableRow | Row[Any], address: SecretAddress) -> UsableSecret:
         bindings=tuple(digest(row, each) for each in rules),
         state=row.state,
         expires_at=row.expires_at,
+        source=source_of(row),
+        source_version=row.source_version,
     )
 
 
-def check_binding(stored: StoredValue, secret: UsableSecret) -> None:
+def parts_by_binding(stored: StoredValue | StoredPointer, secret: UsableSecret) -> MadeOf | None:
+    """Return what makes a secret up by the rules that Vault was told of; the binding was compared before."""
+    return secret.rules[secret.bindings.index(str(stored.binding))].made_of
+
+
+def check_binding(stored: StoredValue | StoredPointer, secret: UsableSecret) -> None:
     """Raise ``BindingMismatch`` where Vault was told other rules for this value than the database now says."""
     if stored.binding is None or stored.binding not in secret.bindings:
-        raise BindingMismatch(
-            f"What the database says of {secret.name} isn't what Vault was told. Run `strongroom doctor`."
-        )
+        raise binding_mismatch(secret.name)
+
+
+def binding_mismatch(name: str) -> BindingMismatch:
+    """Say that the database and Vault don't agree on a secret."""
+    return BindingMismatch(f"What the database says of {name} isn't what Vault was told. Run `strongroom doctor`.")
 
 
 @contextmanager
@@ -106,6 +126,12 @@ def blocks_using(name: str, workspace: str, session: Session) -> Sequence[str]:
     """Name the blocks that use a secret, sorted."""
     query = select(SecretUseRow.block).where(SecretUseRow.workspace == workspace, SecretUseRow.secret_name == name)
     return session.scalars(query.order_by(SecretUseRow.block)).all()
+
+
+def uses_of_any(part: str, workspace: str) -> Select[str]:
+    """Return the query for the blocks that use a secret with this in its name, whatever the case."""
+    like = SecretUseRow.secret_name.icontains(part, autoescape=True)
+    return select(SecretUseRow.block).where(SecretUseRow.workspace == workspace, like)
 
 
 def secrets_checked_by(block: str, workspace: str, session: Session) -> Sequence[str]:

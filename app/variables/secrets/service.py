@@ -8,38 +8,52 @@ happened, together with the record's event. What a crash leaves between, ``recon
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, Literal, cast
 
-from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from app.access import Access
 from app.audit.service import Deed, Target
-from app.db import Sessions
 from app.kernel.errors import (
     CheckFailed,
     InUse,
+    NotForThisType,
     PreconditionFailed,
     Unanswered,
     ValidationFailed,
-    ValueRequired,
     VaultError,
     WriteConflict,
     in_body,
 )
 from app.kernel.preconditions import check_revision, require_confirmation
 from app.kernel.secret import SecretValue
-from app.kernel.unset import UNSET, Unset
-from app.outbound.model import AllowedRequest
-from app.outbound.requests_allowed import normalise_requests
+from app.kernel.unset import UNSET
 from app.resources import Resources
-from app.variables.models import SecretUseRow, VariableRow
-from app.variables.secrets.binding import Rules
+from app.variables.models import VariableRow
 from app.variables.secrets.changes import SURELY_OVER_AFTER, Event
 from app.variables.secrets.check import Check, RunCheck, Wanted, try_value, wanted_check
 from app.variables.secrets.creation import NewSecret, SecretCreation
+from app.variables.secrets.deposits import (
+    Deposit,
+    read_credential,
+    remove_deposit,
+    require_token_url,
+)
+from app.variables.secrets.edits import (
+    SecretChanges,
+    changed_fields,
+    new_made_of,
+    new_rules,
+    older_versions,
+    require_for_managed,
+    require_no_key,
+    require_no_value,
+    widens,
+    with_credential,
+)
+from app.variables.secrets.managed import ManagedValues
 from app.variables.secrets.queries import Secret, as_stored, warnings_of
 from app.variables.secrets.references import blocks_using
 from app.variables.secrets.store import (
@@ -54,6 +68,7 @@ from app.variables.secrets.store import (
     note_version,
     person,
     require_for,
+    rules_facts,
     rules_of,
     secret_row,
     set_next_rules,
@@ -61,27 +76,13 @@ from app.variables.secrets.store import (
     take_over_rules,
     vault_facts,
 )
-from app.variables.validation import check_value, normalise_hosts, places_of, with_verdict
-from app.vault import VERSIONS_KEPT, Engine, SecretAddress, Vault, Visibility, Written
+from app.variables.validation import check_value
+from app.vault import SecretAddress, Visibility, Written
 from app.workspaces.service import settings_of
 
 _OVERTAKEN_AT_MOST: Final = 8
 """How often a writer who doesn't mind to come later tries again when another was faster."""
 _OVERTAKEN: Final = "Somebody else stored a new value at the same moment; read the secret again."
-
-
-@dataclass(frozen=True, slots=True)
-class SecretChanges:
-    """What an edit changes; a value only where a restricted secret is given wider rules."""
-
-    description: str | Unset = UNSET
-    allowed_hosts: tuple[str, ...] | Unset = UNSET
-    allowed_places: tuple[str, ...] | Unset = UNSET
-    allowed_requests: tuple[AllowedRequest, ...] | Unset | None = UNSET
-    wide: bool | Unset = UNSET
-    expires_at: datetime | Unset | None = UNSET
-    value: SecretValue | Unset = UNSET
-    check_block: str | Unset | None = UNSET
 
 
 class Secrets:
@@ -120,6 +121,7 @@ class Secrets:
         Raises:
             Forbidden: The role may not.
             NotFound: There is no such secret.
+            NotForThisType: Vault's operators manage the value.
             TooShort, TooLong, TooGuessable: The value isn't fit for the secret's visibility.
             PreconditionFailed: Somebody changed the secret since this revision.
             Conflict: Another change is under way.
@@ -130,17 +132,35 @@ class Secrets:
         with self._store.recorded(Event.SET_VALUE, name, access=access) as deed:
             require_for(access, Event.SET_VALUE)
             seen = self._store.require_bound(name, Event.SET_VALUE, deed=deed, access=access)
+            deposit = self._read(seen.row, SecretChanges(value=value), check)
             self._try(seen, value, wanted_check(check, seen.row.check_block), revision, deed=deed, access=access)
             with resources.sessions.begin() as session:
                 row = self._store.lock_bound(session, seen, Event.SET_VALUE, access=access, revision=revision)
-                check_value(value, cast(Visibility, row.visibility), resources.limits)
                 begin(session, row, Event.SET_VALUE, access=access, at=resources.clock())
             began = row.touched_at
-            value = with_verdict(value, cast(Visibility, row.visibility), resources.limits)
-            written = self._write_newest(seen.address, value, row, revision, access=access)
+            written = self._write_newest(seen.address, deposit, row, revision, access=access)
             row = self._store.settle_version(row, written, began=began, deed=deed, access=access)
             secret = as_stored(row, written, access=access, now=resources.clock())
             return replace(secret, warnings=warnings_of(value))
+
+    def put_value(
+        self,
+        name: str,
+        changes: SecretChanges,
+        *,
+        revision: int | None,
+        access: Access,
+        check: Check | bool | None = None,
+    ) -> Secret:
+        """Store a new value, or a new key or a client's new credentials with what makes the secret up from now on.
+
+        Raises:
+            NotForThisType: A new key can't be tried.
+            StrongroomError: Whatever ``set_value`` and ``update`` raise.
+        """
+        if isinstance(changes.value, SecretValue) and changes.credential is UNSET and not changes.parts:
+            return self.set_value(name, changes.value, revision=revision, access=access, check=check)
+        return self._change(name, changes, Event.SET_VALUE, revision=revision, access=access, check=check)
 
     def _try(
         self,
@@ -163,12 +183,12 @@ class Secrets:
         deed.detail["check"] = try_value(wanted, value, secret=row.name, run=self._run_check, access=access)
 
     def _write_newest(
-        self, address: SecretAddress, value: SecretValue, row: VariableRow, revision: int | None, *, access: Access
+        self, address: SecretAddress, deposit: Deposit, row: VariableRow, revision: int | None, *, access: Access
     ) -> Written:
         vault, role, cas = self._resources.vault, person(access), row.version
         for _attempt in range(_OVERTAKEN_AT_MOST):
             try:
-                return vault.write_value(address, value, cas=cas, role=role)
+                return deposit.write(vault, address, cas=cas, role=role)
             except WriteConflict:
                 # Another writer was faster, or one died before it could say how far it came; Vault knows the newest.
                 if revision:
@@ -179,7 +199,15 @@ class Secrets:
                 cas = stored.current_version
         raise PreconditionFailed(_OVERTAKEN)
 
-    def update(self, name: str, changes: SecretChanges, *, revision: int | None, access: Access) -> Secret:
+    def update(
+        self,
+        name: str,
+        changes: SecretChanges,
+        *,
+        revision: int | None,
+        access: Access,
+        check: Check | bool | None = None,
+    ) -> Secret:
         """Change description, expiry or rules, keeping the binding in Vault in step.
 
         Rules in force stay in force until Vault has the new binding; meanwhile a call must pass the old
@@ -191,42 +219,76 @@ class Secrets:
             NotFound: There is no such secret.
             PreconditionFailed: Somebody changed the secret since this revision.
             ValueRequired: The rules become wider, and no new value came along.
+            NotForThisType, NotGranted: Vault's operators manage the value, and don't let it be used so.
             AllowedHostsRequired, AllowedHostsTooWide, ValidationFailed: The rules can't be such.
             TooShort, TooLong, TooGuessable: The value isn't fit for the secret's visibility.
             Conflict: Another change is under way.
             BindingMismatch, VaultUnavailable: Vault holds something else, or can't be asked.
         """
+        return self._change(name, changes, Event.DESCRIBE, revision=revision, access=access, check=check)
+
+    def _change(
+        self,
+        name: str,
+        changes: SecretChanges,
+        event: Event,
+        *,
+        revision: int | None,
+        access: Access,
+        check: Check | bool | None = None,
+    ) -> Secret:
         resources = self._resources
-        with self._store.recorded(Event.DESCRIBE, name, access=access) as deed:
-            require_for(access, Event.DESCRIBE)
-            seen = self._store.require_bound(name, Event.DESCRIBE, deed=deed, access=access)
-            if changes.value is not UNSET:
-                _new_rules(seen.row, changes)  # what is refused anyway isn't tried
+        with self._store.recorded(event, name, access=access) as deed:
+            require_for(access, event)
+            seen = self._store.require_bound(name, event, deed=deed, access=access)
+            if seen.row.source is not None:
+                require_for_managed(seen.row, changes, managed=ManagedValues(resources))
+            if event is Event.SET_VALUE:
+                changes = with_credential(seen.row, changes)
+            deposit = self._read(seen.row, changes, check) if changes.given is not None else None
+            if isinstance(changes.value, SecretValue):
+                new_rules(seen.row, changes)  # what is refused anyway isn't tried
                 block = seen.row.check_block if changes.check_block is UNSET else changes.check_block
-                self._try(seen, changes.value, wanted_check(None, block), revision, deed=deed, access=access)
-            row = self._begin_update(seen, changes, revision=revision, access=access)
+                self._try(seen, changes.value, wanted_check(check, block), revision, deed=deed, access=access)
+            row = self._begin_update(seen, changes, event, revision=revision, access=access)
             began = row.touched_at
-            deed.detail["changed"] = _changed_fields(changes)
-            written = self._bring_to_vault(row, seen.address, changes, access=access)
+            deed.detail["changed"] = changed_fields(changes)
+            if (rules := next_rules_of(row)) is not None:
+                deed.detail |= rules_facts(rules)
+            written = self._bring_to_vault(row, seen.address, deposit, access=access)
             row = self._end_update(row, changes, written, began=began, deed=deed, access=access)
             secret = as_stored(row, written, access=access, now=resources.clock())
-            return secret if changes.value is UNSET else replace(secret, warnings=warnings_of(changes.value))
+            value = changes.given
+            return secret if not isinstance(value, SecretValue) else replace(secret, warnings=warnings_of(value))
+
+    def _read(self, row: VariableRow, changes: SecretChanges, check: Check | bool | None) -> Deposit:
+        """Read what is given.
+
+        Raises:
+            NotForThisType: A new value of this type can't be tried.
+            StrongroomError: It isn't fit.
+        """
+        before, made_of = rules_of(row).made_of, new_made_of(row, changes)
+        if before is not None and isinstance(check, Check):
+            raise NotForThisType(f"{row.name} is of the type {row.type}: a new key of it can't be tried.")
+        require_token_url(made_of if made_of != before else None, outbound=self._resources.outbound)
+        limits, visibility = self._resources.limits, cast(Visibility, row.visibility)
+        return read_credential(changes.given, made_of, visibility, limits, before=before)
 
     def _begin_update(
-        self, seen: Bound, changes: SecretChanges, *, revision: int | None, access: Access
+        self, seen: Bound, changes: SecretChanges, asked: Event, *, revision: int | None, access: Access
     ) -> VariableRow:
         """Write down in the row what is about to happen in Vault, if anything is."""
         resources = self._resources
         with resources.sessions.begin() as session:
-            row = self._store.lock_bound(session, seen, Event.DESCRIBE, access=access, revision=revision)
-            rules = _new_rules(row, changes)
+            row = self._store.lock_bound(session, seen, asked, access=access, revision=revision)
+            rules = new_rules(row, changes)
             if changes.check_block is not UNSET and changes.check_block is not None:
+                require_no_key(row)
                 _require_use(row, changes.check_block, session)
-            if changes.value is not UNSET:
-                check_value(changes.value, cast(Visibility, row.visibility), resources.limits)
-            elif rules is not None:
-                _require_no_value(row, rules)
-            if rules is not None or changes.value is not UNSET:
+            if changes.given is None and rules is not None:
+                require_no_value(row, rules)
+            if rules is not None or changes.given is not None:
                 event = Event.SET_VALUE if rules is None else Event.CHANGE_RULES
                 begin(session, row, event, access=access, at=resources.clock())
             if rules is not None:
@@ -234,25 +296,29 @@ class Secrets:
         return row
 
     def _bring_to_vault(
-        self, row: VariableRow, address: SecretAddress, changes: SecretChanges, *, access: Access
+        self, row: VariableRow, address: SecretAddress, deposit: Deposit | None, *, access: Access
     ) -> Written | None:
         """Store the new value under the old rules, destroy what it takes the place of, and only then tell the new ones.
 
         So Vault's binding alone says how far a change of rules came, and ``reconcile`` never has to believe the row.
         """
         vault, role, written = self._resources.vault, person(access), None
-        if changes.value is not UNSET:
+        if deposit is not None:
             try:
-                value = with_verdict(changes.value, cast(Visibility, row.visibility), self._resources.limits)
-                written = vault.write_value(address, value, cas=row.version, role=role)
+                written = deposit.write(vault, address, cas=row.version, role=role)
             except WriteConflict:
                 self._store.take_back_rules(row)
                 raise PreconditionFailed(_OVERTAKEN) from None
+            except ValidationFailed:
+                self._store.take_back_rules(row)
+                raise
         rules = next_rules_of(row)
         if rules is not None:
-            if written is not None and _widens(row, rules):
-                vault.destroy_versions(address, _older_versions(written.version), role=role)
+            if written is not None and widens(row, rules):
+                vault.destroy_versions(address, older_versions(written.version), role=role)
             vault.write_binding(address, digest(row, rules), role=role)
+        if deposit is not None:
+            deposit.finish(vault, address, role=role)
         return written
 
     def _end_update(
@@ -277,6 +343,7 @@ class Secrets:
                 row.check_block = changes.check_block
             settle(row, began=began, version=written.version if written else 0, access=access, at=clock())
             if written is not None:
+                row.reconnect = False
                 note_version(session, row, written.version, by=access.actor.name)
                 deed.detail |= vault_facts(written.version, written.request_id)
             deed.complete(session, clock)
@@ -307,7 +374,7 @@ class Secrets:
                 row.revision += 1
                 address = address_of(row, settings_of(row.workspace, session).engine)
             try:
-                resources.vault.delete(address, role=person(access))
+                remove_deposit(resources.vault, address, row.type, role=person(access))
             except Unanswered:
                 raise  # it may still be carried out, so the name isn't given back, nor asked for again, for a while
             except VaultError:
@@ -316,45 +383,6 @@ class Secrets:
             with resources.sessions.begin() as session:
                 drop_deleted(session, row)
                 deed.complete(session, resources.clock)
-
-
-def _changed_fields(changes: SecretChanges) -> list[str]:
-    return sorted(field for field in SecretChanges.__slots__ if getattr(changes, field) is not UNSET)
-
-
-def _new_rules(row: VariableRow, changes: SecretChanges) -> Rules | None:
-    """Return the rules that the changes ask for, None where they are as they were."""
-    visibility, now = cast(Visibility, row.visibility), rules_of(row)
-    wide = now.wide if changes.wide is UNSET else changes.wide
-    places = now.places if changes.allowed_places is UNSET else places_of(changes.allowed_places, visibility)
-    requests = now.requests
-    if changes.allowed_requests is not UNSET:
-        requests = normalise_requests(changes.allowed_requests)
-    rules = Rules(_new_hosts(now, changes, visibility, wide=wide), places, requests, wide)
-    return None if rules == now else rules
-
-
-def _new_hosts(now: Rules, changes: SecretChanges, visibility: Visibility, *, wide: bool) -> tuple[str, ...]:
-    """Return the hosts after a change; wildcards that were saved before they had to be asked for may stay."""
-    if changes.allowed_hosts is not UNSET and set(changes.allowed_hosts) != set(now.hosts):
-        return normalise_hosts(changes.allowed_hosts, visibility, wide=wide)
-    return normalise_hosts(now.hosts, visibility, wide=wide) if now.wide and not wide else now.hosts
-
-
-def _require_no_value(row: VariableRow, rules: Rules) -> None:
-    if _widens(row, rules):
-        sentence = "A restricted secret is given further hosts, places or requests only together with a new value."
-        raise ValueRequired(sentence, errors={in_body("value"): [sentence]})
-
-
-def _widens(row: VariableRow, rules: Rules) -> bool:
-    """Tell whether these rules would let a restricted secret go where it couldn't before."""
-    return row.visibility == "restricted" and rules.widens(rules_of(row))
-
-
-def _older_versions(version: int) -> list[int]:
-    """Return the numbers of the versions before this one that Vault may still keep."""
-    return list(range(max(1, version - VERSIONS_KEPT), version))
 
 
 def _require_use(row: VariableRow, block: str, session: Session) -> None:
@@ -370,18 +398,3 @@ def _require_unused(row: VariableRow, force: bool, session: Session) -> None:
             f"{row.name} is used by {len(blocks)} API block{'s' if len(blocks) > 1 else ''}: {', '.join(blocks)}.",
             extra={"blocks": list(blocks)},
         )
-
-
-# --- with its workspace -----------------------------------------------------------------------------------------------
-
-
-def purge_variables(workspace: str, engine: Engine, *, sessions: Sessions, vault: Vault) -> None:
-    """Delete every variable and secret of a workspace that is being deleted; Vault first.
-
-    The row of a secret that is being made stays until its value, which may come after this, is taken back: by its
-    maker, or by ``reconcile``, which would know nothing of it without the row.
-    """
-    vault.purge_workspace(workspace, engine)
-    with sessions.begin() as session:
-        session.execute(delete(SecretUseRow).where(SecretUseRow.workspace == workspace))
-        session.execute(delete(VariableRow).where(VariableRow.workspace == workspace, VariableRow.state != "pending"))

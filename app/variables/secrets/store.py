@@ -19,12 +19,12 @@ from app.audit.actions import Action
 from app.audit.service import Deed, Target, recorded
 from app.kernel.errors import BindingMismatch, Conflict, NotFound
 from app.kernel.preconditions import check_revision
-from app.outbound.requests_allowed import as_json, from_json
+from app.outbound.requests_allowed import as_json, from_json, write_line
 from app.resources import Resources
 from app.variables.models import SecretVersionRow, VariableRow
 from app.variables.secrets import types
-from app.variables.secrets.binding import Rules, binding
-from app.variables.secrets.changes import NEEDS, SURELY_OVER_AFTER, Event, State, advance
+from app.variables.secrets.binding import Rules, Source, binding
+from app.variables.secrets.changes import NEEDS, SURELY_OVER_AFTER, Event, State, advance, require_own_value
 from app.variables.secrets.types import MadeOf
 from app.vault import VERSIONS_KEPT, Engine, PersonRole, SecretAddress, StoredMetadata, Visibility, Written
 from app.workspaces.service import settings_of
@@ -42,12 +42,16 @@ ACTIONS: Final[dict[Event, Action]] = {
 """What the record calls each event that it tells of."""
 
 
+_MOST_FACTS: Final = 20
+_LONGEST_FACT: Final = 200
+
+
 def person(access: Access) -> PersonRole:
     """Return the Vault role of whoever asks."""
     return cast(PersonRole, str(access.role))
 
 
-def vault_facts(version: int, request_id: str | None) -> dict[str, object]:
+def vault_facts(version: int | None, request_id: str | None) -> dict[str, object]:
     """Return what the record keeps of Vault's answer."""
     return {"version": version} | ({"vault_request_id": request_id} if request_id else {})
 
@@ -116,10 +120,20 @@ def take_over_rules(row: VariableRow) -> None:
         set_next_rules(row, None)
 
 
+def source_of(row: VariableRow | Row[Any]) -> Source | None:
+    """Return where the row says that Vault's operators keep its value; None of one that was written here."""
+    return None if row.source is None else Source(str(row.source.get("path")), str(row.source.get("field")))
+
+
 def digest(row: VariableRow | Row[Any], rules: Rules) -> str:
     """Return the binding of the row with these rules."""
     return binding(
-        workspace=row.workspace, secret_id=row.id, name=row.name, visibility=str(row.visibility), rules=rules
+        workspace=row.workspace,
+        secret_id=row.id,
+        name=row.name,
+        visibility=str(row.visibility),
+        rules=rules,
+        source=source_of(row),
     )
 
 
@@ -167,6 +181,13 @@ def begin(session: Session, row: VariableRow, event: Event, *, access: Access, a
     if row.unfinished and session.get(SecretVersionRow, (row.id, row.version + 1)) is None:
         note_version(session, row, row.version + 1, by=row.touched_by)
     row.unfinished, row.touched_at, row.touched_by = True, at, access.actor.name
+
+
+def rules_facts(rules: Rules) -> dict[str, object]:
+    """Return what the record keeps of rules: hosts, places and requests as people write them, the first of each."""
+    requests = None if rules.requests is None else [write_line(each) for each in rules.requests]
+    lists = {"allowed_hosts": rules.hosts, "allowed_places": rules.places, "allowed_requests": requests}
+    return {name: each and [text[:_LONGEST_FACT] for text in each[:_MOST_FACTS]] for name, each in lists.items()}
 
 
 def settle(row: VariableRow, *, began: datetime, version: int, access: Access, at: datetime) -> None:
@@ -247,12 +268,14 @@ class SecretStore:
         Raises:
             Conflict: The secret's state doesn't let the event happen now.
             NotFound: There is no such secret.
+            NotForThisType: Vault's operators manage the value, and the event would change it.
             BindingMismatch: Vault was told something else.
             VaultUnavailable: Vault can't be asked.
         """
         for _attempt in range(2):  # once more, since the rules may have changed between the two looks
             row, address = self.find(name, access=access)
             deed.target = Target("secret", row.id, row.name)
+            require_own_value(event, name=row.name, managed=row.source is not None)
             advance(state_of(row), event, name=row.name)
             stored = self._vault.metadata(address, role=person(access))
             if stored is not None and stored.binding == digest(row, rules_of(row)):

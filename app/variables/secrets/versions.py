@@ -10,11 +10,12 @@ from sqlalchemy import select
 
 from app.access import Access
 from app.audit.service import Target
-from app.kernel.errors import Conflict, NotFound, PreconditionFailed, WriteConflict
+from app.kernel.errors import Conflict, NotForThisType, NotFound, PreconditionFailed, WriteConflict
 from app.kernel.preconditions import check_revision, require_confirmation
 from app.resources import Resources
 from app.variables.models import SecretVersionRow, VariableRow
-from app.variables.secrets.changes import Event, advance
+from app.variables.secrets.changes import Event, advance, require_own_value
+from app.variables.secrets.deposits import KEY_TYPES
 from app.variables.secrets.queries import Secret, as_stored
 from app.variables.secrets.store import SecretStore, begin, person, require_for, state_of
 from app.vault import VERSIONS_KEPT, StoredMetadata
@@ -40,6 +41,8 @@ class SecretVersions:
     def list(self, name: str, *, access: Access, limit: int, below: int | None = None) -> Sequence[Version]:
         """List the versions that Vault keeps, newest first.
 
+        Of a value that Vault's operators manage, the one that a call saw last is all that is known here.
+
         Vault is asked in the admin's role whoever asks us: an editor may know of versions, and their Vault policy
         reaches values only. What is read here holds none.
 
@@ -50,6 +53,8 @@ class SecretVersions:
         """
         require_for(access, Event.READ)
         row, address = self._store.find(name, access=access)
+        if row.source is not None:
+            return _versions_elsewhere(row, below)
         stored = self._resources.vault.metadata(address, role="admin")
         with self._resources.sessions.read() as session:
             query = select(SecretVersionRow).where(SecretVersionRow.secret_id == row.id)
@@ -68,6 +73,7 @@ class SecretVersions:
 
         Raises:
             Conflict: It is the version in force.
+            NotForThisType: Its versions are none of values, or are managed elsewhere.
             Forbidden: The role may not.
             NotFound: There is no such secret or version.
             ConfirmationRequired: ``confirm`` isn't the secret's name.
@@ -79,6 +85,8 @@ class SecretVersions:
             require_for(access, Event.DESTROY_VERSION)
             row, address = self._store.find(name, access=access)
             deed.target = Target("secret", row.id, row.name)
+            require_own_value(Event.DESTROY_VERSION, name=row.name, managed=row.source is not None)
+            _require_values(row)
             require_confirmation(confirm, row.name)
             check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
             advance(state_of(row), Event.DESTROY_VERSION, name=row.name)
@@ -105,6 +113,7 @@ class SecretVersions:
             deed.detail["from_version"] = number
             require_for(access, Event.ROLL_BACK)
             seen = self._store.require_bound(name, Event.ROLL_BACK, deed=deed, access=access)
+            _require_values(seen.row)
             _require_version(seen.stored, number)
             with resources.sessions.begin() as session:
                 row = self._store.lock_bound(session, seen, Event.ROLL_BACK, access=access, revision=revision)
@@ -118,13 +127,31 @@ class SecretVersions:
                 raise PreconditionFailed(
                     "Somebody else stored a new value at the same moment; read the secret again."
                 ) from None
+            if row.type == "oauth2":
+                resources.vault.delete_tokens(seen.address, role=person(access))
             row = self._store.settle_version(row, written, began=began, deed=deed, access=access)
             return as_stored(row, written, access=access, now=resources.clock())
+
+
+def _versions_elsewhere(row: VariableRow, below: int | None) -> Sequence[Version]:
+    number, at = row.source_version, row.source_version_at
+    if number is None or at is None or (below is not None and number >= below):
+        return []
+    return [Version(number, at, None, destroyed=False)]
 
 
 def _require_version(stored: StoredMetadata | None, number: int) -> None:
     if number not in {each.version for each in (stored.versions if stored else ())}:
         raise NotFound(f"There is no version {number}; Vault keeps the last {VERSIONS_KEPT}.")
+
+
+def _require_values(row: VariableRow) -> None:
+    """Do nothing for a secret whose versions hold what it is made with. Raises ``NotForThisType``."""
+    if row.type in KEY_TYPES:
+        raise NotForThisType(
+            f"{row.name} is of the type {row.type}: of its keys Vault keeps only the newest, so there is nothing to go"
+            " back to or to destroy."
+        )
 
 
 def _require_not_in_force(row: VariableRow, number: int) -> None:

@@ -41,6 +41,7 @@ roll_back        not_found  conflict    value_changing  value_changing  conflict
 rewrap           not_found  conflict    value_changing  value_changing  rules_changing  conflict
 destroy_version  not_found  conflict    active          value_changing  rules_changing  conflict
 delete           not_found  conflict    deleting        deleting        deleting        conflict
+renew            not_found  conflict    active          value_changing  rules_changing  conflict
 stored           -          active      -               active          active          -
 taken_back       -          absent      -               -               value_changing  -
 gone             -          -           -               -               -               absent

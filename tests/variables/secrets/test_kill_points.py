@@ -25,9 +25,11 @@ from app.migrations import upgrade
 from app.policies.service import Setup, apply_embedded, read_files
 from app.resources import Resources
 from app.variables.secrets.creation import NewSecret
+from app.variables.secrets.edits import SecretChanges
+from app.variables.secrets.purge import purge_variables
 from app.variables.secrets.queries import Secret, SecretQueries
 from app.variables.secrets.reconcile import Mended, SecretReconciliation, mismatched_bindings, unfinished_secrets
-from app.variables.secrets.service import SecretChanges, Secrets, purge_variables
+from app.variables.secrets.service import Secrets
 from app.variables.secrets.versions import SecretVersions
 from app.vault import VISIBILITIES, Engine, SecretAddress, Vault, embedded
 from app.vault.client import VaultClient

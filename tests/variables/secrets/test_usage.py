@@ -100,7 +100,7 @@ def sessions(tmp_path: Path) -> Iterator[Sessions]:
         session.flush()
         session.add(
             VariableRow(
-                id="1", workspace_name="acme", name="TOKEN", folded_name="token", kind="secret", visibility="masked",
+                id="1", workspace="acme", name="TOKEN", folded_name="token", kind="secret", visibility="masked",
                 touched_at=system_clock(), **now,
             )
         )  # fmt: skip
