@@ -93,7 +93,7 @@ def form_of(call: WrittenCall, *, name: str, title: str, answer: str, revision: 
         "answer": answer,
         "method": call.method,
         "url": call.url,
-        "auth": "basic" if call.basic else "none",
+        "auth": f"aws4 {call.aws4}" if call.aws4 else "basic" if call.basic else "none",
         "username": username,
         "password": password,
         "body_type": call.body_type,
@@ -198,7 +198,10 @@ def _cells(row: Row, *names: str) -> dict[str, str]:
 
 
 def _auth(form: CallForm) -> dict[str, str]:
-    if form["auth"] != "basic":
+    kind, _, secret = form["auth"].partition(" ")
+    if kind == "aws4":
+        return {"type": "aws4", "secret": secret}
+    if kind != "basic":
         return {"type": form["auth"] or "none"}
     return {"type": "basic", "username": form["username"], "password": form["password"]}
 
