@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import groupby
 from typing import IO, Final, Literal
 
@@ -71,8 +72,14 @@ def export_events(
 
 def _filter_facts(filters: Filters) -> dict[str, object]:
     given = {name: getattr(filters, name) for name in Filters.__slots__}
-    told = {name: value if isinstance(value, str) else rfc3339(value) for name, value in given.items() if value}
+    told = {name: _filter_fact(value) for name, value in given.items() if value}
     return {"filters": told} if told else {}
+
+
+def _filter_fact(value: str | datetime | frozenset[str]) -> object:
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    return value if isinstance(value, str) else sorted(value)
 
 
 def _source(filters: Filters, chain: str, *, sessions: Sessions, vault: Vault, clock: Clock) -> _Source:

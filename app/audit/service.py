@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -40,7 +40,6 @@ _MOVE_HEAD: Final = "UPDATE chain_heads SET seq = ?, hash = ? WHERE chain = ?"
 # Plain columns, in an event's order: mapping objects costs several times what reading them does.
 COLUMNS: Final = tuple(getattr(EventRow, name) for name in FIELDS)
 _AS_STORED: Final = tuple(name for name in FIELDS if name not in ("seq", "at", "detail", "hash"))
-RUNS_LOOKED_THROUGH: Final = 50_000
 
 
 def _new_id() -> str:
@@ -243,16 +242,22 @@ def _take_head(raw: Raw, chain: str) -> Link:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a list of events is narrowed to; moments are aware. ``folded`` leaves out intents whose outcome is there."""
+    """What a list of events is narrowed to; moments are aware.
+
+    ``folded`` leaves out intents whose outcome is there; ``partial`` has the fields of which a
+    part is enough, whatever its case.
+    """
 
     actor: str | None = None
     action: str | None = None
     secret: str | None = None
     block: str | None = None
+    call: str | None = None
     outcome: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     folded: bool = False
+    partial: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,11 +297,11 @@ def read_page(filters: Filters, *, chain: str, sessions: Sessions, limit: int, b
         query = query.where(EventRow.seq < below)
     with sessions.read() as session:
         live = live_processes(session)
-        rows = session.scalars(query.where(*_conditions(filters, live))).all()
+        rows = session.scalars(query.where(*conditions(filters, live))).all()
         intents = [row for row in rows if row.outcome == "intended"]
         settled = _deeds_with_outcome(session, intents)
         began = openings(session, [row.deed_id for row in intents if row.deed_id not in settled])
-    events = [_as_event(row, settled=row.deed_id in settled, live=live) for row in rows[:limit]]
+    events = [as_event(row, settled=row.deed_id in settled, live=live) for row in rows[:limit]]
     events = [name_opening(event, began) for event in events]
     return EventPage(events=events, below=events[-1].seq if len(rows) > limit else None)
 
@@ -322,33 +327,6 @@ def outcomes_between(
     return [Event(*row) for row in session.execute(query)]
 
 
-def last_runs(block: Target, *, chain: str, sessions: Sessions, limit: int, below: int | None = None) -> EventPage:
-    """Read how a block's runs ended, or that they are under way, newest first; one event for each run.
-
-    Only the newest ``RUNS_LOOKED_THROUGH`` events of the chain are looked through, so that a block that hardly ever
-    runs costs no more than another.
-
-    Args:
-        block: The block with its id, so that an earlier one of the same name has no part in it.
-        below: The ``seq`` to go on below.
-    """
-    later = aliased(EventRow)
-    with sessions.read() as session:
-        live = live_processes(session)
-        query = (
-            select(EventRow)
-            .where(EventRow.chain == chain, EventRow.action == "call.run", EventRow.target_type == block.type)
-            .where(EventRow.seq > end_of(session, chain) - RUNS_LOOKED_THROUGH, EventRow.target_name == block.name)
-            .where(or_(EventRow.target_id == block.id, EventRow.target_id.is_(None)))
-            .where(~exists().where(later.deed_id == EventRow.deed_id, later.seq > EventRow.seq))
-            .order_by(EventRow.seq.desc())
-            .limit(limit + 1)
-        )
-        rows = session.scalars(query if below is None else query.where(EventRow.seq < below)).all()
-    events = [_as_event(row, settled=False, live=live, last=True) for row in rows[:limit]]
-    return EventPage(events=events, below=events[-1].seq if len(rows) > limit else None)
-
-
 def _process(deed_id: InstrumentedAttribute[str]) -> ColumnElement[str]:
     return func.substr(deed_id, _PROCESS.start + 1, NAME_CHARACTERS)
 
@@ -357,15 +335,13 @@ def _is_outcome(row: type[EventRow]) -> ColumnElement[bool]:
     return row.outcome.not_in(("intended", "streaming"))
 
 
-def _conditions(filters: Filters, live: frozenset[str]) -> Iterator[ColumnElement[bool]]:
-    if filters.actor:
-        yield or_(EventRow.actor_id == filters.actor, EventRow.acting_for == filters.actor)
+def conditions(filters: Filters, live: frozenset[str]) -> Iterator[ColumnElement[bool]]:
+    """Yield what a query has to ask for; ``live`` are the processes that live."""
+    yield from _name_conditions(filters)
     if filters.action:
         yield EventRow.action == filters.action
-    if filters.secret:
-        yield EventRow.secrets.contains(f",{filters.secret},", autoescape=True)
-    if filters.block:
-        yield (EventRow.target_type == "block") & (EventRow.target_name == filters.block)
+    if filters.call:
+        yield EventRow.deed_id == filters.call
     later = aliased(EventRow)
     has_outcome = exists().where(later.deed_id == EventRow.deed_id, _is_outcome(later))
     if filters.folded:
@@ -382,6 +358,22 @@ def _conditions(filters: Filters, live: frozenset[str]) -> Iterator[ColumnElemen
         yield EventRow.at < filters.until
 
 
+def _name_conditions(filters: Filters) -> Iterator[ColumnElement[bool]]:
+    if filters.actor:
+        yield or_(*(_compare(each, "actor", filters) for each in (EventRow.actor_id, EventRow.acting_for)))
+    if filters.secret and "secret" in filters.partial:
+        yield EventRow.secrets.icontains(filters.secret, autoescape=True)
+    elif filters.secret:
+        yield EventRow.secrets.contains(f",{filters.secret},", autoescape=True)
+    if filters.block:
+        yield (EventRow.target_type == "block") & _compare(EventRow.target_name, "block", filters)
+
+
+def _compare(column: InstrumentedAttribute[Any], field_name: str, filters: Filters) -> ColumnElement[bool]:
+    wanted = getattr(filters, field_name)
+    return column.icontains(wanted, autoescape=True) if field_name in filters.partial else column == wanted
+
+
 def _deeds_with_outcome(session: Session, intents: Sequence[EventRow]) -> set[str]:
     deeds = [intent.deed_id for intent in intents]
     if not deeds:
@@ -390,7 +382,7 @@ def _deeds_with_outcome(session: Session, intents: Sequence[EventRow]) -> set[st
     return set(session.scalars(query))
 
 
-def _as_event(row: EventRow, *, settled: bool, live: frozenset[str], last: bool = False) -> Event:
+def as_event(row: EventRow, *, settled: bool, live: frozenset[str], last: bool = False) -> Event:
     """Make an event of a row; ``last`` says that nothing came after it of its deed."""
     event = Event(**{name: getattr(row, name) for name in FIELDS})
     is_open = event.outcome == "intended" or (last and event.outcome == "streaming")

@@ -8,7 +8,8 @@ from dataclasses import replace
 from sqlalchemy.orm import Session
 
 from app.access import Access, Permission, require
-from app.audit.service import Deed, EventPage, Target, last_runs
+from app.audit.history import last_runs
+from app.audit.service import Deed, EventPage, Target
 from app.blocks.service import Runnable, block_row, runnable
 from app.calls.service import Calls, CompletedCall, Preview, ResolvedCall, intent_facts, requirements_of, resolve_call
 from app.calls.streams import StreamedCall

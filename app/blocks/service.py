@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final, Literal, cast
 
-from sqlalchemy import Select, Table, Text, bindparam, delete, or_, select
+from sqlalchemy import Select, Table, Text, bindparam, delete, func, or_, select
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -29,7 +29,7 @@ from app.kernel.clock import Clock
 from app.kernel.errors import InUse, NameTaken, NotFound, StrongroomError, ValidationFailed, in_body
 from app.kernel.preconditions import check_revision, require_confirmation
 from app.kernel.unset import UNSET, Unset
-from app.variables.secrets.references import UsableSecret, note_uses, secrets_checked_by, usable_secrets
+from app.variables.secrets.references import UsableSecret, note_uses, secrets_checked_by, usable_secrets, uses_of_any
 from app.workspaces.service import settings_of
 
 BLOCK_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
@@ -148,17 +148,36 @@ def _take_call(row: BlockRow, template: CallTemplate, deed: Deed, *, session: Se
 
 
 def list_blocks(
-    *, access: Access, sessions: Sessions, limit: int, after: str | None = None, q: str | None = None
+    *, access: Access, sessions: Sessions, limit: int, after: str | None = None, offset: int = 0, q: str | None = None
 ) -> Sequence[Block]:
-    """List a workspace's blocks by name; ``q`` looks in names and titles, whatever the case."""
+    """List a workspace's blocks by name.
+
+    Args:
+        offset: How many to leave out, where the list is asked for by the number of a page.
+        q: Words for names, titles, URLs and secrets, in any order and case.
+    """
     require(access, Permission.BLOCK_READ)
-    query = _of_workspace(access).order_by(BlockRow.name).limit(limit)
-    if q:
-        query = query.where(or_(*(column.icontains(q, autoescape=True) for column in (BlockRow.name, BlockRow.title))))
+    query = _narrow(q, access).order_by(BlockRow.name).offset(offset).limit(limit)
     if after is not None:
         query = query.where(BlockRow.name > after)
     with sessions.read() as session:
         return _as_blocks(session.scalars(query).all(), access=access, session=session)
+
+
+def count_blocks(*, access: Access, sessions: Sessions, q: str | None = None) -> int:
+    """Return how many blocks ``list_blocks`` lists altogether."""
+    require(access, Permission.BLOCK_READ)
+    with sessions.read() as session:
+        return session.scalar(select(func.count()).select_from(_narrow(q, access).subquery())) or 0
+
+
+def _narrow(q: str | None, access: Access) -> Select[BlockRow]:
+    query = _of_workspace(access)
+    for word in (q or "").split():
+        looked_in = (BlockRow.name, BlockRow.title, BlockRow.call["url"].as_string())
+        uses = BlockRow.name.in_(uses_of_any(word, str(access.workspace)))
+        query = query.where(or_(uses, *(column.icontains(word, autoescape=True) for column in looked_in)))
+    return query
 
 
 def get_block(name: str, *, access: Access, sessions: Sessions) -> Block:

@@ -14,7 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.audit.checkpoints import chains, verify_stored
 from app.audit.newest import read_newest
-from app.cli.runtime import FAILED, as_json_option, count_noun, print_rows, read_settings, running_vault, vault_setup
+from app.cli.exit_codes import FAILED
+from app.cli.runtime import as_json_option, count_noun, print_rows, read_settings, running_vault, vault_setup
 from app.cli.vault import operator
 from app.kernel.errors import StrongroomError
 from app.migrations import pending
@@ -28,7 +29,9 @@ from app.variables.secrets.reconcile import (
     unfinished_secrets,
     unknown_values,
 )
+from app.vault import Grant
 from app.vault.environment import ignored_variables
+from app.vault.roles import grant_role
 from app.wiring import open_resources
 from app.workspaces.service import list_names
 
@@ -75,6 +78,7 @@ def examine(settings: Settings, resources: Resources, *, as_operator: bool) -> S
         _variables,
         _keys,
         _roles,
+        _grants,
         setup,
         _bindings,
         _wildcards,
@@ -154,6 +158,23 @@ def _roles(settings: Settings, resources: Resources) -> Iterator[Finding]:
             yield Finding(f"role {role}", "red", f"{error.detail} Run `strongroom vault plan`.")
         else:
             yield Finding(f"role {role}", "green", "logs in")
+
+
+def _grants(settings: Settings, resources: Resources) -> Iterator[Finding]:
+    wanted: dict[str, set[Grant]] = {}
+    for one in vault_setup(settings).grants:
+        wanted.setdefault(one.workspace, set()).add(one.grant)
+    for workspace, grants in sorted(wanted.items()):
+        try:
+            resources.vault.probe_role(grant_role(workspace), workspace)
+            same = set(resources.vault.grants(workspace)) == grants
+        except StrongroomError as error:
+            yield Finding(f"grants of {workspace}", "red", f"{error.detail} Run `strongroom vault apply`.")
+            continue
+        told = "as in the file" if same else "others were applied than the file has: run `strongroom vault apply`"
+        yield Finding(f"grants of {workspace}", "green" if same else "amber", told)
+    if not wanted:
+        yield Finding("grants", "green", "none")
 
 
 def _setup_unseen(settings: Settings, resources: Resources) -> Iterator[Finding]:

@@ -12,10 +12,8 @@ from pathlib import Path
 
 import click
 
+from app.cli.exit_codes import DONE, FAILED, TO_DO
 from app.cli.runtime import (
-    DONE,
-    FAILED,
-    TO_DO,
     as_json_option,
     count_noun,
     print_rows,
@@ -24,6 +22,7 @@ from app.cli.runtime import (
     vault_files,
     vault_setup,
 )
+from app.cli.vault_keys import rewrap, rotate_key
 from app.kernel.errors import ServiceError
 from app.policies import service, verify
 from app.policies.plan import Change, Plan
@@ -47,6 +46,10 @@ def vault() -> None:
     """
     for ignored in ignored_variables(os.environ):
         click.echo(f"{ignored.name} is set and not obeyed: {ignored.why}.", err=True)
+
+
+vault.add_command(rotate_key)
+vault.add_command(rewrap)
 
 
 @vault.command()
@@ -114,9 +117,10 @@ def apply(yes: bool, prune: bool, prune_at_most: int, as_json: bool) -> None:
 def verify_table(wait: bool, as_json: bool) -> None:
     """Log in as every role and try everything, in two scratch workspaces; exit 1 on a single surprise."""
     settings = read_settings(serving=False)
-    pem = read_signing_key(settings)
+    pem, grants = read_signing_key(settings), vault_setup(settings).grants
     with operator(settings) as live:
-        cells = verify.verify(live, mounts(settings), pem, clock=time.time, wait=time.sleep if wait else None)
+        pause = time.sleep if wait else None
+        cells = verify.verify(live, mounts(settings), pem, clock=time.time, wait=pause, grants=grants)
     surprises = verify.failures(cells)
     if as_json:
         click.echo(json.dumps({"cells": [asdict(cell) | {"ok": cell.ok} for cell in cells]}))

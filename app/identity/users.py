@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,7 @@ from typing import Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -124,6 +125,14 @@ class Users:
                 session.execute(delete(SessionRow).where(SessionRow.user_id == user_id))
                 deed.complete(session, self._clock)
                 return as_user(row)
+
+    def with_password(self, user_ids: Collection[str]) -> frozenset[str]:
+        """Return which of these users can sign in with a password."""
+        query = select(UserRow.id).where(
+            UserRow.id.in_(user_ids), ~UserRow.disabled, UserRow.password_hash.is_not(None)
+        )
+        with self._sessions.read() as session:
+            return frozenset(session.scalars(query))
 
     def disable(self, user_id: str) -> None:
         """Take a user's sign-in away, end their sessions, and revoke the tokens that they made, all at once.

@@ -10,11 +10,14 @@ from app.kernel.errors import ResponseNotReadable, ResponseTooLarge
 from app.outbound.decode import decoder
 from app.outbound.transport import Answer
 from app.redaction.canonical import OutOfBudgetError
-from app.redaction.charsets import charset_in, redact_text
+from app.redaction.charsets import charset_in, is_seen_as_bytes, redact_text
 from app.redaction.redactor import Redactor
 
 _CEILING: Final = 4
 """How often the limit on what is left the bytes may be that came."""
+_SMALL: Final = 64 * 1024
+"""Up to so many bytes a body is looked through together with the headers: most answers hold no value."""
+_APART: Final = b"\n" + b"\x01" * 80
 _HOP_BY_HOP: Final = frozenset(
     {
         "connection",
@@ -95,17 +98,22 @@ def redact(answer: Answer, body: bytes, redactor: Redactor, limit: int) -> Redac
         ResponseTooLarge: More is left than may be.
         UpstreamTimeout: The call's time is over.
     """
+    headers = [(name, value) for name, value in answer.headers if name.lower() not in _HOP_BY_HOP]
+    text, count = body, 0
+    media_type, told = content_type_of(headers)
+    charset = charset_in(body, told)
     try:
-        headers, in_headers = redact_headers(answer, redactor)
-        media_type, charset = content_type_of(headers)
-        charset = charset_in(body, charset)
-        text, in_text = redact_text(body, charset, redactor)
-        text, in_body = redactor.body(text)
+        if len(body) > _SMALL or not is_seen_as_bytes(charset) or redactor.finds(_together(headers) + _APART + body):
+            headers, in_headers = redact_headers(answer, redactor)
+            media_type, charset = content_type_of(headers)
+            charset = charset_in(body, charset)
+            text, in_text = redact_text(body, charset, redactor)
+            text, in_body = redactor.body(text)
+            count = in_headers + in_text + in_body
     except OutOfBudgetError:
         raise ResponseNotReadable("The upstream's answer would take too long to be looked through.") from None
     if len(text) > limit:
         raise _too_large(limit)
-    count = in_headers + in_body + in_text
     if count:
         headers = [pair for pair in headers if not _tells_of_the_original(pair[0].lower())]
     elif answer.header("Content-Encoding") is not None:
@@ -120,8 +128,7 @@ def _tells_of_the_original(header: str) -> bool:
 def redact_headers(answer: Answer, redactor: Redactor) -> tuple[list[tuple[str, str]], int]:
     """Take values out of names and values; a header that holds one across both is left out."""
     kept = [(name, value) for name, value in answer.headers if name.lower() not in _HOP_BY_HOP]
-    together = "\n".join(f"{name}:{value}\n{name}: {value}" for name, value in kept)
-    if not redactor.finds(together.encode("latin-1", "replace")):
+    if not redactor.finds(_together(kept)):
         return kept, 0
     headers, count = [], 0
     for name, value in kept:
@@ -131,6 +138,10 @@ def redact_headers(answer: Answer, redactor: Redactor) -> tuple[list[tuple[str, 
         if not across:
             headers.append((shown_name, shown))
     return headers, count
+
+
+def _together(headers: Sequence[tuple[str, str]]) -> bytes:
+    return "\n".join(f"{name}:{value}\n{name}: {value}" for name, value in headers).encode("latin-1", "replace")
 
 
 def content_type_of(headers: Sequence[tuple[str, str]]) -> tuple[str | None, str | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -17,18 +17,23 @@ from app.audit.checkpoints import verify_stored
 from app.audit.export import Format, export_events
 from app.audit.newest import read_newest
 from app.audit.service import Filters
+from app.blocks.service import list_blocks
 from app.kernel.errors import ValidationFailed, VaultError, in_body
 from app.pages.forms import Typed
 from app.pages.layout import pages, show
-from app.pages.messages import ACTIONS, OUTCOMES, sentence
+from app.pages.messages import ACTIONS, OUTCOMES, facts, sentence
+from app.variables import listing
+from app.variables.listing import Wanted
 from app.web import context
 from app.web.errors import STATUS
 from app.web.paging import cursor, position
+from app.workspaces.members import Members
 
 ROWS: Final = 50
 NEWEST_VERIFIED: Final = 2000
 _LIST: Final = "audit-page"
-_TEXTS: Final = ("actor", "action", "secret", "block", "outcome")
+_TEXTS: Final = ("actor", "action", "secret", "block", "call", "outcome")
+_CHOICES: Final = 500
 
 
 @pages.get("/workspaces/<ws>/audit")
@@ -53,7 +58,7 @@ def audit(ws: str) -> Response:
     return _show(
         ws,
         Typed(asked),
-        rows=[(event, sentence(event)) for event in found.events],
+        rows=[(event, sentence(event), facts(event)) for event in found.events],
         narrowed=bool(kept),
         further=urlencode(kept | {"cursor": cursor(_LIST, found.below)}) if found.below is not None else None,
         first=below is None,
@@ -100,7 +105,23 @@ def audit_export(ws: str) -> Response:
 
 
 def _show(ws: str, form: Typed, status: int = 200, **names: object) -> Response:
-    return show("audit.html", status, form=form, actions=ACTIONS, outcomes=OUTCOMES, ws=ws, **names)
+    choices = _choices()
+    return show("audit.html", status, form=form, actions=ACTIONS, outcomes=OUTCOMES, choices=choices, ws=ws, **names)
+
+
+def _choices() -> Mapping[str, Sequence[str]]:
+    """Return what a filter can be set to, by its field: whom and what there is now."""
+    resources, access = context.resources(), context.access()
+    secrets = listing.list_variables(
+        Wanted(kind="secret"), access=access, resources=resources, limit=_CHOICES, counted=False
+    )
+    blocks = list_blocks(access=access, sessions=resources.sessions, limit=_CHOICES)
+    members = Members(resources.sessions, resources.clock).list(access=access, limit=_CHOICES)
+    return {
+        "actor": [each.user for each in members],
+        "secret": [each.item.name for each in secrets.entries],
+        "block": [each.name for each in blocks],
+    }
 
 
 def _filters(asked: Mapping[str, str]) -> Filters:
@@ -109,7 +130,10 @@ def _filters(asked: Mapping[str, str]) -> Filters:
         raise ValidationFailed(
             "The last day is before the first.", errors={in_body("to"): ["Is before the first day."]}
         )
-    return Filters(**{name: asked[name] or None for name in _TEXTS}, since=since, until=until, folded=True)
+    given = {name: asked[name] or None for name in _TEXTS}
+    # What is chosen from a list is meant; what is only typed may be a part of a name.
+    partial = frozenset(name for name, names in _choices().items() if given[name] and given[name] not in names)
+    return Filters(**given, since=since, until=until, folded=True, partial=partial)
 
 
 def _day(name: str, text: str, *, through: bool = False) -> datetime | None:

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from flask import Response, flash, jsonify, request, url_for
+from flask import Response, flash, jsonify, make_response, render_template, request, url_for
 
 from app.access import Permission, require
+from app.audit.chain import Event
 from app.blocks import service
 from app.blocks.runs import BlockRuns
 from app.blocks.schemas import BlockBody
@@ -21,36 +22,25 @@ from app.calls.streams import StreamedCall
 from app.calls.template import CallTemplate, parse_call
 from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError, UnknownSecret
 from app.outbound.hosts import matches
-from app.outbound.model import Origin
-from app.outbound.places import may_hold_secret, place_allowed
-from app.outbound.urls import Reason, parse_url
-from app.pages.call_form import CallForm, as_call, control_of, empty_form, faulty, form_of, form_sent
+from app.outbound.urls import Reason
+from app.pages.call_form import CallForm, as_call, control_of, empty_form, faulty, form_of, form_sent, typed_value
+from app.pages.curl import draft_form, is_curl
+from app.pages.first_steps import new_steps
 from app.pages.forms import Typed, form_texts, host_of, number, read
 from app.pages.layout import go, may, pages, redirect_with_message, show
+from app.pages.list_pages import page_asked
 from app.pages.responses import outgoing, refusal_of, show_call
 from app.pages.use_it import use_it
 from app.variables import listing
-from app.variables.listing import Wanted
 from app.variables.secrets.queries import Secret
 from app.web import context
 from app.web.auth import API_PREFIX
 from app.web.errors import STATUS
 from app.web.events import MEDIA_TYPE, AsEvents
-from app.web.paging import cursor, position
 from app.web.streams import hand_over
 
-ROWS: Final = 25
-_OFFERED: Final = 50
-_LOOKED_AT: Final = 1000
-_LIST: Final = "blocks-page"
+_RUNS: Final = 10
 _LONGEST_NAME: Final = 63
-_PLACES: Final = {
-    "header": "any header",
-    "basic": "user and password",
-    "query": "query parameters",
-    "path": "the URL's path",
-    "body": "the body",
-}
 
 
 # --- the list ---------------------------------------------------------------------------------------------------------
@@ -60,13 +50,11 @@ _PLACES: Final = {
 def blocks(ws: str) -> Response:
     """List API blocks; for a search as it is typed, only the table."""
     q = request.args.get("q", "").strip()[:100] or None
-    after = position(request.args.get("cursor") or None, _LIST, str)
-    rows = service.list_blocks(
-        access=context.access(), sessions=context.resources().sessions, limit=ROWS + 1, after=after, q=q
-    )
-    further = cursor(_LIST, rows[ROWS - 1].name) if len(rows) > ROWS else None
+    asked, access, sessions = page_asked(), context.access(), context.resources().sessions
+    rows = service.list_blocks(access=access, sessions=sessions, limit=asked.size, offset=asked.offset, q=q)
+    place = replace(asked, total=service.count_blocks(access=access, sessions=sessions, q=q))
     template = "blocks/_results.html" if request.headers.get("HX-Target") == "results" else "blocks/list.html"
-    return show(template, rows=rows[:ROWS], q=q, further=further, first=after is None, ws=ws)
+    return show(template, rows=rows, q=q, kept={"q": q}, place=place, steps=new_steps(ws), ws=ws)
 
 
 # --- making -----------------------------------------------------------------------------------------------------------
@@ -87,6 +75,8 @@ def new_block(ws: str) -> Response:
     require(context.access(), Permission.BLOCK_WRITE)
     if deed == "copy":
         return _show(ws, _copy(form), changed=True)
+    if is_curl(form["url"]):
+        return _show_draft(ws, form)
     if deed in ("send", "preview"):
         return _try(ws, form, None)
     resources = context.resources()
@@ -103,6 +93,32 @@ def new_block(ws: str) -> Response:
     response = _show(ws, shown_now, made, 201)
     response.headers["HX-Replace-Url"] = there
     return response
+
+
+@pages.post("/workspaces/<ws>/blocks/-/from-curl")
+def block_from_curl(ws: str) -> Response:
+    """Tell a script how the page looks with a curl command read into it.
+
+    The credentials' values go back to the page that they were pasted into, so that it can hand each to the form of a
+    new secret; they are in no page, and nothing of the command is kept.
+    """
+    require(context.access(), Permission.BLOCK_WRITE)
+    try:
+        form, draft = draft_form(request.form.get("command", ""), form_sent(form_texts(without=("command",))))
+    except StrongroomError as error:
+        return make_response(jsonify(problem=error.detail), STATUS[error.code])
+    page = render_template("blocks/edit.html", **_names(ws, form) | {"changed": True, "draft": draft})
+    values = {each.suggested_name: each.value for each in draft.credentials}
+    return make_response(jsonify(html=page, values=values))
+
+
+def _show_draft(ws: str, typed: CallForm) -> Response:
+    """Show a command that was typed into the URL's field as the call that it makes."""
+    try:
+        form, draft = draft_form(typed["url"], typed)
+    except StrongroomError as error:
+        return _show_faulty(ws, typed, error, None)
+    return _show(ws, form, changed=True, draft=draft)
 
 
 def _copy(form: CallForm) -> CallForm:
@@ -202,19 +218,39 @@ def _show_faulty(ws: str, form: CallForm, error: StrongroomError, found: Block |
 
 
 def _show(ws: str, form: CallForm, found: Block | None = None, status: int = 200, **more: object) -> Response:
+    return show("blocks/edit.html", status, **_names(ws, form, found) | more)
+
+
+def _names(ws: str, form: CallForm, found: Block | None = None) -> dict[str, Any]:
+    """Return what the editor's template needs."""
     variables = _variables(form)
-    return show(
-        "blocks/edit.html",
-        status,
-        **{"missing": _missing(found), "raced": False, "changed": False, "answer": None} | more,
-        form=form,
-        block=found,
-        methods=METHODS,
-        variables=variables,
-        use_it=use_it(_run_url(ws, found), variables) if found else {},
-        defaults={row.get("name"): row.get("value", "") for row in form.rows.get("variables", ())},
-        ws=ws,
-    )
+    return {
+        "missing": _missing(found),
+        "raced": False,
+        "changed": False,
+        "answer": None,
+        "draft": None,
+        "form": form,
+        "block": found,
+        "methods": METHODS,
+        "variables": variables,
+        "use_it": use_it(_run_url(ws, found), variables) if found else {},
+        "runs": _last_runs(found.name) if found else (),
+        "defaults": {row.get("name"): row.get("value", "") for row in form.rows.get("variables", ())},
+        "ws": ws,
+    }
+
+
+@pages.get("/workspaces/<ws>/blocks/<block>/runs")
+def block_runs(ws: str, block: str) -> Response:
+    """Show how a block's last runs ended; to a script that asks for no more than that."""
+    if "HX-Request" not in request.headers:
+        return go(url_for("pages.block", ws=ws, block=block, _anchor="runs"))
+    return show("blocks/_runs.html", runs=_last_runs(block), block_name=block, ws=ws)
+
+
+def _last_runs(block: str) -> Sequence[Event]:
+    return BlockRuns(context.resources()).last(block, access=context.access(), limit=_RUNS).events
 
 
 def _run_url(ws: str, found: Block) -> str:
@@ -261,12 +297,15 @@ def _hosts_to_allow(error: StrongroomError, form: CallForm) -> Sequence[tuple[st
     if error.extra.get("reason") != Reason.HOST or not may(Permission.SECRET_WRITE):
         return ()
     template = parse_call(read(CallBody(), as_call(form)))
-    found = []
-    for name in template.secrets:
-        secret = listing.get_entry(name, access=context.access(), resources=context.resources())[0].item
-        if isinstance(secret, Secret) and not matches(secret.allowed_hosts, template.origin, any_host=True):
-            found.append((name, host_of(template.origin)))
-    return found
+    entries = [
+        listing.get_entry(name, access=context.access(), resources=context.resources())[0] for name in template.secrets
+    ]
+    secrets = [entry.item for entry in entries if isinstance(entry.item, Secret)]
+    for any_host in (True, False):  # where every one may go to public hosts, this is none
+        found = [each.name for each in secrets if not matches(each.allowed_hosts, template.origin, any_host=any_host)]
+        if found:
+            return [(name, host_of(template.origin)) for name in found]
+    return ()
 
 
 def _stream_out(form: CallForm, found: Block | None) -> StreamedCall:
@@ -289,61 +328,12 @@ def _try_out(form: CallForm, found: Block | None) -> object:
     return show_call(Calls(resources).make(template, access=access), uses)
 
 
-def _call_on_page(form: CallForm) -> tuple[WrittenCall, Mapping[str, str], CallTemplate]:
+def _call_on_page(form: CallForm) -> tuple[WrittenCall, Mapping[str, object], CallTemplate]:
     """Return the call on the page as written, the variables that it is tried with, and the call with these."""
     written = read(CallBody(), as_call(form))
-    tests = {name: text for name, text in form.tests.items() if text}
+    kinds = {row.get("name"): row.get("type", "") for row in form.rows.get("variables", ())}
+    tests = {name: typed_value(name, text, kinds.get(name, "")) for name, text in form.tests.items() if text}
     return written, tests, parse_call(replace(written, variables=tuple((dict(written.variables) | tests).items())))
-
-
-# --- secrets for a field ----------------------------------------------------------------------------------------------
-
-
-@pages.get("/workspaces/<ws>/blocks/-/secrets")
-def secrets_for_field(ws: str) -> Response:
-    """Tell a script which secrets there are for a field, and which of them may be put in its place."""
-    q, place = request.args.get("q", "").strip()[:100], request.args.get("place", "")[:300]
-    listed = listing.list_variables(
-        Wanted(q=q or None, kind="secret"),
-        access=context.access(),
-        resources=context.resources(),
-        limit=_LOOKED_AT,
-    )
-    origin = _origin(request.args.get("url", "")[:8192])
-    secrets = [entry.item for entry in listed.entries if isinstance(entry.item, Secret)]
-    offers = [_offer(secret, place, origin) for secret in secrets]
-    offers.sort(key=lambda offer: (offer["reason"] is not None, offer["elsewhere"] is not None))  # what fits is first
-    return jsonify(secrets=offers[:_OFFERED], total=listed.total, may_write=may(Permission.SECRET_WRITE))
-
-
-def _origin(url: str) -> Origin | None:
-    try:
-        return parse_url(url)[0]
-    except StrongroomError:
-        return None
-
-
-def _offer(secret: Secret, place: str, origin: Origin | None) -> dict[str, object]:
-    notes = {"expired": "expired", "expiring": "expires soon"}
-    goes = origin is None or matches(secret.allowed_hosts, origin, any_host=True)
-    return {
-        "name": secret.name,
-        "visibility": secret.visibility,
-        "reason": _why_not(secret, place),
-        "elsewhere": None if goes else f"only to {', '.join(secret.allowed_hosts[:3])}",
-        "note": notes.get(secret.expiry),
-    }
-
-
-def _why_not(secret: Secret, place: str) -> str | None:
-    if secret.state != "active":
-        return "still being created" if secret.state == "pending" else "being deleted"
-    header = place.removeprefix("header:")
-    if header != place and header and not may_hold_secret(header):
-        return "no secret may stand in this header"
-    if place_allowed(secret.allowed_places, place):
-        return None
-    return f"only for {', '.join(_PLACES.get(each, each.replace(':', ' ')) for each in secret.allowed_places)}"
 
 
 # --- deleting ---------------------------------------------------------------------------------------------------------
@@ -373,5 +363,5 @@ def delete_block(ws: str, block: str) -> Response:
         raise
     except StrongroomError as error:
         found = _block(block)
-        return show("blocks/delete.html", STATUS[error.code], block=found, form=Typed.after(error), ws=ws)
+        return show("blocks/delete.html", STATUS[error.code], block=found, form=Typed.of_a_button(error), ws=ws)
     return redirect_with_message(f"The API block {block} was deleted.", url_for("pages.blocks", ws=ws), leave=True)

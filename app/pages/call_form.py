@@ -20,9 +20,9 @@ LISTS: Final[Mapping[str, tuple[str, ...]]] = {
     "headers": ("name", "value"),
     "query": ("name", "value"),
     "form": ("name", "value"),
-    "parts": ("name", "value", "filename", "content_type"),
+    "parts": ("name", "value", "filename", "content_type", "encoding"),
     "captures": ("name", "path"),
-    "variables": ("name", "value"),
+    "variables": ("name", "value", "type"),
 }
 TEXTS: Final = (
     "block_name",
@@ -36,12 +36,16 @@ TEXTS: Final = (
     "body_type",
     "json",
     "text",
+    "xml",
+    "base64",
+    "content_type",
     "timeout_seconds",
     "follow_redirects",
     "revision",
 )
 _CELL: Final = re.compile(rf"({'|'.join(LISTS)})-([0-9]{{1,4}})-([a-z_]+)")
 _TEST: Final = "test-"
+_BODIES_OF_TEXT: Final = ("text", "xml", "base64")
 _LISTS_OF_BODIES: Final = {"form": "form", "multipart": "parts"}
 _EMPTY: Final = {
     "answer": "full",
@@ -94,8 +98,9 @@ def form_of(call: WrittenCall, *, name: str, title: str, answer: str, revision: 
         "password": password,
         "body_type": call.body_type,
         "json": _json_text(call.content) if call.body_type == "json" else "",
-        "text": str(call.content) if call.body_type == "text" else "",
-        "timeout_seconds": f"{call.timeout_seconds:g}",
+        **{kind: str(call.content) if call.body_type == kind else "" for kind in _BODIES_OF_TEXT},
+        "content_type": call.content_type or "",
+        "timeout_seconds": f"{call.timeout_seconds:.15g}",
         "follow_redirects": "on" if call.follow_redirects else "",
         "revision": "" if revision is None else str(revision),
     }
@@ -104,7 +109,9 @@ def form_of(call: WrittenCall, *, name: str, title: str, answer: str, revision: 
         "query": [_pair(each) for each in call.query],
         "captures": [{"name": name, "path": path} for name, path in call.captures],
         "variables": [
-            {"name": name, "value": value if isinstance(value, str) else json.dumps(value)}
+            {"name": name, "value": value, "type": ""}
+            if isinstance(value, str)
+            else {"name": name, "value": _json_text(value, indent=None), "type": "json"}
             for name, value in call.variables
         ],
     }
@@ -125,15 +132,16 @@ def _part(part: WrittenPart) -> Row:
         "value": part.value,
         "filename": part.filename or "",
         "content_type": part.content_type or "",
+        "encoding": part.encoding or "",
     }
 
 
-def _json_text(content: object) -> str:
-    text = json.dumps(content, indent=2, ensure_ascii=False)
+def _json_text(content: object, indent: int | None = 2) -> str:
+    text = json.dumps(content, indent=indent, ensure_ascii=False)
     try:
         text.encode()
     except UnicodeEncodeError:  # half of a surrogate pair can stand in JSON, but in no page
-        return json.dumps(content, indent=2)
+        return json.dumps(content, indent=indent)
     return text
 
 
@@ -149,9 +157,13 @@ def form_sent(sent: Mapping[str, str]) -> CallForm:
             found.setdefault(cell[1], {}).setdefault(int(cell[2]), {})[cell[3]] = text
     return CallForm(
         {name: sent.get(name, "") for name in TEXTS},
-        {name: [row for _, row in sorted(rows.items()) if any(row.values())] for name, rows in found.items()},
+        {name: [row for _, row in sorted(rows.items()) if _is_filled(row)] for name, rows in found.items()},
         {name.removeprefix(_TEST): text for name, text in sent.items() if name.startswith(_TEST)},
     )
+
+
+def _is_filled(row: Row) -> bool:
+    return any(text for name, text in row.items() if name != "type")
 
 
 def as_call(form: CallForm) -> dict[str, object]:
@@ -194,9 +206,10 @@ def _auth(form: CallForm) -> dict[str, str]:
 def _body(form: CallForm) -> dict[str, object]:
     kind = form["body_type"] or "none"
     if kind == "json":
-        return {"type": kind, "content": _read_json(form["json"])}
-    if kind == "text":
-        return {"type": kind, "content": form["text"]}
+        return {"type": kind, "content": _read_json(form["json"], in_body("body", "content", label="JSON body"))}
+    if kind in _BODIES_OF_TEXT:
+        media_type = {"content_type": form["content_type"].strip() or None} if kind == "base64" else {}
+        return {"type": kind, "content": form[kind], **media_type}
     if kind == "form":
         return {"type": kind, "content": [_cells(row, "name", "value") for row in form.rows.get("form", ())]}
     if kind == "multipart":
@@ -210,20 +223,21 @@ def _sent_part(row: Row) -> dict[str, str | None]:
         "value": row.get("value", ""),
         "filename": row.get("filename") or None,
         "content_type": row.get("content_type") or None,
+        "encoding": row.get("encoding") or None,
     }
 
 
-def _read_json(text: str) -> object:
+def _read_json(text: str, location: FieldLocation) -> object:
     try:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
-        raise _no_json(f"Is no JSON: look at line {error.lineno}, character {error.colno}.") from None
+        raise _no_json(f"Is no JSON: look at line {error.lineno}, character {error.colno}.", location) from None
     except RecursionError:
-        raise _no_json("Is nested too deep.") from None
+        raise _no_json("Is nested too deep.", location) from None
     except _NotJsonError as error:
-        raise _no_json(str(error)) from None
+        raise _no_json(str(error), location) from None
     except ValueError:  # Python's own bound on digits
-        raise _no_json("Holds a number with too many digits.") from None
+        raise _no_json("Holds a number with too many digits.", location) from None
 
 
 class _NotJsonError(Exception):
@@ -243,14 +257,12 @@ def _no_constant(text: str) -> NoReturn:
     raise _NotJsonError(f"{text} is no JSON.")
 
 
-def _no_json(sentence: str) -> ValidationFailed:
-    return ValidationFailed(
-        "The JSON body can't be read.", errors={in_body("body", "content", label="JSON body"): [sentence]}
-    )
+def _no_json(sentence: str, location: FieldLocation) -> ValidationFailed:
+    return ValidationFailed(f"The {location.label} can't be read.", errors={location: [sentence]})
 
 
-def _variables(rows: Sequence[Row]) -> dict[str, str]:
-    values: dict[str, str] = {}
+def _variables(rows: Sequence[Row]) -> dict[str, object]:
+    values: dict[str, object] = {}
     for number, row in enumerate(rows):
         name = row.get("name", "")
         if name in values:
@@ -258,8 +270,17 @@ def _variables(rows: Sequence[Row]) -> dict[str, str]:
                 "A variable stands twice.",
                 errors={in_body("variables", number, "name"): ["This name stands twice."]},
             )
-        values[name] = row.get("value", "")
+        values[name] = typed_value(name, row.get("value", ""), row.get("type", ""))
     return values
+
+
+def typed_value(name: str, text: str, kind: str) -> object:
+    """Return what a variable's text stands for: itself, or with the kind ``json`` the JSON value that it writes.
+
+    Raises:
+        ValidationFailed: It is no JSON.
+    """
+    return _read_json(text, in_body("variables", name, label=f"variable {name}")) if kind == "json" else text
 
 
 # --- faults beside their controls -------------------------------------------------------------------------------------
@@ -318,7 +339,9 @@ def _in_body(parts: Sequence[str | int], form: CallForm) -> str:
     kind = form["body_type"]
     if kind in _LISTS_OF_BODIES and parts[:1] == ["content"]:
         return _cell(_LISTS_OF_BODIES[kind], parts[1:])
-    return kind if kind in ("json", "text") and parts[:1] != ["type"] else "body_type"
+    if kind == "base64" and parts[:1] == ["content_type"]:
+        return "content_type"
+    return kind if kind in ("json", *_BODIES_OF_TEXT) and parts[:1] != ["type"] else "body_type"
 
 
 def _row_called(form: CallForm, name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from app.access import GRANTS, MEMBER_ROLES, Permission, Role
-from app.pages.forms import local
+from app.pages.forms import local, readable
 
 # What a permission lets somebody do, in words; one for each, which a test insists on.
 RIGHTS: Final[Mapping[Permission, str]] = {
@@ -39,17 +39,17 @@ def when(moment: datetime | None) -> str:
     """Write a moment as a ``time`` element, in UTC; a script tells how far away it is instead."""
     if moment is None:
         return "never"
-    return Markup('<time datetime="{}" data-far>{} UTC</time>').format(*_write(moment, "%Y-%m-%d %H:%M"))
+    return Markup('<time datetime="{}" data-far>{}</time>').format(_machine(moment), readable(moment))
 
 
 def exactly(moment: datetime) -> str:
-    """Write a moment as a ``time`` element to the second, in UTC, whatever scripts there are."""
-    return Markup('<time datetime="{}">{} UTC</time>').format(*_write(moment, "%Y-%m-%d %H:%M:%S"))
+    """Write a moment as a ``time`` element, in UTC, to the second where one points at it."""
+    exact = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(_machine(moment), exact, readable(moment))
 
 
-def _write(moment: datetime, pattern: str) -> tuple[str, str]:
-    utc = moment.astimezone(UTC)
-    return utc.strftime("%Y-%m-%dT%H:%M:%SZ"), utc.strftime(pattern)
+def _machine(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def breakable(host: str) -> Markup:

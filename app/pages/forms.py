@@ -30,6 +30,7 @@ _PLAIN_WORDS: Final = tuple(
         (r"Must be 1 to 64 ASCII letters, digits or _, and not begin with a digit\.", _A_NAME),
     )
 )
+_ISO: Final = re.compile(r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|\+00:00)")
 _TO_BE_TYPED: Final = "This can't be brought back. Type the name to go on."  # the API's sentence speaks of ?confirm=
 
 
@@ -54,11 +55,16 @@ class Typed:
         errors: dict[str, list[str]] = {}
         for where, sentences in (error.errors or {}).items():
             errors.setdefault(field_of(where), []).extend(plain_words(each) for each in sentences)
-        sentence = _TO_BE_TYPED if isinstance(error, ConfirmationRequired) else error.detail
+        sentence = _sentence(error)
         if len(errors) == 1 and sentence != SOME_ARE_WRONG:  # of the one field, in a whole sentence
             errors = {name: [sentence] for name in errors}
         faults = {name: list(dict.fromkeys(each)) for name, each in errors.items()}
         return cls(values or {}, faults, None if faults else sentence, value_lost)  # one message for one fault
+
+    @classmethod
+    def of_a_button(cls, error: StrongroomError) -> Typed:
+        """Return the form that has nothing to type in as it is shown after a refusal: all of it in one sentence."""
+        return cls(problem=_sentence(error))
 
     def __getitem__(self, name: str) -> str:
         return self.values.get(name, "")
@@ -66,6 +72,10 @@ class Typed:
     def faults(self, name: str) -> Sequence[str]:
         """Return what is wrong with a field."""
         return self.errors.get(name, ())
+
+
+def _sentence(error: StrongroomError) -> str:
+    return _TO_BE_TYPED if isinstance(error, ConfirmationRequired) else plain_words(error.detail)
 
 
 def form_texts(*, without: Sequence[str] = ()) -> dict[str, str]:
@@ -91,11 +101,11 @@ def field_of(location: FieldLocation) -> str:
 
 
 def plain_words(sentence: str) -> str:
-    """Say in a person's words what a schema says of a field."""
+    """Say in a person's words what a schema or a rule says, moments included."""
     for pattern, words in _PLAIN_WORDS:
         if found := pattern.fullmatch(sentence):
             return found.expand(words)
-    return sentence
+    return _ISO.sub(lambda found: readable(datetime.fromisoformat(found[0])), sentence)
 
 
 def number(text: str) -> int:
@@ -117,6 +127,12 @@ def host_of(origin: Origin) -> str:
     """Return an origin's host as a list of allowed hosts holds it: with its port where that isn't the scheme's own."""
     host = f"[{origin.host}]" if ":" in origin.host else origin.host
     return host if origin.port == (443 if origin.scheme == "https" else 80) else f"{host}:{origin.port}"
+
+
+def readable(when: datetime) -> str:
+    """Return a moment as people write it, in UTC: 1 Dec 2026, 14:05 UTC."""
+    utc = when.astimezone(UTC)
+    return f"{utc.day} {utc.strftime('%b %Y, %H:%M')} UTC"
 
 
 def local(when: datetime | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -62,6 +62,7 @@ _OUTLETS: Final = frozenset({"panel", "modal", "again"})
 SESSION_ENDED: Final = ("Strongroom-Session", "ended")
 _MACHINES_ONLY: Final[set[str]] = set()
 _PUBLIC: Final[set[str]] = {"pages.static"}
+_SWITCHER: Final = 12
 _BEFORE_NEW_PASSWORD: Final = frozenset({"pages.change_password_page", "pages.change_password", "pages.sign_out"})
 
 
@@ -158,6 +159,7 @@ def _words() -> dict[str, object]:
         "may": may,
         "Permission": Permission,
         "workspace": workspace,
+        "my_workspaces": my_workspaces,
         "me": _me(),
         "role": g.access.role.value if g.get("access") is not None else None,
     }
@@ -209,6 +211,11 @@ def workspace() -> Workspace:
     return found
 
 
+def my_workspaces() -> Sequence[Workspace]:
+    """Return the first of the workspaces of whoever asks, for the switcher."""
+    return Workspaces(context.resources()).list(principal=context.principal(), limit=_SWITCHER)
+
+
 def show(template: str, status: int = 200, **names: object) -> Response:
     """Answer with a page, or with the piece of it that a dialog asks for."""
     return make_response(render_template(template, **names), status)
@@ -241,6 +248,11 @@ def redirect_with_message(message: str, url: str, *, name: str | None = None, le
     if seen.path == url and seen.query:  # the same list, as it was searched and sorted
         url = f"{url}?{seen.query}"
     return go(url)
+
+
+def is_dialog_over(url: str) -> bool:
+    """Tell whether the dialog that asks was opened over this page."""
+    return urlsplit(request.headers.get("HX-Current-URL", "")).path == url
 
 
 def to_sign_in() -> Response:

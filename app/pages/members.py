@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import replace
 
 from flask import Response, flash, request, url_for
 from flask_login import current_user
 
 from app.access import MEMBER_ROLES, Access, Permission, Role, require
+from app.identity.users import Users
 from app.kernel.errors import Conflict, NotFound, StrongroomError, in_body
 from app.pages.filters import rights
 from app.pages.forms import Typed, form_texts, read
 from app.pages.layout import go, may, pages, redirect_with_message, show
+from app.pages.list_pages import page_asked
 from app.web import context
 from app.web.errors import STATUS
-from app.web.paging import cursor, position
 from app.workspaces.members import Members
 from app.workspaces.schemas import MemberBody
-
-ROWS: Final = 50
-_LIST: Final = "members-page"
 
 
 @pages.get("/workspaces/<ws>/members")
 def members(ws: str) -> Response:
     """List members, and say what each role may do."""
-    after = position(request.args.get("cursor") or None, _LIST, str)
-    rows = _members().list(access=context.access(), limit=ROWS + 1, after=after)
-    further = cursor(_LIST, rows[ROWS - 1].user) if len(rows) > ROWS else None
+    q = request.args.get("q", "").strip()[:128] or None
+    asked, access, found = page_asked(), context.access(), _members()
+    rows = found.list(access=access, limit=asked.size, offset=asked.offset, q=q)
+    piece = request.headers.get("HX-Target") == "results"
     return show(
-        "members/list.html",
-        rows=[(member, _may_change(context.access(), member.role)) for member in rows[:ROWS]],
-        further=further,
-        first=after is None,
+        "members/_results.html" if piece else "members/list.html",
+        rows=[(member, _may_change(access, member.role)) for member in rows],
+        place=replace(asked, total=found.count(access=access, q=q)),
+        able=Users(context.resources().sessions, context.resources().clock).with_password([each.user for each in rows]),
+        q=q,
+        kept={"q": q},
         roles=MEMBER_ROLES,
         rights=rights(),
         ws=ws,
@@ -123,7 +124,7 @@ def remove_member(ws: str, user: str) -> Response:
     try:
         _members().remove(user, confirm=request.form.get("confirm"), access=context.access())
     except StrongroomError as error:
-        return show("members/delete.html", STATUS[error.code], member=member, form=Typed.after(error), ws=ws)
+        return show("members/delete.html", STATUS[error.code], member=member, form=Typed.of_a_button(error), ws=ws)
     if user == current_user.id:
         flash(f"You are no member of {ws} any more.")
         return go(url_for("pages.workspaces"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -79,6 +81,7 @@ class Sentence:
     deed: str
     what: str | None
     rest: str
+    secrets: Sequence[str] = ()
 
 
 def sentence(event: Event) -> Sentence:
@@ -91,7 +94,7 @@ def sentence(event: Event) -> Sentence:
     if event.action == "call.run" and event.target_type == "call":
         what = "a call that wasn't saved"
     via = "through the platform" if event.acting_for else None
-    return Sentence(_who(event), via, deed, what, ", ".join(_details(event)))
+    return Sentence(_who(event), via, deed, what, ", ".join(_details(event)), _secrets(event))
 
 
 def _who(event: Event) -> str:
@@ -116,11 +119,31 @@ def _details(event: Event) -> list[str]:
         if isinstance(value := detail.get(key), str | int) and not isinstance(value, bool):
             told.append(words.format(value))
     told += [str(detail[key]).replace("_", " ") for key in ("code", "reason") if detail.get(key)]
-    for key, words in (("changed", "{}"), ("secrets", "with {}")):
-        if isinstance(names := detail.get(key), list) and names:
-            told.append(
-                words.format(
-                    ", ".join(str(name).replace("_", " ") if key == "changed" else str(name) for name in names)
-                )
-            )
+    if isinstance(names := detail.get("changed"), list) and names:
+        told.append(", ".join(str(name).replace("_", " ") for name in names))
     return told
+
+
+def _secrets(event: Event) -> Sequence[str]:
+    names = event.detail.get("secrets")
+    return [str(name) for name in names] if isinstance(names, list) else ()
+
+
+def facts(event: Event) -> Sequence[tuple[str, str]]:
+    """Return all that the record has of an event, in the words of its fields."""
+    told: list[tuple[str, object]] = [
+        ("Number", event.seq),
+        ("At", event.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")),
+        ("Action", event.action),
+        ("Outcome", event.outcome),
+        ("Actor", f"{event.actor_type} {event.actor_id or ''}".strip()),
+        ("Acting for", event.acting_for),
+        ("Target", " ".join(each for each in (event.target_type, event.target_name, event.target_id) if each)),
+        ("Call" if event.action == "call.run" else "Deed", event.deed_id),
+        ("Request", event.request_id),
+        *((name.replace("_", " ").capitalize(), each) for name, each in sorted(event.detail.items())),
+        ("Hash", event.hash),
+    ]
+    return [
+        (name, each if isinstance(each, str) else json.dumps(each)) for name, each in told if each not in (None, "")
+    ]

@@ -7,7 +7,23 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from app.identity.sessions import UserSessions
 from app.identity.single_sign_on import SingleSignOn
-from app.pages import audit, blocks, docs, errors, filters, members, settings, variables, versions, workspaces
+from app.pages import (
+    account,
+    audit,
+    blocks,
+    docs,
+    errors,
+    filters,
+    first_steps,
+    import_dotenv,
+    members,
+    secret_offers,
+    selected,
+    settings,
+    variable_page,
+    variables,
+    workspaces,
+)
 from app.pages import sign_in as door
 from app.pages import single_sign_on as sso
 from app.pages.layout import csrf, pages
@@ -15,7 +31,21 @@ from app.web.auth import API_PREFIX
 from app.web.limits import limit_passwords
 
 # The modules that are only there for their routes.
-ROUTES = (audit, blocks, docs, members, settings, variables, versions, workspaces)
+ROUTES = (
+    account,
+    audit,
+    blocks,
+    docs,
+    first_steps,
+    import_dotenv,
+    members,
+    secret_offers,
+    selected,
+    settings,
+    variable_page,
+    variables,
+    workspaces,
+)
 
 
 class _PagesOnly(SecureCookieSessionInterface):

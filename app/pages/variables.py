@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from flask import Response, jsonify, make_response, request, url_for
@@ -14,11 +15,13 @@ from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError, Val
 from app.kernel.secret import SecretValue
 from app.outbound.places import normalise_places
 from app.outbound.urls import parse_url
+from app.pages.first_steps import new_steps
 from app.pages.forms import Typed, field_of, form_texts, host_of, lines, local, moment, number, read
-from app.pages.layout import may, pages, redirect_with_message, show
+from app.pages.layout import is_dialog_over, may, pages, redirect_with_message, show
+from app.pages.list_pages import page_asked
 from app.pages.secret_requests import read_requests, restrict_to_reading, write_requests
 from app.variables import listing
-from app.variables.listing import ORDERS, Entry, Kind, Order, Place, Wanted
+from app.variables.listing import ORDERS, Entry, Kind, Order, Wanted
 from app.variables.plain_schemas import VariableBody, VariablePatch
 from app.variables.schemas import RevealSchema, SecretBody, SecretPatch, ValueBody
 from app.variables.secrets.changes import name_taken
@@ -30,10 +33,17 @@ from app.variables.validation import DEFAULT_PLACES, check_value, normalise_host
 from app.vault import VISIBILITIES, Visibility
 from app.web import context
 from app.web.errors import STATUS
-from app.web.paging import cursor, moment_and_name
 
-ROWS: Final = 25
-_LIST: Final = "variables-page"
+# What the list can be narrowed to, in words.
+KINDS: Final[Mapping[str, str]] = {
+    "plain": "Variables only",
+    "secret": "Secrets only",
+    "masked": "Masked secrets",
+    "restricted": "Restricted secrets",
+    "expiring": "Expired, or soon",
+    "denied": "Refused by the other side",
+    "unused": "Secrets never used",
+}
 _GIVE_AGAIN: Final = "Give the new value again, or say below that the one it has is kept."
 _NO_FIELDS: Final = ("revision", "check_block", "keep_check")
 _WORDS: Final = {"allowed_hosts": "allowed hosts", "allowed_places": "allowed places", "expires_at": "expiry"}
@@ -42,19 +52,15 @@ _WORDS: Final = {"allowed_hosts": "allowed hosts", "allowed_places": "allowed pl
 @pages.get("/workspaces/<ws>/variables")
 def variables(ws: str) -> Response:
     """List variables and secrets; for a search as it is typed, only the table."""
-    wanted = _filters_of_request()
-    after = moment_and_name(request.args.get("cursor") or None, _LIST)
+    wanted, asked = _filters_of_request(), page_asked()
     listed = listing.list_variables(
-        wanted,
-        access=context.access(),
-        resources=context.resources(),
-        limit=ROWS,
-        after=Place(*after) if after else None,
+        wanted, access=context.access(), resources=context.resources(), limit=asked.size, offset=asked.offset
     )
-    further = cursor(_LIST, [listed.after.moment.isoformat(), listed.after.folded_name]) if listed.after else None
+    kept = {"q": wanted.q, "kind": request.args.get("kind") or None, "sort": wanted.order}
     piece = request.headers.get("HX-Target") == "results"
     template = "variables/_results.html" if piece else "variables/list.html"
-    return show(template, listed=listed, wanted=wanted, further=further, first=after is None, ws=ws)
+    place = replace(asked, total=listed.total or 0)
+    return show(template, listed=listed, wanted=wanted, kept=kept, place=place, kinds=KINDS, steps=new_steps(ws), ws=ws)
 
 
 def _filters_of_request() -> Wanted:
@@ -64,6 +70,9 @@ def _filters_of_request() -> Wanted:
         kind=cast(Kind, kind) if kind in ("plain", "secret") else None,
         order=cast(Order, order) if order in ORDERS else "name",
         unused=kind == "unused",
+        visibility=kind if kind in VISIBILITIES else None,
+        expiring=kind == "expiring",
+        denied=kind == "denied",
     )
 
 
@@ -197,7 +206,8 @@ def edit_variable(ws: str, name: str) -> Response:
         lost = hidden and bool(sent.get("value") or sent.get("value_lost"))
         return _show_edit(ws, entry, Typed.after(error, kept, value_lost=lost), STATUS[error.code])
     told = f"{name} was saved." if changed else f"Nothing of {name} was changed."
-    return redirect_with_message(told, url_for("pages.variables", ws=ws), name=name)
+    own = url_for("pages.variable", ws=ws, name=name)
+    return redirect_with_message(told, own if is_dialog_over(own) else url_for("pages.variables", ws=ws), name=name)
 
 
 def _after_change(entry: Entry, sent: Mapping[str, str]) -> str:
@@ -287,7 +297,7 @@ def _check_of_form(sent: Mapping[str, str], secret: Secret) -> Check | bool | No
 @pages.get("/workspaces/<ws>/variables/<name>/delete")
 def delete_variable_form(ws: str, name: str) -> Response:
     """Ask whether it should really go, and show which blocks would miss it."""
-    return _show_delete(ws, name, Typed())
+    return _show_delete(ws, name)
 
 
 @pages.post("/workspaces/<ws>/variables/<name>/delete")
@@ -305,23 +315,24 @@ def delete_variable(ws: str, name: str) -> Response:
     except NotFound:
         raise
     except StrongroomError as error:
-        return _show_delete(ws, name, Typed.after(error), STATUS[error.code])
+        return _show_delete(ws, name, error)
     what = "Variable" if entry.kind == "plain" else "Secret"
-    return redirect_with_message(f"{what} {name} was deleted.", url_for("pages.variables", ws=ws), name=name)
+    return redirect_with_message(f"{what} {name} was deleted.", url_for("pages.variables", ws=ws), leave=True)
 
 
-def _show_delete(ws: str, name: str, form: Typed, status: int = 200) -> Response:
+def _show_delete(ws: str, name: str, error: StrongroomError | None = None) -> Response:
     entry, blocks = listing.get_entry(name, access=context.access(), resources=context.resources())
     require(context.access(), Permission.VARIABLE_WRITE if entry.kind == "plain" else Permission.SECRET_WRITE)
     by_typing = isinstance(entry.item, Secret) and _needs_typing(entry.item, blocks)
+    refused = Typed.after if by_typing else Typed.of_a_button
     return show(
         "variables/delete.html",
-        status,
+        STATUS[error.code] if error else 200,
         entry=entry,
         item=entry.item,
         blocks=blocks,
         by_typing=by_typing,
-        form=form,
+        form=refused(error) if error else Typed(),
         ws=ws,
     )
 

@@ -84,7 +84,7 @@ def grant_policies(
     warnings: list[str] = []
     blocks: dict[str, list[str]] = {}
     for one in grants:
-        paths = _policy_paths(one.grant.path, engines)
+        paths = policy_paths(one.grant.path, engines)
         if len(paths) > 1:
             warnings.append(f"The path {one.grant.path} leads to no mount: the policy names both forms of it.")
         lines = [comment_of(one.grant), *(f'path "{path}" {{\n  capabilities = ["read"]\n}}\n' for path in paths)]
@@ -95,13 +95,12 @@ def grant_policies(
     return GrantPolicies(texts, tuple(dict.fromkeys(warnings)))
 
 
-def _policy(workspace: str, parts: Sequence[str]) -> str:
-    own = f"sys/policies/acl/strongroom-{grant_role(workspace)}"
-    head = f'# What was granted, as the service reads it.\npath "{own}" {{\n  capabilities = ["read"]\n}}\n'
-    return "\n".join([head, *parts])
+def policy_paths(path: str, engines: Mapping[str, Mapping[str, Any]]) -> Sequence[str]:
+    """Return what the policy of a grant names: one path, or both forms of it where no mount is there (yet).
 
-
-def _policy_paths(path: str, engines: Mapping[str, Mapping[str, Any]]) -> Sequence[str]:
+    Raises:
+        GrantsFileWrong: the path leads to an engine that isn't KV.
+    """
     mount = max((name.strip("/") for name in engines if path.startswith(name)), key=len, default=None)
     if mount is None:
         first, _, rest = path.partition("/")
@@ -111,6 +110,12 @@ def _policy_paths(path: str, engines: Mapping[str, Mapping[str, Any]]) -> Sequen
         raise GrantsFileWrong(f"The path {path} leads to an engine that isn't KV ({engine.get('type')}).")
     versioned = (engine.get("options") or {}).get("version") == "2"
     return [f"{mount}/data/{rest}" if versioned else path]
+
+
+def _policy(workspace: str, parts: Sequence[str]) -> str:
+    own = f"sys/policies/acl/strongroom-{grant_role(workspace)}"
+    head = f'# What was granted, as the service reads it.\npath "{own}" {{\n  capabilities = ["read"]\n}}\n'
+    return "\n".join([head, *parts])
 
 
 def _entry(where: str, entry: object, mounts: Mounts) -> WorkspaceGrant:

@@ -220,7 +220,8 @@ def plan(things: Sequence[Thing], live: Mapping[Identity, Body], *, prune: bool 
     # A grant that was taken out of the file is to end now; whatever else is no longer wanted may stay.
     going = [identity for identity in others if prune or is_grant(*identity)]
     found += [Change(*identity, "delete", _diff(*identity, live[identity], None)) for identity in going]
-    found.sort(key=lambda change: (ORDER.index(change.kind), change.name, change.action))
+    # What is new comes before what gets narrower: old and new processes of the service find what each goes by.
+    found.sort(key=lambda change: (change.action != "create", ORDER.index(change.kind), change.name, change.action))
     return Plan(
         changes=tuple(change for change in found if change.action != "by hand"),
         by_hand=tuple(change for change in found if change.action == "by hand"),

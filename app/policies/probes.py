@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 from app.policies.table import TABLE, WORKSPACE
 from app.vault import KEY_TYPE, VISIBILITIES
 from app.vault.options import Mounts
+from app.vault.roles import grant_role
 
 Method = Literal["GET", "LIST", "POST", "PATCH", "DELETE"]
 
@@ -289,3 +290,39 @@ def _around_vault() -> Iterator[Try]:
     yield Try("its own token, for longer", "update", "POST", "auth/token/renew-self", {})
     yield Try("the mounts", "read", "GET", "sys/mounts")
     yield Try("the policies", "list", "LIST", "sys/policies/acl")
+
+
+# --- what an operator granted elsewhere
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedPath:
+    """A path that a workspace's policy of grants names, as a request has it; ``versioned``: of KV version 2."""
+
+    workspace: str
+    path: str
+    versioned: bool
+
+
+def granted_doors(role: str, granted: GrantedPath, mounts: Mounts) -> Iterator[Try]:
+    """Try a granted path as ``grant-<workspace>``, or as another role of the same workspace, which may not.
+
+    No value is read: a version is named that no entry has. KV version 1 has none, so there only what others may not is
+    tried.
+    """
+    path, own = granted.path, role == grant_role(granted.workspace)
+    mine = frozenset({role}) if own else _NOBODY
+    if granted.versioned:
+        write = {"data": VALUE, "options": {"cas": _NEVER}}
+        yield Try(path, "read", "GET", f"{path}?version={_NEVER}", None, mine, harmless=True)
+        yield Try(path, "update", "POST", path, write, _NOBODY)
+    elif not own:
+        yield Try(path, "read", "GET", path, None, _NOBODY)
+    if own:
+        policy = f"sys/policies/acl/strongroom-{role}"
+        yield Try(f"{path} and more", "read", "GET", f"{path}-and-more", None, _NOBODY)
+        yield Try("its own policy of grants", "read", "GET", policy, None, mine)
+        yield Try("its own policy of grants", "update", "POST", policy, {"policy": ""}, _NOBODY)
+        for visibility in VISIBILITIES:
+            value = f"{mounts.kv}/data/{granted.workspace}/{visibility}/NONE"
+            yield Try(f"a {visibility} value of its workspace", "read", "GET", value, None, _NOBODY)

@@ -65,6 +65,10 @@ class NotApplied(ServiceError):
     """The plan isn't one to carry out; nothing was changed."""
 
 
+class NotTaken(ServiceError):
+    """Vault answered that it did what it was told, and left it as it was."""
+
+
 def read_files(folder: Path) -> Mapping[str, str]:
     """Read the policy files of a folder, by role.
 
@@ -124,6 +128,7 @@ def apply(
 
     Raises:
         NotApplied: where a mount is somebody else's, the plan isn't the agreed one, or prunes more than it may.
+        NotTaken: where Vault left something as it was.
         PolicyFileWrong, VaultRefused, VaultUnavailable: as ``see_changes``.
     """
     seen = see_changes(vault, setup, prune=prune)
@@ -136,7 +141,9 @@ def apply(
         done += _carry_out(vault, setup.mounts, _things(setup, _NOT_YET, granted), first)
         seen = see_changes(vault, setup, prune=prune)
     things = _things(setup, read_accessor(vault, setup), granted)
-    return (*done, *_carry_out(vault, setup.mounts, things, seen.changes))
+    done += _carry_out(vault, setup.mounts, things, seen.changes)
+    _look_again(vault, setup, done)
+    return tuple(done)
 
 
 def apply_embedded(folder: Path, address: str, setup: Setup) -> tuple[Change, ...]:
@@ -217,6 +224,20 @@ def _opens(vault: VaultOperator, mounts: Mounts, key: bytes) -> bool:
 
 
 # --- in order of use from here on
+
+
+def _look_again(vault: VaultOperator, setup: Setup, done: Sequence[Change]) -> None:
+    """See that Vault took what it was told: it answers 204 to a tuning that it leaves as it was, too."""
+    told = {(change.kind, change.name) for change in done if change.action == "update"}
+    left = (
+        [change for change in see_changes(vault, setup).changes if (change.kind, change.name) in told] if told else []
+    )
+    if left:
+        names = ", ".join(f"{change.kind} {change.name}" for change in left)
+        raise NotTaken(
+            f"Vault was told and didn't take it: {names}; all else was done. `strongroom vault plan` shows what"
+            " differs. Before 1.21 Vault can't take allowed_response_headers back."
+        )
 
 
 def _guard(seen: Plan, agreed: Plan | None, prune_at_most: int) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from app.kernel.errors import VaultRefused
+from app.policies.grants import WorkspaceGrant, policy_paths
 from app.policies.plan import PREFIX, TOKEN_SECONDS
 from app.policies.probes import (
     LOGIN_ROLES,
@@ -19,9 +20,11 @@ from app.policies.probes import (
     PLAINTEXT,
     SIGNS,
     VALUE,
+    GrantedPath,
     Method,
     Scratch,
     Try,
+    granted_doors,
     key_removal,
     main_doors,
     may,
@@ -35,7 +38,7 @@ from app.vault.answers import Answer
 from app.vault.keys import load_signing_key, new_signing_key, new_signing_key_der
 from app.vault.operator import LoggedIn, VaultOperator
 from app.vault.options import Mounts
-from app.vault.roles import SERVICE, SERVICE_ROLES
+from app.vault.roles import SERVICE, SERVICE_ROLES, grant_role
 from app.vault.tokens import JWT_SECONDS, sign_login
 from app.vault.versions import PLUS_IN_WORDS, SLASH_IN_WORDS
 from app.vault.wrapping import wrap_key
@@ -77,10 +80,12 @@ def verify(
     *,
     clock: Callable[[], float],
     wait: Callable[[float], None] | None = None,
+    grants: Sequence[WorkspaceGrant] = (),
 ) -> tuple[Cell, ...]:
     """Try everything and return what came of it, in the order of the trying. ``clock`` gives Unix time.
 
     ``wait`` (for some seconds) has tokens of every role tried again after their end, which takes as long as they live.
+    ``grants`` are tried as their workspaces' own roles, which read no value for it.
 
     Raises:
         VaultRefused: where a role can't log in, or not even the scratch workspaces can be made.
@@ -98,6 +103,7 @@ def verify(
             *_bad_logins(logins),
             *_odd_workspaces(vault, mounts, logins),
             *_tokens(logins),
+            *_grant_cells(vault, mounts, logins, grants),
             *([] if wait is None else _ended_tokens(vault, mounts, logins, scratch, wait)),
             *_all(vault, logins, LOGIN_ROLES, lambda _: key_removal(mounts)),
         ]
@@ -264,6 +270,24 @@ def _odd_workspaces(vault: VaultOperator, mounts: Mounts, logins: _Logins) -> It
         status = vault.attempt("GET", f"{mounts.kv}/data/{OTHER}/masked/owner", made.token).status if made else 403
         found: Verdict = "allowed" if status < 300 else "refused"
         yield Cell("mover", f"a value, for a workspace called {name}", "read", "refused", found, status, cause=cause)
+
+
+def _grant_cells(
+    vault: VaultOperator, mounts: Mounts, logins: _Logins, grants: Sequence[WorkspaceGrant]
+) -> Iterator[Cell]:
+    """Try each grant in its own role, and in every other role of its workspace and of the next."""
+    engines = (vault.read("sys/mounts") or {}) if grants else {}
+    for one in grants:
+        for path in policy_paths(one.grant.path, engines):
+            granted = GrantedPath(one.workspace, path, versioned=path != one.grant.path)
+            for role in (grant_role(one.workspace), *LOGIN_ROLES):
+                for each in granted_doors(role, granted, mounts):
+                    answer = vault.attempt(each.method, each.path, logins.token(role, one.workspace), each.body)
+                    expected: Verdict = "allowed" if role in (each.allowed or ()) else "refused"
+                    yield Cell(role, each.door, each.verb, expected, _verdict(answer), answer.status, each.harmless)
+    for workspace in sorted({one.workspace for one in grants}):
+        made = logins.attempt(grant_role(workspace), OURS)
+        yield _no_token(grant_role(workspace), "for another workspace", made)
 
 
 def _tokens(logins: _Logins) -> Iterator[Cell]:

@@ -8,25 +8,28 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final
 
-import numpy as np
-
 from app.redaction.encodings import ESCAPES
-from app.redaction.joins import join, joined_view, unprefixed_view
-from app.redaction.packings import readable, unpack, wide
+from app.redaction.joins import CUTS, rejoin, squeezed_places
+from app.redaction.lists import unpack_lists
+from app.redaction.packings import Sought, unpack
 from app.redaction.search import Search
-from app.redaction.views import View, rewrite
+from app.redaction.shortcut import LARGEST, reads_one_way
+from app.redaction.views import View, readable, rewrite
+from app.redaction.wide import wide
 
 _EXPANDS: Final = 24
 """How many bytes a byte of a value is written with where it is escaped several times."""
 _EACH: Final = 64
 """What a view costs beside its bytes."""
-_FREE: Final = 6 << 20
-_MOST_PER_BYTE: Final = 16
+_FREE: Final = 2 << 20
+_MOST_PER_BYTE: Final = 12
+_FOLLOWS: Final = bytes(range(0x80, 0xC0))
+_ASCII: Final = re.compile(rb"[\x00-\x7f]+")
 _PADDING: Final = re.compile(rb"(?:=|%3[dD]|\\u003[dD]){0,2}")
 
 
@@ -45,13 +48,39 @@ class Match:
     bare: bool = False
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class Searches:
-    """What is looked for: in views as they are, in views that were joined, and in ones without prefixes besides."""
+    """What is looked for: in views as they are, and in views without what may cut a text (see ``joins``).
 
-    plain: Search
-    joined: Search
-    unprefixed: Search
+    Args:
+        plain: Texts that hold something of what may cut a text, or are too short to be looked for without it.
+        squeezed: All other texts, and texts that were squeezed.
+    """
+
+    def __init__(
+        self, plain: Sequence[tuple[str, bytes]], squeezed: Sequence[tuple[str, bytes]], *, any_case: bool = False
+    ) -> None:
+        texts = [text for _, text in (*plain, *squeezed) if text]
+        self.plain = Search(plain, any_case=any_case)
+        self.squeezed = Search(squeezed, any_case=any_case)
+        self.least = min(map(len, texts), default=0)
+        self.longest = max(map(len, texts), default=0)
+        self.ascii_only = all(map(bytes.isascii, texts))
+        self.sought = Sought(self.least, self.longest, min(map(_ascii_run, texts), default=0))
+        self.fewest = self.least if self.ascii_only else min(map(_characters, texts))
+
+    def read_one_way(self, body: bytes) -> bool:
+        """Tell whether nothing in a body could be escaped, packed or cut, and it is small; see ``shortcut``."""
+        if len(body) > LARGEST:
+            return False
+        return reads_one_way(body, self.sought, fewest=self.fewest, ascii_only=self.ascii_only)
+
+
+def _ascii_run(text: bytes) -> int:
+    return max(map(len, _ASCII.findall(text)), default=0)
+
+
+def _characters(text: bytes) -> int:
+    return len(text.translate(None, _FOLLOWS))
 
 
 class Budget:
@@ -75,13 +104,16 @@ def matches(body: bytes, searches: Searches, budget: Budget) -> Iterator[Match]:
     Raises:
         OutOfBudgetError: The body is written so that looking through it would cost too much.
     """
-    waiting, seen = deque([View(np.frombuffer(body, np.uint8))]), set[bytes]()
+    waiting, seen = deque([View.of(body)]), set[bytes]()
+    if searches.read_one_way(body):
+        budget.spend(len(body))
+        yield from _in_view(waiting.pop(), searches)
     while waiting:
         view = waiting.popleft()
         budget.spend(len(view.text))
         for match in _in_view(view, searches):
             yield replace(match, end=_past_padding(body, match.end)) if view.padded else match
-        for further in _views_of(view, searches.plain):
+        for further in _views_of(view, searches):
             budget.spend(len(further.text))
             known = blake2b(further.raw, digest_size=16).digest()
             if known not in seen:
@@ -90,20 +122,13 @@ def matches(body: bytes, searches: Searches, budget: Budget) -> Iterator[Match]:
 
 
 def _in_view(view: View, searches: Searches) -> Iterator[Match]:
-    yield from _search_view(view, searches.plain)
-    together = join(view.raw)
-    if searches.joined.find(np.frombuffer(together, np.uint8)):
-        yield from _search_view(joined_view(view), searches.joined)
-    if b"\n" in view.raw:
-        without = unprefixed_view(view)
-        if without is not None:
-            yield from _search_view(without, searches.unprefixed)
-
-
-def _search_view(view: View, search: Search) -> Iterator[Match]:
-    for first, last, name in search.find(view.text):
-        start, end = view.span(first, last)
-        yield Match(start, end, name, view.encoding, view.bare)
+    for first, last, name in searches.plain.find(view.raw):
+        yield Match(*view.span(first, last), name, view.encoding, view.bare)
+    if found := searches.squeezed.find(view.raw, without=CUTS):
+        places = squeezed_places(view)
+        for first, last, name in found:
+            span = view.span(int(places[first]), int(places[last - 1]) + 1)
+            yield Match(*span, name, view.encoding, view.bare)
 
 
 def _past_padding(body: bytes, end: int) -> int:
@@ -111,18 +136,21 @@ def _past_padding(body: bytes, end: int) -> int:
     return padding.end() if padding else end
 
 
-def _views_of(view: View, search: Search) -> Iterator[View]:
-    reach = _EXPANDS * search.longest + 256
-    yield from wide(view, reach)
-    text = readable(view, search.shortest) if view.packed else view
+def _views_of(view: View, searches: Searches) -> Iterator[View]:
+    reach = _EXPANDS * searches.longest + 256
+    if b"\0" in view.raw:
+        yield from wide(view, reach, ascii_only=searches.ascii_only)
+    text = readable(view, searches.least, ascii_only=searches.ascii_only)
     if text is not None:
-        yield from _views_of_text(text, search, reach)
+        yield from _views_of_text(text, searches, reach)
 
 
-def _views_of_text(view: View, search: Search, reach: int) -> Iterator[View]:
+def _views_of_text(view: View, searches: Searches, reach: int) -> Iterator[View]:
     for order, (begins, undo) in enumerate(ESCAPES):
         if begins in view.raw:
             further = rewrite(view, undo(view.text), order=order, reach=reach)
             if further is not None:
                 yield further
-    yield from unpack(view, shortest=search.shortest, fewest=search.fewest)
+    yield from rejoin(view, order=len(ESCAPES))
+    yield from unpack(view, searches.sought)
+    yield from unpack_lists(view, fewest=searches.fewest, ascii_only=searches.ascii_only)

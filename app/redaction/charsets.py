@@ -80,6 +80,12 @@ def codec_of(charset: str | None) -> str | None:
     return name if name in _READABLE else None
 
 
+def is_seen_as_bytes(charset: str | None) -> bool:
+    """Tell whether a body in this charset, or in none that is read, is looked through as it is."""
+    codec = codec_of(charset)
+    return codec is None or codec in _SEEN_AS_BYTES
+
+
 def charset_in(body: bytes, told: str | None) -> str | None:
     """Return the charset that a body's own byte order mark names, otherwise the one that was told.
 

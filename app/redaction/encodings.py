@@ -84,6 +84,8 @@ class _Reader:
         for ahead in range(most):
             digit = _DIGIT[self(places + ahead)]
             more = (digit < base) & (size == ahead)
+            if not more.any():
+                break
             value[more] = value[more] * base + digit[more]
             size[more] += 1
         return value, size
@@ -227,6 +229,8 @@ def references(text: Bytes) -> Edits:
     number = at[read(at + 1) == ord("#")]
     hexadecimal = (read(number + 2) | 0x20) == ord("x")
     for mine, ahead, base in ((number[~hexadecimal], 2, 10), (number[hexadecimal], 3, 16)):
+        if not len(mine):
+            continue
         value, size = read.number(mine + ahead, base, 16)
         closed = read(mine + ahead + size) == ord(";")
         found.points((size > 0) & (value > 0), mine, ahead + size + closed, value)
@@ -257,7 +261,10 @@ def _hash_of(name: str) -> int:
     return value
 
 
-_NAMES: Final = sorted((_hash_of(name), name, text) for name, text in html5.items())
+# All but two, which stand for more bytes than they have themselves: what was undone never grows.
+_NAMES: Final = sorted(
+    (_hash_of(name), name, text) for name, text in html5.items() if len(text.encode()) <= len(name) + 1
+)
 _NAME_HASHES: Final = np.array([number for number, _, _ in _NAMES], np.uint64)
 _NAME_COUNT: Final = np.array([len(text.encode()) for _, _, text in _NAMES], np.intp)
 _NAME_OUT: Final = np.zeros((len(_NAMES), _WIDTH), np.uint8)

@@ -1,210 +1,229 @@
-"""Packings: a text that is written as something else than its characters, unpacked by one layer. Pure.
+"""Packings: base64 and hexadecimal digits, unpacked by one layer. Pure.
 
-base64 and base64url at any alignment (RFC 4648; in lines, groups or not), hexadecimal, lists of numbers, lists and
-objects of single characters, UTF-16 and UTF-32. What is unpacked is what could hold a text of the least size; whether
-it makes any sense is nobody's question, since looking through it costs little.
+base64 and base64url (RFC 4648) at any alignment, hexadecimal digits in pairs, both with anything between them that
+writers put there: blanks, line ends, quotes, commas, colons. Unpacked is what can hold a text of the least size. Where
+all texts that are looked for are ASCII, that is what unpacks to ASCII, of which other bodies hold next to nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from app.redaction.encodings import utf8
+from app.redaction.blocks import translated_blocks
+from app.redaction.joins import CUTS
 from app.redaction.search import Bytes
-from app.redaction.views import BREAK, Flags, Places, View
+from app.redaction.views import BREAK, Flags, Offsets, Places, View
 
-_NONE: Final = 0xFF
 _BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_SEXTETS: Final = np.full(256, _NONE, np.uint8)
-for _value, _char in enumerate(_BASE64):
-    _SEXTETS[_char] = _value
-_SEXTETS[ord("-")], _SEXTETS[ord("_")] = 62, 63
-_HEX: Final = np.full(256, _NONE, np.uint8)
-for _char in b"0123456789abcdefABCDEF":
-    _HEX[_char] = int(chr(_char), 16)
-_QUOTES: Final = np.array([code in b"\"'`" for code in range(256)])
-_SPACES: Final = np.array([code in b" \t\r\n" for code in range(256)])
-_OPENS: Final = np.array([code in b" \t\r\n,;|[{(:>=" for code in range(256)])
-_CLOSES: Final = np.array([code in b" \t\r\n,;|]})" for code in range(256)])
-_GAP: Final = 8  # bytes between two groups of one text
-_LIST_GAP: Final = 40  # bytes between two items of one list, a key in it included
+_URL_SAFE: Final = {ord("-"): 62, ord("_"): 63}
+_SEXTETS: Final = {char: value for value, char in enumerate(_BASE64)} | _URL_SAFE
+_DIGITS: Final = {char: int(chr(char), 16) for char in b"0123456789abcdefABCDEF"}
+_ALNUM: Final = bytes(code for code in range(128) if chr(code).isalnum())
+_SHORTEST_RUN: Final = 5
+_PREFIXED: Final = re.compile(rb"0[xX]")
+_NOT_HEX: Final = bytes(set(range(128)) - set(_ALNUM))
 
 
-def unpack(view: View, *, shortest: int, fewest: int) -> Iterator[View]:
-    """Give what a view unpacks to, as far as something new is in it.
+@dataclass(frozen=True, slots=True)
+class _Packing:
+    """How some bytes are written as a group of characters.
 
-    Args:
-        shortest: The bytes of the shortest text that is looked for.
-        fewest: The least characters of one.
+    ``values`` has each character's number. ``roles`` has a bit for each place of a group that a character may stand at,
+    ``ascii_roles`` likewise where the group's bytes are ASCII. ``between`` may stand between any two characters.
     """
-    yield from base64s(view, shortest)
-    yield from hexadecimals(view, shortest)
-    yield from numbers(view, fewest)
-    yield from characters(view, fewest)
+
+    group: int
+    made: int
+    values: bytes
+    roles: bytes
+    ascii_roles: bytes
+    between: bytes
+    shape: bytes
+    """An x for each character of the packing, a blank for all others."""
+    word: str
+    """The type of a number that holds a group's characters."""
+    wanted: np.unsignedinteger
+    """That number where each character has the bit of its place."""
+
+    def groups_in(self, least: int) -> int:
+        """Return how many groups, at least, hold nothing but bytes of a text of ``least`` bytes."""
+        return max(1, (least - self.made + 1) // self.made)
 
 
-# --- base64 and hexadecimal -------------------------------------------------------------------------------------------
+def _table(values: dict[int, int]) -> bytes:
+    return bytes(values.get(code, 0) for code in range(256))
 
 
-def base64s(view: View, least: int) -> Iterator[View]:
-    """Unpack base64, once for each of the four places where its first group can begin."""
-    text = view.text
-    mask = _alnum(text) | (text == ord("+")) | (text == ord("/")) | (text == ord("-")) | (text == ord("_"))
-    places = _find_groups(view, mask, -(-8 * least // 6), smallest=2, group=4)
-    if len(places):
-        yield _concatenate(_at_phases(view, places, _SEXTETS, 4, _three_bytes), padded=True)
+def _shape(characters: Mapping[int, object]) -> bytes:
+    return bytes(ord("x") if code in characters else ord(" ") for code in range(256))
 
 
-def hexadecimals(view: View, least: int) -> Iterator[View]:
-    """Unpack pairs of hexadecimal digits, together or apart, with ``0x`` before them or not."""
-    text = view.text
-    digits = (text - ord("0") < 10) | ((text | 0x20) - ord("a") < 6)
-    prefixed = (text[1:] | 0x20 == ord("x")) & (text[:-1] == ord("0"))
-    alnum = _alnum(text)
-    # A pair that stands alone; what comes before it is no letter or digit, or the x of its prefix.
-    stands = np.ones(len(text), np.bool_)
-    stands[1:] = ~alnum[:-1]
-    stands[2:] |= prefixed[:-1]
-    digits[:-1] &= ~prefixed
-    ends = np.ones(len(text), np.bool_)
-    ends[:-1] = ~alnum[1:]
-    alone = _runs_within(digits, stands, ends)
-    places = _find_groups(view, digits, 2 * least, smallest=2, group=2, alone=alone)
-    if len(places):
-        yield _concatenate(_at_phases(view, places, _HEX, 2, _one_byte))
+def _sextet_roles(value: int) -> int:
+    """Tell where in a group of ASCII a sextet may stand: each byte's first bit is none."""
+    return (value < 32) | (value & 8 == 0) << 1 | (value & 2 == 0) << 2 | 8
 
 
-def _alnum(text: Bytes) -> Flags:
-    return (text - ord("0") < 10) | ((text | 0x20) - ord("a") < 26)
+BASE64: Final = _Packing(
+    group=4,
+    made=3,
+    values=_table(_SEXTETS),
+    roles=_table(dict.fromkeys(_SEXTETS, 15)),
+    ascii_roles=_table({char: _sextet_roles(value) for char, value in _SEXTETS.items()}),
+    between=CUTS + b":",
+    shape=_shape(_SEXTETS),
+    word="<u4",
+    wanted=np.uint32(0x08040201),
+)
+HEXADECIMAL: Final = _Packing(
+    group=2,
+    made=1,
+    values=_table(_DIGITS),
+    roles=_table(dict.fromkeys(_DIGITS, 3)),
+    ascii_roles=_table({char: (value < 8) | 2 for char, value in _DIGITS.items()}),
+    between=_NOT_HEX,
+    shape=_shape(dict.fromkeys((*_DIGITS, *b"xX"))),
+    word="<u2",
+    wanted=np.uint16(0x0201),
+)
 
 
-def _runs_within(digits: Flags, stands: Flags, ends: Flags) -> Flags:
-    """Tell of each run of digits, at its first place, whether it is a word of its own."""
-    first = digits.copy()
-    first[1:] &= ~digits[:-1]
-    last = digits.copy()
-    last[:-1] &= ~digits[1:]
-    begins, closes = np.flatnonzero(first), np.flatnonzero(last)
-    words: Flags = stands[begins] & ends[closes]
-    return words
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What is known of the texts that are looked for: of the shortest, its bytes; of the longest, its bytes.
 
-
-def readable(view: View, least: int) -> View | None:
-    """Return what of an unpacked view could be text: what else comes of undoing a packing that was none is noise.
-
-    Args:
-        least: The bytes of the shortest piece that is kept.
+    ``ascii_run`` is how many bytes of ASCII follow one another in each of them.
     """
-    text = np.concatenate((view.text, np.zeros(1, np.uint8)))
-    follows = text >> 6 == 2
-    leads = text >= 0xC2
-    fine = (text < 0x80) & (text > 0)
-    fine[:-1] |= leads[:-1] & follows[1:]
-    fine[1:] |= follows[1:] & (leads | follows)[:-1]
-    fine[-1] = False
-    first, last = fine.copy(), fine.copy()
-    first[1:] &= ~fine[:-1]
-    last[:-1] &= ~fine[1:]
-    begins, ends = np.flatnonzero(first), np.flatnonzero(last) + 1
-    kept = ends - begins >= least
-    if not kept.any():
-        return None
-    begins, sizes = begins[kept], (ends - begins)[kept] + 1
-    if 4 * int(sizes.sum()) > 3 * len(view.text):
-        return view
-    stops = np.cumsum(sizes)
-    places = np.arange(int(stops[-1])) + np.repeat(begins - (stops - sizes), sizes)
-    cut = view.pick(np.minimum(places, len(view.text) - 1), padded=view.padded)
-    cut.text[stops - 1] = BREAK
-    return cut
+
+    least: int
+    longest: int
+    ascii_run: int
+
+    @property
+    def few_ascii(self) -> bool:
+        """Whether too little ASCII is in them to tell a packing of them by it."""
+        return self.ascii_run < min(self.least, _SHORTEST_RUN)
 
 
-def _find_groups(
-    view: View, mask: Flags, least: int, *, smallest: int, group: int, alone: Flags | None = None
-) -> Places:
-    """Return the places of what belongs together, with -1 for what a last group of characters lacks.
-
-    A run that is long enough stands for itself. Shorter ones go together where they are of one length, as the lines and
-    groups of one text are, or where a line ends between them.
-    """
-    first = mask.copy()
-    first[1:] &= ~mask[:-1]
-    last = mask.copy()
-    last[:-1] &= ~mask[1:]
-    begins, ends = np.flatnonzero(first), np.flatnonzero(last) + 1
-    if not len(begins):
-        return begins
-    sizes = ends - begins
-    kept = sizes >= smallest
-    if alone is not None:
-        kept = (alone & kept & (sizes % 2 == 0)) | (sizes >= least)
-    begins, ends, sizes = begins[kept], ends[kept], sizes[kept]
-    if not len(begins):
-        return begins
-    number = _groups(view.text, begins, ends, sizes, pairs=alone is not None)
-    starts = np.flatnonzero(np.concatenate(([True], number[1:] != number[:-1])))
-    closes = np.concatenate((starts[1:], [len(number)]))
-    enough = np.add.reduceat(sizes, starts) >= least
-    if view.fresh is not None:
-        made = np.concatenate(([0], np.cumsum(view.fresh, dtype=np.int32)))
-        # An escape beside the text counts too: it may be the end of a line.
-        enough &= made[np.minimum(ends[closes - 1] + 1, len(view.text))] > made[np.maximum(begins[starts] - 1, 0)]
-    taken = np.repeat(enough, closes - starts)
-    return _places(begins[taken], sizes[taken], number[taken], group - 1)
+def may_hold_packings(raw: bytes, sought: Sought) -> bool:
+    """Tell whether something may be packed that is as long as what is looked for."""
+    return any(_may_hold(raw, packing, packing.groups_in(sought.ascii_run)) for packing in (BASE64, HEXADECIMAL))
 
 
-def _groups(text: Bytes, begins: Places, ends: Places, sizes: Places, *, pairs: bool) -> NDArray[np.intp]:
-    """Number the groups that neighbouring runs belong to."""
-    gap = begins[1:] - ends[:-1]
-    nuls = np.concatenate(([0], np.cumsum(text == 0, dtype=np.int32)))
-    # A NUL separates what doesn't belong together; wide characters are another packing.
-    near = (gap <= _GAP) & (nuls[begins[1:]] == nuls[ends[:-1]])
-    alike = sizes[1:] == sizes[:-1]
-    # The last group of a text is shorter than those before it.
-    alike[1:] |= alike[:-1] & (sizes[2:] < sizes[1:-1])
-    lines = np.zeros(len(gap), np.bool_)
-    for ahead in range(3):  # a line ends soon after its last character
-        after = np.minimum(ends[:-1] + ahead, len(text) - 1)
-        lines |= (ahead < gap) & ((text[after] == 10) | (text[after] == 13))
-    together = near & (alike | lines | (pairs & (sizes[1:] % 2 == 0) & (sizes[1:] <= 8) & (sizes[:-1] <= 8)))
-    # A long line may be indented by more than a gap.
-    together |= lines & alike & (gap <= 8 * _GAP)
-    return np.concatenate(([0], np.cumsum(~together)))
+def _may_hold(raw: bytes, packing: _Packing, count: int) -> bool:
+    run = b"x" * (packing.group * count)
+    return run in raw.translate(packing.shape, packing.between) and (
+        (packing is HEXADECIMAL and _PREFIXED.search(raw) is not None)
+        or len(_find_groups(raw, packing, count, packing.ascii_roles)) > 0
+    )
 
 
-def _places(begins: Places, sizes: Places, group: Places, lacking: int) -> Places:
-    """Lay runs out place by place, each group followed by so many times -1."""
-    if not len(begins):
-        return begins
-    ending = np.concatenate((group[1:] != group[:-1], [True]))
-    taken = sizes + lacking * ending
-    ends = np.cumsum(taken)
-    within = np.arange(int(ends[-1])) - np.repeat(ends - taken, taken)
-    return np.where(within < np.repeat(sizes, taken), within + np.repeat(begins, taken), -1)
+def unpack(view: View, sought: Sought) -> Iterator[View]:
+    """Give what a view unpacks to."""
+    yield from _unpack(view, BASE64, sought)
+    yield from _unpack(view, HEXADECIMAL, sought)
+    if _PREFIXED.search(view.raw):
+        yield from _unpack(_without_prefixes(view), HEXADECIMAL, sought)
 
 
-Pack = Callable[[Bytes], Bytes]
+def _without_prefixes(view: View) -> View:
+    """Leave out ``0x`` before hexadecimal digits."""
+    prefix = (view.text[:-1] == ord("0")) & (view.text[1:] | 0x20 == ord("x"))
+    kept = np.ones(len(view.text), np.bool_)
+    kept[:-1] &= ~prefix
+    kept[1:] &= ~prefix
+    return view.pick(np.flatnonzero(kept))
 
 
-def _at_phases(view: View, places: Places, values: Bytes, group: int, pack: Pack) -> Iterator[View]:
-    """Read groups of characters as bytes, beginning at each place that a group may begin at."""
-    there = np.maximum(places, 0)
-    digits = np.where(places < 0, 0, values[view.text[there]]).astype(np.uint8)
-    start, end = view.spread(there, there)
-    for phase in range(group):
-        size = (len(places) - phase) // group * group
-        if size > 0:
-            here = slice(phase, phase + size)
-            out = pack(digits[here].reshape(-1, group).T)
-            if out.shape[1] == 1:
-                yield View(out.ravel(), start[here][::group], end[here][group - 1 :: group])
-            else:  # a byte is made of two of the group's characters
-                first, last = (each[here].reshape(-1, group) for each in (start, end))
-                yield View(out.ravel(), first[:, : group - 1].ravel(), last[:, 1:].ravel())
+def _unpack(view: View, packing: _Packing, sought: Sought) -> Iterator[View]:
+    roles = packing.roles if sought.few_ascii else packing.ascii_roles
+    count = packing.groups_in(sought.least if sought.few_ascii else sought.ascii_run)
+    found = _find_groups(view.raw, packing, count, roles)
+    if not len(found):
+        return
+    kept = _places_kept(view, packing.between)
+    # What isn't ASCII in a text, in UTF-16 at most, stands on either side.
+    margin = 1 + -(-2 * (sought.longest - sought.ascii_run) // packing.made)
+    found = _fresh(view, kept, found, before=margin * packing.group, after=(count + margin) * packing.group)
+    if len(found):
+        values = np.frombuffer(view.raw.translate(packing.values, packing.between), np.uint8)
+        phases = _by_phase(found, packing, count, margin)
+        unpacked = [_unpack_at(view, kept, values, places, packing) for places in phases]
+        yield _concatenate(unpacked, padded=packing is BASE64)
+
+
+def _find_groups(raw: bytes, packing: _Packing, count: int, roles: bytes) -> Places:
+    """Return where so many groups in a row begin, in what is left without what may stand between."""
+    found: list[Places] = []
+    size = packing.group * count
+    for first, _, block in translated_blocks(raw, roles, packing.between, overlap=size - 1):
+        if len(block) >= size:
+            # All characters of a group in one number, and each group's from one more byte on.
+            groups = np.ndarray((len(block) - packing.group + 1,), packing.word, block, strides=(1,))
+            fits = in_a_row(groups & packing.wanted == packing.wanted, count, apart=packing.group)
+            if np.count_nonzero(fits):
+                found.append(first + np.flatnonzero(fits))
+    return np.concatenate(found) if found else np.zeros(0, np.intp)
+
+
+def in_a_row(flags: Flags, count: int, *, apart: int) -> Flags:
+    """Tell from where on ``count`` flags are set, one every ``apart`` places."""
+    span = 1
+    while span < count:
+        step = min(span, count - span)
+        flags = flags[: -step * apart] & flags[step * apart :]
+        span += step
+    return flags
+
+
+def _fresh(view: View, kept: Places, found: Places, *, before: int, after: int) -> Places:
+    """Leave out what was there before the last step, so many places before and after each included."""
+    if view.fresh is None:
+        return found
+    made = np.concatenate(([0], np.cumsum(view.fresh, dtype=np.int32)))
+    first, last = np.maximum(found - before, 0), np.minimum(found + after, len(kept)) - 1
+    new: Places = found[made[kept[last] + 1] > made[kept[first]]]
+    return new
+
+
+def _by_phase(found: Places, packing: _Packing, count: int, margin: int) -> Iterator[Places]:
+    """Give the groups of each phase that belong to what was found, and some more at either end."""
+    size = packing.group
+    for phase in range(size):
+        first = found[found % size == phase]
+        if len(first):
+            begins = np.flatnonzero(np.concatenate(([True], np.diff(first) > size * (count + 2 * margin))))
+            ends = np.append(begins[1:], len(first)) - 1
+            low, high = first[begins] - size * margin, first[ends] + size * (count + margin)
+            taken = (high - low) // size
+            closes = np.cumsum(taken)
+            within = np.arange(int(closes[-1])) - np.repeat(closes - taken, taken)
+            groups = np.repeat(low, taken) + size * within
+            yield groups[(groups > -size) & (groups < found[-1] + size * (count + margin))]
+
+
+def _places_kept(view: View, between: bytes) -> Places:
+    """Return the places of all but what may stand between."""
+    gone = np.zeros(256, np.bool_)
+    gone[np.frombuffer(between, np.uint8)] = True
+    return np.flatnonzero(~gone[view.text])
+
+
+def _unpack_at(view: View, kept: Places, values: Bytes, groups: Places, packing: _Packing) -> View:
+    """Read the groups that begin at these places; what lies beyond either end counts as zeros."""
+    size, last = packing.group, len(values) - 1
+    places = groups[:, None] + np.arange(size)
+    inside = (places >= 0) & (places <= last)
+    places = np.clip(places, 0, last)
+    digits = np.where(inside, values[places], 0).astype(np.uint8).T
+    out = _three_bytes(digits) if packing is BASE64 else (digits[0] << 4 | digits[1])[:, None]
+    # Each byte is made of two neighbouring characters.
+    start, end = view.spread(kept[places[:, :-1]].ravel(), kept[places[:, 1:]].ravel())
+    return _break_between(View(out.ravel(), start, end), groups, packing)
 
 
 def _three_bytes(sextets: Bytes) -> Bytes:
@@ -212,150 +231,25 @@ def _three_bytes(sextets: Bytes) -> Bytes:
     return np.stack((a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d), axis=1)
 
 
-def _one_byte(digits: Bytes) -> Bytes:
-    out: Bytes = (digits[0] << 4 | digits[1])[:, None]
-    return out
+def _break_between(view: View, groups: Places, packing: _Packing) -> View:
+    """Put a break where one run of groups ends and another begins."""
+    cuts = np.flatnonzero(np.diff(groups) != packing.group) + 1
+    if not len(cuts):
+        return view
+    at = cuts * packing.made
+    assert view.start is not None
+    assert view.end is not None
+    return View(np.insert(view.text, at, BREAK), np.insert(view.start, at, 0), np.insert(view.end, at, 0))
 
 
-def _concatenate(views: Iterator[View], *, padded: bool = False) -> View:
+def _concatenate(views: list[View], *, padded: bool) -> View:
     """Put views one after the other, a break between them."""
-    several = list(views)
     gap, nowhere = np.array([BREAK], np.uint8), np.zeros(1, np.int32)
-    text = np.concatenate([piece for view in several for piece in (view.text, gap)])
-    start = np.concatenate([piece for view in several for piece in (view.start, nowhere)])
-    end = np.concatenate([piece for view in several for piece in (view.end, nowhere)])
-    return View(text, start, end, packed=True, padded=padded)
-
-
-# --- lists ------------------------------------------------------------------------------------------------------------
-
-
-def numbers(view: View, least: int) -> Iterator[View]:
-    """Unpack lists of decimal numbers, once as bytes and once as characters; keys (``"0": 115``) are left out."""
-    text = view.text
-    digits = (text >= ord("0")) & (text <= ord("9"))
-    first = digits.copy()
-    first[1:] &= ~digits[:-1]
-    last = digits.copy()
-    last[:-1] &= ~digits[1:]
-    begins, ends = np.flatnonzero(first), np.flatnonzero(last) + 1
-    before = text[np.maximum(begins - 1, 0)]
-    before[begins == 0] = ord(" ")
-    padded = np.concatenate((text, np.full(2, ord(" "), np.uint8)))
-    after, second = padded[ends], padded[ends + 1]
-    key = (_QUOTES[after] & (second == ord(":"))) | ((after == ord(":")) & _SPACES[second])
-    word = _alnum(before) | _alnum(after) | (before == ord(".")) | ((after == ord(".")) & _alnum(second))
-    kept = (ends - begins <= 7) & ~word & ~key
-    begins, ends, before = begins[kept], ends[kept], before[kept]
-    chain = _find_lists(view, begins, ends, least)
-    begins, ends, before = begins[chain >= 0], ends[chain >= 0], before[chain >= 0]
-    if not len(begins):
-        return
-    value, size = np.zeros(len(begins), np.int64), ends - begins
-    for ahead in range(int(size.max())):
-        more = size > ahead
-        value[more] = value[more] * 10 + text[begins[more] + ahead] - ord("0")
-    value = np.where((before == ord("-")) & (value > 0) & (value <= 128), 256 - value, value)
-    chain = chain[chain >= 0]
-    if (value < 256).any():
-        yield _lay_out(view, begins, ends, np.where(value < 256, value, BREAK)[:, None], chain, bare=True)
-    if (value > 127).any():
-        out, count = utf8(np.where(value <= 0x10FFFF, value, 0xFFFD))
-        yield _lay_out(view, begins, ends, out, chain, count, bare=True)
-
-
-def characters(view: View, least: int) -> Iterator[View]:
-    """Unpack single characters in quotes or apart from one another; keys (``"0": "s"``) are left out."""
-    count = len(view.text)
-    text = np.concatenate((view.text, np.full(8, ord(" "), np.uint8)))
-    quote = (text == ord('"')) | (text == ord("'")) | (text == ord("`"))
-    found = [_find_quoted(text, quote, size) for size in ((1, 2, 3, 4) if view.raw.isascii() is False else (1,))]
-    apart = (text == ord(" ")) | (text == ord(",")) | (text == ord("\n"))
-    alone = np.flatnonzero(apart[:-2] & ~apart[1:-1] & apart[2:]) + 1
-    found.append((alone[~(_OPENS | _CLOSES | _QUOTES)[text[alone]]], 1))
-    begins = np.concatenate([at for at, _ in found])
-    sizes = np.concatenate([np.full(len(at), size) for at, size in found])
-    order = np.argsort(begins, kind="stable")
-    begins, sizes = begins[order], sizes[order]
-    fits = begins + sizes <= count
-    begins, sizes = begins[fits], sizes[fits]
-    chain = _find_lists(view, begins, begins + sizes, least)
-    begins, sizes, chain = begins[chain >= 0], sizes[chain >= 0], chain[chain >= 0]
-    if len(begins):
-        out = np.stack([text[begins + ahead] for ahead in range(4)], axis=1)
-        yield _lay_out(view, begins, begins + sizes, out, chain, sizes)
-
-
-def _find_quoted(text: Bytes, quote: Flags, size: int) -> tuple[Places, int]:
-    """Find characters of so many bytes that stand in quotes, in a list or as a key's value."""
-    at = np.flatnonzero(quote[: -size - 1] & quote[size + 1 :])
-    lead = text[at + 1]
-    is_lead = (lead < 0x80) if size == 1 else (lead >> (7 - size) == (1 << (size + 1)) - 2)
-    opens = _OPENS[text[at - 1]] | (at == 0)
-    closes = _CLOSES[text[np.minimum(at + size + 2, len(text) - 1)]]
-    return at[is_lead & opens & closes & (text[at] == text[at + size + 1])] + 1, size
-
-
-def _find_lists(view: View, begins: Places, ends: Places, least: int) -> NDArray[np.intp]:
-    """Number the lists that items belong to; -1 for what is in no list that is long enough, or in nothing new."""
-    if not len(begins):
-        return begins
-    breaks = np.concatenate(([True], begins[1:] - ends[:-1] > _LIST_GAP))
-    group = np.cumsum(breaks) - 1
-    starts = np.flatnonzero(breaks)
-    sizes = np.diff(np.concatenate((starts, [len(begins)])))
-    enough = sizes >= max(least, 2)
-    if view.fresh is not None:
-        made = np.concatenate(([0], np.cumsum(view.fresh, dtype=np.int32)))
-        closes = starts + sizes - 1
-        enough &= made[np.minimum(ends[closes] + 1, len(view.text))] > made[np.maximum(begins[starts] - 1, 0)]
-    return np.where(enough[group], group, -1)
-
-
-def _lay_out(
-    view: View,
-    begins: Places,
-    ends: Places,
-    out: NDArray[np.integer],
-    chain: Places,
-    count: Places | None = None,
-    *,
-    bare: bool = False,
-) -> View:
-    """Put items together, with a break after each list."""
-    ending = np.concatenate((chain[1:] != chain[:-1], [True]))
-    sizes = (np.ones(len(begins), np.intp) if count is None else count) + ending
-    rows = np.concatenate((out.astype(np.uint8), np.full((len(out), 1), BREAK, np.uint8)), axis=1)
-    rows[np.flatnonzero(ending), sizes[ending] - 1] = BREAK
-    text = rows[np.arange(rows.shape[1]) < sizes[:, None]]
-    start, end = view.spread(begins, ends - 1)
-    return View(text, np.repeat(start, sizes), np.repeat(end, sizes), encoding=view.encoding, bare=bare)
-
-
-# --- wide characters --------------------------------------------------------------------------------------------------
-
-
-def wide(view: View, reach: int) -> Iterator[View]:
-    """Unpack UTF-16, where three Western characters follow one another; of UTF-32 it makes UTF-16."""
-    nul = view.text == 0
-    if len(nul) < 6 or not nul.any():
-        return
-    thrice = np.flatnonzero(nul[:-4] & ~nul[1:-3] & nul[2:-2] & ~nul[3:-1] & nul[4:])
-    fourfold = np.flatnonzero(nul[:-4] & nul[1:-3] & nul[2:-2] & ~nul[3:-1] & nul[4:])
-    thrice = np.sort(np.concatenate((thrice, fourfold)))
-    if not len(thrice):
-        return
-    kept = np.zeros(len(nul) + 1, np.int32)
-    np.add.at(kept, np.maximum(thrice - reach, 0) // 4 * 4, 1)
-    np.add.at(kept, np.minimum((thrice + reach) // 4 * 4, len(nul)), -1)
-    inside = np.cumsum(kept[:-1]) > 0
-    for aligned in (0, 1):
-        for order, high in (("le", 1), ("be", 0)):
-            at = np.arange(aligned, len(nul) - 1, 2)
-            at = at[inside[at]]
-            units = view.text[at + high].astype(np.int64) << 8 | view.text[at + 1 - high]
-            out, count = utf8(units)
-            apart = np.concatenate((at[1:] - at[:-1] > 2, [True]))
-            read = _lay_out(view, at, at + 2, out, np.cumsum(apart) - apart, count)
-            name = "utf-16-" + order if view.encoding == "utf-8" else "utf-32-" + order
-            yield View(read.text, read.start, read.end, encoding=name)
+    text: list[Bytes] = []
+    start: list[Offsets] = []
+    end: list[Offsets] = []
+    for view in views:
+        text += (view.text, gap)
+        start += (view.start, nowhere)  # type: ignore[arg-type]  # what was unpacked has offsets
+        end += (view.end, nowhere)  # type: ignore[arg-type]
+    return View(np.concatenate(text), np.concatenate(start), np.concatenate(end), packed=True, padded=padded)

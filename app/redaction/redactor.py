@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from app.kernel.secret import SecretValue
 from app.redaction.canonical import Budget, Match, Searches, matches
 from app.redaction.frames import RedactionStream
-from app.redaction.joins import join, unprefix
+from app.redaction.joins import squeeze
 from app.redaction.markers import places_of, put_markers
 from app.redaction.receiver_forms import SHORTEST_JOINED, approved_forms, judge, whole
-from app.redaction.search import Search
 
 
 class Redactor:
@@ -42,7 +41,7 @@ class Redactor:
     @property
     def longest(self) -> int:
         """How many bytes the longest text has that is looked for."""
-        return self._searches.plain.longest if self._searches else 0
+        return self._searches.longest if self._searches else 0
 
     def body(self, body: bytes) -> tuple[bytes, int]:
         """Redact a whole body: what is left, and how many places were redacted.
@@ -77,7 +76,7 @@ class Redactor:
 
     def finds(self, raw: bytes) -> bool:
         """Tell whether a value stands here, in any form."""
-        return self.body(raw)[1] > 0
+        return any(True for _ in self._matches(raw))
 
     def __repr__(self) -> str:
         return "Redactor(********)"
@@ -89,17 +88,21 @@ def judge_value(value: SecretValue, fits: Callable[[str], bool]) -> SecretValue:
 
 
 def _searches(values: Sequence[tuple[str, SecretValue]], *, any_case: bool) -> Searches:
-    plain, joined, unprefixed = [], [], []
+    plain: list[tuple[str, bytes]] = []
+    squeezed: list[tuple[str, bytes]] = []
     for name, value in values:
         for text in whole(value.expose()):
-            encoded = list(_encodings_of(text))
-            plain += [(name, raw) for raw in encoded]
-            joined += [(name, raw) for raw in encoded if len(raw) >= SHORTEST_JOINED and join(raw) == raw]
-            unprefixed += [(name, raw) for raw in encoded if len(raw) >= SHORTEST_JOINED and unprefix(raw) == raw]
+            for raw in _encodings_of(text):
+                (squeezed if _stays_whole(raw) else plain).append((name, raw))
         for form in approved_forms(value.expose(), value.forms):
-            into = {"plain": plain, "joined": joined, "unprefixed": unprefixed}[form.how]
-            into += [(name, raw) for raw in _encodings_of(form.text)]
-    return Searches(*(Search(texts, any_case=any_case) for texts in (plain, joined, unprefixed)))
+            for raw in _encodings_of(form.text):
+                (squeezed if form.how != "plain" or _stays_whole(raw) else plain).append((name, raw))
+    return Searches(plain, squeezed, any_case=any_case)
+
+
+def _stays_whole(raw: bytes) -> bool:
+    """Tell whether a text is found where all that may cut it was left out; a blank may be written as ``+``."""
+    return len(raw) >= SHORTEST_JOINED and b"+" not in raw and squeeze(raw) == raw
 
 
 def _encodings_of(text: str) -> Iterator[bytes]:

@@ -15,16 +15,18 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from app.redaction.blocks import translated_blocks
+
 Bytes = NDArray[np.uint8]
 Hashes = NDArray[np.uint32]
 
 FOLD: Final = bytes.maketrans(b"+", b" ")
 """What counts as one character: a form writes a blank as ``+``."""
-_BLOCK: Final = 32 * 1024  # positions that are looked at together, so that all that is computed stays in the cache
 _LEVELS: Final = 24
 
 
 FOLD_CASE: Final = FOLD.lower()
+"""The same where letters count whatever their case."""
 
 
 def _draw_table() -> Hashes:
@@ -50,57 +52,66 @@ class Search:
         self._table = _TABLE_ANY_CASE if any_case else _TABLE
         by_size: dict[int, dict[bytes, str]] = defaultdict(dict)
         for name, text in texts:
-            if text:
+            if text:  # an empty one is found nowhere
                 by_size[len(text)].setdefault(text.translate(self._fold), name)
-        self._by_size = {size: list(named.items()) for size, named in sorted(by_size.items())}
-        self._hashes = {size: _hashes(size, named, self._table) for size, named in self._by_size.items()}
-        self.shortest = min(by_size, default=0)
+        self._by_size = {size: list(by_size[size].items()) for size in sorted(by_size)}
+        self._sizes = list(self._by_size)
+        # All texts in a row, and where each begins: they are hashed together with the first block that is looked at.
+        self._row = b"".join(text for named in self._by_size.values() for text, _ in named)
+        self._wanted: dict[int, Hashes] = {}
         self.longest = max(by_size, default=0)
-        self.fewest = min((_characters(text) for named in by_size.values() for text in named), default=0)
 
-    def find(self, view: Bytes) -> list[tuple[int, int, str]]:
+    def find(self, raw: bytes, *, without: bytes = b"") -> list[tuple[int, int, str]]:
         """Return where texts stand: the first byte, the one after the last, and the value's name.
 
         Args:
-            view: One-dimensional, ``uint8``.
+            without: What is left out of ``raw`` before; the places are those in what is left.
 
         Returns:
             The places of each text are in order, and none overlaps another of the same text.
         """
-        sizes = [size for size in self._by_size if size <= len(view)]
-        if not sizes:
+        if not self._sizes or len(raw) < self._sizes[0]:
             return []
         places: dict[tuple[int, int], list[int]] = defaultdict(list)
-        step = max(_BLOCK, 4 * sizes[-1])
-        for first in range(0, len(view) - sizes[0] + 1, step):
-            block = view[first : first + step + sizes[-1] - 1]
-            for size, hashes in _windows(block, sizes, step, self._table):
-                for number, wanted in enumerate(self._hashes[size]):
+        for first, carried, block in translated_blocks(raw, None, without, overlap=self.longest - 1):
+            for size, begin, hashes in self._hash(block, carried):
+                for number, wanted in enumerate(self._wanted[size]):
                     same = hashes == wanted
-                    if same.any():
-                        places[size, number] += (first + np.flatnonzero(same)).tolist()
-        return [hit for (size, number), found in places.items() for hit in self._compare(view, size, number, found)]
+                    if np.count_nonzero(same):
+                        places[size, number] += (first + begin + np.flatnonzero(same)).tolist()
+        if not places:
+            return []
+        left = raw.translate(self._fold, without)
+        return [hit for (size, number), found in places.items() for hit in self._compare(left, size, number, found)]
 
-    def _compare(self, view: Bytes, size: int, number: int, places: list[int]) -> Iterator[tuple[int, int, str]]:
+    def _hash(self, block: bytes, carried: int) -> Iterator[tuple[int, int, Hashes]]:
+        """Hash a block's windows of each size, but for those within what was carried over from the block before.
+
+        The texts that are looked for are hashed with the first block.
+        """
+        learn = not self._wanted
+        together = np.frombuffer(block + self._row if learn else block, np.uint8)
+        row = len(block)
+        for size, hashes in _windows(together, self._sizes, self._table):
+            if learn:
+                named = self._by_size[size]
+                self._wanted[size] = hashes[row : row + size * len(named) : size].copy()
+                row += size * len(named)
+            begin = max(0, carried - size + 1)
+            if size <= len(block):
+                yield size, begin, hashes[begin : len(block) - size + 1]
+
+    def _compare(self, left: bytes, size: int, number: int, places: list[int]) -> Iterator[tuple[int, int, str]]:
         text, name = self._by_size[size][number]
         free = 0
         for at in places:
-            if at >= free and view[at : at + size].tobytes().translate(self._fold) == text:
+            if at >= free and left[at : at + size] == text:
                 free = at + size
                 yield at, free, name
 
 
-def _characters(text: bytes) -> int:
-    return sum(byte & 0xC0 != 0x80 for byte in text)
-
-
-def _hashes(size: int, named: Sequence[tuple[bytes, str]], table: Hashes) -> Hashes:
-    together = np.frombuffer(b"".join(text for text, _ in named), np.uint8)
-    return np.concatenate([hashes for _, hashes in _windows(together, [size], 0, table)])[::size].copy()
-
-
-def _windows(block: Bytes, sizes: Sequence[int], most: int, table: Hashes) -> Iterator[tuple[int, Hashes]]:
-    """Hash the windows of each size (given in rising order), ``most`` of them at most where that isn't 0.
+def _windows(block: Bytes, sizes: Sequence[int], table: Hashes) -> Iterator[tuple[int, Hashes]]:
+    """Hash the windows of each size (given in rising order).
 
     A window of a power of two is hashed from its halves; any other from the two such windows that cover it.
     """
@@ -111,6 +122,7 @@ def _windows(block: Bytes, sizes: Sequence[int], most: int, table: Hashes) -> It
         while 2 * span <= size:
             hashes = hashes[:-span] * _FACTORS[level] + hashes[span:]
             span, level = 2 * span, level + 1
-        count = len(block) - size + 1
-        count = min(count, most) if most else count
-        yield size, hashes[:count] * _LAST_FACTOR + hashes[size - span : size - span + count]
+        if span == size:
+            yield size, hashes
+        else:
+            yield size, hashes[: span - size] * _LAST_FACTOR + hashes[size - span :]

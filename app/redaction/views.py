@@ -43,6 +43,13 @@ class View:
     padded: bool = False
     """Whether it was base64, behind which ``=`` may stand."""
 
+    @classmethod
+    def of(cls, body: bytes) -> View:
+        """Return a body as it is."""
+        view = cls(np.frombuffer(body, np.uint8))
+        view.__dict__["raw"] = body
+        return view
+
     @cached_property
     def raw(self) -> bytes:
         """The same as ``bytes``."""
@@ -71,7 +78,7 @@ class View:
 class Edits:
     """What stands in the place of some pieces of a view: from left to right, none overlapping another.
 
-    ``out`` has a row for each edit, of which ``count`` bytes count.
+    ``out`` has a row for each edit, of which ``count`` bytes count: never more than the piece has.
     """
 
     at: Places
@@ -127,26 +134,56 @@ def _around(view: View, edits: Edits, new: Edits, reach: int) -> tuple[View, Edi
 
 
 def _apply(view: View, edits: Edits, order: int) -> View:
-    gone = np.zeros(len(view.text), np.bool_)
+    size = len(view.text)
+    text, kept, fresh = view.text.copy(), np.ones(size, np.bool_), np.zeros(size, np.bool_)
+    start = np.arange(size, dtype=np.int32) if view.start is None else view.start.copy()
+    end = np.arange(1, size + 1, dtype=np.int32) if view.end is None else view.end.copy()
+    began, ended = start[edits.at], end[edits.at + edits.size - 1]
     for ahead in range(int(edits.size.max())):
-        gone[edits.at[edits.size > ahead] + ahead] = True
-    consumed = np.cumsum(edits.size)
-    made = np.cumsum(edits.count)
-    total = len(view.text) - int(consumed[-1]) + int(made[-1])
-    # Where an edit's bytes go: behind what is kept before it, and what the edits before it made.
-    goes = edits.at - (consumed - edits.size) + (made - edits.count)
-    within = np.arange(int(made[-1])) - np.repeat(made - edits.count, edits.count)
-    places = np.repeat(goes, edits.count) + within
-    fresh = np.zeros(total, np.bool_)
-    fresh[places] = True
-    kept, left = np.flatnonzero(~gone), np.flatnonzero(~fresh)
-    text = np.empty(total, np.uint8)
-    text[left] = view.text[kept]
-    text[places] = edits.out[np.arange(edits.out.shape[1]) < edits.count[:, None]]
-    start, end = np.empty(total, np.int32), np.empty(total, np.int32)
-    start[left], end[left] = view.spread(kept, kept)
-    began, ended = view.spread(edits.at, edits.at + edits.size - 1)
-    start[places], end[places] = np.repeat(began, edits.count), np.repeat(ended, edits.count)
+        made, gone = edits.count > ahead, (edits.count <= ahead) & (edits.size > ahead)
+        kept[edits.at[gone] + ahead] = False
+        if ahead < edits.out.shape[1] and made.any():
+            places = edits.at[made] + ahead
+            text[places] = edits.out[made, ahead]
+            start[places], end[places], fresh[places] = began[made], ended[made], True
     # Where nothing was put in its place, the next byte has a new neighbour.
-    fresh[np.minimum(goes[edits.count == 0], total - 1)] = total > 0
-    return View(text, start, end, fresh, view.encoding, order)
+    nothing = edits.count == 0
+    fresh[np.minimum((edits.at + edits.size)[nothing], size - 1)] = True
+    left = np.flatnonzero(kept)
+    return View(text[left], start[left], end[left], fresh[left], view.encoding, order)
+
+
+def readable(view: View, least: int, *, ascii_only: bool) -> View | None:
+    """Return what of a view could be text, since undoing what is none makes noise without end; None where nothing is.
+
+    Args:
+        least: The bytes of the shortest piece that is kept.
+        ascii_only: Whether all texts that are looked for are ASCII: then what isn't ASCII is none either.
+    """
+    if view.raw.isascii() and b"\0" not in view.raw:
+        return view
+    fine = np.concatenate((view.text, np.zeros(1, np.uint8))) - np.uint8(1) < 0x7F
+    if not ascii_only:
+        _add_utf8(fine, np.concatenate((view.text, np.zeros(1, np.uint8))))
+    edges = np.flatnonzero(fine[1:] != fine[:-1]) + 1
+    if fine[0]:
+        edges = np.concatenate(([0], edges))
+    begins, sizes = edges[::2], np.diff(edges)[::2]
+    kept = sizes >= least
+    begins, sizes = begins[kept], sizes[kept] + 1  # each ends with a break
+    if not len(begins):
+        return None
+    if 4 * int(sizes.sum()) > 3 * len(view.text):
+        return view
+    stops = np.cumsum(sizes)
+    places = np.arange(int(stops[-1])) + np.repeat(begins - (stops - sizes), sizes)
+    cut = view.pick(np.minimum(places, len(view.text) - 1), padded=view.padded)
+    cut.text[stops - 1] = BREAK
+    return cut
+
+
+def _add_utf8(fine: Flags, text: Bytes) -> None:
+    follows, leads = text >> 6 == 2, text >= 0xC2
+    fine[:-1] |= leads[:-1] & follows[1:]
+    fine[1:] |= follows[1:] & (leads | follows)[:-1]
+    fine[-1] = False

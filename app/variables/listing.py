@@ -14,10 +14,11 @@ from sqlalchemy.orm import Session
 from app.access import Access, Permission, require
 from app.kernel.errors import NotFound
 from app.resources import Resources
-from app.variables.models import SecretUseRow, VariableRow
-from app.variables.secrets.queries import Secret, as_secret
+from app.variables.models import SecretUseRow, UpstreamDenialRow, VariableRow
+from app.variables.secrets.queries import EXPIRING_WITHIN, Secret, as_secret
 from app.variables.secrets.usage import DENIED_WITHIN, denials
 from app.variables.service import Variable, as_variable
+from app.vault import Visibility
 
 Kind = Literal["plain", "secret"]
 Order = Literal["name", "-name", "updated", "-updated", "used", "-used"]
@@ -52,13 +53,17 @@ def after_name(folded_name: str) -> Place:
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What the list is narrowed to, and its order. ``q`` has words for names, descriptions and hosts, in any order and
-    case; ``unused`` leaves only secrets that no call ever carried.
+    case; ``unused`` leaves only secrets that no call ever carried, ``expiring`` those that have expired or will soon,
+    ``denied`` those that an upstream denied lately.
     """
 
     q: str | None = None
     kind: Kind | None = None
     order: Order = "name"
     unused: bool = False
+    visibility: Visibility | None = None
+    expiring: bool = False
+    denied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +82,13 @@ def list_variables(
     resources: Resources,
     limit: int,
     after: Place | None = None,
+    offset: int = 0,
     counted: bool = True,
 ) -> Listed:
     """List a workspace's variables and secrets.
 
     Args:
+        offset: How many rows to leave out, where the list is asked for by the number of a page.
         counted: Whether to count them all; without, a page costs the same however many there are.
 
     Raises:
@@ -89,11 +96,11 @@ def list_variables(
     """
     require(access, Permission.VARIABLE_READ)
     require(access, Permission.SECRET_READ)
-    narrowed = _narrow(wanted, access)
-    query = _order(narrowed, wanted.order).limit(limit + 1)
+    now = resources.clock()
+    narrowed = _narrow(wanted, access, now=now)
+    query = _order(narrowed, wanted.order).offset(offset).limit(limit + 1)
     if after is not None:
         query = query.where(_beyond(after, wanted.order))
-    now = resources.clock()
     with resources.sessions.read() as session:
         rows = session.scalars(query).all()
         used = _uses(session, access, [row.name for row in rows[:limit]])
@@ -126,12 +133,19 @@ def _of(access: Access) -> Select[VariableRow]:
     return select(VariableRow).where(VariableRow.workspace == access.workspace)
 
 
-def _narrow(wanted: Wanted, access: Access) -> Select[VariableRow]:
+def _narrow(wanted: Wanted, access: Access, *, now: datetime) -> Select[VariableRow]:
     query = _of(access)
     if wanted.kind is not None:
         query = query.where(VariableRow.kind == wanted.kind)
     if wanted.unused:
         query = query.where(VariableRow.kind == "secret", VariableRow.last_used_at.is_(None))
+    if wanted.visibility is not None:
+        query = query.where(VariableRow.visibility == wanted.visibility)
+    if wanted.expiring:
+        query = query.where(VariableRow.expires_at <= now + EXPIRING_WITHIN)
+    if wanted.denied:
+        recent = select(UpstreamDenialRow.secret_id).where(UpstreamDenialRow.at >= now - DENIED_WITHIN)
+        query = query.where(VariableRow.id.in_(recent))
     if wanted.q:
         for word in wanted.q.split():  # in any order, each somewhere
             looked_in = (VariableRow.name, VariableRow.description, sql_cast(VariableRow.allowed_hosts, Text))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, cast
 
-from sqlalchemy import Table, bindparam, func, select
+from sqlalchemy import Select, Table, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from app.access import MEMBER_ROLES, Access, Permission, Principal, Role, require
@@ -89,6 +89,11 @@ def standings(
         ]
 
 
+def _narrow(q: str | None, access: Access) -> Select[MemberRow]:
+    query = select(MemberRow).where(MemberRow.workspace == access.workspace)
+    return query.where(MemberRow.user_id.icontains(q, autoescape=True)) if q else query
+
+
 class Members:
     """Adds, changes and removes a workspace's members; bound to the database and the clock."""
 
@@ -96,18 +101,30 @@ class Members:
         self._sessions = sessions
         self._clock = clock
 
-    def list(self, *, access: Access, limit: int, after: str | None = None) -> Sequence[Member]:
+    def list(
+        self, *, access: Access, limit: int, after: str | None = None, offset: int = 0, q: str | None = None
+    ) -> Sequence[Member]:
         """List a workspace's members by user id.
+
+        Args:
+            offset: How many to leave out, where the list is asked for by the number of a page.
+            q: A part of the user id, whatever its case.
 
         Raises:
             Forbidden: The actor may not read members.
         """
         require(access, Permission.MEMBER_READ)
-        query = select(MemberRow).where(MemberRow.workspace == access.workspace)
+        query = _narrow(q, access).offset(offset)
         if after is not None:
             query = query.where(MemberRow.user_id > after)
         with self._sessions.read() as session:
             return [_as_member(row) for row in session.scalars(query.order_by(MemberRow.user_id).limit(limit))]
+
+    def count(self, *, access: Access, q: str | None = None) -> int:
+        """Return how many members ``list`` lists altogether."""
+        require(access, Permission.MEMBER_READ)
+        with self._sessions.read() as session:
+            return session.scalar(select(func.count()).select_from(_narrow(q, access).subquery())) or 0
 
     def get(self, user: str, *, access: Access) -> Member:
         """Return one member.

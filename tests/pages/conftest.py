@@ -106,13 +106,22 @@ def cookies(service: Service, browser: Browser, people: dict[str, str]) -> dict[
 
 
 @pytest.fixture
-def opened(browser: Browser, service: Service, cookies: dict[str, Any]) -> Iterator[Callable[..., Window]]:
-    """Open windows, signed in as a role where one is named; closed when the test is over."""
+def opened(
+    browser: Browser, service: Service, people: dict[str, str], cookies: dict[str, Any]
+) -> Iterator[Callable[..., Window]]:
+    """Open windows, signed in as a role where one is named; closed when the test is over.
+
+    Who signs out asks for an ``own_session``: signing out ends a session in every copy of its cookie, and the other
+    tests go on with theirs.
+    """
     with ExitStack() as stack:
 
-        def _open(role: str | None = None, **options: Any) -> Window:
-            state = {"storage_state": cookies[role]} if role else {}
-            return stack.enter_context(window(browser, service.url, **state, **options))
+        def _open(role: str | None = None, *, own_session: bool = False, **options: Any) -> Window:
+            state = {"storage_state": cookies[role]} if role and not own_session else {}
+            opening = stack.enter_context(window(browser, service.url, **state, **options))
+            if role and own_session:
+                opening.sign_in(people[role], PASSWORD)
+            return opening
 
         yield _open
 

@@ -24,6 +24,12 @@ CALLS = {
     "json text": WrittenCall("POST", URL, body_type="json", content="only text"),
     "form": WrittenCall("POST", URL, body_type="form", content=PAIRS),
     "text": WrittenCall("POST", URL, body_type="text", content="line\n  {{x}}\n"),
+    "xml": WrittenCall("POST", URL, body_type="xml", content="<a>{{x}}</a>"),
+    "bytes": WrittenCall("POST", URL, body_type="base64", content="AAEC", content_type="application/zip"),
+    "typed variables": WrittenCall("GET", URL, variables=(("n", 42), ("list", [1, None, {"a": True}]), ("text", "42"))),
+    "a bytes part": WrittenCall(
+        "POST", URL, body_type="multipart", content=(WrittenPart("f", "AAEC", filename="f.zip", encoding="base64"),)
+    ),
     "multipart": WrittenCall(
         "POST", URL, body_type="multipart",
         content=(WrittenPart("a", "b"), WrittenPart("f", "{{x}}\n", filename="f.txt", content_type="text/plain")),

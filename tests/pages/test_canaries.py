@@ -89,6 +89,7 @@ def test_no_value_stays_anywhere_after_a_day_of_typing_and_looking(
     panel = page.get_by_role("dialog")
     panel.get_by_role("textbox", name="Value").fill(TYPED)
     page.keyboard.press("Escape")
+    page.get_by_role("alertdialog").get_by_role("button", name="Discard").click()
     expect(panel).to_be_hidden()
     watched.assert_nothing("a panel that was given up")
 
@@ -106,6 +107,7 @@ def test_no_value_stays_anywhere_after_a_day_of_typing_and_looking(
 
     page.get_by_role("button", name="Edit TYPED").click()
     panel.get_by_role("textbox", name="Value").fill(EDITED)
+    page.once("dialog", lambda asks: asks.accept())
     window.go(f"/workspaces/{acme}/members")  # away, with the value typed and not saved
     page.go_back()
     expect(page.get_by_role("heading", name="Variables", exact=True)).to_be_visible()

@@ -204,6 +204,7 @@ def test_an_editors_day(opened: Callable[..., Window], service: Service, acme: s
     expect(page.get_by_role("columnheader", name="Editor yours")).to_be_visible()
     for name in ("Audit", "Settings"):
         expect(page.get_by_role("link", name=name, exact=True)).to_have_count(0)
+    page.get_by_role("link", name="Account").click()
     page.get_by_role("link", name="Change password").click()
     page.get_by_label("Current password").fill("not it")
     page.get_by_label("New password").fill("another good sentence")

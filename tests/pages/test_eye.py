@@ -113,7 +113,11 @@ def test_a_service_that_does_not_answer_is_told_of_beside_the_eye(
     page.get_by_role("button", name="Hide value of TOKEN").click()
 
 
-def test_going_on_and_back_and_signing_out_leave_nothing_of_it_anywhere(page: Page) -> None:
+def test_going_on_and_back_and_signing_out_leave_nothing_of_it_anywhere(
+    opened: Callable[..., Window], service: Service, acme: str
+) -> None:
+    make_secret(service, acme, "TOKEN", CANARY)
+    page = opened("editor", own_session=True).go(f"/workspaces/{acme}/variables")
     show(page)
     page.get_by_role("link", name="Members").click()
     expect(page.get_by_role("heading", name="Members")).to_be_visible()

@@ -173,7 +173,7 @@ def test_a_session_that_ended_is_renewed_over_the_page_and_save_and_send_go_on(
     renew(page)
     expect(page.locator("#answer")).to_contain_text("upstream", ignore_case=True)
     page.keyboard.press("Control+s")
-    expect(page.locator("#said")).to_have_text("The API block long-work was saved.")
+    expect(page.locator("#message")).to_have_text("The API block long-work was saved.")
     expect(page.get_by_role("heading", name="Long work")).to_be_visible()
     expect(page.locator("#answer")).to_contain_text("upstream", ignore_case=True)
 

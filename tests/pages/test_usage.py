@@ -39,7 +39,7 @@ def test_a_secret_that_its_upstream_refuses_is_marked_and_the_unused_ones_can_be
     page.get_by_label("Kind").select_option(label="Secrets never used")
     expect(page.locator("tbody .name")).to_have_text(["IDLE"])
     for name, told in (("WORKS", "Carried by 1 call, the last "), ("IDLE", "No call has carried it yet.")):
-        page = window.go(f"/workspaces/{acme}/variables/{name}/versions")
+        page = window.go(f"/workspaces/{acme}/variables/{name}")
         expect(page.get_by_role("region", name="Where it is used")).to_contain_text(told)
     window.assert_clean()
 

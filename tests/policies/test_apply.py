@@ -10,12 +10,15 @@ import pytest
 from app.kernel.errors import VaultRefused
 from app.policies.hcl import PolicyFileWrong
 from app.policies.plan import PREFIX, login_role, plan, wanted_things
-from app.policies.service import NotApplied, apply, read_accessor, see_changes
+from app.policies.service import NotApplied, NotTaken, apply, read_accessor, see_changes
 from app.policies.table import WORKSPACE
 from app.vault.keys import new_signing_key, public_key
-from app.vault.options import Mounts
-from tests.policies.conftest import Team
+from app.vault.operator import VaultOperator
+from app.vault.options import Mounts, Server
+from tests.policies.conftest import Team, command
+from tests.support.hashicorp_shape import HashicorpShape
 from tests.support.openbao import OpenBao
+from tests.support.vault_proxy import vault_proxy
 
 
 def applied(team: Team) -> None:
@@ -217,3 +220,29 @@ def test_audit_devices_are_looked_at_and_a_missing_one_is_advice(bao: OpenBao, t
     without = plan(things, {(thing.kind, thing.name): thing.body for thing in things if thing.kind != "audit"})
     assert without.in_order
     assert "+at least one audit device" in without.by_hand[0].diff
+
+
+def test_what_vault_was_told_and_did_not_take_is_named(team: Team) -> None:
+    """HashiCorp Vault before 1.21 can't take a mount's response headers back, and answers that it did."""
+    applied(team)
+    team.ask("POST", "sys/mounts/strongroom/tune", {"allowed_response_headers": ["X-Canary"]})
+    shape = HashicorpShape(lagging=False, before_1_21=True)
+    with vault_proxy(team.bao.address, shape=shape, cacert=str(team.bao.cacert)) as proxy:
+        through = VaultOperator(Server(proxy.address, namespace=team.namespace, read_timeout=30.0), team.token)
+        with through as operator, pytest.raises(NotTaken, match="engine mount strongroom; all else was done") as caught:
+            apply(operator, team.setup)
+        assert "allowed_response_headers" in caught.value.detail
+        done = command(team, "vault", "apply", "--yes", environ={"VAULT_ADDR": proxy.address})
+        assert (done.returncode, "didn't take it: engine mount strongroom" in done.stderr) == (1, True)
+    with team.operator() as operator:
+        (change,) = apply(operator, team.setup)
+        assert "X-Canary" in change.diff
+        assert see_changes(operator, team.setup).in_order
+
+
+def test_an_older_server_is_a_warning_of_the_plan(team: Team) -> None:
+    shape = HashicorpShape(lagging=False, version="2.0.3")
+    with vault_proxy(team.bao.address, shape=shape, cacert=str(team.bao.cacert)) as proxy:
+        done = command(team, "vault", "plan", environ={"VAULT_ADDR": proxy.address})
+        assert "Warning: HashiCorp Vault 2.0.3 is older than we work with" in done.stdout
+    assert "Warning" not in command(team, "vault", "plan").stdout

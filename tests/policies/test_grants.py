@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from app.kernel.errors import NotGranted, ValueNotAllowedHere
 from app.kernel.secret import SecretValue
 from app.policies.grants import GrantsFileWrong, grant_policies, parse_grants
 from app.policies.service import apply, read_grants, see_changes
+from app.policies.verify import failures, verify
 from app.vault import Grant
 from app.vault.client import VaultClient
 from app.vault.options import Mounts, VaultOptions
@@ -146,3 +149,35 @@ def test_a_grant_opens_what_it_names_to_whom_it_names_and_ends_with_its_line(gra
     with pytest.raises(NotGranted):
         vault.read_granted("acme", path, "token")
     assert vault.grants("acme") == []
+
+
+def test_verify_tries_each_grant_in_its_own_role_and_in_all_others_and_reads_no_value(granted: Team) -> None:
+    with granted.operator() as operator:
+        apply(operator, granted.setup)
+        began = granted.bao.audit_log.stat().st_size
+        tried = verify(operator, Mounts(), granted.key, clock=time.time, grants=granted.setup.grants)
+    assert failures(tried) == ()
+    cells = {(cell.role, cell.door, cell.verb): cell.found for cell in tried}
+    path = "secret/data/team-a/zendesk"
+    assert cells["grant-acme", path, "read"] == "allowed"
+    assert cells["grant-acme", path, "update"] == "refused"
+    assert cells["grant-acme", f"{path} and more", "read"] == "refused"
+    assert cells["grant-acme", "for another workspace", "log in"] == "refused"
+    assert cells["grant-acme", "a restricted value of its workspace", "read"] == "refused"
+    for role in ("owner", "admin", "editor", "runtime", "mover", "renew"):
+        assert cells[role, path, "read"] == cells[role, "old/zendesk", "read"] == "refused"
+    with granted.bao.audit_log.open() as log:
+        log.seek(began)
+        read = [json.loads(line) for line in log if "team-a/zendesk" in line or "old/zendesk" in line]
+    assert read
+    assert not any(entry.get("response", {}).get("data", {}).get("data") for entry in read)
+
+
+def test_a_grant_that_reaches_too_far_is_a_surprise(granted: Team) -> None:
+    with granted.operator() as operator:
+        apply(operator, granted.setup)
+        policy = granted.ask("GET", "sys/policies/acl/strongroom-runtime").json()["data"]["policy"]
+        wider = policy + '\npath "secret/data/team-a/+" { capabilities = ["read"] }\n'
+        granted.ask("PUT", "sys/policies/acl/strongroom-runtime", {"policy": wider})
+        tried = verify(operator, Mounts(), granted.key, clock=time.time, grants=granted.setup.grants)
+    assert {(cell.role, cell.door) for cell in failures(tried)} == {("runtime", "secret/data/team-a/zendesk")}

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-VERSION: Final = "2.2.2"
 LARGEST_HEAD: Final = 8 * 1024
 Reply = tuple[int, dict[str, str], bytes]
 _BY: Final = {"actor": "jwt-strongroom", "client_id": "c1", "entity_id": "e1", "operation": "update"}
@@ -28,7 +27,7 @@ class HashicorpShape:
 
     lagging: bool = True
     before_1_21: bool = False
-    tuned: dict[str, list[str]] = field(default_factory=dict)
+    version: str = "2.2.2"
     _new: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -73,7 +72,7 @@ class HashicorpShape:
     def _adapt(self, path: str, document: dict[str, Any]) -> None:
         if "/sys/health" in path:
             document |= {
-                "version": VERSION,
+                "version": self.version,
                 "enterprise": False,
                 "performance_standby": False,
                 "echo_duration_ms": 0,

@@ -78,8 +78,8 @@ class OpenBao:
 
 
 @contextmanager
-def openbao(folder: Path, *, audited: bool = True) -> Iterator[OpenBao]:
-    """Run a server in this folder for as long as the block runs."""
+def openbao(folder: Path, *, audited: bool = True, program: Path = BAO) -> Iterator[OpenBao]:
+    """Run a server in this folder for as long as the block runs; ``program`` is another version's."""
     folder.mkdir(parents=True, exist_ok=True)
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1", "localhost")
@@ -93,7 +93,7 @@ def openbao(folder: Path, *, audited: bool = True) -> Iterator[OpenBao]:
     running = OpenBao(folder, f"https://127.0.0.1:{api}", folder / "ca.pem")
     with ExitStack() as stack:
         log = stack.enter_context((folder / "server.log").open("ab"))
-        process = subprocess.Popen([BAO, "server", f"-config={configuration}"], stdout=log, stderr=log)
+        process = subprocess.Popen([program, "server", f"-config={configuration}"], stdout=log, stderr=log)
         stack.callback(process.wait)
         stack.callback(process.terminate)
         _await(running, process, {200, 429, 501, 503})

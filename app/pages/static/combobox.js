@@ -10,11 +10,10 @@ const MOST_EDITS = 3; // with more secrets than that in the list, only the field
 let picker = null; // the one that is open
 let pending = null; // { holder, button, selection }: where a secret goes that is being made in the panel
 
-/** Make a new secret of a literal in a field: the panel takes it as its value, and its name takes the literal's place. */
-export function makeSecret(button, start, end, name) {
-  const holder = button.closest("[data-holder]");
+/** Make a new secret of a value for a part of a field: the panel takes it, and the secret's name takes the part's place. */
+export function makeSecret({ holder, button, start, end, name, value }) {
   const field = holder.querySelector("[data-slot] > :is(input, textarea)");
-  pending = { holder, button, selection: [start, end, true], value: field.value.slice(start, end) };
+  pending = { holder, button, selection: [start, end, true], value };
   openDialog("panel", newSecretUrl(field, holder, [start, end, true], name), button);
 }
 
@@ -148,23 +147,32 @@ function fill(told) {
   const { list, count, input, field } = picker;
   const holds = held();
   const typed = input.value.trim();
-  const options = told.secrets.map((secret) => option(secret, secret.name === holds));
+  const found = told.secrets.map((secret) => option(secret, secret.name === holds));
   const exact = told.secrets.findIndex((secret) => secret.name.toLowerCase() === typed.toLowerCase());
-  if (told.may_write) {
-    const edit = (name) => action("pencil", `Edit value of ${name}`, field.form.dataset.edit.replace("NAME", encodeURIComponent(name)));
-    const own = told.secrets.findIndex((secret) => secret.name === holds);
-    if (holds) options.unshift(...(own < 0 ? [] : options.splice(own, 1)), edit(holds)); // the field's own stands on top
-    if (told.secrets.length <= MOST_EDITS) options.push(...told.secrets.filter(({ name }) => name !== holds).map(({ name }) => edit(name)));
-    const create = action("plus", NAME.test(typed) && exact < 0 ? `Create "${typed}"` : "Create new", createUrl(field, typed));
-    create.classList.add("picker-create");
-    options.push(create);
-  }
+  const meant = found[Math.max(exact, 0)];
+  const options = told.may_write ? withActions(found, told.secrets, holds, typed, exact >= 0) : found;
   list.replaceChildren(...options);
   options.forEach((each, number) => (each.id = `picker-option-${number}`));
   count.textContent = counted(told, typed);
   picker.box.scrollIntoView({ block: "nearest" });
-  activate(typed && told.secrets.length ? Math.max(exact, 0) : -1);
+  activate(typed && meant ? options.indexOf(meant) : -1);
   picker.meant = picker.active >= 0 && (exact >= 0 || told.secrets.length === 1);
+}
+
+/** What owners and admins are offered besides: the field's own secret on top with *Edit value*, and *Create new* last. */
+function withActions(found, shown, holds, typed, known) {
+  const { field } = picker;
+  const edit = (name) => action("pencil", `Edit value of ${name}`, field.form.dataset.edit.replace("NAME", encodeURIComponent(name)));
+  const onTop = holds && !typed;
+  const own = onTop ? found.filter((each) => each.dataset.name === holds) : [];
+  const edits = shown.length <= MOST_EDITS ? shown.map(({ name }) => name) : [];
+  if (holds && !onTop && !edits.includes(holds)) edits.push(holds);
+  const create = action("plus", NAME.test(typed) && !known ? `Create "${typed}"` : "Create new", createUrl(field, typed));
+  create.classList.add("picker-create");
+  return [
+    ...own, ...(onTop ? [edit(holds)] : []), ...found.filter((each) => !own.includes(each)),
+    ...edits.filter((name) => !onTop || name !== holds).map(edit), create,
+  ];
 }
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;

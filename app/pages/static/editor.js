@@ -6,9 +6,11 @@ import { makeSecret, watchPickers } from "./combobox.js";
 import { tell } from "./dialogs.js";
 import { showFaults } from "./forms.js";
 import { references } from "./references.js";
+import { watchCurl } from "./curl.js";
 
 const CREDENTIAL_HEADER = /^header:(authorization|cookie|.*(api-?key|token|secret|auth).*)$/i;
 const CREDENTIAL = /^(?:(?:Bearer|Token|Basic|ApiKey|Key)\s+)?(\S{12,})$/i;
+const CELLS = "input, textarea";
 let form = null;
 let changed = false;
 let answered = null; // what a call answered, while Save puts a new editor in the place of this one
@@ -29,6 +31,7 @@ function start() {
 }
 
 watchPickers();
+watchCurl(start);
 start();
 
 document.addEventListener("input", (event) => {
@@ -93,11 +96,12 @@ document.addEventListener("htmx:afterSwap", (event) => {
   start();
 });
 
+const isEmpty = (row) => ![...row.querySelectorAll(CELLS)].some((each) => each.value);
+
 /** Number the rows as the service does: those that were left empty come last. */
 function renumber(rows) {
   const all = [...rows.querySelectorAll("[data-row]")];
-  const empty = (row) => ![...row.querySelectorAll("input, textarea")].some((each) => each.value);
-  const sorted = [...all.filter((row) => !empty(row)), ...all.filter(empty)];
+  const sorted = [...all.filter((row) => !isEmpty(row)), ...all.filter(isEmpty)];
   sorted.forEach((row, number) => {
     const [before, after] = [`${rows.id}-${row.dataset.row}-`, `${rows.id}-${number}-`];
     row.dataset.row = number;
@@ -123,7 +127,9 @@ function offerSecret(field) {
   const button = make("button", "literal");
   button.type = "button";
   button.append(icon("key"), "Make it a secret");
-  button.addEventListener("click", () => makeSecret(button, start, start + found[1].length, suggestion()));
+  button.addEventListener("click", () => {
+    makeSecret({ holder, button, start, end: start + found[1].length, name: suggestion(), value: found[1] });
+  });
   holder.append(button);
 }
 
@@ -138,6 +144,8 @@ function suggestion() {
 
 function addRow(rows) {
   const list = rows.querySelector("ol");
+  const empty = [...list.children].find(isEmpty);
+  if (empty) return empty.querySelector(CELLS).focus(); // one that waits to be filled in is enough
   const numbers = [...list.children].map((row) => Number(row.dataset.row) + 1);
   const number = String(Math.max(0, ...numbers));
   const made = rows.querySelector("template").content.cloneNode(true);
@@ -151,7 +159,7 @@ function addRow(rows) {
   list.append(made);
   name(rows);
   watchChips(row);
-  row.querySelector("input, textarea").focus();
+  row.querySelector(CELLS).focus();
 }
 
 function removeRow(row) {
@@ -242,6 +250,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
   const faults = [...answer.querySelectorAll("[data-for]")].map((each) => [each.dataset.for, each.dataset.sentence]);
   showFaults(form, faults, { focus: false });
   event.target.scrollIntoView({ block: "nearest" });
+  document.body.dispatchEvent(new Event("strongroom:answered")); // the last runs are asked for anew
 });
 document.addEventListener("htmx:beforeSwap", (event) => {
   const text = event.detail.xhr.responseText;

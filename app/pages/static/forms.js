@@ -180,11 +180,11 @@ function forgiveFault(form, fault) {
 
 // --- what was typed and not saved -------------------------------------------------------------------------------------
 
-/** Whether anything in a form differs from what it was filled with. */
+/** Whether anything was typed or ticked that would be lost; a choice among a few is made again in a moment. */
 export function isDirty(form) {
   return [...form.querySelectorAll(CONTROLS)].some((control) => {
-    if (control.matches("[data-unveil]")) return false;
-    if (control.matches("[type=radio], [type=checkbox]")) return control.checked !== control.defaultChecked;
+    if (control.matches("[data-unveil], [type=radio]")) return false;
+    if (control.matches("[type=checkbox]")) return control.checked !== control.defaultChecked;
     if (control.matches("select")) {
       const filled = [...control.options].findIndex((option) => option.defaultSelected);
       return control.selectedIndex !== Math.max(filled, 0);

@@ -26,6 +26,7 @@ export function watchValues() {
 
 function warn(field, value) {
   const place = field.querySelector("[data-warnings]");
+  if (!place) return; // a whole file is no value
   const told = value ? SLIPS.filter(([slip]) => slip.test(value)).map(([, text]) => text) : [];
   if (told.join() === [...place.children].map((each) => each.textContent).join()) return;
   place.replaceChildren(

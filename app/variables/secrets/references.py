@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
-from sqlalchemy import Row, Table, bindparam, delete, select
+from sqlalchemy import Row, Select, Table, bindparam, delete, select
 from sqlalchemy.orm import Session
 
 from app.db import Sessions
@@ -126,6 +126,12 @@ def blocks_using(name: str, workspace: str, session: Session) -> Sequence[str]:
     """Name the blocks that use a secret, sorted."""
     query = select(SecretUseRow.block).where(SecretUseRow.workspace == workspace, SecretUseRow.secret_name == name)
     return session.scalars(query.order_by(SecretUseRow.block)).all()
+
+
+def uses_of_any(part: str, workspace: str) -> Select[str]:
+    """Return the query for the blocks that use a secret with this in its name, whatever the case."""
+    like = SecretUseRow.secret_name.icontains(part, autoescape=True)
+    return select(SecretUseRow.block).where(SecretUseRow.workspace == workspace, like)
 
 
 def secrets_checked_by(block: str, workspace: str, session: Session) -> Sequence[str]:

@@ -1,0 +1,75 @@
+"""What the record tells of a block's runs and of one's own deeds, and whether anything was done at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from sqlalchemy import exists, or_, select
+from sqlalchemy.orm import aliased
+
+from app.audit.chain import Event
+from app.audit.models import EventRow
+from app.audit.service import EventPage, Filters, Target, as_event, conditions, end_of
+from app.db import Sessions, live_processes
+
+RUNS_LOOKED_THROUGH: Final = 50_000
+
+
+def last_runs(block: Target, *, chain: str, sessions: Sessions, limit: int, below: int | None = None) -> EventPage:
+    """Read how a block's runs ended, or that they are under way, newest first; one event for each run.
+
+    Only the newest ``RUNS_LOOKED_THROUGH`` events of the chain are looked through, so that a block that hardly ever
+    runs costs no more than another.
+
+    Args:
+        block: The block with its id, so that an earlier one of the same name has no part in it.
+        below: The ``seq`` to go on below.
+    """
+    later = aliased(EventRow)
+    with sessions.read() as session:
+        live = live_processes(session)
+        query = (
+            select(EventRow)
+            .where(EventRow.chain == chain, EventRow.action == "call.run", EventRow.target_type == block.type)
+            .where(EventRow.seq > end_of(session, chain) - RUNS_LOOKED_THROUGH, EventRow.target_name == block.name)
+            .where(or_(EventRow.target_id == block.id, EventRow.target_id.is_(None)))
+            .where(~exists().where(later.deed_id == EventRow.deed_id, later.seq > EventRow.seq))
+            .order_by(EventRow.seq.desc())
+            .limit(limit + 1)
+        )
+        rows = session.scalars(query if below is None else query.where(EventRow.seq < below)).all()
+    events = [as_event(row, settled=False, live=live, last=True) for row in rows[:limit]]
+    return EventPage(events=events, below=events[-1].seq if len(rows) > limit else None)
+
+
+def own_deeds(user: str, chains: Sequence[str], *, sessions: Sessions, limit: int) -> Sequence[Event]:
+    """Read what a user did and looked at, for themselves: one event for each deed, the latest first.
+
+    Only the newest ``RUNS_LOOKED_THROUGH`` events of each chain are looked through.
+    """
+    found: list[Event] = []
+    with sessions.read() as session:
+        live = live_processes(session)
+        for chain in chains:
+            query = (
+                select(EventRow)
+                .where(EventRow.chain == chain, EventRow.seq > end_of(session, chain) - RUNS_LOOKED_THROUGH)
+                .where(*conditions(Filters(actor=user, folded=True), live))
+                .order_by(EventRow.seq.desc())
+                .limit(limit)
+            )
+            found += [as_event(row, settled=False, live=live) for row in session.scalars(query)]
+    return sorted(found, key=lambda event: event.at, reverse=True)[:limit]
+
+
+def ran_by(actor_type: Literal["user", "token"], *, chain: str, sessions: Sessions) -> bool:
+    """Tell whether any call of a chain was made, with success, by a person on the pages or by a program's token."""
+    made = exists().where(
+        EventRow.chain == chain,
+        EventRow.action == "call.run",
+        EventRow.outcome == "done",
+        EventRow.actor_type == actor_type,
+    )
+    with sessions.read() as session:
+        return bool(session.scalar(select(made)))

@@ -1,0 +1,96 @@
+// A curl command in the URL's field of a new block: the service reads it into the form. The credentials' values come back
+// to this script alone, and go into the panel of a new secret where a person asks for that.
+
+import { say } from "./chips.js";
+import { makeSecret } from "./combobox.js";
+import { tell } from "./dialogs.js";
+import { token } from "./eye.js";
+import { showFaults } from "./forms.js";
+import { secrets } from "./references.js";
+import { ended, renew } from "./session.js";
+
+const COMMAND = /^\s*curl(\.exe)?[\s\\]/;
+let values = {}; // of the credentials, by the names that were suggested
+
+/** Take commands, pasted or typed; `start` brings the new editor to life. */
+export function watchCurl(start) {
+  document.addEventListener("paste", (event) => {
+    const text = event.clipboardData?.getData("text") ?? "";
+    if (!takes(event.target) || !COMMAND.test(text)) return;
+    event.preventDefault(); // the field has one line, the command may have many
+    void read(event.target.form, text, start);
+  });
+  document.addEventListener("input", (event) => {
+    const whole = event.data === undefined || event.data === null || event.data.length > 1; // not letter by letter
+    if (takes(event.target) && whole && COMMAND.test(event.target.value)) void read(event.target.form, event.target.value, start);
+  });
+  document.addEventListener("change", (event) => {
+    if (takes(event.target) && COMMAND.test(event.target.value)) void read(event.target.form, event.target.value, start);
+  });
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-make-secret]");
+    if (button) create(button);
+  });
+  document.addEventListener("strongroom:done", ({ detail }) => {
+    const button = detail?.name && document.querySelector("[data-make-secret][data-asked]");
+    if (!button) return;
+    delete values[button.dataset.makeSecret];
+    const done = document.createElement("span");
+    done.className = "hint";
+    done.textContent = `${detail.name} was created.`;
+    button.replaceWith(done);
+  });
+}
+
+const takes = (field) => field?.id === "url" && Boolean(field.form?.dataset.fromCurl);
+let reading = false;
+
+async function read(form, command, start) {
+  if (reading) return;
+  reading = true;
+  say("Reading the command …");
+  try {
+    const answer = await send(form, command);
+    if (ended(answer)) {
+      say("");
+      reading = false;
+      return (await renew()) ? await read(form, command, start) : undefined;
+    }
+    const told = await answer?.json().catch(() => ({}));
+    if (!answer?.ok) {
+      form.elements.url.value = command.replace(/\s*\\?\n\s*/g, " "); // nothing is lost: it can be mended there
+      say("");
+      return showFaults(form, [["url", told?.problem ?? "The service doesn't answer; try again in a moment."]]);
+    }
+    values = told.values;
+    const main = new DOMParser().parseFromString(told.html, "text/html").getElementById("main");
+    document.getElementById("main").replaceWith(document.importNode(main, true));
+    window.htmx.process(document.getElementById("main"));
+    start();
+    tell("The command was read into the block.");
+    document.querySelector("#draft [data-make-secret]")?.focus();
+  } finally {
+    reading = false;
+  }
+}
+
+async function send(form, command) {
+  const body = new URLSearchParams({ command });
+  for (const name of ["block_name", "title", "answer"]) body.set(name, new FormData(form).get(name) ?? "");
+  const headers = { Accept: "application/json", "X-CSRFToken": token() };
+  return fetch(form.dataset.fromCurl, { method: "POST", headers, body, cache: "no-store" }).catch(() => null);
+}
+
+/** Open the panel of a new secret with the credential in it; the field that names it takes what it is called in the end. */
+function create(button) {
+  const name = button.dataset.makeSecret;
+  for (const field of document.querySelectorAll("[data-slot] > :is(input, textarea)")) {
+    const found = secrets(field.value).find((each) => each.secret === name);
+    if (!found) continue;
+    document.querySelectorAll("[data-asked]").forEach((each) => delete each.dataset.asked);
+    button.dataset.asked = "";
+    const holder = field.closest("[data-holder]");
+    return makeSecret({ holder, button, start: found.start, end: found.end, name, value: values[name] ?? "" });
+  }
+  say(`No field holds ${name} any more.`);
+}

@@ -1,0 +1,219 @@
+"""Lists: a text that is written as its bytes' or characters' numbers, or character by character, put together. Pure.
+
+``[115, 107, 95]``, also with keys (``{"0": 115}``), negative as Java writes bytes, as code points; ``{"0": "s"}`` and
+characters apart from one another. A list of characters without keys needs no unpacking: see ``joins``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.redaction.blocks import translated_blocks
+from app.redaction.encodings import utf8
+from app.redaction.search import Bytes
+from app.redaction.views import BREAK, Flags, Places, View
+
+_DIGITS: Final = b"0123456789"
+_ALNUM: Final = bytes(code for code in range(128) if chr(code).isalnum())
+_FOLLOWS: Final = bytes(range(0x80, 0xC0))
+_GAP: Final = 40
+"""Bytes between two items of one list, a key in it included."""
+_USUAL_GAP: Final = 24
+"""Bytes from one number of a list to the next, on the average."""
+_LONGEST_NUMBER: Final = 7
+
+
+def _flags(codes: bytes) -> Flags:
+    return np.array([code in codes for code in range(256)])
+
+
+def _classes(classes: dict[bytes, bytes], otherwise: bytes) -> bytes:
+    table = bytearray(otherwise * 256)
+    for codes, name in classes.items():
+        for code in codes:
+            table[code] = name[0]
+    return bytes(table)
+
+
+_QUOTES: Final = _flags(b"\"'`")
+_SPACES: Final = _flags(b" \t\r\n")
+_OPENS: Final = _flags(b" \t\r\n,;|[{(:>=")
+_CLOSES: Final = _flags(b" \t\r\n,;|]})")
+_IN_WORD: Final = _flags(_ALNUM + b"._%" + bytes(range(0x80, 0x100)))
+_NUMBERS: Final = _classes({_DIGITS: b"1", _ALNUM.translate(None, _DIGITS) + b"._%": b"a"}, b" ")
+_ITEMS: Final = _classes({b"\"'`": b'"', b" \t\r\n,": b" ", b":{}[]": b"-"}, b"a")
+_SINGLES: Final = _ITEMS.replace(b'"', b" ")
+_BLANK: Final = ord(" ")
+_DIGIT: Final = ord("1")
+_OTHER: Final = ord("a")
+
+
+def may_hold_lists(raw: bytes, fewest: int, *, ascii_only: bool) -> bool:
+    """Tell whether there may be as many items near together as a text has characters.
+
+    Args:
+        fewest: The least characters of a text that is looked for.
+        ascii_only: Whether all of these are ASCII.
+    """
+    return _may_hold_numbers(raw, fewest, ascii_only=ascii_only) or _may_hold_single(raw, fewest)
+
+
+def _may_hold_numbers(raw: bytes, fewest: int, *, ascii_only: bool) -> bool:
+    classes = raw.translate(_NUMBERS)
+    if classes.count(b" 1") + 1 < fewest:
+        return False
+    if ascii_only:
+        words = classes.split()
+        if words.count(b"1") + words.count(b"11") + words.count(b"111") < fewest:
+            return False
+    return len(_find_numbers(raw, fewest, ascii_only=ascii_only)) > 0
+
+
+def _may_hold_single(raw: bytes, fewest: int) -> bool:
+    # Two neighbours share a quote or a blank, and count as one then.
+    return 2 * raw.translate(_SINGLES, _FOLLOWS).count(b" a ") + 2 >= fewest
+
+
+def unpack_lists(view: View, *, fewest: int, ascii_only: bool) -> Iterator[View]:
+    """Give what a view's lists read as. See ``may_hold_lists`` for what is asked."""
+    begins = _find_numbers(view.raw, fewest, ascii_only=ascii_only)
+    if len(begins):
+        yield from numbers(view, begins, fewest, highest=0x7F if ascii_only else 0x10FFFF)
+    if _may_hold_characters(view.raw, fewest):
+        yield from characters(view, fewest)
+
+
+def _find_numbers(raw: bytes, fewest: int, *, ascii_only: bool) -> Places:
+    """Return where numbers begin, where there are as many near together as a text has characters."""
+    found: list[Places] = []
+    longest, last_found = 3 if ascii_only else _LONGEST_NUMBER, -1
+    for first, carried, block in translated_blocks(raw, _NUMBERS, b"", overlap=longest + 1):
+        classes = np.frombuffer(b"".join((b"" if carried else b" ", block, b" " * (longest + 1))), np.uint8)
+        blank, digit = classes == _BLANK, classes == _DIGIT
+        ends = blank[longest + 1 :]
+        for size in range(longest - 1, 0, -1):
+            last = len(ends) + size + 1
+            ends = blank[size + 1 : last] | (digit[size + 1 : last] & ends)
+        begins = np.flatnonzero(blank[: len(ends)] & digit[1 : len(ends) + 1] & ends)
+        places = first + begins + (1 if carried else 0)
+        found.append(places[places > last_found])
+        last_found = int(places[-1]) if len(places) else last_found
+    places = np.concatenate(found) if found else np.zeros(0, np.intp)
+    near = places[fewest - 1 :] - places[: max(0, len(places) - fewest + 1)] <= _USUAL_GAP * (fewest - 1)
+    return places if np.count_nonzero(near) else places[:0]
+
+
+def _may_hold_characters(raw: bytes, fewest: int) -> bool:
+    """Tell whether there are as many single characters in quotes, or apart, as a text has."""
+    count = 0
+    for _, _, block in translated_blocks(raw, _ITEMS, _FOLLOWS, overlap=2):
+        items = np.frombuffer(block, np.uint8)
+        single = (items[:-2] == items[2:]) & (items[:-2] < _OTHER) & (items[1:-1] == _OTHER)
+        count += int(np.count_nonzero(single))
+    return count >= fewest - 2
+
+
+def numbers(view: View, begins: Places, fewest: int, *, highest: int = 0x10FFFF) -> Iterator[View]:
+    """Unpack lists of decimal numbers, once as bytes and once as characters; keys (``"0": 115``) are left out.
+
+    Args:
+        begins: Where numbers begin.
+        highest: What no number of a list is beyond.
+    """
+    text = np.concatenate((view.text, np.full(_LONGEST_NUMBER + 3, ord(" "), np.uint8)))
+    digits = text - ord("0") < 10
+    value, size = np.zeros(len(begins), np.int64), np.zeros(len(begins), np.intp)
+    for ahead in range(_LONGEST_NUMBER):
+        more = digits[begins + ahead] & (size == ahead)
+        if not more.any():
+            break
+        value[more] = value[more] * 10 + text[begins[more] + ahead] - ord("0")
+        size[more] += 1
+    ends = begins + size
+    after, second = text[ends], text[ends + 1]
+    negative = (text[begins - 1] == ord("-")) & (begins > 0) & (value > 0) & (value <= 128)
+    value = np.where(negative, 256 - value, value)
+    key = (_QUOTES[after] & (second == ord(":"))) | ((after == ord(":")) & _SPACES[second])
+    word = _IN_WORD[after] & ~((after == ord(".")) & ~_IN_WORD[second])
+    kept = ~word & ~key & (value <= highest)
+    begins, ends, value = begins[kept], ends[kept], value[kept]
+    chain = _find_lists(view, begins, ends, fewest)
+    inside = chain >= 0
+    begins, ends, value, chain = begins[inside], ends[inside], value[inside], chain[inside]
+    if (value < 256).any():
+        yield lay_out(view, begins, ends, np.where(value < 256, value, BREAK)[:, None], chain, bare=True)
+    if (value > 127).any():
+        out, count = utf8(np.where(value <= 0x10FFFF, value, 0xFFFD))
+        yield lay_out(view, begins, ends, out, chain, count, bare=True)
+
+
+def characters(view: View, fewest: int) -> Iterator[View]:
+    """Unpack single characters in quotes or apart from one another; keys (``"0": "s"``) are left out."""
+    count = len(view.text)
+    text = np.concatenate((view.text, np.full(8, ord(" "), np.uint8)))
+    quote = _QUOTES[text]
+    found = [_find_quoted(text, quote, size) for size in ((1,) if view.raw.isascii() else (1, 2, 3, 4))]
+    apart = (text == ord(" ")) | (text == ord(",")) | (text == ord("\n"))
+    alone = np.flatnonzero(apart[:-2] & ~apart[1:-1] & apart[2:]) + 1
+    found.append((alone[~(_OPENS | _CLOSES | _QUOTES)[text[alone]]], 1))
+    begins = np.concatenate([at for at, _ in found])
+    sizes = np.concatenate([np.full(len(at), size) for at, size in found])
+    order = np.argsort(begins, kind="stable")
+    begins, sizes = begins[order], sizes[order]
+    fits = begins + sizes <= count
+    begins, sizes = begins[fits], sizes[fits]
+    chain = _find_lists(view, begins, begins + sizes, fewest)
+    begins, sizes, chain = begins[chain >= 0], sizes[chain >= 0], chain[chain >= 0]
+    if len(begins):
+        out = np.stack([text[begins + ahead] for ahead in range(4)], axis=1)
+        yield lay_out(view, begins, begins + sizes, out, chain, sizes)
+
+
+def _find_quoted(text: Bytes, quote: Flags, size: int) -> tuple[Places, int]:
+    """Find characters of so many bytes that stand in quotes, in a list or as a key's value."""
+    at = np.flatnonzero(quote[: -size - 1] & quote[size + 1 :])
+    lead = text[at + 1]
+    is_lead = (lead < 0x80) if size == 1 else (lead >> (7 - size) == (1 << (size + 1)) - 2)
+    opens = _OPENS[text[at - 1]] | (at == 0)
+    closes = _CLOSES[text[np.minimum(at + size + 2, len(text) - 1)]]
+    return at[is_lead & opens & closes & (text[at] == text[at + size + 1])] + 1, size
+
+
+def _find_lists(view: View, begins: Places, ends: Places, fewest: int) -> NDArray[np.intp]:
+    """Number the lists that items belong to; -1 for what is in no list that is long enough, or in nothing new."""
+    if not len(begins):
+        return begins
+    breaks = np.concatenate(([True], begins[1:] - ends[:-1] > _GAP))
+    group = np.cumsum(breaks) - 1
+    starts = np.flatnonzero(breaks)
+    sizes = np.diff(np.concatenate((starts, [len(begins)])))
+    enough = sizes >= max(fewest, 2)
+    if view.fresh is not None:
+        made = np.concatenate(([0], np.cumsum(view.fresh, dtype=np.int32)))
+        closes = starts + sizes - 1
+        enough &= made[np.minimum(ends[closes] + 1, len(view.text))] > made[np.maximum(begins[starts] - 1, 0)]
+    return np.where(enough[group], group, -1)
+
+
+def lay_out(
+    view: View,
+    begins: Places,
+    ends: Places,
+    out: NDArray[np.integer],
+    chain: Places,
+    count: Places | None = None,
+    *,
+    bare: bool = False,
+) -> View:
+    """Put items together, with a break after each list."""
+    ending = np.concatenate((chain[1:] != chain[:-1], [True]))
+    sizes = (np.ones(len(begins), np.intp) if count is None else count) + ending
+    rows = np.concatenate((out.astype(np.uint8), np.full((len(out), 1), BREAK, np.uint8)), axis=1)
+    rows[np.flatnonzero(ending), sizes[ending] - 1] = BREAK
+    text = rows[np.arange(rows.shape[1]) < sizes[:, None]]
+    start, end = view.spread(begins, ends - 1)
+    return View(text, np.repeat(start, sizes), np.repeat(end, sizes), encoding=view.encoding, bare=bare)

@@ -1,0 +1,39 @@
+"""Small bodies in which nothing is escaped, packed or cut: most answers of an API, looked through once. Pure.
+
+What is asked here goes by the body, and by how long the texts are that are looked for; never by what they hold.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from app.redaction.joins import may_be_cut
+from app.redaction.lists import may_hold_lists
+from app.redaction.packings import Sought, may_hold_packings
+
+LARGEST: Final = 16 * 1024
+"""Beyond so many bytes the shortcut saves nothing."""
+_ESCAPES: Final = (
+    (b"%", re.compile(rb"%(?:u|[0-9A-Fa-f]{2})")),
+    (b"&", re.compile(rb"&[#A-Za-z]")),
+    (b"=", re.compile(rb"=(?:[0-9A-Fa-f]{2}|\r?\n)")),
+)
+
+
+def reads_one_way(raw: bytes, sought: Sought, *, fewest: int, ascii_only: bool) -> bool:
+    """Tell whether a body reads as it is and in no other way.
+
+    Args:
+        fewest: The least characters of a text that is looked for.
+        ascii_only: Whether all of these are ASCII.
+    """
+    if b"\\" in raw or b"\0" in raw or b"\xed" in raw or sought.few_ascii:
+        return False
+    if any(sign in raw and escape.search(raw) for sign, escape in _ESCAPES):
+        return False
+    return (
+        not may_be_cut(raw)
+        and not may_hold_lists(raw, fewest, ascii_only=ascii_only)
+        and not may_hold_packings(raw, sought)
+    )
