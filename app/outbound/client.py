@@ -165,6 +165,7 @@ class OutboundClient:
         marked = write_with_marks(call)
         body_size = self._small_enough(marked)
         request = inject(call, values) if values else marked
+        del marked  # a large body is in memory often enough as it is
         line = _require_same_request(call, request, destination)
         deadline = time.monotonic() + call.timeout_seconds
         exchange = partial(self._wire.exchange, workspace=workspace, deadline=deadline)
