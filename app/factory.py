@@ -40,7 +40,7 @@ from app.web import context
 from app.web.auth import Gate, guard_api, is_api
 from app.web.errors import register_errors
 from app.web.fast_json import FastJson
-from app.web.front import Front, FrontLimits
+from app.web.front import MIB, Front, FrontLimits
 from app.web.idempotency import Repeats, answer_repeats
 from app.web.limits import count_failed_proof, limit_requests
 from app.web.logs import log_requests
@@ -52,8 +52,7 @@ from app.workspaces import api as workspaces_api
 from app.workspaces.members import enter
 from app.workspaces.service import Purge, Workspace
 
-_MIB = 1024 * 1024
-_FORM_BYTES = 2 * _MIB
+_FORM_BYTES = 2 * MIB
 _HSTS_SECONDS = 365 * 24 * 3600
 _GATE = "strongroom_gate"
 _KEY_LEAST = 32
@@ -86,7 +85,7 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
     tell_proxy_status(app)
     gate = app.extensions[_GATE] = _gate(app, resources)
     guard_api(app, gate)
-    limit_requests(app, rate=settings.rate_limit, storage=settings.redis_url)
+    limit_requests(app, rate=settings.rate_limit, storage=settings.redis_url, password=_redis_password(settings))
     answer_repeats(app, _repeats(resources, secret_key))
     api = Api(app)
     api.DEFAULT_ERROR_RESPONSE_NAME = None  # each view names its own problems
@@ -180,9 +179,18 @@ def _single_sign_on(settings: Settings) -> SingleSignOn | None:
     return SingleSignOn(client)
 
 
+def _redis_password(settings: Settings) -> str | None:
+    if settings.redis_password_file is None:
+        return None
+    try:
+        return settings.redis_password_file.read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        raise ServiceError("The file that STRONGROOM_REDIS_PASSWORD_FILE names can't be read.") from None
+
+
 def _call_body(settings: Settings) -> int:
     """Return how many bytes a call's JSON may have: its body as base64, and what stands around it."""
-    return settings.max_request_bytes * 4 // 3 + _MIB
+    return settings.max_request_bytes * 4 // 3 + MIB
 
 
 def read_secret_key(path: Path) -> bytes:

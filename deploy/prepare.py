@@ -1,8 +1,9 @@
-"""Make, once, what a new installation needs: ``prepare.py TLS KEYS DATABASE`` (three folders).
+"""Make, once, what a new installation needs: ``prepare.py FOLDER``, which gets a folder for each container.
 
-TLS gets an authority and certificates for Vault and the proxy, KEYS the service's two keys and its password file for
-PostgreSQL, DATABASE the password as PostgreSQL's image reads it. What is there already stays as it is. Run as root,
-each file is given to the user of the container that reads it.
+``authority`` has the authority and its key, which nobody but this needs; ``tls`` its certificate, for everybody;
+``vault``, ``database`` and ``proxy`` a certificate each; ``keys`` the service's two keys and its passwords for
+PostgreSQL and Redis; ``database`` and ``redis`` the same as these two read them. What is there already stays as it is.
+Run as root, each folder and file is given to the user of the container that reads it.
 """
 
 from __future__ import annotations
@@ -22,25 +23,57 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from app.vault.keys import new_signing_key, store
 
-SERVICE, VAULT, PROXY, POSTGRES = 10001, 100, 101, 999
+SERVICE, VAULT, PROXY, POSTGRES, REDIS = 10001, 100, 101, 999, 999
 YEARS = 2
+PG_HBA = """\
+local   all all     trust
+hostssl all all all scram-sha-256
+"""
+REDIS_CONF = """\
+requirepass {password}
+save ""
+appendonly no
+"""
 
 
 def main() -> None:
     """Make what is missing."""
-    tls, keys, database = (Path(each) for each in sys.argv[1:4])
-    authority, authority_key = _authority(tls)
-    for name, names, user in (
-        ("vault", ["vault", "localhost", "127.0.0.1"], VAULT),
-        ("proxy", ["localhost", "127.0.0.1"], PROXY),
+    run = Path(sys.argv[1])
+    # Vault runs as its own user from the start, and finds its volumes as Docker makes them: root's.
+    folders = {
+        **dict.fromkeys(("authority", "tls"), None),
+        **dict.fromkeys(("vault", "vault-data", "vault-logs"), VAULT),
+        "keys": SERVICE,
+        "proxy": PROXY,
+        "database": POSTGRES,
+        "redis": REDIS,
+    }
+    for name, user in folders.items():
+        _folder(run / name, user)
+    authority, authority_key = _authority(run / "authority")
+    pem = authority.public_bytes(serialization.Encoding.PEM)
+    _once(run / "tls" / "ca.pem", pem, None, 0o644)
+    for folder, name, names, user in (
+        ("vault", "vault", ["vault", "localhost", "127.0.0.1"], VAULT),
+        ("database", "postgres", ["postgres", "localhost", "127.0.0.1"], POSTGRES),
+        ("proxy", "proxy", ["localhost", "127.0.0.1"], PROXY),
     ):
-        _certificate(tls, name, names, authority, authority_key, user)
-    _once(keys / "signing.key", new_signing_key(), SERVICE)
-    _once(keys / "secret.key", secrets.token_bytes(32), SERVICE)
-    password = _once(database / "password", secrets.token_urlsafe(32).encode(), POSTGRES).decode()
-    _once(keys / "pgpass", f"*:*:*:strongroom:{password}\n".encode(), SERVICE)
-    for folder in (tls, keys, database):
-        folder.chmod(0o755)
+        _certificate(run / folder, name, names, authority, authority_key, user)
+    _once(run / "keys" / "signing.key", new_signing_key(), SERVICE)
+    _once(run / "keys" / "secret.key", secrets.token_bytes(32), SERVICE)
+    password = _once(run / "database" / "password", secrets.token_urlsafe(32).encode(), POSTGRES).decode()
+    _once(run / "keys" / "pgpass", f"*:*:*:strongroom:{password}\n".encode(), SERVICE)
+    _once(run / "database" / "pg_hba.conf", PG_HBA.encode(), POSTGRES)
+    password = _once(run / "keys" / "redis-password", secrets.token_urlsafe(32).encode(), SERVICE).decode()
+    _once(run / "redis" / "redis.conf", REDIS_CONF.format(password=password).encode(), REDIS)
+
+
+def _folder(path: Path, user: int | None) -> None:
+    """Make a folder where there is none, for one user; everybody's where that is none."""
+    path.mkdir(exist_ok=True)
+    if os.geteuid() == 0 and user is not None:
+        os.chown(path, user, -1)
+    path.chmod(0o755 if user is None else 0o700)
 
 
 def _once(path: Path, content: bytes, user: int | None, mode: int = 0o600) -> bytes:

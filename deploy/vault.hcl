@@ -7,8 +7,8 @@ storage "raft" {
 listener "tcp" {
   address         = "0.0.0.0:8200"
   cluster_address = "0.0.0.0:8201"
-  tls_cert_file   = "/run/tls/vault.pem"
-  tls_key_file    = "/run/tls/vault.key"
+  tls_cert_file   = "/run/vault/vault.pem"
+  tls_key_file    = "/run/vault/vault.key"
 }
 
 ui            = false

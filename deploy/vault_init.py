@@ -150,7 +150,10 @@ class Vault:
             return None
         if not answer.ok:
             raise RuntimeError(f"Vault answered {answer.status_code} to {method} {path}.")
-        return answer.json() if answer.content else {}
+        try:
+            return answer.json() if answer.content else {}
+        except requests.JSONDecodeError:
+            raise RuntimeError(f"What answers at {self.address} isn't Vault.") from None
 
     def state(self) -> Any:
         """Wait until Vault answers, and return its seal status."""

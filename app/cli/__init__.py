@@ -4,50 +4,51 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Final
 
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import __version__
-from app.cli import (
-    audit,
-    config,
-    database,
-    doctor,
-    imports,
-    reconcile,
-    serve,
-    tokens,
-    users,
-    vault,
-    vault_keys,
-    workspaces,
-)
-from app.cli.runtime import DONE, FAILED
+from app.cli.exit_codes import DONE, FAILED
 from app.kernel.errors import StrongroomError
 from app.settings import SettingsError
 
+_COMMANDS: Final[Mapping[str, str]] = {
+    "audit": "audit:audit",
+    "config": "config:config",
+    "db": "database:db",
+    "doctor": "doctor:doctor",
+    "import": "imports:import_",
+    "reconcile": "reconcile:reconcile",
+    "serve": "serve:serve",
+    "token": "tokens:token",
+    "user": "users:user",
+    "vault": "vault:vault",
+    "workspace": "workspaces:workspace",
+}
 
-@click.group()
+
+class _Commands(click.Group):
+    """The commands, each imported when it is asked for. Source: click's docs, "Lazily Loading Subcommands"."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name = _COMMANDS[cmd_name].split(":")
+        command: click.Command = getattr(import_module(f"app.cli.{module}"), name)
+        return command
+
+
+@click.group(cls=_Commands)
 @click.version_option(__version__, prog_name="strongroom")
 def strongroom() -> None:
     """Keep a platform's API tokens in Vault, so that they are used and never seen."""
-
-
-strongroom.add_command(serve.serve)
-strongroom.add_command(config.config)
-strongroom.add_command(doctor.doctor)
-strongroom.add_command(database.db)
-strongroom.add_command(reconcile.reconcile)
-strongroom.add_command(users.user)
-strongroom.add_command(tokens.token)
-strongroom.add_command(workspaces.workspace)
-strongroom.add_command(imports.import_)
-strongroom.add_command(audit.audit)
-strongroom.add_command(vault.vault)
-vault.vault.add_command(vault_keys.rotate_key)
-vault.vault.add_command(vault_keys.rewrap)
 
 
 def main() -> None:

@@ -20,7 +20,8 @@ from app.audit.export import Format, export_events, verify_export
 from app.audit.newest import read_newest
 from app.audit.restores import Restores
 from app.audit.service import SERVICE_CHAIN, Filters
-from app.cli.runtime import FAILED, as_json_option, count_noun, open_service, print_rows, read_settings
+from app.cli.exit_codes import FAILED
+from app.cli.runtime import as_json_option, count_noun, open_service, print_rows, read_settings
 from app.identity.tokens import Tokens
 from app.kernel.errors import NotFound, ValidationFailed
 from app.resources import Resources

@@ -13,7 +13,8 @@ import click
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.audit.checkpoints import chains, verify_stored
-from app.cli.runtime import FAILED, as_json_option, count_noun, print_rows, read_settings, running_vault, vault_setup
+from app.cli.exit_codes import FAILED
+from app.cli.runtime import as_json_option, count_noun, print_rows, read_settings, running_vault, vault_setup
 from app.cli.vault import operator
 from app.kernel.errors import StrongroomError
 from app.migrations import pending

@@ -9,7 +9,8 @@ from typing import IO
 import click
 
 from app.access import OPERATOR, Access, Role
-from app.cli.runtime import FAILED, TO_DO, as_json_option, count_noun, open_service, print_rows, read_settings
+from app.cli.exit_codes import FAILED, TO_DO
+from app.cli.runtime import as_json_option, count_noun, open_service, print_rows, read_settings
 from app.kernel.errors import StrongroomError, VaultError
 from app.outbound.requests_allowed import parse_line
 from app.resources import Resources

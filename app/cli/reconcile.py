@@ -7,7 +7,8 @@ from datetime import timedelta
 import click
 
 from app.chores import mend
-from app.cli.runtime import TO_DO, as_json_option, count_noun, open_service, print_rows, read_settings
+from app.cli.exit_codes import TO_DO
+from app.cli.runtime import as_json_option, count_noun, open_service, print_rows, read_settings
 from app.variables.secrets.changes import SURELY_OVER_AFTER
 from app.variables.secrets.reconcile import unfinished_secrets
 

@@ -23,9 +23,6 @@ from app.vault.keys import public_key, read_or_make
 from app.wiring import mounts, open_resources
 from app.workspaces.service import list_names
 
-DONE, FAILED, TO_DO = 0, 1, 2
-"""Exit codes; click's own for a wrong call is 2, too."""
-
 _LONGEST: Final = 128
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

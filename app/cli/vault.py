@@ -12,10 +12,8 @@ from pathlib import Path
 
 import click
 
+from app.cli.exit_codes import DONE, FAILED, TO_DO
 from app.cli.runtime import (
-    DONE,
-    FAILED,
-    TO_DO,
     as_json_option,
     count_noun,
     print_rows,
@@ -24,6 +22,7 @@ from app.cli.runtime import (
     vault_files,
     vault_setup,
 )
+from app.cli.vault_keys import rewrap, rotate_key
 from app.kernel.errors import ServiceError
 from app.policies import service, verify
 from app.policies.plan import Change, Plan
@@ -47,6 +46,10 @@ def vault() -> None:
     """
     for ignored in ignored_variables(os.environ):
         click.echo(f"{ignored.name} is set and not obeyed: {ignored.why}.", err=True)
+
+
+vault.add_command(rotate_key)
+vault.add_command(rewrap)
 
 
 @vault.command()

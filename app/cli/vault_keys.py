@@ -12,7 +12,8 @@ from collections import Counter
 import click
 
 from app.access import OPERATOR, Access, Role
-from app.cli.runtime import TO_DO, as_json_option, open_service, read_settings
+from app.cli.exit_codes import TO_DO
+from app.cli.runtime import as_json_option, open_service, read_settings
 from app.resources import Resources
 from app.variables.secrets.keys import Rewrapped, WorkspaceKeys
 

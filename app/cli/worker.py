@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import fcntl
 import os
 import signal
@@ -11,9 +10,9 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from app.cli.logs import log_as_json
+from app.cli.processes import WORKER, end_with_parent, set_process_name
 from app.factory import create_app, front_of
 from app.resources import Resources
 from app.settings import Settings
@@ -21,14 +20,12 @@ from app.telemetry import MULTIPROC
 from app.web.front import Front
 from app.wiring import open_resources
 
-_PR_SET_PDEATHSIG: Final = 1
-
 
 def application() -> Front:
     """Make the ASGI application of one worker process, with resources of its own."""
     _leave_interrupts_to_parent()
-    _end_with_parent()
-    log_as_json()
+    set_process_name(WORKER)
+    end_with_parent()
     settings = Settings.from_env(os.environ)
     _stay_on_one_core(settings.workers, os.environ.get(MULTIPROC))
     opened = open_resources(settings)
@@ -62,11 +59,6 @@ def _leave_interrupts_to_parent() -> None:
     The server tells its workers by SIGTERM, and of one that is told twice at a time the end may never come.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-
-
-def _end_with_parent() -> None:
-    """Have the kernel stop this worker when its parent is gone, however that went. Source: prctl(2)."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _stay_on_one_core(workers: int, folder: str | None) -> None:

@@ -206,6 +206,9 @@ class Settings:
         secret=True,
         shown="none: each process counts by itself",
     )
+    redis_password_file: Path | None = _setting(
+        "STRONGROOM_REDIS_PASSWORD_FILE", "a file with Redis's password", None, values.file, shown="none"
+    )
     vault_addr: str | None = _setting("VAULT_ADDR", "Vault's address", None, values.url, shown="the embedded one")
     vault_cacert: Path | None = _setting(
         "VAULT_CACERT", "a PEM file with Vault's authority", None, values.file, shown="the system's"

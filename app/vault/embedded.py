@@ -3,7 +3,7 @@
 It keeps everything in one folder that only its owner may enter::
 
     address         where it listened last (http://127.0.0.1:<port>)
-    audit.log       OpenBao's own record
+    audit.log       OpenBao's own record; audit.log.1 is what came before
     lock            held by the living server, so that no two use the folder
     raft/           the storage, encrypted
     recovery.json   the recovery key: with it a root token can be made

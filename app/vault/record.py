@@ -16,8 +16,8 @@ from app.vault.paths import RECORD_KEY, chain_entry, chain_of_entry
 from app.vault.roles import SERVICE
 from app.vault.session import VaultSession
 
-_PROBE: Final = f"{RECORD_KEY}/forward"
-"""An entry beside the checkpoints, which is no chain's."""
+FORWARDING_ENTRY: Final = f"{RECORD_KEY}/_forward"
+"""An entry beside the checkpoints; no chain has a name like this."""
 _PROOFS: Final = 5
 _NOT_FORWARDED: Final = (
     "STRONGROOM_VAULT_FORWARD is set, and a standby answers by itself all the same, with what was in force before."
@@ -79,14 +79,16 @@ class RecordStore:
         for _ in range(_PROOFS):
             found = self._probe()
             with suppress(WriteConflict):  # another process proves the same at this moment
-                self._session.kv(SERVICE, "record", KvV2.create_or_update_secret, _PROBE, {}, cas=found, repeat=False)
+                self._session.kv(
+                    SERVICE, "record", KvV2.create_or_update_secret, FORWARDING_ENTRY, {}, cas=found, repeat=False
+                )
             if self._probe() <= found:
                 raise NotForwarded(_NOT_FORWARDED, retry_after=RETRY_AFTER)
 
     def _probe(self) -> int:
         try:
             answer = self._session.kv(
-                SERVICE, "record", KvV2.read_secret_version, _PROBE, raise_on_deleted_version=True
+                SERVICE, "record", KvV2.read_secret_version, FORWARDING_ENTRY, raise_on_deleted_version=True
             )
         except NotFound:
             return 0

@@ -42,12 +42,12 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 COMPUTING: Final = 8
 """Threads that may run Python at the same time."""
-_MIB: Final = 1024 * 1024
+MIB: Final = 1024 * 1024
 _LARGEST_HEAD: Final = 32 * 1024
 _LARGEST_UNPROVEN: Final = 64 * 1024
-_LARGEST_BODY: Final = 2 * _MIB
-_LARGE: Final = _MIB
-_LARGE_TOGETHER: Final = 512 * _MIB
+_LARGEST_BODY: Final = 2 * MIB
+_LARGE: Final = MIB
+_LARGE_TOGETHER: Final = 512 * MIB
 _BODY_SECONDS: Final = 10.0
 _BYTES_PER_SECOND: Final = 16 * 1024
 _SLOT_SECONDS: Final = 1.0

@@ -29,9 +29,12 @@ _AWAY_SECONDS: Final = 5.0
 class _Limits:
     """Counts against limits: in Redis where there is one, by this process alone while it doesn't answer."""
 
-    def __init__(self, storage: str | None) -> None:
+    def __init__(self, storage: str | None, password: str | None) -> None:
         self._alone = FixedWindowRateLimiter(Counters())
-        self._shared = FixedWindowRateLimiter(storage_from_string(storage)) if storage else self._alone
+        self._shared = self._alone
+        if storage:
+            options = {} if password is None else {"password": password}
+            self._shared = FixedWindowRateLimiter(storage_from_string(storage, **options))
         self._away_until = 0.0
 
     def count(self, limit: RateLimitItem, *whose: str, sentence: str = "Too many requests in too short a time") -> None:
@@ -51,9 +54,14 @@ class _Limits:
         raise RateLimited(f"{sentence}; try again in {wait} s.", retry_after=wait)
 
 
-def limit_requests(app: Flask, *, rate: str, storage: str | None) -> None:
-    """Count each token's requests to the API; to be called after the gate, so that it is known whose they are."""
-    limit, limits = parse(rate), _Limits(storage)
+def limit_requests(app: Flask, *, rate: str, storage: str | None, password: str | None = None) -> None:
+    """Count each token's requests to the API; to be called after the gate, so that it is known whose they are.
+
+    Args:
+        storage: The URL of the Redis that counts for all processes; None where each counts for itself.
+        password: Redis's password, where the URL doesn't hold it.
+    """
+    limit, limits = parse(rate), _Limits(storage, password)
     app.extensions[_EXTENSION] = limits
 
     @app.before_request

@@ -46,6 +46,21 @@ def test_a_variable_of_vault_s_that_is_not_obeyed_is_named(own: Service) -> None
     assert "canary" not in str(report)
 
 
+def test_grants_that_were_not_applied_are_red_and_applied_ones_green(own: Service, tmp_path: Path) -> None:
+    grant = '[[grant]]\nworkspace = "acme"\npath = "secret/team"\nfields = ["token"]\nhosts = ["api.example.com"]\n'
+    (tmp_path / "grants.toml").write_text(grant)
+    file = {"STRONGROOM_GRANTS_FILE": str(tmp_path / "grants.toml")}
+    state, finding = examined(own, **file)["grants of acme"]
+    assert (state, "strongroom vault apply" in finding) == ("red", True)
+    assert own.command("vault", "apply", "--yes", **file).returncode == 0
+    assert examined(own, **file)["grants of acme"] == ("green", "as in the file")
+    (tmp_path / "grants.toml").write_text(grant.replace("token", "key"))
+    state, finding = examined(own, **file)["grants of acme"]
+    assert (state, "strongroom vault apply" in finding) == ("amber", True)
+    assert own.command("vault", "apply", "--yes").returncode == 0
+    assert examined(own)["grants"] == ("green", "none")
+
+
 def test_the_version_is_one_that_we_work_with(own: Service) -> None:
     assert examined(own)["vault version"] == ("green", "one that we work with")
 

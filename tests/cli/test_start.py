@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,3 +131,10 @@ def test_without_a_proper_key_for_sessions_nothing_starts(tmp_path: Path, key: b
 def test_an_argument_that_is_no_text_is_a_wrong_call(tmp_path: Path) -> None:
     for arguments in ([b"user", b"disable", b"\xff"], [b"token", b"create", b"--platform", b"--label", b"\xff"]):
         assert told(strongroom(tmp_path, *arguments), 2) == "Error: An argument isn't in UTF-8."
+
+
+def test_what_the_workers_are_forked_from_has_one_thread() -> None:
+    """A fork copies a lock that another thread holds, and nobody ever lets go of the copy."""
+    code = "import os, app.cli.server; print(len(os.listdir('/proc/self/task')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "1"

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 from pathlib import Path
 
 import jsonschema
 import pytest
+from sqlalchemy.engine import make_url
 
+from app.cli.server import HEAD_MILLISECONDS
+from app.settings import Settings
+from app.web.front import MIB
 from tests.support.topology import COPIES, ROOT, compose
 
 SCHEMA = Path(__file__).parents[1] / "support" / "vendor" / "compose-spec" / "compose-spec.json"
@@ -58,6 +63,59 @@ def test_the_service_has_no_right_that_it_does_not_need(name: str) -> None:
     assert service["cap_drop"] == ["ALL"]
     assert "no-new-privileges:true" in service["security_opt"]
     assert all(volume.endswith(":ro") for volume in service["volumes"])
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_container_can_write_to_its_own_files_or_win_rights(name: str) -> None:
+    service = compose()["services"][name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    unsealing = {key: {"DAC_OVERRIDE"} for key in ("vault-init", "vault-unseal")}
+    given = {"prepare": {"CHOWN", "DAC_OVERRIDE", "FOWNER"}, **unsealing}
+    assert set(service.get("cap_add", ())) == given.get(name, set())
+    assert (service["user"] == "0:0") is (name in given)
+
+
+def test_what_one_container_alone_may_read_no_other_has() -> None:
+    """The authority's key, and each server's own key and password."""
+    of = {
+        "authority": {"prepare"},
+        "vault-keys": {"prepare", "vault"},
+        "proxy-keys": {"prepare", "proxy"},
+        "database-keys": {"prepare", "postgres"},
+        "redis-keys": {"prepare", "redis"},
+        "keys": {"prepare", "vault-init", "vault-unseal", "migrate", *COPIES},
+        "unseal": {"vault-init", "vault-unseal"},
+    }
+    having: dict[str, set[str]] = {volume: set() for volume in of}
+    for name, service in compose()["services"].items():
+        for volume in service.get("volumes", ()):
+            having.get(volume.split(":")[0], set()).add(name)
+    assert having == of
+
+
+def test_the_database_is_spoken_to_over_tls_alone_and_redis_asks_for_a_password() -> None:
+    query = make_url(compose()["services"][COPIES[0]]["environment"]["DATABASE_URL"]).query
+    assert (query["sslmode"], query["sslrootcert"]) == ("verify-full", "/run/tls/ca.pem")
+    assert {"ssl=on", "hba_file=/run/database/pg_hba.conf"} <= set(compose()["services"]["postgres"]["command"])
+    prepare = runpy.run_path(str(ROOT / "deploy" / "prepare.py"))
+    assert {line.split()[0] for line in prepare["PG_HBA"].splitlines()} == {"local", "hostssl"}
+    assert "requirepass" in prepare["REDIS_CONF"]
+
+
+def test_the_proxy_gives_a_connection_up_before_the_service_does_and_waits_for_the_longest_call() -> None:
+    proxy = (ROOT / "deploy" / "nginx.conf").read_text()
+    settings = Settings.from_env({})
+
+    def seconds(name: str) -> int:
+        (found,) = re.findall(rf"^ *{name} (\d+)s;", proxy, re.MULTILINE)
+        return int(found)
+
+    assert seconds("keepalive_timeout") * 1000 < HEAD_MILLISECONDS
+    assert seconds("proxy_read_timeout") > 300
+    (body,) = re.findall(r"client_max_body_size (\d+)m;", proxy)
+    assert int(body) * MIB >= settings.max_request_bytes * 4 // 3 + MIB
 
 
 @pytest.mark.parametrize("name", SERVICES)

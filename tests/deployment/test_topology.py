@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import requests
 
 from tests.support.topology import COPIES, Topology, topology
@@ -81,11 +82,37 @@ def test_a_call_through_the_proxy_uses_the_secret_and_shows_nothing(
 
 def test_no_secret_stands_in_a_process_environment(running: Topology, token: str) -> None:
     password = (running.folder / "database" / "password").read_text()
+    of_redis = (running.folder / "keys" / "redis-password").read_text()
     unseal = json.loads((running.folder / "unseal" / "unseal.json").read_text())["key"]
     for name, process in running.processes.items():
         environ = Path(f"/proc/{process.pid}/environ").read_bytes()
-        for hidden in (password, unseal, token):
+        for hidden in (password, of_redis, unseal, token):
             assert hidden.encode() not in environ, name
+
+
+def test_redis_lets_nobody_in_without_the_password_and_counts_for_both_copies(
+    running: Topology, token: str, workspace: str
+) -> None:
+    password = (running.folder / "keys" / "redis-password").read_text()
+    with redis.Redis(port=running.ports["redis"]) as stranger, pytest.raises(redis.AuthenticationError):
+        stranger.keys()
+    for copy in COPIES:
+        assert ask(direct(running, copy), token, "GET", f"/workspaces/{workspace}").ok
+    with redis.Redis(port=running.ports["redis"], password=password) as known:
+        assert any(int(known.get(key) or 0) >= 2 for key in known.keys("*strongroom*"))
+    assert not any("counted_alone" in running.log(copy) for copy in COPIES)
+
+
+def test_the_authoritys_key_and_each_containers_own_lie_apart(running: Topology) -> None:
+    assert [path.parent.name for path in running.folder.rglob("ca.key")] == ["authority"]
+    for folder, files in (
+        ("tls", {"ca.pem"}),
+        ("vault", {"vault.pem", "vault.key"}),
+        ("proxy", {"proxy.pem", "proxy.key"}),
+        ("redis", {"redis.conf"}),
+        ("database", {"postgres.pem", "postgres.key", "pg_hba.conf", "password"}),
+    ):
+        assert {path.name for path in (running.folder / folder).iterdir()} == files
 
 
 def test_of_many_creates_of_one_name_through_both_copies_one_wins(

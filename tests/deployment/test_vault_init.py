@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -57,6 +59,13 @@ def new_vault(folder: Path) -> Iterator[VaultProxy]:
 
 
 def initialise(proxy: VaultProxy, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the script to its end."""
+    running = launch(proxy, folder)
+    output, errors = running.communicate(timeout=120)
+    return subprocess.CompletedProcess(running.args, running.returncode, output, errors)
+
+
+def launch(proxy: VaultProxy, folder: Path) -> subprocess.Popen[str]:
     (folder / "signing.key").exists() or (folder / "signing.key").write_bytes(KEY)
     own = {
         "VAULT_ADDR": proxy.address,
@@ -66,7 +75,8 @@ def initialise(proxy: VaultProxy, folder: Path) -> subprocess.CompletedProcess[s
     }
     whole = environment(folder, 1, **own)
     script = [sys.executable, str(ROOT / "deploy" / "vault_init.py"), str(folder)]
-    return subprocess.run(script, env=whole, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(script, env=whole, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
 
 
 KEY = new_signing_key()
@@ -83,6 +93,28 @@ def test_a_run_that_stopped_half_way_is_finished_by_the_next_one(tmp_path: Path,
         again = initialise(proxy, tmp_path)
         assert (again.returncode, again.stdout.splitlines()[-1]) == (0, "Vault is ready."), again.stderr
         assert list(json.loads((tmp_path / "unseal.json").read_bytes())) == ["recovery_key", "set_up"]
+        assert initialise(proxy, tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("step", STEPS[1:])
+def test_a_run_that_was_killed_at_a_step_is_finished_by_the_next_one(tmp_path: Path, step: str) -> None:
+    with new_vault(tmp_path / "vault") as proxy:
+        killed = launch(proxy, tmp_path)
+        # The answer never comes: what was asked is done, and who asked is gone, with all that it had started.
+        fault = Fault("cut after", None, step, times=1, then=lambda: os.killpg(killed.pid, signal.SIGKILL))
+        with proxy.broken(fault):
+            killed.communicate(timeout=120)
+        assert (killed.returncode, fault.seen) == (-signal.SIGKILL, 1)
+        again = initialise(proxy, tmp_path)
+        assert (again.returncode, again.stdout.splitlines()[-1]) == (0, "Vault is ready."), again.stderr
+        assert "root_token" not in json.loads((tmp_path / "unseal.json").read_bytes())
+
+
+def test_a_page_in_the_place_of_vault_is_told_in_one_line(tmp_path: Path) -> None:
+    with new_vault(tmp_path / "vault") as proxy:
+        with proxy.broken(Fault("answer", None, "sys/seal-status", 200, content=b"<html></html>")):
+            stopped = initialise(proxy, tmp_path)
+        assert (stopped.returncode, "isn't Vault" in stopped.stderr.splitlines()[-1]) == (1, True)
         assert initialise(proxy, tmp_path).returncode == 0
 
 

@@ -15,7 +15,7 @@ import requests
 from sqlalchemy import text
 
 from tests.support import databases
-from tests.support.service import Service, problem, running
+from tests.support.service import Service, children_of, problem, running
 from tests.support.upstream import Upstream
 
 
@@ -108,9 +108,8 @@ def _await_call(service: Service, workspace: str, call: object) -> None:
 
 
 def _bao(service: Service) -> int:
-    tasks = Path(f"/proc/{service.process.pid}/task").glob("*/children")
-    children = [pid for task in tasks for pid in task.read_text().split()]
-    return next(int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text().startswith("bao"))
+    children = children_of(service.process.pid)
+    return next(pid for pid in children if Path(f"/proc/{pid}/comm").read_text().startswith("bao"))
 
 
 def test_no_record_no_deed(own: Service, upstream: Upstream) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import requests
 
-from tests.support.service import Service, running, workers_of
+from app.cli.processes import CARETAKER
+from tests.support.service import Service, children_of, running, workers_of
 
 
 def cores_of(service: Service) -> list[list[int]]:
@@ -65,3 +66,29 @@ def test_an_interrupt_that_reaches_everybody_is_the_parents_business(tmp_path: P
             assert requests.get(f"{service.url}/readyz", timeout=10).ok
         assert workers_of(service) == worker
     assert service.process.returncode == 0
+
+
+def test_a_service_whose_caretaker_is_gone_stops_and_says_so(tmp_path: Path) -> None:
+    with running(tmp_path, STRONGROOM_WORKERS="1") as service:
+        (caretaker,) = [pid for pid in children_of(service.process.pid) if name_of(pid) == CARETAKER]
+        os.kill(caretaker, signal.SIGKILL)
+        assert service.process.wait(60) == 1
+        assert "caretaker_ended" in (tmp_path / "service.log").read_text()
+
+
+def test_workers_that_lose_their_parent_are_outlived_by_the_caretaker_which_stops_vault(tmp_path: Path) -> None:
+    with running(tmp_path, STRONGROOM_WORKERS="1") as service:
+        below = children_of(service.process.pid)
+        service.process.kill()
+        service.process.wait(10)
+        end = time.monotonic() + 60
+        while any(Path(f"/proc/{pid}").exists() and name_of(pid) for pid in below):
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        assert "panic" not in (tmp_path / "service.log").read_text()
+
+
+def name_of(pid: int) -> str:
+    """Return a process's name; nothing for one that has ended and wasn't waited for."""
+    status = Path(f"/proc/{pid}/stat").read_text()
+    return "" if ") Z " in status else Path(f"/proc/{pid}/comm").read_text().strip()

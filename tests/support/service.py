@@ -17,6 +17,7 @@ from typing import Any
 
 import requests
 
+from app.cli.processes import WORKER
 from tests.support import databases
 
 STRONGROOM = Path(sys.executable).with_name("strongroom")
@@ -77,24 +78,25 @@ class Service:
 
     def kill(self) -> None:
         """End it and everything that it started at once, as a machine does that loses its power."""
-        for pid in [self.process.pid, *_children(self.process.pid)]:
+        for pid in [self.process.pid, *children_of(self.process.pid)]:
             with suppress(ProcessLookupError):  # the kernel ends some with their parent, and may be faster
                 os.kill(pid, signal.SIGKILL)
         self.process.wait(10)
 
 
-def _children(pid: int) -> list[int]:
+def children_of(pid: int) -> list[int]:
+    """Return every process below this one."""
     found: list[int] = []
     for task in Path(f"/proc/{pid}/task").iterdir():
         with suppress(FileNotFoundError, ProcessLookupError):  # a thread that ended while it was looked at
             found += [int(each) for each in (task / "children").read_text().split()]
-    return [one for child in found for one in (child, *_children(child))]
+    return [one for child in found for one in (child, *children_of(child))]
 
 
 def workers_of(service: Service) -> list[int]:
     """Return the processes that serve."""
-    children = _children(service.process.pid)
-    return sorted(pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    children = children_of(service.process.pid)
+    return sorted(pid for pid in children if Path(f"/proc/{pid}/comm").read_text().strip() == WORKER)
 
 
 def free_port() -> int:

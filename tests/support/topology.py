@@ -112,7 +112,7 @@ class Topology:
         self.await_answer("vault", f"https://127.0.0.1:{self.ports['vault']}/v1/sys/seal-status", anything=True)
 
     def start_redis(self) -> None:
-        command = compose()["services"]["redis"]["command"]
+        command = [self._here(each) for each in compose()["services"]["redis"]["command"]]
         port = str(self.ports["redis"])
         self.start("redis", [*command, "--port", port, "--bind", "127.0.0.1"], {"PATH": os.environ["PATH"]})
 
@@ -147,8 +147,7 @@ def topology(folder: Path) -> Iterator[Topology]:
     base = make_url(databases.url_for(folder, postgresql=True))
     database = base.update_query_dict({"passfile": str(folder / "keys" / "pgpass")})
     made = Topology(folder, {name: free_port() for name in names}, database.render_as_string(hide_password=False))
-    for each in ("vault-data", "vault-logs", "tls", "keys", "database", "unseal"):
-        (folder / each).mkdir()
+    (folder / "unseal").mkdir()
     with ExitStack() as stack:
         stack.callback(_stop_all, made)
         made.run("prepare")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from app.kernel.errors import ServiceError
 from app.vault import embedded
+from app.vault.embedded_process import line_to
 from tests.support.upstream import upstream
 
 
@@ -23,3 +26,27 @@ def test_a_port_that_somebody_else_took_meanwhile_is_left_to_them(tmp_path: Path
         finally:
             again.stop()
         assert other.seen == []
+
+
+def test_the_audit_log_is_kept_within_a_bound_and_no_entry_is_lost(tmp_path: Path) -> None:
+    def entries() -> int:
+        return sum((tmp_path / name).read_text().count('"type":"response"') for name in ("audit.log", "audit.log.1"))
+
+    running = embedded.start(tmp_path)
+    try:
+        before = (tmp_path / "audit.log").read_bytes()
+        assert not running.rotate_audit_log(tmp_path)  # far from the bound
+        assert running.rotate_audit_log(tmp_path, most=0)
+        end = time.monotonic() + 60
+        with closing(line_to(running.address)) as line:
+            asked = 0
+            while not (tmp_path / "audit.log").exists() or not (tmp_path / "audit.log").stat().st_size:
+                assert line.ask("GET", "sys/mounts", token="none", repeat=True).status == 403
+                asked += 1
+                assert time.monotonic() < end
+        assert (tmp_path / "audit.log.1").read_bytes().startswith(before)
+        assert entries() == before.count(b'"type":"response"') + asked
+        assert (tmp_path / "audit.log").stat().st_mode & 0o777 == 0o600
+    finally:
+        running.stop()
+    embedded.start(tmp_path).stop()  # what it stored of the device still fits

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from app.kernel.errors import ValidationFailed
 from app.vault import VISIBILITIES, SecretAddress
-from app.vault.paths import entry, folder, key_name
+from app.vault.paths import RECORD_KEY, chain_of_entry, entry, folder, key_name
+from app.vault.record import FORWARDING_ENTRY
 
 BAD_WORKSPACES = [
     "",
@@ -67,3 +68,9 @@ def test_a_path_has_three_segments_or_there_is_none(workspace: str, name: str) -
         return
     assert path.split("/") == [workspace, "masked", name]
     assert not set(path) & set("+*.{}%\\ ")
+
+
+def test_the_entry_that_proves_forwarding_is_no_chain_s() -> None:
+    folder, _, name = FORWARDING_ENTRY.partition("/")
+    assert folder == RECORD_KEY
+    assert chain_of_entry(name) is None
