@@ -174,9 +174,11 @@ class OutboundClient:
         workspace: str,
     ) -> tuple[Answer, _Hops]:
         """Send a call and follow where it leads: the last answer's head, and the hops that were made."""
-        marked = write_with_marks(call)
-        body_size = self._small_enough(marked)
-        request = inject(call, values) if values else marked
+        request = write_with_marks(call)
+        body_size = self._small_enough(request)
+        if values:
+            del request  # a large body is in memory often enough as it is
+            request = inject(call, values)
         line = _require_same_request(call, request, destination)
         deadline = time.monotonic() + call.timeout_seconds
         exchange = partial(self._wire.exchange, workspace=workspace, deadline=deadline)
