@@ -33,6 +33,7 @@ TEXTS: Final = (
     "auth",
     "username",
     "password",
+    "aws4",
     "body_type",
     "json",
     "text",
@@ -93,7 +94,8 @@ def form_of(call: WrittenCall, *, name: str, title: str, answer: str, revision: 
         "answer": answer,
         "method": call.method,
         "url": call.url,
-        "auth": f"aws4 {call.aws4}" if call.aws4 else "basic" if call.basic else "none",
+        "auth": "aws4" if call.aws4 is not None else "basic" if call.basic else "none",
+        "aws4": call.aws4 or "",
         "username": username,
         "password": password,
         "body_type": call.body_type,
@@ -198,10 +200,9 @@ def _cells(row: Row, *names: str) -> dict[str, str]:
 
 
 def _auth(form: CallForm) -> dict[str, str]:
-    kind, _, secret = form["auth"].partition(" ")
-    if kind == "aws4":
-        return {"type": "aws4", "secret": secret}
-    if kind != "basic":
+    if form["auth"] == "aws4":
+        return {"type": "aws4", "secret": form["aws4"].strip()}
+    if form["auth"] != "basic":
         return {"type": form["auth"] or "none"}
     return {"type": "basic", "username": form["username"], "password": form["password"]}
 
@@ -322,6 +323,8 @@ def control_of(location: FieldLocation, form: CallForm) -> str | None:
     first, *rest = parts or ("",)
     if first == "body":
         return _in_body(rest, form)
+    if first == "auth" and rest == ["secret"]:
+        return "aws4"
     if first == "auth":
         return str(rest[0]) if rest and rest[0] in ("username", "password") else "auth"
     if first == "variables" and rest and isinstance(rest[0], str):
