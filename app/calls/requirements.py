@@ -104,7 +104,7 @@ def _require_not_signed_over(secret: UsableSecret, other: UsableSecret, field: T
 
 
 def refuse_expired(secrets: Mapping[str, UsableSecret], now: datetime) -> None:
-    """Do nothing where no secret has expired. Raises ``SecretExpired``."""
+    """Do nothing where none of the secrets has expired. Raises ``SecretExpired``."""
     for name, secret in secrets.items():
         if secret.expires_at is not None and secret.expires_at <= now:
             raise SecretExpired(f"The secret {name} has expired, and this workspace refuses expired ones.")
