@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -22,12 +23,14 @@ from app.kernel.errors import (
 )
 from app.outbound.hosts import matches
 from app.outbound.model import Call
-from app.outbound.places import BODY, PATH, QUERY, require_place
+from app.outbound.places import BODY, PATH, QUERY, fold_header, require_place
 from app.outbound.requests_allowed import request_line, require_request
 from app.variables.secrets.message import OF_THE_REQUEST
 from app.variables.secrets.references import UsableSecret, usable_secrets
 from app.variables.secrets.signing import named_parts
 from app.workspaces.service import Workspace
+
+_JSON_TYPE: Final = re.compile(r"(?:application|text)/(?:[^;]*\+)?json(?:;|$|\s)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,21 @@ def require_requests(call: Call, secrets: Mapping[str, UsableSecret]) -> None:
 
 def problems_of(template: CallTemplate, secrets: Mapping[str, UsableSecret]) -> tuple[BlockProblem, ...]:
     """Tell, field by field, what has come between a saved call and its secrets since it was saved."""
-    return tuple(problem for field in template.fields for problem in _problems(field, template, secrets))
+    found = [problem for field in template.fields for problem in _problems(field, template, secrets)]
+    return (*found, *_raw_json(template))
+
+
+def _raw_json(template: CallTemplate) -> Iterator[BlockProblem]:
+    """Tell of a text that says it is JSON: what is filled in goes as it is, and a quote in it would break the rest."""
+    written = template.written
+    if written.body_type != "text":
+        return
+    for name, field in template.headers:
+        if fold_header(name) == "content-type" and _JSON_TYPE.match(field.source.strip().lower()):
+            sentence = (
+                "A text body goes out raw: what is filled in is not escaped for JSON. Use a body of type json instead."
+            )
+            yield BlockProblem(field.location, ValueNotAllowedHere.code, sentence)
 
 
 def _problems(field: Template, template: CallTemplate, secrets: Mapping[str, UsableSecret]) -> Iterator[BlockProblem]:

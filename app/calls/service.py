@@ -32,6 +32,7 @@ from app.kernel.secret import SecretValue
 from app.outbound.model import Call, Destination, Hidden, Outbound, Response, ResponseStream, UsedSecret
 from app.resources import Resources
 from app.telemetry import connection, step, upstream_answered
+from app.variables.secrets.guesses import Guess, guesses_of, require_few_guesses
 from app.variables.secrets.references import UsableSecret
 from app.variables.secrets.signing import Moment
 from app.variables.service import plain_values
@@ -81,6 +82,7 @@ class Requirements:
     refuse_expired: bool
     secrets: Mapping[str, UsableSecret]
     defaults: Mapping[str, object]
+    guesses: Sequence[Guess]
     complete: Call | None
     """The call as it goes out where the request brings no variables, if it needs none of it."""
 
@@ -96,6 +98,8 @@ class ResolvedCall:
     captures_only: bool = False
     any_host: bool = True
     """Whether ``*`` among a secret's hosts counts for this caller."""
+    guesses: Sequence[Guess] = ()
+    """Calls whose own text held a restricted value."""
     candidates: Mapping[str, SecretValue] = field(default_factory=dict)
     """New values to be tried in the place of those that are stored."""
 
@@ -234,11 +238,13 @@ class Calls:
             with step("resolve"):
                 resolved = look_up(deed)
             deed.detail["secret_ids"] = {name: secret.id for name, secret in sorted(resolved.secrets.items())}
+            require_few_guesses(resolved.guesses, resolved.secrets, access.actor.name, self._resources.clock())
             with step("check"):
                 self._credentials.require_signable(resolved.call, resolved.secrets)
                 destination = self._resources.outbound.check(resolved.call, resolved.used)
             with step("read"):
                 material = self._credentials.read(resolved.secrets, deed, resolved.call)
+            self._credentials.note_guesses(resolved.secrets, material, deed, resolved.call)
             with step("sign"):
                 call = self._credentials.sign(resolved.call, material, resolved.moment)
             yield _ReadyCall(deed, resolved, destination, call, material)
@@ -345,7 +351,8 @@ def requirements_of(template: CallTemplate, *, access: Access, session: Session)
     secrets = needed_secrets(template, workspace=workspace, session=session)
     own = dict(template.written.variables)
     defaults = {**plain_values(template.variables - own.keys(), access=access, session=session), **own}
-    return Requirements(workspace.refuse_expired, secrets, defaults, _complete(template, defaults))
+    guesses = guesses_of(secrets, session)
+    return Requirements(workspace.refuse_expired, secrets, defaults, guesses, _complete(template, defaults))
 
 
 def resolve_call(
@@ -373,7 +380,7 @@ def resolve_call(
     else:
         call = requirements.complete
     require_requests(call, requirements.secrets)
-    return ResolvedCall(template, call, requirements.secrets, moment, captures_only=captures_only, any_host=any_host)
+    return ResolvedCall(template, call, requirements.secrets, moment, captures_only, any_host, requirements.guesses)
 
 
 def _complete(template: CallTemplate, defaults: Mapping[str, object]) -> Call | None:

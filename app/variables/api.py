@@ -9,6 +9,8 @@ from flask.views import MethodView
 
 from app.access import Permission
 from app.variables import listing
+from app.variables.import_schemas import ImportBody, ImportedLines
+from app.variables.imports import Import, Imports
 from app.variables.plain_schemas import VariableBody, VariablePatch, VariableSchema
 from app.variables.schemas import (
     ConfirmQuery,
@@ -93,6 +95,21 @@ class SecretList(MethodView):
         secret = Secrets(context.resources()).create(new, access=context.access())
         headers = {"Location": f"{request.path}/{secret.name}"} | etag(secret.revision)
         return secret, 201, headers
+
+
+@blueprint.route("/workspaces/<ws>/secrets/import")
+class SecretImport(MethodView):
+    """Secrets out of a file."""
+
+    @described(
+        "Import a .env file: each line for itself",
+        needs=NEEDS[Event.CREATE],
+        codes=("not_found", *_RULE_CODES, *BODY),
+    )
+    @blueprint.arguments(ImportBody)
+    @blueprint.response(200, ImportedLines)
+    def post(self, wanted: Import, ws: str) -> object:
+        return {"items": Imports(context.resources()).run(wanted, access=context.access())}
 
 
 @blueprint.route("/workspaces/<ws>/secrets/wrapping-key")
