@@ -12,7 +12,7 @@ from app.kernel.secret import SecretValue
 from app.outbound.inject import authority
 from app.outbound.model import Call, Field, Origin, Prepared, Slot, Text
 from app.resources import Resources
-from app.variables.secrets.guesses import note_guesses, restricted_of
+from app.variables.secrets.guesses import note_guesses, select_restricted
 from app.variables.secrets.managed import ManagedValues
 from app.variables.secrets.message import OF_THE_REQUEST
 from app.variables.secrets.oauth2 import HeldToken, Tokens
@@ -115,9 +115,9 @@ class Credentials:
         Raises:
             RateLimited: It was the third time within an hour.
         """
-        restricted = restricted_of(secrets)
+        restricted = select_restricted(secrets)
         values = {name: value for name, value in material.values.items() if name in restricted}
-        names = self._resources.outbound.guessed(call, values)
+        names = self._resources.outbound.find_guesses(call, values)
         if names:
             deed.detail["guessed"] = list(names)
             guessed = {name: restricted[name] for name in names}

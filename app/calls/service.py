@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from time import monotonic
 from typing import Final, TypeVar
 
@@ -16,7 +15,7 @@ from app.access import Access, Permission, Role, require
 from app.audit.service import Deed, Target, conclude, recorded
 from app.calls.captures import Problem, capture_values
 from app.calls.credentials import Credentials, Material
-from app.calls.requirements import needed_secrets, require_requests
+from app.calls.requirements import needed_secrets, refuse_expired, require_requests
 from app.calls.streams import Ground, StreamedCall, outcome_facts
 from app.calls.template import CallTemplate, resolve
 from app.kernel.clock import Clock
@@ -24,7 +23,6 @@ from app.kernel.errors import (
     CallerError,
     DestinationNotAllowed,
     RedirectRefused,
-    SecretExpired,
     StrongroomError,
     UpstreamUnreachable,
 )
@@ -373,7 +371,7 @@ def resolve_call(
         SecretExpired, MissingVariable, ValueNotAllowedHere, RequestNotAllowed
     """
     if requirements.refuse_expired:
-        _refuse_expired(requirements.secrets, clock())
+        refuse_expired(requirements.secrets, clock())
     moment = Moment(clock(), str(uuid.uuid4()))
     if variables or requirements.complete is None:
         call = resolve(template, {**requirements.defaults, **variables, **moment.variables()})
@@ -390,12 +388,6 @@ def _complete(template: CallTemplate, defaults: Mapping[str, object]) -> Call | 
         return resolve(template, defaults)
     except CallerError:  # a request may bring what is missing, or what may stand there
         return None
-
-
-def _refuse_expired(secrets: Mapping[str, UsableSecret], now: datetime) -> None:
-    for name, secret in secrets.items():
-        if secret.expires_at is not None and secret.expires_at <= now:
-            raise SecretExpired(f"The secret {name} has expired, and this workspace refuses expired ones.")
 
 
 def _verdict(resolved: ResolvedCall, *, outbound: Outbound) -> Verdict:

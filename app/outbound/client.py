@@ -77,8 +77,8 @@ class OutboundClient:
         """See ``Outbound.check``."""
         return self._guard.check(call.origin, secrets)
 
-    def guessed(self, call: Call, values: Mapping[str, SecretValue]) -> Sequence[str]:
-        """See ``Outbound.guessed``."""
+    def find_guesses(self, call: Call, values: Mapping[str, SecretValue]) -> Sequence[str]:
+        """See ``Outbound.find_guesses``."""
         if not values:
             return ()
         written = write_with_marks(call)

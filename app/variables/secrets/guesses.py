@@ -33,14 +33,14 @@ class Guess:
     at: datetime
 
 
-def restricted_of(secrets: Mapping[str, UsableSecret]) -> Mapping[str, UsableSecret]:
+def select_restricted(secrets: Mapping[str, UsableSecret]) -> Mapping[str, UsableSecret]:
     """Return the restricted ones of some secrets: a masked one's value may be known to whoever sends it."""
     return {name: secret for name, secret in secrets.items() if secret.address.visibility == "restricted"}
 
 
 def guesses_of(secrets: Mapping[str, UsableSecret], session: Session) -> tuple[Guess, ...]:
     """Look up everybody's guesses of some secrets, as far as they are kept."""
-    wanted = sorted(secret.id for secret in restricted_of(secrets).values())
+    wanted = sorted(secret.id for secret in select_restricted(secrets).values())
     if not wanted:
         return ()
     rows = session.scalars(select(GuessRow).where(GuessRow.secret_id.in_(wanted)).order_by(GuessRow.at))
