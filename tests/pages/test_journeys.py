@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 
@@ -180,6 +181,7 @@ def test_a_dotenv_file_is_looked_through_before_it_is_imported(
     for number, text in enumerate(("new", "exists already", "refused", "new")):
         expect(rows.nth(number)).to_contain_text(text)
     assert CANARY not in page.content()
+    expect(page.get_by_label("Contents of the file")).to_have_value(re.compile("^A_TOKEN="))
     assert axe(page) == []
     page.get_by_label("Import B_TOKEN").uncheck()
     page.get_by_role("button", name="Import what is ticked").click()
@@ -258,6 +260,7 @@ def test_what_is_ticked_is_changed_and_deleted_at_once(
     page.get_by_label("Expires (UTC)").fill("2099-01-01T00:00")
     page.get_by_role("button", name="Set expiry").click()
     expect(page.get_by_role("alert")).to_contain_text("1 entry changed. 1 was refused.")
+    page.once("dialog", lambda asks: asks.accept())
     page.get_by_role("link", name="Cancel").click()
     tick("ONE REGION", "Delete")
     page.get_by_label("Type delete 2 to confirm").fill("delete")
