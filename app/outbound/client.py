@@ -77,6 +77,18 @@ class OutboundClient:
         """See ``Outbound.check``."""
         return self._guard.check(call.origin, secrets)
 
+    def find_guesses(self, call: Call, values: Mapping[str, SecretValue]) -> Sequence[str]:
+        """See ``Outbound.find_guesses``."""
+        if not values:
+            return ()
+        written = write_with_marks(call)
+        head = "\n".join((written.url, *(f"{name}:{value}" for name, value in written.headers)))
+        own = b"\n\n".join((head.encode("latin-1", "replace"), written.body or b""))
+        try:
+            return sorted(Redactor(values).names_in(own))
+        except OutOfBudgetError:  # an echo of it can't be read either
+            return ()
+
     def preview(self, call: Call) -> Preview:
         """See ``Outbound.preview``."""
         return preview(call)
@@ -269,8 +281,7 @@ class _Hops:
             status=status,
             location=location,
             home=self._home,
-            redactor=Redactor(self._values, self._hidden),
-            any_case=Redactor(self._values, self._hidden, any_case=True),
+            redactor=Redactor(self._values, self._hidden, any_case=True),
         )
         destination = guard.check(origin, destination.secrets)
         if self._line is not None:
