@@ -116,7 +116,7 @@ def test_a_stream_ends_when_its_user_is_disabled(service: Service, upstream: Ups
     service.ask("PUT", f"/workspaces/{ws}/members/eve-streams", {"role": "owner"})
     sessions = Sessions(open_engine(service.database_url))
     users = Users(sessions, system_clock)
-    users.create("eve-streams", "a-long-pass-phrase-9")
+    users.create("eve-streams", "a-long-pass-phrase-9", must_change=False)
     add_block(service, upstream, ws)
     with reading(service, ws, Strongroom_Act_As="eve-streams") as reader:
         reader.until(b"data: one")
