@@ -97,7 +97,6 @@ class ResolvedCall:
     any_host: bool = True
     """Whether ``*`` among a secret's hosts counts for this caller."""
     guesses: Sequence[Guess] = ()
-    """Calls whose own text held a restricted value."""
     candidates: Mapping[str, SecretValue] = field(default_factory=dict)
     """New values to be tried in the place of those that are stored."""
 

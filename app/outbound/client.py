@@ -281,8 +281,7 @@ class _Hops:
             status=status,
             location=location,
             home=self._home,
-            redactor=Redactor(self._values, self._hidden),
-            any_case=Redactor(self._values, self._hidden, any_case=True),
+            redactor=Redactor(self._values, self._hidden, any_case=True),
         )
         destination = guard.check(origin, destination.secrets)
         if self._line is not None:
