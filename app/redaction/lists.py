@@ -75,7 +75,7 @@ def _may_hold_numbers(raw: bytes, fewest: int, *, ascii_only: bool) -> bool:
 
 def _may_hold_single(raw: bytes, fewest: int) -> bool:
     # Two neighbours share a quote or a blank, and count as one then.
-    return 2 * raw.translate(_SINGLES, _FOLLOWS).count(b" a ") + 2 >= fewest
+    return 2 * raw.translate(_SINGLES, _FOLLOWS).count(b" a ") + 2 >= fewest // 2
 
 
 def unpack_lists(view: View, *, fewest: int, ascii_only: bool) -> Iterator[View]:
@@ -114,7 +114,7 @@ def _may_hold_characters(raw: bytes, fewest: int) -> bool:
         items = np.frombuffer(block, np.uint8)
         single = (items[:-2] == items[2:]) & (items[:-2] < _OTHER) & (items[1:-1] == _OTHER)
         count += int(np.count_nonzero(single))
-    return count >= fewest - 2
+    return count >= fewest // 2  # blanks, commas and quotes among them aren't counted
 
 
 def numbers(view: View, begins: Places, fewest: int, *, highest: int = 0x10FFFF) -> Iterator[View]:
