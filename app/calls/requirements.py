@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy.orm import Session
@@ -15,6 +17,7 @@ from app.kernel.errors import (
     FieldLocation,
     PlaceNotAllowed,
     RequestNotAllowed,
+    SecretExpired,
     StrongroomError,
     UnknownSecret,
     ValueNotAllowedHere,
@@ -22,12 +25,14 @@ from app.kernel.errors import (
 )
 from app.outbound.hosts import matches
 from app.outbound.model import Call
-from app.outbound.places import BODY, PATH, QUERY, require_place
+from app.outbound.places import BODY, PATH, QUERY, fold_header, require_place
 from app.outbound.requests_allowed import request_line, require_request
 from app.variables.secrets.message import OF_THE_REQUEST
 from app.variables.secrets.references import UsableSecret, usable_secrets
 from app.variables.secrets.signing import named_parts
 from app.workspaces.service import Workspace
+
+_JSON_TYPE: Final = re.compile(r"(?:application|text)/(?:[^;]*\+)?json(?:;|$|\s)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,13 @@ def _require_not_signed_over(secret: UsableSecret, other: UsableSecret, field: T
         raise ValueNotAllowedHere(sentence, errors={field.location: [sentence]})
 
 
+def refuse_expired(secrets: Mapping[str, UsableSecret], now: datetime) -> None:
+    """Do nothing where none of the secrets has expired. Raises ``SecretExpired``."""
+    for name, secret in secrets.items():
+        if secret.expires_at is not None and secret.expires_at <= now:
+            raise SecretExpired(f"The secret {name} has expired, and this workspace refuses expired ones.")
+
+
 def require_requests(call: Call, secrets: Mapping[str, UsableSecret]) -> None:
     """Do nothing where every secret may ride the call.
 
@@ -113,7 +125,21 @@ def require_requests(call: Call, secrets: Mapping[str, UsableSecret]) -> None:
 
 def problems_of(template: CallTemplate, secrets: Mapping[str, UsableSecret]) -> tuple[BlockProblem, ...]:
     """Tell, field by field, what has come between a saved call and its secrets since it was saved."""
-    return tuple(problem for field in template.fields for problem in _problems(field, template, secrets))
+    found = [problem for field in template.fields for problem in _problems(field, template, secrets)]
+    return (*found, *_raw_json(template))
+
+
+def _raw_json(template: CallTemplate) -> Iterator[BlockProblem]:
+    """Tell of a text that says it is JSON: what is filled in goes as it is, and a quote in it would break the rest."""
+    written = template.written
+    if written.body_type != "text":
+        return
+    for name, field in template.headers:
+        if fold_header(name) == "content-type" and _JSON_TYPE.match(field.source.strip().lower()):
+            sentence = (
+                "A text body goes out raw: what is filled in is not escaped for JSON. Use a body of type json instead."
+            )
+            yield BlockProblem(field.location, ValueNotAllowedHere.code, sentence)
 
 
 def _problems(field: Template, template: CallTemplate, secrets: Mapping[str, UsableSecret]) -> Iterator[BlockProblem]:

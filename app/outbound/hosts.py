@@ -20,6 +20,11 @@ from app.outbound.shared_names import is_shared
 ANY: Final = "*"
 DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 
+_URL: Final = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*:)?(?(scheme)//|/{0,2})(?P<host>(?P<user>[^/?#\\]*@)?[^/?#\\]*)(?P<path>.*)",
+    re.DOTALL,
+)
+_SLIPS: Final = {"scheme": "scheme (https://)", "user": "user (user@)", "path": "path"}
 _LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 _PERCENT_ENCODED: Final = re.compile(r"(?:[a-z0-9_.-]|%[0-9a-f]{2})+", re.ASCII)
 _IN_BRACKETS: Final = re.compile(r"[0-9a-z.%_~-]*:[0-9a-z:.%_~-]*", re.ASCII)
@@ -149,8 +154,10 @@ def parse_pattern(text: str, *, field: FieldLocation = _ALLOWED_HOSTS) -> HostPa
         ValidationFailed: it is none of these, or an address that isn't written in its canonical form.
         AllowedHostsTooWide: ``*.`` stands over a public suffix (publicsuffix.org, private section included).
     """
+    text = text.strip(" ")
     if text == ANY:
         return HostPattern("any")
+    _refuse_url(text, field)
     one_label = text.startswith("*.")
     written = text[2:] if one_label else text
     if ":" in written and not written.startswith("[") and written.count(":") > 1:
@@ -165,6 +172,26 @@ def parse_pattern(text: str, *, field: FieldLocation = _ALLOWED_HOSTS) -> HostPa
     if one_label:
         _refuse_too_wide(text, host, field)
     return HostPattern("one_label" if one_label else "exact", host, port)
+
+
+def _refuse_url(text: str, field: FieldLocation) -> None:
+    """Refuse what is more than a host, and say what it has and what to write."""
+    found = _URL.fullmatch(text)
+    if found is None:
+        return
+    slips = [word for name, word in _SLIPS.items() if found[name]]
+    if slips:
+        right = host_in(text)
+        what = f"Write {right[:100]!r}" if right else "Write the host alone"
+        # What was written may hold a password, so it isn't quoted.
+        sentence = f"That is more than a host that a secret can be allowed to go to. {what}: no {', no '.join(slips)}."
+        raise ValidationFailed(sentence, errors={field: [sentence]})
+
+
+def host_in(text: str) -> str:
+    """Return the host, with its port, of a URL that somebody pasted; what is no URL comes back as it is."""
+    found = _URL.fullmatch(text)
+    return text if found is None else found["host"].rpartition("@")[2]
 
 
 def _wrong(text: str, why: str, field: FieldLocation) -> ValidationFailed:

@@ -72,16 +72,18 @@ def _filters_of_request() -> Mapping[str, str]:
 
 
 def _chain(ws: str) -> Verdict | None:
-    """Follow the newest of the chain, from a checkpoint on, and compare it with what Vault has of it.
+    """Follow the newest of the chain, from a checkpoint on, to where Vault says that it ends at least.
 
-    None while Vault can't say which signatures are its own.
+    Returns:
+        What was found; None while Vault can't be asked which signatures are its own.
     """
     resources = context.resources()
     try:
         keys, newest = resources.vault.checkpoint_public_keys(), read_newest(ws, resources.vault)
     except VaultError:
         return None
-    return verify_stored(ws, sessions=resources.sessions, keys=keys, events_at_least=NEWEST_VERIFIED, newest=newest)
+    sessions = resources.sessions
+    return verify_stored(ws, sessions=sessions, keys=keys, events_at_least=NEWEST_VERIFIED, newest=newest)
 
 
 @pages.get("/workspaces/<ws>/audit/export")

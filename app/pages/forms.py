@@ -12,6 +12,7 @@ from flask import request
 from marshmallow import Schema, ValidationError
 
 from app.kernel.errors import ConfirmationRequired, FieldLocation, StrongroomError
+from app.outbound.hosts import host_in
 from app.outbound.model import Origin
 from app.web.errors import validation_failed
 
@@ -116,6 +117,11 @@ def number(text: str) -> int:
 def lines(text: str) -> list[str]:
     """Return the parts of a list that was typed with commas, spaces or line breaks between."""
     return [part for part in re.split(r"[\s,]+", text) if part]
+
+
+def hosts(text: str) -> list[str]:
+    """Return the hosts that were typed; of a URL that was pasted its host."""
+    return [host_in(part) for part in lines(text)]
 
 
 def moment(text: str) -> str | None:

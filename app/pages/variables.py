@@ -16,7 +16,7 @@ from app.kernel.secret import SecretValue
 from app.outbound.places import normalise_places
 from app.outbound.urls import parse_url
 from app.pages.first_steps import new_steps
-from app.pages.forms import Typed, field_of, form_texts, host_of, lines, local, moment, number, read
+from app.pages.forms import Typed, field_of, form_texts, host_of, hosts, lines, local, moment, number, read
 from app.pages.layout import is_dialog_over, may, pages, redirect_with_message, show
 from app.pages.list_pages import page_asked
 from app.pages.secret_requests import read_requests, restrict_to_reading, write_requests
@@ -118,7 +118,7 @@ def _with_every_fault(error: StrongroomError, sent: Mapping[str, str]) -> Strong
         "name": lambda: _require_free(sent.get("name", "")),
         "value": lambda: check_value(SecretValue(sent.get("value", "")), visibility, context.resources().limits),
         "allowed_hosts": lambda: normalise_hosts(
-            lines(sent.get("allowed_hosts", "")) or None, visibility, wide="wide" in sent
+            hosts(sent.get("allowed_hosts", "")) or None, visibility, wide="wide" in sent
         ),
         "allowed_places": lambda: places_of(lines(sent.get("allowed_places", "")) or None, visibility),
     }
@@ -172,7 +172,7 @@ def _form_of_secret() -> dict[str, str]:
 
 def _rules(sent: Mapping[str, str]) -> dict[str, object]:
     return {
-        "allowed_hosts": lines(sent.get("allowed_hosts", "")),
+        "allowed_hosts": hosts(sent.get("allowed_hosts", "")),
         "allowed_places": lines(sent.get("allowed_places", "")),
         "allowed_requests": read_requests(sent.get("allowed_requests", "")),
         "expires_at": moment(sent.get("expires_at", "")),

@@ -9,6 +9,8 @@ from flask.views import MethodView
 
 from app.access import Permission
 from app.variables import listing
+from app.variables.import_schemas import ImportBody, ImportedLines
+from app.variables.imports import Import, Imports
 from app.variables.plain_schemas import VariableBody, VariablePatch, VariableSchema
 from app.variables.schemas import (
     ConfirmQuery,
@@ -30,6 +32,7 @@ from app.variables.schemas import (
 )
 from app.variables.secrets.access_log import access_log
 from app.variables.secrets.changes import NEEDS, Event
+from app.variables.secrets.check import CHECK_CODES
 from app.variables.secrets.creation import NewSecret
 from app.variables.secrets.edits import SecretChanges
 from app.variables.secrets.queries import HIDE_AFTER_SECONDS, Secret, SecretQueries, wrapping_key
@@ -46,18 +49,6 @@ from app.web.paging import PageQuery, cursor, page, position
 blueprint = ApiBlueprint("variables", __name__, url_prefix="/api/v1", description="Variables and secrets")
 
 _VALUE_CODES = ("too_short", "too_long", "too_guessable", "conflict", "vault_unavailable", *BODY)
-# What refuses the call that a new value is tried with.
-_CHECK_CODES = (
-    "check_failed",
-    "destination_not_allowed",
-    "place_not_allowed",
-    "request_not_allowed",
-    "secret_expired",
-    "unknown_secret",
-    "value_not_allowed_here",
-    "too_many_calls",
-    "stopping",
-)
 _RULE_CODES = ("allowed_hosts_required", "allowed_hosts_too_wide")
 
 
@@ -95,6 +86,21 @@ class SecretList(MethodView):
         return secret, 201, headers
 
 
+@blueprint.route("/workspaces/<ws>/secrets/import")
+class SecretImport(MethodView):
+    """Secrets out of a file."""
+
+    @described(
+        "Import a .env file: each line for itself",
+        needs=NEEDS[Event.CREATE],
+        codes=("not_found", *_RULE_CODES, *BODY),
+    )
+    @blueprint.arguments(ImportBody)
+    @blueprint.response(200, ImportedLines)
+    def post(self, wanted: Import, ws: str) -> object:
+        return {"items": Imports(context.resources()).run(wanted, access=context.access())}
+
+
 @blueprint.route("/workspaces/<ws>/secrets/wrapping-key")
 class WrappingKeyView(MethodView):
     """The key to wrap a secret's key with."""
@@ -130,7 +136,7 @@ class OneSecret(MethodView):
             "binding_mismatch",
             "precondition_failed",
             "precondition_required",
-            *_CHECK_CODES,
+            *CHECK_CODES,
             *_RULE_CODES,
             *_VALUE_CODES,
         ),
@@ -181,7 +187,7 @@ class SecretsValue(MethodView):
             "precondition_failed",
             "value_required",
             "not_for_this_type",
-            *_CHECK_CODES,
+            *CHECK_CODES,
             *_VALUE_CODES,
         ),
     )

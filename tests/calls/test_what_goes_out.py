@@ -160,3 +160,30 @@ def test_a_body_may_be_large_and_a_call_long(service: Service, workspace: str, u
         service, workspace, upstream, body={"type": "text", "content": "x" * 3 * 1024 * 1024}, timeout_seconds=300
     )
     assert len(seen.body) == 3 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("body_type", "media_type", "told"),
+    [
+        ("text", "application/json", True),
+        ("text", " Application/vnd.api+json; charset=utf-8", True),
+        ("text", "text/plain", False),
+        ("text", "application/jsonlines", False),
+        ("json", "application/json", False),
+    ],
+)
+def test_a_text_that_says_it_is_json_is_told_among_the_problems(
+    service: Service, workspace: str, body_type: str, media_type: str, told: bool
+) -> None:
+    call = {
+        "method": "POST",
+        "url": "https://a.example/",
+        "headers": [{"name": "content-type", "value": media_type}],
+        "body": {"type": body_type, "content": '{"a": "{{v}}"}'},
+    }
+    made = service.ask("POST", f"{workspace}/blocks", {"name": "raw", "call": call})
+    assert made.status_code == 201, made.text
+    problems = made.json()["problems"]
+    assert [each["field"] for each in problems] == (["/call/headers/0/value"] if told else [])
+    assert service.ask("GET", f"{workspace}/blocks/raw").json()["problems"] == problems
+    service.ask("DELETE", f"{workspace}/blocks/raw?confirm=raw")

@@ -48,7 +48,7 @@ def strangers(service: Service, workspace: str, upstream: str) -> Iterator[None]
         yield
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 def percentile(seconds: list[float]) -> float:

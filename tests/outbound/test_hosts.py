@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from app.kernel.errors import AllowedHostsTooWide, ValidationFailed, in_body
-from app.outbound.hosts import HostPattern, is_canonical, matches, normalise_patterns, parse_pattern
+from app.outbound.hosts import HostPattern, host_in, is_canonical, matches, normalise_patterns, parse_pattern
 from app.outbound.model import Origin
 
 
@@ -36,11 +36,42 @@ def https(host: str, port: int = 443) -> Origin:
         ("*.bücher.example", "*.xn--bcher-kva.example"),
         ("co.uk", "co.uk"),
         ("_acme.example.com", "_acme.example.com"),
+        (" api.example.com ", "api.example.com"),
+        ("  api.example.com:8443  ", "api.example.com:8443"),
     ],
 )
 def test_a_pattern_has_one_canonical_form(text: str, canonical: str) -> None:
     assert str(parse_pattern(text)) == canonical
     assert parse_pattern(canonical) == parse_pattern(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "right", "slips"),
+    [
+        ("https://api.example.com/v2", "api.example.com", ["scheme", "path"]),
+        ("http://api.example.com", "api.example.com", ["scheme"]),
+        ("api.example.com/v2", "api.example.com", ["path"]),
+        ("api.example.com?a=b", "api.example.com", ["path"]),
+        ("HTTPS://*.example.com:8443/", "*.example.com:8443", ["scheme", "path"]),
+        ("https://[::1]:9443/x", "[::1]:9443", ["scheme", "path"]),
+        ("me:canary-pw@api.example.com", "api.example.com", ["user"]),
+    ],
+)
+def test_a_url_is_refused_in_words_that_name_the_slip_and_the_right_text(
+    text: str, right: str, slips: list[str]
+) -> None:
+    with pytest.raises(ValidationFailed) as caught:
+        parse_pattern(text)
+    assert f"Write {right!r}" in caught.value.detail
+    assert [slip for slip in ("scheme", "user", "path") if f"no {slip}" in caught.value.detail] == slips
+    assert "canary" not in caught.value.detail
+    assert host_in(text) == right
+    assert str(parse_pattern(right)) == right
+
+
+@pytest.mark.parametrize("text", ["api.example.com", "*", "*.example.com:1", "[::1]:9443", "localhost:80", "", "a b"])
+def test_what_is_no_url_is_left_as_it_is(text: str) -> None:
+    assert host_in(text) == text
 
 
 @pytest.mark.parametrize(
