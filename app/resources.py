@@ -32,7 +32,7 @@ class Limits:
         stream_seconds: How long an answer may stream.
     """
 
-    restricted_min_guesses: float = 1e10
+    restricted_min_guesses: float = 1e14
     stream_seconds: float = 3600.0
 
 

@@ -42,7 +42,10 @@ PURE: Final = (
     "policies/test_render.py",
     "redaction",
     "variables/secrets/test_changes.py",
+    "variables/secrets/test_sigv4.py",
+    "variables/secrets/test_token_answers.py",
     "variables/secrets/test_types.py",
+    "vault/test_key_material.py",
     "vault/test_paths.py",
 )
 # Files and folders without a database, or with one that they choose by themselves. All others run on both databases.

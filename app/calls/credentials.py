@@ -12,6 +12,7 @@ from app.kernel.secret import SecretValue
 from app.outbound.inject import authority
 from app.outbound.model import Call, Field, Origin, Prepared, Slot, Text
 from app.resources import Resources
+from app.variables.secrets.guesses import note_guesses, select_restricted
 from app.variables.secrets.managed import ManagedValues
 from app.variables.secrets.message import OF_THE_REQUEST
 from app.variables.secrets.oauth2 import HeldToken, Tokens
@@ -107,6 +108,21 @@ class Credentials:
                     check_binding(stored, secret)
             deed.detail |= {"vault_request_ids": requests, "secret_versions": versions}
         return material
+
+    def note_guesses(self, secrets: Mapping[str, UsableSecret], material: Material, deed: Deed, call: Call) -> None:
+        """Record which restricted values the call's own text holds.
+
+        Raises:
+            RateLimited: It was the third time within an hour.
+        """
+        restricted = select_restricted(secrets)
+        values = {name: value for name, value in material.values.items() if name in restricted}
+        names = self._resources.outbound.find_guesses(call, values)
+        if names:
+            deed.detail["guessed"] = list(names)
+            guessed = {name: restricted[name] for name in names}
+            resources = self._resources
+            note_guesses(guessed, deed.access.actor.name, sessions=resources.sessions, clock=resources.clock)
 
     def _read_value(self, secret: UsableSecret, origin: Origin) -> StoredValue:
         if secret.source is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy.orm import Session
@@ -16,6 +17,7 @@ from app.kernel.errors import (
     FieldLocation,
     PlaceNotAllowed,
     RequestNotAllowed,
+    SecretExpired,
     StrongroomError,
     UnknownSecret,
     ValueNotAllowedHere,
@@ -99,6 +101,13 @@ def _require_not_signed_over(secret: UsableSecret, other: UsableSecret, field: T
     if part in named_parts(other) and named_parts(secret) & {*OF_THE_REQUEST}:
         sentence = f"{secret.name} can't stand here: {other.name} signs this part of the call ({{{{{part}}}}})."
         raise ValueNotAllowedHere(sentence, errors={field.location: [sentence]})
+
+
+def refuse_expired(secrets: Mapping[str, UsableSecret], now: datetime) -> None:
+    """Do nothing where none of the secrets has expired. Raises ``SecretExpired``."""
+    for name, secret in secrets.items():
+        if secret.expires_at is not None and secret.expires_at <= now:
+            raise SecretExpired(f"The secret {name} has expired, and this workspace refuses expired ones.")
 
 
 def require_requests(call: Call, secrets: Mapping[str, UsableSecret]) -> None:

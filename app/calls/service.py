@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from time import monotonic
 from typing import Final, TypeVar
 
@@ -16,7 +15,7 @@ from app.access import Access, Permission, Role, require
 from app.audit.service import Deed, Target, conclude, recorded
 from app.calls.captures import Problem, capture_values
 from app.calls.credentials import Credentials, Material
-from app.calls.requirements import needed_secrets, require_requests
+from app.calls.requirements import needed_secrets, refuse_expired, require_requests
 from app.calls.streams import Ground, StreamedCall, outcome_facts
 from app.calls.template import CallTemplate, resolve
 from app.kernel.clock import Clock
@@ -24,7 +23,6 @@ from app.kernel.errors import (
     CallerError,
     DestinationNotAllowed,
     RedirectRefused,
-    SecretExpired,
     StrongroomError,
     UpstreamUnreachable,
 )
@@ -32,6 +30,7 @@ from app.kernel.secret import SecretValue
 from app.outbound.model import Call, Destination, Hidden, Outbound, Response, ResponseStream, UsedSecret
 from app.resources import Resources
 from app.telemetry import connection, step, upstream_answered
+from app.variables.secrets.guesses import Guess, guesses_of, require_few_guesses
 from app.variables.secrets.references import UsableSecret
 from app.variables.secrets.signing import Moment
 from app.variables.service import plain_values
@@ -81,6 +80,7 @@ class Requirements:
     refuse_expired: bool
     secrets: Mapping[str, UsableSecret]
     defaults: Mapping[str, object]
+    guesses: Sequence[Guess]
     complete: Call | None
     """The call as it goes out where the request brings no variables, if it needs none of it."""
 
@@ -96,6 +96,7 @@ class ResolvedCall:
     captures_only: bool = False
     any_host: bool = True
     """Whether ``*`` among a secret's hosts counts for this caller."""
+    guesses: Sequence[Guess] = ()
     candidates: Mapping[str, SecretValue] = field(default_factory=dict)
     """New values to be tried in the place of those that are stored."""
 
@@ -234,11 +235,13 @@ class Calls:
             with step("resolve"):
                 resolved = look_up(deed)
             deed.detail["secret_ids"] = {name: secret.id for name, secret in sorted(resolved.secrets.items())}
+            require_few_guesses(resolved.guesses, resolved.secrets, access.actor.name, self._resources.clock())
             with step("check"):
                 self._credentials.require_signable(resolved.call, resolved.secrets)
                 destination = self._resources.outbound.check(resolved.call, resolved.used)
             with step("read"):
                 material = self._credentials.read(resolved.secrets, deed, resolved.call)
+            self._credentials.note_guesses(resolved.secrets, material, deed, resolved.call)
             with step("sign"):
                 call = self._credentials.sign(resolved.call, material, resolved.moment)
             yield _ReadyCall(deed, resolved, destination, call, material)
@@ -345,7 +348,8 @@ def requirements_of(template: CallTemplate, *, access: Access, session: Session)
     secrets = needed_secrets(template, workspace=workspace, session=session)
     own = dict(template.written.variables)
     defaults = {**plain_values(template.variables - own.keys(), access=access, session=session), **own}
-    return Requirements(workspace.refuse_expired, secrets, defaults, _complete(template, defaults))
+    guesses = guesses_of(secrets, session)
+    return Requirements(workspace.refuse_expired, secrets, defaults, guesses, _complete(template, defaults))
 
 
 def resolve_call(
@@ -366,14 +370,14 @@ def resolve_call(
         SecretExpired, MissingVariable, ValueNotAllowedHere, RequestNotAllowed
     """
     if requirements.refuse_expired:
-        _refuse_expired(requirements.secrets, clock())
+        refuse_expired(requirements.secrets, clock())
     moment = Moment(clock(), str(uuid.uuid4()))
     if variables or requirements.complete is None:
         call = resolve(template, {**requirements.defaults, **variables, **moment.variables()})
     else:
         call = requirements.complete
     require_requests(call, requirements.secrets)
-    return ResolvedCall(template, call, requirements.secrets, moment, captures_only=captures_only, any_host=any_host)
+    return ResolvedCall(template, call, requirements.secrets, moment, captures_only, any_host, requirements.guesses)
 
 
 def _complete(template: CallTemplate, defaults: Mapping[str, object]) -> Call | None:
@@ -383,12 +387,6 @@ def _complete(template: CallTemplate, defaults: Mapping[str, object]) -> Call | 
         return resolve(template, defaults)
     except CallerError:  # a request may bring what is missing, or what may stand there
         return None
-
-
-def _refuse_expired(secrets: Mapping[str, UsableSecret], now: datetime) -> None:
-    for name, secret in secrets.items():
-        if secret.expires_at is not None and secret.expires_at <= now:
-            raise SecretExpired(f"The secret {name} has expired, and this workspace refuses expired ones.")
 
 
 def _verdict(resolved: ResolvedCall, *, outbound: Outbound) -> Verdict:

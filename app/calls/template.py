@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from app.calls.field_template import (
     require_variables,
 )
 from app.kernel.errors import FieldLocation, HeaderNotAllowed, ValidationFailed, ValueNotAllowedHere, in_body
+from app.outbound.inject import from_base64
 from app.outbound.model import (
     Body,
     BytesBody,
@@ -288,7 +288,7 @@ def _check_base64(encoded: bool, text: str, location: FieldLocation) -> None:
     """Refuse bytes that can't be read, where they are written out and no template will fill them."""
     if encoded and "{{" not in text:
         try:
-            base64.b64decode("".join(text.split()), validate=True)
+            from_base64(text)
         except ValueError:
             sentence = "Isn't base64."
             raise ValidationFailed(f"{location.label}: {sentence}", errors={location: [sentence]}) from None

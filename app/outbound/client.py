@@ -77,6 +77,18 @@ class OutboundClient:
         """See ``Outbound.check``."""
         return self._guard.check(call.origin, secrets)
 
+    def find_guesses(self, call: Call, values: Mapping[str, SecretValue]) -> Sequence[str]:
+        """See ``Outbound.find_guesses``."""
+        if not values:
+            return ()
+        written = write_with_marks(call)
+        head = "\n".join((written.url, *(f"{name}:{value}" for name, value in written.headers)))
+        own = b"\n\n".join((head.encode("latin-1", "replace"), written.body or b""))
+        try:
+            return sorted(Redactor(values).names_in(own))
+        except OutOfBudgetError:  # an echo of it can't be read either
+            return ()
+
     def preview(self, call: Call) -> Preview:
         """See ``Outbound.preview``."""
         return preview(call)
@@ -162,9 +174,11 @@ class OutboundClient:
         workspace: str,
     ) -> tuple[Answer, _Hops]:
         """Send a call and follow where it leads: the last answer's head, and the hops that were made."""
-        marked = write_with_marks(call)
-        body_size = self._small_enough(marked)
-        request = inject(call, values) if values else marked
+        request = write_with_marks(call)
+        body_size = self._small_enough(request)
+        if values:
+            del request  # a large body is in memory often enough as it is
+            request = inject(call, values)
         line = _require_same_request(call, request, destination)
         deadline = time.monotonic() + call.timeout_seconds
         exchange = partial(self._wire.exchange, workspace=workspace, deadline=deadline)
@@ -267,8 +281,7 @@ class _Hops:
             status=status,
             location=location,
             home=self._home,
-            redactor=Redactor(self._values, self._hidden),
-            any_case=Redactor(self._values, self._hidden, any_case=True),
+            redactor=Redactor(self._values, self._hidden, any_case=True),
         )
         destination = guard.check(origin, destination.secrets)
         if self._line is not None:

@@ -387,5 +387,8 @@ class Outbound(Protocol):
     def stop_at(self, moment: float) -> None:
         """Break off whatever is under way at this moment of the monotonic clock, with ``Stopping``."""
 
+    def find_guesses(self, call: Call, values: Mapping[str, SecretValue]) -> Sequence[str]:
+        """Return the names of the values that the call's own text holds, in whatever form: its author knows them."""
+
     def preview(self, call: Call) -> Preview:
         """Show the call as it would go out, with markers for values."""

@@ -38,9 +38,13 @@ def location_of(status: int, locations: Sequence[str]) -> str | None:
 
 
 def next_request(
-    request: Prepared, *, status: int, location: str, home: Origin, redactor: Redactor, any_case: Redactor
+    request: Prepared, *, status: int, location: str, home: Origin, redactor: Redactor
 ) -> tuple[Origin, Prepared]:
-    """Write the request that a redirect asks for; ``home`` is the origin that the call was made to.
+    """Write the request that a redirect asks for.
+
+    Args:
+        home: The origin that the call was made to.
+        redactor: Finds values whatever the case of their letters: a host is written in small ones.
 
     Raises:
         UpstreamProtocol: it leads to what is no URL.
@@ -55,9 +59,8 @@ def next_request(
     onward = replace(_as_asked(request, status), url=base_url(origin) + keep_escapes(target))
     if origin == home:
         return origin, onward
-    # As it came: a host is written in small letters before it is asked for.
     both = f"{location}\n{onward.url}".encode("latin-1", "replace")
-    if redactor.finds(both) or any_case.finds(both):
+    if redactor.finds(both):
         sentence = "The upstream redirects to another origin with a secret in the URL."
         raise destination_refusal(sentence, Reason.CARRIES_SECRET)
     return origin, _for_strangers(onward, redactor)

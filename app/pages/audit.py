@@ -15,6 +15,7 @@ from app.audit import service
 from app.audit.chain import Verdict
 from app.audit.checkpoints import verify_stored
 from app.audit.export import Format, export_events
+from app.audit.newest import read_newest
 from app.audit.service import Filters
 from app.blocks.service import list_blocks
 from app.kernel.errors import ValidationFailed, VaultError, in_body
@@ -71,13 +72,18 @@ def _filters_of_request() -> Mapping[str, str]:
 
 
 def _chain(ws: str) -> Verdict | None:
-    """Follow the newest of the chain, from a checkpoint on; None while Vault can't say which signatures are its own."""
+    """Follow the newest of the chain, from a checkpoint on, to where Vault says that it ends at least.
+
+    Returns:
+        What was found; None while Vault can't be asked which signatures are its own.
+    """
     resources = context.resources()
     try:
-        keys = resources.vault.checkpoint_public_keys()
+        keys, newest = resources.vault.checkpoint_public_keys(), read_newest(ws, resources.vault)
     except VaultError:
         return None
-    return verify_stored(ws, sessions=resources.sessions, keys=keys, events_at_least=NEWEST_VERIFIED)
+    sessions = resources.sessions
+    return verify_stored(ws, sessions=sessions, keys=keys, events_at_least=NEWEST_VERIFIED, newest=newest)
 
 
 @pages.get("/workspaces/<ws>/audit/export")

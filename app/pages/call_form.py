@@ -33,6 +33,7 @@ TEXTS: Final = (
     "auth",
     "username",
     "password",
+    "aws4",
     "body_type",
     "json",
     "text",
@@ -93,7 +94,8 @@ def form_of(call: WrittenCall, *, name: str, title: str, answer: str, revision: 
         "answer": answer,
         "method": call.method,
         "url": call.url,
-        "auth": "basic" if call.basic else "none",
+        "auth": "aws4" if call.aws4 is not None else "basic" if call.basic else "none",
+        "aws4": call.aws4 or "",
         "username": username,
         "password": password,
         "body_type": call.body_type,
@@ -198,6 +200,8 @@ def _cells(row: Row, *names: str) -> dict[str, str]:
 
 
 def _auth(form: CallForm) -> dict[str, str]:
+    if form["auth"] == "aws4":
+        return {"type": "aws4", "secret": form["aws4"].strip()}
     if form["auth"] != "basic":
         return {"type": form["auth"] or "none"}
     return {"type": "basic", "username": form["username"], "password": form["password"]}
@@ -319,6 +323,8 @@ def control_of(location: FieldLocation, form: CallForm) -> str | None:
     first, *rest = parts or ("",)
     if first == "body":
         return _in_body(rest, form)
+    if first == "auth" and rest == ["secret"]:
+        return "aws4"
     if first == "auth":
         return str(rest[0]) if rest and rest[0] in ("username", "password") else "auth"
     if first == "variables" and rest and isinstance(rest[0], str):

@@ -74,6 +74,10 @@ class Redactor:
         redacted, count = self.body(raw)
         return (redacted.decode(encoding, "replace"), count) if count else (text, 0)
 
+    def names_in(self, raw: bytes) -> set[str]:
+        """Return the names of the values that stand here, in any form."""
+        return {match.name for match in self._matches(raw)}
+
     def finds(self, raw: bytes) -> bool:
         """Tell whether a value stands here, in any form."""
         return any(True for _ in self._matches(raw))

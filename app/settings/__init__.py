@@ -134,7 +134,7 @@ class Settings:
     restricted_min_guesses: float = _setting(
         "STRONGROOM_RESTRICTED_MIN_GUESSES",
         "how hard to guess a restricted value must be; 0 switches it off",
-        1e10,
+        1e14,
         values.guesses,
     )
     reconcile_seconds: int = _setting(

@@ -32,7 +32,7 @@ def whole_number(least: int, greatest: int) -> Callable[[str], int]:
 
 
 def guesses(text: str) -> float:
-    """a number from 0 on, such as 1e10"""
+    """a number from 0 on, such as 1e14"""
     number = float(text)
     if not 0 <= number < float("inf"):
         raise ValueError

@@ -32,6 +32,7 @@ from app.variables.schemas import (
 )
 from app.variables.secrets.access_log import access_log
 from app.variables.secrets.changes import NEEDS, Event
+from app.variables.secrets.check import CHECK_CODES
 from app.variables.secrets.creation import NewSecret
 from app.variables.secrets.edits import SecretChanges
 from app.variables.secrets.queries import HIDE_AFTER_SECONDS, Secret, SecretQueries, wrapping_key
@@ -48,18 +49,6 @@ from app.web.paging import PageQuery, cursor, page, position
 blueprint = ApiBlueprint("variables", __name__, url_prefix="/api/v1", description="Variables and secrets")
 
 _VALUE_CODES = ("too_short", "too_long", "too_guessable", "conflict", "vault_unavailable", *BODY)
-# What refuses the call that a new value is tried with.
-_CHECK_CODES = (
-    "check_failed",
-    "destination_not_allowed",
-    "place_not_allowed",
-    "request_not_allowed",
-    "secret_expired",
-    "unknown_secret",
-    "value_not_allowed_here",
-    "too_many_calls",
-    "stopping",
-)
 _RULE_CODES = ("allowed_hosts_required", "allowed_hosts_too_wide")
 
 
@@ -143,7 +132,7 @@ class OneSecret(MethodView):
             "binding_mismatch",
             "precondition_failed",
             "precondition_required",
-            *_CHECK_CODES,
+            *CHECK_CODES,
             *_RULE_CODES,
             *_VALUE_CODES,
         ),
@@ -193,7 +182,7 @@ class SecretsValue(MethodView):
             "precondition_failed",
             "value_required",
             "not_for_this_type",
-            *_CHECK_CODES,
+            *CHECK_CODES,
             *_VALUE_CODES,
         ),
     )

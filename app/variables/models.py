@@ -92,6 +92,18 @@ class SecretUseRow(Base):
     block: Mapped[str] = mapped_column(String(64), primary_key=True)
 
 
+class GuessRow(Base):
+    """A call of somebody's whose own text held a secret's value; forgotten when it counts no longer."""
+
+    __tablename__ = "guesses"
+    __table_args__ = (Index("ix_guesses_secret_id", "secret_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    secret_id: Mapped[str] = mapped_column(String(32))
+    person: Mapped[str] = mapped_column(String(128))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class UsageMarkRow(Base):
     """How far a workspace's record has been counted into ``VariableRow.calls`` and its neighbours."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import re
@@ -27,6 +28,7 @@ from app.kernel.secret import SecretValue
 from app.web.errors import validation_failed
 
 _ETAG: Final = re.compile(r'"([1-9][0-9]{0,8})"')
+_LARGE: Final = 1024 * 1024
 JSON_LEVELS: Final = 20
 _ANY_REVISION: Final = 0
 _NEVER_A_REVISION: Final = -1
@@ -196,6 +198,8 @@ def read_json(req: Request) -> Any:
     raw = req.get_data(cache=True)
     if not raw:
         return {}
+    if len(raw) > _LARGE:
+        _let_go(req)
     if not req.is_json:
         raise UnsupportedMediaType("The body must be application/json.")
     if not _INEXACT.search(raw):
@@ -205,6 +209,13 @@ def read_json(req: Request) -> Any:
         return json.loads(raw.decode(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise MalformedJson("The body is no JSON.") from None
+
+
+def _let_go(req: Request) -> None:
+    """Keep a body's bytes no longer than until they are read: a call's body is in memory often enough as it is."""
+    req.environ["wsgi.input"] = io.BytesIO()
+    req.__dict__.pop("stream", None)
+    req._cached_data = b""
 
 
 def _refuse_constant(text: str) -> NoReturn:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import secrets
+from typing import Any
 
 import pytest
+import requests
 
 from tests.attacks.conftest import Stage
 from tests.support.service import problem
@@ -23,6 +27,9 @@ def echoed(stage: Stage, guess: str) -> str:
 def test_no_part_of_a_value_is_redacted(stage: Stage, length: int) -> None:
     for part in (stage.key[:length], stage.key[-length:], stage.key[2 : 2 + length]):
         assert echoed(stage, part) == part.encode().decode("latin-1")
+
+
+def test_a_whole_value_is_redacted(stage: Stage) -> None:
     assert echoed(stage, stage.key) == "[redacted:KEY]"
 
 
@@ -55,3 +62,43 @@ def test_neither_the_answers_size_nor_a_measure_tells_of_a_value(stage: Stage) -
         shown.append((len(answer["body"]["content"]), headers, answer["redactions"]))
     assert shown[0] == shown[1]
     assert "Content-Length" not in shown[0][1]
+
+
+def test_whoever_sends_the_value_themselves_is_recorded_and_slowed_down(stage: Stage) -> None:
+    value = secrets.token_urlsafe(24)
+    stage.add("SENT", value, visibility="restricted")
+
+    def call(text: str, *, as_user: str = "ed") -> requests.Response:
+        headers = [{"name": "Authorization", "value": "Bearer {{secrets.SENT}}"}]
+        return stage.call(headers=headers, body={"type": "text", "content": text}, as_user=as_user)
+
+    assert call("nothing").status_code == 200
+    for guess in (value, base64.b64encode(f"<{value}>".encode()).decode()):
+        assert call(guess).status_code == 200
+    reached = len(stage.upstream.seen)
+    third = call(json.dumps({"guess": value}))
+    assert problem(third) == (429, "rate_limited")
+    assert 500 < int(third.headers["Retry-After"]) <= 600
+    assert problem(call("nothing")) == (429, "rate_limited")
+    assert len(stage.upstream.seen) == reached
+    assert call("nothing", as_user="ada").status_code == 200
+    assert stage.call(as_user="ed").status_code == 200
+    found = stage.service.ask("GET", f"/workspaces/{stage.workspace}/audit?secret=SENT&action=call.run").json()["items"]
+    assert [event["detail"].get("guessed") for event in found if event["outcome"] != "intended"].count(["SENT"]) == 3
+    assert value not in json.dumps(found)
+
+
+def test_a_guess_counts_in_every_part_of_a_call_and_in_streams(stage: Stage) -> None:
+    places: list[dict[str, Any]] = [
+        {"query": [{"name": "q", "value": "GUESS"}]},
+        {"headers_more": [{"name": "X-Guess", "value": "GUESS"}]},
+        {"body": {"type": "json", "content": {"a": ["GUESS"]}}},
+        {"body": {"type": "text", "content": "GUESS"}, "answer": "stream"},
+    ]
+    for number, place in enumerate(places):
+        name, value = f"PLACE_{number}", secrets.token_urlsafe(24)
+        stage.add(name, value, visibility="restricted")
+        more = json.loads(json.dumps(place).replace("GUESS", value))
+        headers = [{"name": "Authorization", "value": f"Bearer {{{{secrets.{name}}}}}"}, *more.pop("headers_more", [])]
+        codes = [stage.call(headers=headers, **more).status_code for _ in range(3)]
+        assert codes == [200, 200, 429]

@@ -11,11 +11,13 @@ import hashlib
 import json
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.attacks.conftest import Stage
 
+ROOT = Path(__file__).parents[2]
 Transform = Callable[[str], str]
 TRANSFORMS: dict[str, Transform] = {
     "encrypted": lambda v: bytes(byte ^ 0x5A for byte in v.encode()).hex(),
@@ -57,3 +59,11 @@ def test_a_value_that_a_model_spreads_over_events_is_recognised(stage: Stage) ->
     answer = stage.call(answer="stream")
     assert answer.status_code == 200
     assert answer.text.count("[redacted:") >= 1
+
+
+def test_what_is_out_of_reach_is_one_list() -> None:
+    here = [*TRANSFORMS, "in EBCDIC", "spread over events"]
+    for document in ("README.md", "docs/threat-model.md"):
+        text = (ROOT / document).read_text()
+        listed = text.partition("so that it isn't found:\n\n")[2].partition("\n\n")[0]
+        assert [line.removeprefix("- ").partition(":")[0] for line in listed.splitlines()] == here

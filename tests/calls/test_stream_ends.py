@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 import requests
 
+from app.db import Sessions, open_engine
+from app.identity.users import Users
+from app.kernel.clock import system_clock
 from tests.support.actors import Workspace
 from tests.support.service import Service
 from tests.support.streams import CANARY, add_block, events_upstream, outcomes, reading, send_chunk
@@ -111,15 +114,15 @@ def test_a_stream_ends_with_its_token_and_with_who_made_it(service: Service, ups
 def test_a_stream_ends_when_its_user_is_disabled(service: Service, upstream: Upstream, ws: str) -> None:
     upstream.scripts["/stream"] = events_upstream(threading.Event())
     service.ask("PUT", f"/workspaces/{ws}/members/eve-streams", {"role": "owner"})
-    assert (
-        service.command("user", "create", "eve-streams", "--password-stdin", stdin="a-long-pass-phrase-9").returncode
-        == 0
-    )
+    sessions = Sessions(open_engine(service.database_url))
+    users = Users(sessions, system_clock)
+    users.create("eve-streams", "a-long-pass-phrase-9", must_change=False)
     add_block(service, upstream, ws)
     with reading(service, ws, Strongroom_Act_As="eve-streams") as reader:
         reader.until(b"data: one")
-        assert service.command("user", "disable", "eve-streams").returncode == 0
+        users.disable("eve-streams")
         reader.until(b"event: strongroom-error")
+    sessions.close()
 
 
 def test_a_new_value_and_a_new_title_end_no_stream(service: Service, upstream: Upstream, ws: str) -> None:

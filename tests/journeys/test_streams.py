@@ -40,7 +40,7 @@ def test_a_stop_ends_streams_after_its_grace_time_in_their_own_way(tmp_path: Pat
             reader.rest()
             assert reader.is_whole
             assert b'"code": "stopping"' in reader.came
-        assert service.process.wait(30) == 0
+        assert service.process.wait(100) == 0
         again = launch(tmp_path, service.port)
         again.platform = service.platform
     try:
@@ -121,6 +121,7 @@ def _memory(service: Service) -> int:
     return total
 
 
+@pytest.mark.timeout(900)
 def test_a_reader_that_stalls_holds_little_and_is_cut(tmp_path: Path, upstream: Upstream) -> None:
     count = 10
     with running(tmp_path) as service:

@@ -20,6 +20,7 @@ CALLS = {
     "least": WrittenCall("GET", "https://api.example.com/"),
     "headers and query": WrittenCall("DELETE", URL, headers=PAIRS, query=(Pair("q", " a\nb "), Pair("q", "again"))),
     "basic": WrittenCall("GET", URL, basic=("me", "{{secrets.PW}}"), timeout_seconds=2.5),
+    "aws4": WrittenCall("GET", URL, aws4="AWS_KEY"),
     "json": WrittenCall("POST", URL, body_type="json", content={"a": [1, 1.5, True, None, "{{x}}", "ä\U0001f600"]}),
     "json text": WrittenCall("POST", URL, body_type="json", content="only text"),
     "form": WrittenCall("POST", URL, body_type="form", content=PAIRS),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.pages.conftest import make_block, make_secret, make_user, make_variable
 from tests.support.browser import Window, axe
 from tests.support.service import Service
+from tests.support.streams import add_block, events_upstream
 from tests.support.upstream import Upstream
 
 CANARY = "canary-8b1f-4c7d-9e2a-pasted"
@@ -178,6 +181,7 @@ def test_a_dotenv_file_is_looked_through_before_it_is_imported(
     for number, text in enumerate(("new", "exists already", "refused", "new")):
         expect(rows.nth(number)).to_contain_text(text)
     assert CANARY not in page.content()
+    expect(page.get_by_label("Contents of the file")).to_have_value(re.compile("^A_TOKEN="))
     assert axe(page) == []
     page.get_by_label("Import B_TOKEN").uncheck()
     page.get_by_role("button", name="Import what is ticked").click()
@@ -208,3 +212,63 @@ def test_an_account_shows_its_sessions_and_deeds_and_ends_what_it_doesnt_know(
     expect(page.get_by_role("region", name="Sessions").locator("tbody tr")).to_have_count(1)
     expect(there.go("/account").get_by_role("button", name="Sign in")).to_be_visible()
     here.assert_clean()
+
+
+@pytest.mark.slow
+def test_a_stream_is_shown_as_it_comes_and_stop_ends_it_upstream(
+    opened: Callable[..., Window], service: Service, acme: str, upstream: Upstream, people: dict[str, str]
+) -> None:
+    go = threading.Event()
+    upstream.scripts["/stream"] = events_upstream(go)
+    add_block(service, upstream, acme, user=people["owner"])
+    window = opened("editor")
+    page = window.go(f"/workspaces/{acme}/blocks/s")
+    page.get_by_role("button", name="Send", exact=True).click()
+    answer = page.get_by_role("region", name="Answer", exact=True)
+    expect(answer).to_contain_text("Answered 200, and goes on")
+    assert axe(page) == []
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#said")).to_have_text("Stopped: the call was ended.")
+    expect(page.get_by_role("button", name="Stop")).to_have_count(0)
+    go.set()
+    page.get_by_label("Name of header 1").fill("Host")
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.get_by_label("Name of header 1")).to_have_attribute("aria-invalid", "true")
+    window.assert_clean(expected_statuses=frozenset({422}))
+
+
+@pytest.mark.slow
+def test_what_is_ticked_is_changed_and_deleted_at_once(
+    opened: Callable[..., Window], service: Service, acme: str
+) -> None:
+    for name in ("ONE", "TWO"):
+        make_secret(service, acme, name, "masked-value-1")
+    make_variable(service, acme, "REGION", "eu-1")
+    window = opened("admin")
+    page = window.go(f"/workspaces/{acme}/variables")
+
+    def tick(names: str, button: str) -> None:
+        for name in names.split():
+            page.get_by_label(f"Tick {name}").check()
+        page.get_by_role("button", name=button, exact=True).click()
+
+    tick("ONE TWO", "Set allowed hosts")
+    page.get_by_label("Allowed hosts").fill("api.example.com")
+    page.get_by_role("button", name="Set allowed hosts").click()
+    message(page, "2 entries changed.")
+    tick("ONE REGION", "Set expiry")
+    page.get_by_label("Expires (UTC)").fill("2099-01-01T00:00")
+    page.get_by_role("button", name="Set expiry").click()
+    expect(page.get_by_role("alert")).to_contain_text("1 entry changed. 1 was refused.")
+    page.once("dialog", lambda asks: asks.accept())
+    page.get_by_role("link", name="Cancel").click()
+    tick("ONE REGION", "Delete")
+    page.get_by_label("Type delete 2 to confirm").fill("delete")
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.locator(".fault")).to_have_text("Type delete 2 to go on.")
+    page.get_by_label("Type delete 2 to confirm").fill("delete 2")
+    page.get_by_role("button", name="Delete", exact=True).click()
+    message(page, "2 entries deleted.")
+    left = service.ask("GET", f"/workspaces/{acme}/secrets", user="olga@example.com").json()["items"]
+    assert [(each["name"], each["allowed_hosts"]) for each in left] == [("TWO", ["api.example.com"])]
+    window.assert_clean(expected_statuses=frozenset({422}))

@@ -35,6 +35,7 @@ FORMS = {
     "delete secret": Form("variables", "Delete KEY", {"typed": "KEYS"}, "Delete secret"),
     "new block": Form("blocks/-/new", None, {"block_name": "call", "title": "Mine", "url": "https://a.example/{{x}}"}),
     "edit block": Form("blocks/call", None, {"title": "Mine", "url": "https://{{host}}/", "test-host": "h"}),
+    "ticked": Form("variables/-/selected?names=TAKEN&do=hosts", None, {"allowed_hosts": "*.com"}, "Set allowed hosts"),
     "add member": Form("members", "Add member", {"user": "olga@example.com"}),
     "settings": Form("settings", None, {"title": " "}),
     "new token": Form("settings", "Create token", {"label": "mine", "role-editor": "", "ad_hoc": ""}),

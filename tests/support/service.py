@@ -60,7 +60,7 @@ class Service:
         sent |= dict(headers or {})
         with requests.Session() as session:
             session.trust_env = False
-            answer = session.request(method, f"{self.url}/api/v1{path}", json=body, data=data, headers=sent, timeout=30)
+            answer = session.request(method, f"{self.url}/api/v1{path}", json=body, data=data, headers=sent, timeout=90)
         if keep:
             self.answers.append(answer.text + str(answer.headers))
         return answer

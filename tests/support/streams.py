@@ -69,10 +69,8 @@ class Reader:
         return self.came
 
     def rest(self) -> bytes:
-        while piece := self.socket.recv(65536):
+        while not self.is_whole and (piece := self.socket.recv(65536)):
             self.came += piece
-            if self.came.endswith(b"0\r\n\r\n"):
-                break
         return self.came
 
     def reset(self) -> None:

@@ -7,6 +7,7 @@ import { tell } from "./dialogs.js";
 import { showFaults } from "./forms.js";
 import { references } from "./references.js";
 import { watchCurl } from "./curl.js";
+import { watchStreams } from "./streams.js";
 
 const CREDENTIAL_HEADER = /^header:(authorization|cookie|.*(api-?key|token|secret|auth).*)$/i;
 const CREDENTIAL = /^(?:(?:Bearer|Token|Basic|ApiKey|Key)\s+)?(\S{12,})$/i;
@@ -32,6 +33,7 @@ function start() {
 
 watchPickers();
 watchCurl(start);
+watchStreams(showAnswer);
 start();
 
 document.addEventListener("input", (event) => {
@@ -244,14 +246,19 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 });
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.target.id !== "answer") return;
-  const answer = event.target.querySelector("[data-said]");
+  showAnswer(event.target);
+  document.body.dispatchEvent(new Event("strongroom:answered")); // the last runs are asked for anew
+});
+
+/** Say what an answer says, and put what was wrong beside its fields. */
+function showAnswer(place) {
+  const answer = place.querySelector("[data-said]");
   if (!answer) return say("");
   say(answer.dataset.said);
   const faults = [...answer.querySelectorAll("[data-for]")].map((each) => [each.dataset.for, each.dataset.sentence]);
   showFaults(form, faults, { focus: false });
-  event.target.scrollIntoView({ block: "nearest" });
-  document.body.dispatchEvent(new Event("strongroom:answered")); // the last runs are asked for anew
-});
+  place.scrollIntoView({ block: "nearest" });
+}
 document.addEventListener("htmx:beforeSwap", (event) => {
   const text = event.detail.xhr.responseText;
   if (event.detail.target.id !== "answer" || text.includes("data-said")) return;

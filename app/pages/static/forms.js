@@ -84,9 +84,9 @@ function refuse(form, text) {
   const place = (again ?? answer.body).closest(".dialog-body, main") ?? answer;
   const problem = place.querySelector(".problem");
   if (!again) return tellFailure(problem || place.querySelector(".empty p, main p:not(.message)")?.textContent.trim() || "This can't be done now. Nothing that you typed is lost.");
-  for (const hidden of again.querySelectorAll("input[type=hidden]")) {
-    const mine = form.querySelector(`input[type=hidden][name="${CSS.escape(hidden.name)}"]`);
-    if (mine) mine.value = hidden.value;
+  for (const name of new Set([...again.querySelectorAll("input[type=hidden]")].map((each) => each.name))) {
+    const [mine, theirs] = [form, again].map((each) => [...each.querySelectorAll(`input[type=hidden][name="${CSS.escape(name)}"]`)]);
+    if (mine.length === theirs.length) mine.forEach((each, at) => (each.value = theirs[at].value));
   }
   takeNewFields(form, again);
   const faults = [...again.querySelectorAll(".fault[id]")].map((each) => [each.id.replace(/-fault$/, ""), each.textContent.trim()]);

@@ -19,6 +19,9 @@ watchTimes();
 watchTyping();
 watchValues();
 
+// On a telephone filters stand behind one line, unless they are in use.
+if (matchMedia("(max-width: 40rem)").matches) document.querySelectorAll("[data-fold]:not([data-used])").forEach((each) => (each.open = false));
+
 // A message that came with the page is read out by taking the focus to it.
 const message = document.querySelector("#message .message");
 message?.focus();

@@ -16,6 +16,19 @@ from app.kernel.secret import SecretValue
 _IN_REQUEST: Final = in_body("check", "block")
 _OF_SECRET: Final = in_body("check_block")
 
+CHECK_CODES: Final = (
+    "check_failed",
+    "destination_not_allowed",
+    "place_not_allowed",
+    "request_not_allowed",
+    "secret_expired",
+    "unknown_secret",
+    "value_not_allowed_here",
+    "too_many_calls",
+    "stopping",
+)
+"""What refuses the call that a new value is tried with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Check:

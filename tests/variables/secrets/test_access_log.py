@@ -23,6 +23,9 @@ def test_looks_and_uses_are_told_by_actor_and_version(service: Service, upstream
     assert service.ask("POST", f"{ws}/secrets/TOKEN/reveal", keep=False).status_code == 200
     refused = call | {"url": "http://127.0.0.2:9/"}
     assert service.ask("POST", f"{ws}/calls", refused).status_code == 403, "nothing went out: no use"
+    assert service.ask("POST", f"{ws}/blocks", {"name": "try", "call": call | {"method": "GET"}}).status_code == 201
+    tried = service.ask("PUT", f"{ws}/secrets/TOKEN/value", {"value": "canary-third", "check": {"block": "try"}})
+    assert tried.status_code == 200, "a check is no use"
     answer = service.ask("GET", f"{ws}/secrets/TOKEN/access").json()
     assert answer["next_cursor"] is None
     rows = [(each["actor"]["acting_for"], each["action"], each["version"], each["count"]) for each in answer["items"]]

@@ -85,7 +85,7 @@ def test_silence_lets_a_deletion_be_taken_over_and_changes_nothing_else(state: S
 MAY: Final = {
     Event.CREATE: "oa", Event.READ: "oae", Event.REVEAL: "oae", Event.DESCRIBE: "oa", Event.SET_VALUE: "oa",
     Event.CHANGE_RULES: "oa", Event.ROLL_BACK: "oa", Event.REWRAP: "oa", Event.DESTROY_VERSION: "oa",
-    Event.DELETE: "oa",
+    Event.DELETE: "oa", Event.RENEW: "oa",
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -188,6 +189,41 @@ def test_calls_during_a_rotation_see_the_old_value_or_the_new_one(stage: Stage) 
     assert set(answers) == {200}
     seen = [str(each.header("Authorization")).removeprefix("Bearer ") for each in stage.upstream.seen]
     assert set(seen) <= set(values)
+
+
+@pytest.mark.slow
+def test_at_fifty_calls_a_second_a_rotation_gives_no_call_a_refused_value(stage: Stage) -> None:
+    """Values that the upstream refuses are tried among those that it takes; only checks ever carry them."""
+    values = [stage.value, *(new_value() for _ in range(5))]
+    refused = [new_value() for _ in range(5)]
+
+    def _judge(handler: Handler) -> None:
+        value = str(handler.seen.header("Authorization")).removeprefix("Bearer ")
+        handler.answer(b"{}", 200 if value in values else 401)
+
+    stage.upstream.scripts["/whoami"] = _judge
+    run, answers = f"/workspaces/{stage.workspace}/blocks/whoami/run", list[int | None]()
+
+    def _call_five_times_a_second() -> None:
+        for _ in range(25):
+            answer = stage.service.ask("POST", run, {}, keep=False)
+            answers.append(answer.json().get("status") if answer.status_code == 200 else None)
+            time.sleep(0.2)
+
+    callers = [threading.Thread(target=_call_five_times_a_second) for _ in range(10)]
+    for caller in callers:
+        caller.start()
+    tried = []
+    for good, bad in zip(values[1:], refused, strict=True):
+        tried.append(problem(stage.rotate(bad, check={"block": "whoami"})))
+        tried.append((stage.rotate(good, check={"block": "whoami"}).status_code, None))
+    for caller in callers:
+        caller.join()
+    assert tried == [(422, "check_failed"), (200, None)] * 5
+    assert answers == [200] * 250
+    carried = [str(seen.header("Authorization")).removeprefix("Bearer ") for seen in stage.upstream.seen]
+    assert all(carried.count(bad) == 1 for bad in refused), "each of them by its check, and by nothing else"
+    assert stage.version() == 6
 
 
 @pytest.mark.parametrize(

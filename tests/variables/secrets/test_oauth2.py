@@ -305,22 +305,24 @@ def test_what_may_not_be_sent_twice_is_not(workspace: Workspace, provider: Provi
     assert len(provider.asked) == 1
 
 
-def test_fifty_threads_make_one_token_request(workspace: Workspace, provider: Provider) -> None:
+@pytest.mark.slow
+def test_many_threads_make_one_token_request(workspace: Workspace, provider: Provider) -> None:
     name = make(workspace, provider)
     codes: list[int] = []
 
     def one() -> None:
         answer = call(workspace, provider, name, timeout_seconds=60)
         while answer.status_code == 429:
+            time.sleep(0.5)
             answer = call(workspace, provider, name, timeout_seconds=60)
         codes.append(answer.status_code)
 
-    threads = [threading.Thread(target=one) for _ in range(50)]
+    threads = [threading.Thread(target=one) for _ in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert codes == [200] * 50
+    assert codes == [200] * 12
     assert len(provider.asked) == 1
 
 
