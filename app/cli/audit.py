@@ -62,7 +62,7 @@ def _verdicts(file: Path | None, key_file: Path | None, workspace: str | None) -
         if file is not None:
             with file.open("rb") as lines:
                 return _only(workspace, verify_export(lines, keys))
-        return [_verify(chain, keys, resources) for chain in _expect_chains(workspace, resources)]
+        return [_verify(chain, keys, resources) for chain in expect_chains(workspace, resources)]
 
 
 def _verify(chain: str, keys: Mapping[int, str], resources: Resources) -> Verdict:
@@ -73,8 +73,15 @@ def _verify(chain: str, keys: Mapping[int, str], resources: Resources) -> Verdic
     return verdict
 
 
-def _expect_chains(workspace: str | None, resources: Resources) -> Sequence[str]:
-    """Return the chains that must be there: those with a trace in the database or in Vault, and every workspace's."""
+def expect_chains(workspace: str | None, resources: Resources) -> Sequence[str]:
+    """Return the chains that must be there: those with a trace in the database or in Vault, and every workspace's.
+
+    Args:
+        workspace: The one whose chain is asked for; None for all.
+
+    Raises:
+        NotFound: The record has no such workspace.
+    """
     workspaces = list_names(sessions=resources.sessions)
     known = {*chains(resources.sessions), *resources.vault.chains_with_checkpoint(), *workspaces}
     # A workspace that an operator made by hand left its event in its own chain alone; a token is in the service's.

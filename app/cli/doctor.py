@@ -12,8 +12,9 @@ from typing import Literal
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.audit.checkpoints import chains, verify_stored
+from app.audit.checkpoints import verify_stored
 from app.audit.newest import read_newest
+from app.cli.audit import expect_chains
 from app.cli.exit_codes import FAILED
 from app.cli.runtime import as_json_option, count_noun, print_rows, read_settings, running_vault, vault_setup
 from app.cli.vault import operator
@@ -205,7 +206,7 @@ def _setup(settings: Settings, resources: Resources) -> Iterator[Finding]:
 
 def _record(settings: Settings, resources: Resources) -> Iterator[Finding]:
     keys, sound = resources.vault.checkpoint_public_keys(), 0
-    for chain in sorted({*chains(resources.sessions), *resources.vault.chains_with_checkpoint()}):
+    for chain in expect_chains(None, resources):
         newest = read_newest(chain, resources.vault)
         verdict = verify_stored(
             chain, sessions=resources.sessions, keys=keys, events_at_least=_EVENTS_READ, newest=newest

@@ -103,7 +103,7 @@ def redact(answer: Answer, body: bytes, redactor: Redactor, limit: int) -> Redac
     media_type, told = content_type_of(headers)
     charset = charset_in(body, told)
     try:
-        if len(body) > _SMALL or not is_seen_as_bytes(charset) or redactor.finds(_together(headers) + _APART + body):
+        if len(body) > _SMALL or not is_seen_as_bytes(charset) or redactor.finds(_beside(headers, body)):
             headers, in_headers = redact_headers(answer, redactor)
             media_type, charset = content_type_of(headers)
             charset = charset_in(body, charset)
@@ -138,6 +138,12 @@ def redact_headers(answer: Answer, redactor: Redactor) -> tuple[list[tuple[str, 
         if not across:
             headers.append((shown_name, shown))
     return headers, count
+
+
+def _beside(headers: Sequence[tuple[str, str]], body: bytes) -> bytes:
+    """Return headers and body as one text, the body where its characters of two or four bytes are seen as such."""
+    before = _together(headers) + _APART
+    return before + b"\x01" * (-len(before) % 4) + body
 
 
 def _together(headers: Sequence[tuple[str, str]]) -> bytes:

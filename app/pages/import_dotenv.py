@@ -81,7 +81,9 @@ def _row(line: ImportedLine, *, preview: bool) -> ImportRow:
 
 def _import(ws: str, sent: Mapping[str, str], only: Collection[str]) -> Response:
     """Make what was ticked, each whole or not at all; one that can't be made holds up no other."""
-    rows = [_row(each, preview=False) for each in _run(sent, only=only, dry_run=False)]
+    plan = [_row(each, preview=True) for each in _run(sent, only=None, dry_run=True)]
+    became = {each.line: _row(each, preview=False) for each in _run(sent, only=only, dry_run=False)}
+    rows = [became[row.line] if row.name in only or row.result == "new" else row for row in plan]
     created = sum(row.result == "created" for row in rows)
     if created and not any(row.result == "refused" for row in rows):
         flash(f"{count(created, 'secret')} imported.")

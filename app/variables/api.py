@@ -90,11 +90,7 @@ class SecretList(MethodView):
 class SecretImport(MethodView):
     """Secrets out of a file."""
 
-    @described(
-        "Import a .env file: each line for itself",
-        needs=NEEDS[Event.CREATE],
-        codes=("not_found", *_RULE_CODES, *BODY),
-    )
+    @described("Import a .env file", needs=NEEDS[Event.CREATE], codes=("not_found", *_RULE_CODES, *BODY))
     @blueprint.arguments(ImportBody)
     @blueprint.response(200, ImportedLines)
     def post(self, wanted: Import, ws: str) -> object:
@@ -146,8 +142,7 @@ class OneSecret(MethodView):
     def patch(self, changes: SecretChanges, ws: str, name: str) -> object:
         revision = revision_sent(required=True)
         secrets = Secrets(context.resources(), context.run_check())
-        secret = secrets.update(name, changes, revision=revision, access=context.access())
-        return _answer(secret)
+        return _answer(secrets.update(name, changes, revision=revision, access=context.access()))
 
     @described(
         "Delete a secret with all its versions",

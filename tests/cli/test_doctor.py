@@ -80,6 +80,21 @@ def test_a_record_that_was_changed_is_red_and_names_the_chain(own: Service) -> N
             connection.execute(text(change), {"actor": was})
 
 
+def test_a_record_that_was_removed_is_red_since_vault_knows_of_it(own: Service) -> None:
+    assert own.ask("POST", "/workspaces", {"name": "removed"}).ok
+    export = own.ask("GET", "/workspaces/removed/audit", headers={"Accept": "application/x-ndjson"})
+    assert export.ok  # the record is signed first
+    with databases.connected(own.database_url) as connection:
+        for table in ("events", "chain_heads", "checkpoints"):
+            connection.execute(text(f"DELETE FROM {table} WHERE chain = 'removed'"))
+    state, finding = examined(own)["record of removed"]
+    assert state == "red"
+    assert "strongroom audit verify" in finding
+    accepted = own.command("audit", "accept-restore", "--yes")
+    assert accepted.returncode == 0, accepted.stderr
+    assert "record of removed" not in examined(own)
+
+
 def test_a_value_that_no_row_knows_is_amber_and_the_finding_says_what_to_do(own: Service) -> None:
     secret = {"name": "LOST", "value": "value-of-it", "visibility": "masked"}
     assert own.ask("POST", "/workspaces/acme/secrets", secret).status_code == 201
