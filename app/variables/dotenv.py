@@ -161,7 +161,7 @@ def _unescape(escape: re.Match[str]) -> str:
 def _without_cuts(found: list[Assignment]) -> list[Assignment]:
     """Give a fault to each unquoted value whose next line is no assignment: it may be the value's own next line."""
     told: list[Assignment] = []
-    for each, following in zip(found, [*found[1:], None], strict=True):
+    for each, following in zip(found, [*found[1:], None], strict=False):
         goes_on = following is not None and not following.name and following.line == each.line + 1
         cut = goes_on and not each.quoted and each.fault is None and not each.empty
         told.append(replace(each, value=None, plain=None, fault=_GOES_ON) if cut else each)

@@ -104,6 +104,10 @@ def test_what_is_wrong_in_one_line_leaves_the_others() -> None:
     ]  # fmt: skip
 
 
+def test_a_file_of_nothing_assigns_nothing() -> None:
+    assert [*read_dotenv(""), *read_dotenv("\n# comment\n")] == []
+
+
 def test_a_plain_one_is_no_secret() -> None:
     port, token = read_dotenv("PORT=80\nTOKEN=abc", plain=["PORT"])
     assert (port.plain, port.value) == ("80", None)
