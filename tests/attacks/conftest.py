@@ -81,7 +81,8 @@ def holds(answer: requests.Response, value: str) -> bool:
     """Tell whether the answer, read as JSON or as it is, or one of its headers holds a value."""
     content = answer.json()
     texts = [answer.text, str(dict(answer.headers)), *_texts(content)]
-    return any(value in text for text in texts)
+    misread = value.encode().decode("latin-1")  # as most servers hand on a header's UTF-8
+    return any(spelling in text for text in texts for spelling in (value, misread))
 
 
 def _texts(content: object) -> Iterator[str]:
