@@ -202,7 +202,7 @@ class Front:
         try:
             piece: bytes | None = first
             while piece is not None:
-                await _sent(send, {"type": "http.response.body", "body": piece, "more_body": True})
+                await _send_event(send, {"type": "http.response.body", "body": piece, "more_body": True})
                 piece = await loop.run_in_executor(pool, self._next, answer)
         finally:
             await loop.run_in_executor(pool, answer.close)
@@ -265,7 +265,7 @@ class _Body:
             PayloadTooLarge: It has more than may be, or more than a stranger may send.
             TooManyCalls: Large bodies have too many bytes together.
         """
-        announced = _announced(self._scope)
+        announced = _content_length(self._scope)
         limit = self._front.body_limit(self._scope)
         if announced is not None and announced > limit:
             raise _too_large(limit)
@@ -286,7 +286,7 @@ class _Body:
             self._count(max(size, announced or 0))
             if not event.get("more_body", False):
                 break
-        if not size and announced is None and _chunked(self._scope):
+        if not size and announced is None and _is_chunked(self._scope):
             raise _incomplete(self._scope)
         return b"".join(pieces)
 
@@ -315,7 +315,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             return
 
 
-async def _sent(send: Send, event: dict[str, Any]) -> None:
+async def _send_event(send: Send, event: dict[str, Any]) -> None:
     """Hand on a piece of an answer; a client that takes none for half a minute is cut off."""
     try:
         await asyncio.wait_for(send(event), _STALLED_SECONDS)
@@ -367,12 +367,12 @@ def _header(scope: Scope, wanted: bytes) -> str | None:
     return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), None)
 
 
-def _announced(scope: Scope) -> int | None:
+def _content_length(scope: Scope) -> int | None:
     text = _header(scope, b"content-length")
     return int(text) if text is not None and text.isdecimal() else None
 
 
-def _chunked(scope: Scope) -> bool:
+def _is_chunked(scope: Scope) -> bool:
     return _header(scope, b"transfer-encoding") is not None
 
 
