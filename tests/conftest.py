@@ -133,12 +133,12 @@ def workspace(service: Service) -> Workspace:
 
 
 @pytest.fixture
-def workspace_name(workspace: Workspace) -> str:
+def ws_name(workspace: Workspace) -> str:
     return workspace.name
 
 
 @pytest.fixture
-def workspace_path(workspace: Workspace) -> str:
+def ws_path(workspace: Workspace) -> str:
     return workspace.path
 
 

@@ -30,30 +30,30 @@ ADA = Access(Actor("user", "ada"), "acme", Role.OWNER)
 
 
 @pytest.fixture
-def workspace_name(service: Service) -> str:
+def ws_name(service: Service) -> str:
     made = Workspace.make(service, members=dict.fromkeys(("+ed", "@al", "-bo"), "editor"))
     assert made.ask("PUT", "members/=cmd()", {"role": "admin"}).status_code == 422
     return made.name
 
 
-def exported(service: Service, workspace_name: str, accept: str, query: str = "") -> requests.Response:
-    return service.ask("GET", f"/workspaces/{workspace_name}/audit{query}", headers={"Accept": accept})
+def exported(service: Service, ws_name: str, accept: str, query: str = "") -> requests.Response:
+    return service.ask("GET", f"/workspaces/{ws_name}/audit{query}", headers={"Accept": accept})
 
 
-def test_ndjson_holds_every_event_newest_first_and_itself_is_recorded(service: Service, workspace_name: str) -> None:
-    answer = exported(service, workspace_name, "application/x-ndjson")
+def test_ndjson_holds_every_event_newest_first_and_itself_is_recorded(service: Service, ws_name: str) -> None:
+    answer = exported(service, ws_name, "application/x-ndjson")
     assert answer.headers["Content-Type"].startswith("application/x-ndjson")
     lines = [json.loads(line) for line in answer.text.splitlines()]
     assert [line["seq"] for line in lines] == list(range(len(lines), 0, -1))
     assert (lines[0]["action"], lines[0]["outcome"]) == ("audit.export", "intended")
     assert lines[0]["checkpoint"]["signature"].startswith("vault:v1:")
     assert {"id", "at", "actor", "action", "target", "outcome", "detail", "request_id", "hash"} <= lines[-1].keys()
-    listed = service.ask("GET", f"/workspaces/{workspace_name}/audit?action=audit.export").json()["items"]
+    listed = service.ask("GET", f"/workspaces/{ws_name}/audit?action=audit.export").json()["items"]
     assert (listed[0]["outcome"], listed[0]["detail"]["events"]) == ("done", len(lines))
 
 
-def test_csv_holds_no_cell_that_a_spreadsheet_would_run(service: Service, workspace_name: str) -> None:
-    answer = exported(service, workspace_name, "text/csv")
+def test_csv_holds_no_cell_that_a_spreadsheet_would_run(service: Service, ws_name: str) -> None:
+    answer = exported(service, ws_name, "text/csv")
     assert answer.headers["Content-Type"].startswith("text/csv")
     head, *rows = csv.reader(io.StringIO(answer.text))
     names = [row[head.index("target_name")] for row in rows]
@@ -61,12 +61,12 @@ def test_csv_holds_no_cell_that_a_spreadsheet_would_run(service: Service, worksp
     assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@"))]
 
 
-def test_filters_narrow_an_export_and_the_record_says_which(service: Service, workspace_name: str) -> None:
-    answer = exported(service, workspace_name, "application/x-ndjson", "?action=member.add&outcome=done")
+def test_filters_narrow_an_export_and_the_record_says_which(service: Service, ws_name: str) -> None:
+    answer = exported(service, ws_name, "application/x-ndjson", "?action=member.add&outcome=done")
     lines = [json.loads(line) for line in answer.text.splitlines()]
     assert {line["action"] for line in lines} == {"member.add"}
     assert len(lines) == 3
-    listed = service.ask("GET", f"/workspaces/{workspace_name}/audit?action=audit.export").json()["items"]
+    listed = service.ask("GET", f"/workspaces/{ws_name}/audit?action=audit.export").json()["items"]
     assert listed[0]["detail"]["filters"] == {"action": "member.add", "outcome": "done"}
 
 
@@ -80,13 +80,13 @@ def test_filters_narrow_an_export_and_the_record_says_which(service: Service, wo
 )  # fmt: skip
 @pytest.mark.parametrize("accept", ["application/json", "application/x-ndjson"])
 def test_filters_and_cursors_that_make_no_sense_are_refused(
-    service: Service, workspace_name: str, query: str, accept: str
+    service: Service, ws_name: str, query: str, accept: str
 ) -> None:
-    assert problem(exported(service, workspace_name, accept, query)) == (422, "validation_failed")
+    assert problem(exported(service, ws_name, accept, query)) == (422, "validation_failed")
 
 
-def test_an_editor_exports_nothing_and_the_attempt_is_recorded(service: Service, workspace_name: str) -> None:
-    path = f"/workspaces/{workspace_name}/audit"
+def test_an_editor_exports_nothing_and_the_attempt_is_recorded(service: Service, ws_name: str) -> None:
+    path = f"/workspaces/{ws_name}/audit"
     answer = service.ask("GET", path, user="+ed", headers={"Accept": "text/csv"})
     assert problem(answer) == (403, "forbidden")
     newest = service.ask("GET", path).json()["items"][0]
@@ -136,8 +136,8 @@ def test_a_hundred_thousand_events_stream_in_constant_memory(record: Resources, 
     assert peak(lambda: take(record, form)) < 16 * 1024 * 1024
 
 
-def test_a_client_that_breaks_off_is_recorded_and_takes_nothing_with_it(service: Service, workspace_name: str) -> None:
-    url = f"{service.url}/api/v1/workspaces/{workspace_name}/audit"
+def test_a_client_that_breaks_off_is_recorded_and_takes_nothing_with_it(service: Service, ws_name: str) -> None:
+    url = f"{service.url}/api/v1/workspaces/{ws_name}/audit"
     headers = {
         "Authorization": f"Bearer {service.platform}", "Strongroom-Act-As": "ada", "Accept": "application/x-ndjson",
     }  # fmt: skip
@@ -145,7 +145,7 @@ def test_a_client_that_breaks_off_is_recorded_and_takes_nothing_with_it(service:
         next(answer.iter_content(64))
     end = time.monotonic() + 30
     while True:
-        newest = service.ask("GET", f"/workspaces/{workspace_name}/audit?action=audit.export").json()["items"][0]
+        newest = service.ask("GET", f"/workspaces/{ws_name}/audit?action=audit.export").json()["items"][0]
         if newest["outcome"] != "intended":
             break
         assert time.monotonic() < end
@@ -171,7 +171,7 @@ def test_a_stream_that_is_closed_half_way_ends_as_failed(record: Resources) -> N
 
 @pytest.fixture(scope="module")
 def whole(service: Service, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """An export of a workspace_name made by the command, and the public key."""
+    """An export of a ws_name made by the command, and the public key."""
     name = f"w{uuid.uuid4().hex[:12]}"
     service.ask("POST", "/workspaces", {"name": name})
     for user in ("abe", "bob", "cyd", "dan"):
@@ -263,18 +263,18 @@ def test_another_key_or_none_verifies_nothing(whole: tuple[Path, Path], tmp_path
     assert (done.returncode, "holds no public key" in done.stderr) == (1, True)
 
 
-def test_a_narrowed_export_says_that_it_cant_be_verified(service: Service, workspace_name: str, tmp_path: Path) -> None:
+def test_a_narrowed_export_says_that_it_cant_be_verified(service: Service, ws_name: str, tmp_path: Path) -> None:
     file = tmp_path / "narrowed.ndjson"
-    file.write_text(exported(service, workspace_name, "application/x-ndjson", "?action=member.add").text)
+    file.write_text(exported(service, ws_name, "application/x-ndjson", "?action=member.add").text)
     with file.open("rb") as lines, pytest.raises(ValidationFailed, match="narrowed by filters"):
         verify_export(lines, {})
 
 
-def test_the_running_record_is_verified_by_the_command(service: Service, workspace_name: str) -> None:
-    done = service.command("audit", "verify", "--workspace", workspace_name, "--json")
+def test_the_running_record_is_verified_by_the_command(service: Service, ws_name: str) -> None:
+    done = service.command("audit", "verify", "--workspace", ws_name, "--json")
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(done.stdout)
-    assert (row["chain"], row["fault"]) == (workspace_name, None)
+    assert (row["chain"], row["fault"]) == (ws_name, None)
     assert service.command("audit", "verify", "--workspace", "not-there").returncode == 1
 
 
@@ -285,7 +285,7 @@ def test_a_cell_that_a_spreadsheet_would_run_is_quoted_however_wide_its_sign(sig
 
 @pytest.mark.parametrize("accept", ["text/csv; charset=utf-8", "text/csv;header=present", "text/csv"])
 def test_a_types_parameters_ask_for_nothing_else(service: Service, accept: str) -> None:
-    workspace_name = f"w{uuid.uuid4().hex[:12]}"
-    assert service.ask("POST", "/workspaces", {"name": workspace_name}).status_code == 201
-    answer = service.ask("GET", f"/workspaces/{workspace_name}/audit", headers={"Accept": accept})
+    ws_name = f"w{uuid.uuid4().hex[:12]}"
+    assert service.ask("POST", "/workspaces", {"name": ws_name}).status_code == 201
+    answer = service.ask("GET", f"/workspaces/{ws_name}/audit", headers={"Accept": accept})
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"

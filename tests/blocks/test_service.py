@@ -12,6 +12,7 @@ import requests
 from sqlalchemy import text
 
 from tests.support import databases
+from tests.support.actors import Workspace
 from tests.support.service import Service, problem
 
 _numbers = itertools.count(1)
@@ -33,30 +34,27 @@ CALL: dict[str, Any] = {
 
 
 @pytest.fixture
-def workspace(service: Service) -> str:
-    name = f"saved-{next(_numbers)}"
-    path = f"/workspaces/{name}"
-    assert service.ask("POST", "/workspaces", {"name": name}).status_code == 201
-    assert service.ask("PUT", f"{path}/members/edda", {"role": "editor"}).ok
-    make_secret(service, path, "TOKEN")
-    return path
+def ws_path(service: Service) -> str:
+    workspace = Workspace.make(service, members={"edda": "editor"})
+    make_secret(service, workspace.path, "TOKEN")
+    return workspace.path
 
 
-def make_secret(service: Service, workspace: str, name: str, **more: object) -> None:
+def make_secret(service: Service, ws_path: str, name: str, **more: object) -> None:
     body = {"name": name, "value": "long-enough-value-1", "visibility": "masked"} | more
-    assert service.ask("POST", f"{workspace}/secrets", body, keep=False).status_code == 201
+    assert service.ask("POST", f"{ws_path}/secrets", body, keep=False).status_code == 201
 
 
-def save(service: Service, workspace: str, name: str = "create-ticket", **more: object) -> requests.Response:
-    answer = service.ask("POST", f"{workspace}/blocks", {"name": name, "call": CALL | more}, user="edda")
+def save(service: Service, ws_path: str, name: str = "create-ticket", **more: object) -> requests.Response:
+    answer = service.ask("POST", f"{ws_path}/blocks", {"name": name, "call": CALL | more}, user="edda")
     assert answer.status_code == 201, answer.text
     return answer
 
 
-def test_an_editor_saves_reads_changes_and_deletes_one(service: Service, workspace: str) -> None:
+def test_an_editor_saves_reads_changes_and_deletes_one(service: Service, ws_path: str) -> None:
     body = {"name": "create-ticket", "title": "Create a ticket", "call": CALL, "answer": "captures"}
-    made = service.ask("POST", f"{workspace}/blocks", body, user="edda")
-    path = f"{workspace}/blocks/create-ticket"
+    made = service.ask("POST", f"{ws_path}/blocks", body, user="edda")
+    path = f"{ws_path}/blocks/create-ticket"
     assert (made.status_code, made.headers["Location"]) == (201, f"/api/v1{path}")
     assert made.json().items() >= {**body, "uses": ["TOKEN"], "problems": [], "created_by": "edda"}.items()
     assert made.json()["permissions"] == {"run": True, "edit": True, "delete": True}
@@ -73,9 +71,9 @@ def test_an_editor_saves_reads_changes_and_deletes_one(service: Service, workspa
     assert problem(service.ask("POST", f"{path}/run")) == (404, "not_found")
 
 
-def test_a_change_needs_the_revision_that_was_read(service: Service, workspace: str) -> None:
-    first = {"If-Match": save(service, workspace).headers["ETag"]}
-    path = f"{workspace}/blocks/create-ticket"
+def test_a_change_needs_the_revision_that_was_read(service: Service, ws_path: str) -> None:
+    first = {"If-Match": save(service, ws_path).headers["ETag"]}
+    path = f"{ws_path}/blocks/create-ticket"
     assert problem(service.ask("PATCH", path, {"title": "2"})) == (428, "precondition_required")
     assert service.ask("PATCH", path, {"title": "2"}, headers=first).ok
     late = service.ask("PATCH", path, {"title": "3"}, headers=first)
@@ -88,16 +86,16 @@ def test_a_change_needs_the_revision_that_was_read(service: Service, workspace: 
 
 
 @pytest.mark.parametrize("name", ["a", "a-", "a" * 63, "x9-y"])
-def test_a_name_that_fits_its_url_is_taken(service: Service, workspace: str, name: str) -> None:
-    save(service, workspace, name)
-    assert service.ask("GET", f"{workspace}/blocks/{name}").json()["title"] == name
-    again = service.ask("POST", f"{workspace}/blocks", {"name": name, "call": CALL})
+def test_a_name_that_fits_its_url_is_taken(service: Service, ws_path: str, name: str) -> None:
+    save(service, ws_path, name)
+    assert service.ask("GET", f"{ws_path}/blocks/{name}").json()["title"] == name
+    again = service.ask("POST", f"{ws_path}/blocks", {"name": name, "call": CALL})
     assert problem(again) == (409, "name_taken")
 
 
 @pytest.mark.parametrize("name", ["", "A", "9a", "-a", "a_b", "a.b", "a/b", "a" * 64, "a\n", "é", None, 5])
-def test_another_name_is_refused(service: Service, workspace: str, name: object) -> None:
-    answer = service.ask("POST", f"{workspace}/blocks", {"name": name, "call": CALL})
+def test_another_name_is_refused(service: Service, ws_path: str, name: object) -> None:
+    answer = service.ask("POST", f"{ws_path}/blocks", {"name": name, "call": CALL})
     assert problem(answer) == (422, "validation_failed")
     assert list(answer.json()["errors"]) == ["/name"]
 
@@ -142,18 +140,18 @@ def test_another_name_is_refused(service: Service, workspace: str, name: object)
     ],
 )
 def test_what_could_never_run_is_not_saved(
-    service: Service, workspace: str, change: dict[str, object], status: int, code: str
+    service: Service, ws_path: str, change: dict[str, object], status: int, code: str
 ) -> None:
-    make_secret(service, workspace, "HELD", visibility="restricted", value=HARD, allowed_hosts=["a.example"])
+    make_secret(service, ws_path, "HELD", visibility="restricted", value=HARD, allowed_hosts=["a.example"])
     call = json.dumps(CALL | change).replace("Infinity", "1e999")
-    answer = service.ask("POST", f"{workspace}/blocks", data=f'{{"name": "x", "call": {call}}}'.encode(), headers=JSON)
+    answer = service.ask("POST", f"{ws_path}/blocks", data=f'{{"name": "x", "call": {call}}}'.encode(), headers=JSON)
     assert problem(answer) == (status, code), answer.text
     assert status != 422 or answer.json()["errors"]
-    save(service, workspace, "x")
+    save(service, ws_path, "x")
     headers = JSON | {"If-Match": "*"}
-    answer = service.ask("PATCH", f"{workspace}/blocks/x", data=f'{{"call": {call}}}'.encode(), headers=headers)
+    answer = service.ask("PATCH", f"{ws_path}/blocks/x", data=f'{{"call": {call}}}'.encode(), headers=headers)
     assert problem(answer) == (status, code), answer.text
-    assert service.ask("GET", f"{workspace}/blocks/x").json()["call"] == CALL
+    assert service.ask("GET", f"{ws_path}/blocks/x").json()["call"] == CALL
 
 
 @pytest.mark.parametrize(
@@ -171,8 +169,8 @@ def test_what_could_never_run_is_not_saved(
         [],
     ],
 )
-def test_what_is_no_block_is_refused(service: Service, workspace: str, body: object) -> None:
-    assert problem(service.ask("POST", f"{workspace}/blocks", body)) == (422, "validation_failed")
+def test_what_is_no_block_is_refused(service: Service, ws_path: str, body: object) -> None:
+    assert problem(service.ask("POST", f"{ws_path}/blocks", body)) == (422, "validation_failed")
 
 
 BODIES = [
@@ -192,17 +190,17 @@ BODIES = [
 
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: f"{body['type']}-{body.get('content')}"[:20])
-def test_a_call_comes_back_as_it_was_written(service: Service, workspace: str, body: object) -> None:
+def test_a_call_comes_back_as_it_was_written(service: Service, ws_path: str, body: object) -> None:
     auth = {"type": "basic", "username": "{{x}}", "password": "{{secrets.TOKEN}}"}
     written = CALL | {"body": body, "auth": auth, "headers": []}
-    path = f"{workspace}/blocks/create-ticket"
-    assert save(service, workspace, **written).json()["call"] == written
+    path = f"{ws_path}/blocks/create-ticket"
+    assert save(service, ws_path, **written).json()["call"] == written
     again = service.ask("PATCH", path, {"call": service.ask("GET", path).json()["call"]}, headers={"If-Match": "*"})
     assert again.json()["call"] == written
 
 
-def test_what_was_left_out_comes_back_as_its_default(service: Service, workspace: str) -> None:
-    made = service.ask("POST", f"{workspace}/blocks", {"name": "x", "call": {"url": "https://a.example"}}).json()
+def test_what_was_left_out_comes_back_as_its_default(service: Service, ws_path: str) -> None:
+    made = service.ask("POST", f"{ws_path}/blocks", {"name": "x", "call": {"url": "https://a.example"}}).json()
     assert made["call"] == {
         "method": "GET",
         "url": "https://a.example",
@@ -218,48 +216,48 @@ def test_what_was_left_out_comes_back_as_its_default(service: Service, workspace
     assert (made["answer"], made["uses"], made["problems"]) == ("full", [], [])
 
 
-def test_the_list_is_by_name_searched_and_paged(service: Service, workspace: str) -> None:
+def test_the_list_is_by_name_searched_and_paged(service: Service, ws_path: str) -> None:
     for name, title in (("beta", "Second"), ("alpha", "First"), ("gamma", "100%"), ("a-b", "")):
         body = {"name": name, "title": title, "call": CALL}
-        assert service.ask("POST", f"{workspace}/blocks", body).status_code == 201
+        assert service.ask("POST", f"{ws_path}/blocks", body).status_code == 201
 
     def names(query: str = "") -> list[str]:
-        return [each["name"] for each in service.ask("GET", f"{workspace}/blocks{query}", user="edda").json()["items"]]
+        return [each["name"] for each in service.ask("GET", f"{ws_path}/blocks{query}", user="edda").json()["items"]]
 
     assert sorted(names()) == ["a-b", "alpha", "beta", "gamma"]
     assert names("?q=SECOND") == ["beta"]
     assert names("?q=0%25") == ["gamma"]
     seen, cursor = [], ""
     while True:
-        page = service.ask("GET", f"{workspace}/blocks?limit=3{cursor}").json()
+        page = service.ask("GET", f"{ws_path}/blocks?limit=3{cursor}").json()
         seen += [each["name"] for each in page["items"]]
         if page["next_cursor"] is None:
             break
         cursor = f"&cursor={page['next_cursor']}"
     assert seen == names()
-    assert problem(service.ask("GET", f"{workspace}/blocks?cursor=abc")) == (422, "validation_failed")
+    assert problem(service.ask("GET", f"{ws_path}/blocks?cursor=abc")) == (422, "validation_failed")
 
 
-def test_a_secret_in_use_is_kept_until_no_block_uses_it(service: Service, workspace: str) -> None:
-    save(service, workspace, "one")
-    save(service, workspace, "two", query=[{"name": "a", "value": "{{secrets.TOKEN}}"}])
-    deletion = f"{workspace}/secrets/TOKEN?confirm=TOKEN"
+def test_a_secret_in_use_is_kept_until_no_block_uses_it(service: Service, ws_path: str) -> None:
+    save(service, ws_path, "one")
+    save(service, ws_path, "two", query=[{"name": "a", "value": "{{secrets.TOKEN}}"}])
+    deletion = f"{ws_path}/secrets/TOKEN?confirm=TOKEN"
     refused = service.ask("DELETE", deletion)
     assert problem(refused) == (409, "in_use")
     assert refused.json()["blocks"] == ["one", "two"]
     without = {"call": CALL | {"headers": []}}
-    assert service.ask("PATCH", f"{workspace}/blocks/one", without, headers={"If-Match": "*"}).json()["uses"] == []
+    assert service.ask("PATCH", f"{ws_path}/blocks/one", without, headers={"If-Match": "*"}).json()["uses"] == []
     assert service.ask("DELETE", deletion).json()["blocks"] == ["two"]
-    assert service.ask("DELETE", f"{workspace}/blocks/two?confirm=two").status_code == 204
+    assert service.ask("DELETE", f"{ws_path}/blocks/two?confirm=two").status_code == 204
     assert service.ask("DELETE", deletion).status_code == 204
 
 
-def test_a_block_whose_secret_is_gone_is_marked_and_neither_runs_nor_is_saved(service: Service, workspace: str) -> None:
+def test_a_block_whose_secret_is_gone_is_marked_and_neither_runs_nor_is_saved(service: Service, ws_path: str) -> None:
     both = [{"name": "A", "value": "{{secrets.TOKEN}}"}, {"name": "B", "value": "{{secrets.OTHER}}"}]
-    make_secret(service, workspace, "OTHER")
-    tag = {"If-Match": save(service, workspace, headers=both).headers["ETag"]}
-    path = f"{workspace}/blocks/create-ticket"
-    assert service.ask("DELETE", f"{workspace}/secrets/TOKEN?confirm=TOKEN&force=true").status_code == 204
+    make_secret(service, ws_path, "OTHER")
+    tag = {"If-Match": save(service, ws_path, headers=both).headers["ETag"]}
+    path = f"{ws_path}/blocks/create-ticket"
+    assert service.ask("DELETE", f"{ws_path}/secrets/TOKEN?confirm=TOKEN&force=true").status_code == 204
     told = {
         "field": "/call/headers/0/value",
         "label": "header A",
@@ -268,41 +266,41 @@ def test_a_block_whose_secret_is_gone_is_marked_and_neither_runs_nor_is_saved(se
     }
     shown = service.ask("GET", path).json()
     assert (shown["problems"], shown["uses"]) == ([told], ["OTHER", "TOKEN"])
-    assert service.ask("GET", f"{workspace}/blocks").json()["items"] == [shown]
+    assert service.ask("GET", f"{ws_path}/blocks").json()["items"] == [shown]
     ran = service.ask("POST", f"{path}/run", {})
     assert problem(ran) == (422, "unknown_secret")
     assert (ran.json()["secrets"], list(ran.json()["errors"])) == (["TOKEN"], ["/call/headers/0/value"])
     assert problem(service.ask("POST", f"{path}/preview", {})) == (422, "unknown_secret")
     assert problem(service.ask("PATCH", path, {"call": shown["call"]}, headers=tag)) == (422, "unknown_secret")
-    make_secret(service, workspace, "TOKEN")
+    make_secret(service, ws_path, "TOKEN")
     assert service.ask("GET", path).json()["problems"] == []
-    assert problem(service.ask("DELETE", f"{workspace}/secrets/TOKEN?confirm=TOKEN")) == (409, "in_use")
+    assert problem(service.ask("DELETE", f"{ws_path}/secrets/TOKEN?confirm=TOKEN")) == (409, "in_use")
 
 
-def test_a_block_that_its_secrets_rules_have_left_behind_is_marked(service: Service, workspace: str) -> None:
-    save(service, workspace)
+def test_a_block_that_its_secrets_rules_have_left_behind_is_marked(service: Service, ws_path: str) -> None:
+    save(service, ws_path)
     narrowed = {"allowed_hosts": ["other.example"], "allowed_places": ["query"]}
-    patched = service.ask("PATCH", f"{workspace}/secrets/TOKEN", narrowed, headers={"If-Match": "*"})
+    patched = service.ask("PATCH", f"{ws_path}/secrets/TOKEN", narrowed, headers={"If-Match": "*"})
     assert patched.ok, patched.text
-    problems = service.ask("GET", f"{workspace}/blocks/create-ticket").json()["problems"]
+    problems = service.ask("GET", f"{ws_path}/blocks/create-ticket").json()["problems"]
     assert [(each["field"], each["code"]) for each in problems] == [
         ("/call/headers/0/value", "place_not_allowed"),
         ("/call/headers/0/value", "destination_not_allowed"),
     ]
-    ran = service.ask("POST", f"{workspace}/blocks/create-ticket/run", {})
+    ran = service.ask("POST", f"{ws_path}/blocks/create-ticket/run", {})
     assert problem(ran) == (403, "place_not_allowed")
     assert (ran.json()["field"], ran.json()["label"]) == ("/call/headers/0/value", "header Authorization")
 
 
-def test_a_runtime_token_runs_blocks_and_reads_none(service: Service, workspace: str) -> None:
-    save(service, workspace)
-    token = service.ask("POST", f"{workspace}/tokens", {"role": "runtime"}, keep=False).json()["token"]
-    path = f"{workspace}/blocks/create-ticket"
+def test_a_runtime_token_runs_blocks_and_reads_none(service: Service, ws_path: str) -> None:
+    save(service, ws_path)
+    token = service.ask("POST", f"{ws_path}/tokens", {"role": "runtime"}, keep=False).json()["token"]
+    path = f"{ws_path}/blocks/create-ticket"
     for method, where, body in (
-        ("GET", f"{workspace}/blocks", None),
+        ("GET", f"{ws_path}/blocks", None),
         ("GET", path, None),
         ("POST", f"{path}/preview", {}),
-        ("POST", f"{workspace}/blocks", {"name": "x", "call": CALL}),
+        ("POST", f"{ws_path}/blocks", {"name": "x", "call": CALL}),
         ("PATCH", path, {"title": "x"}),
         ("DELETE", f"{path}?confirm=create-ticket", None),
     ):
@@ -312,42 +310,42 @@ def test_a_runtime_token_runs_blocks_and_reads_none(service: Service, workspace:
     assert problem(service.ask("POST", f"{path}/run", {}, token=token)) == (502, "upstream_unreachable")
 
 
-def test_another_workspaces_blocks_are_not_there(service: Service, workspace: str) -> None:
-    save(service, workspace)
-    assert service.ask("POST", "/workspaces", {"name": f"{workspace[12:]}-x"}, user="eve").status_code == 201
-    path = f"{workspace}/blocks/create-ticket"
+def test_another_workspaces_blocks_are_not_there(service: Service, ws_path: str) -> None:
+    save(service, ws_path)
+    assert service.ask("POST", "/workspaces", {"name": f"{ws_path[12:]}-x"}, user="eve").status_code == 201
+    path = f"{ws_path}/blocks/create-ticket"
     for method, where in (("GET", path), ("POST", f"{path}/run"), ("POST", f"{path}/preview"), ("DELETE", path)):
         assert problem(service.ask(method, where, user="eve")) == (404, "not_found")
-    assert problem(service.ask("GET", f"{workspace}-x/blocks/create-ticket", user="eve")) == (404, "not_found")
+    assert problem(service.ask("GET", f"{ws_path}-x/blocks/create-ticket", user="eve")) == (404, "not_found")
 
 
-def test_a_name_that_a_route_has_for_itself_is_refused(service: Service, workspace: str) -> None:
-    refused = service.ask("POST", f"{workspace}/blocks", {"name": "from-curl", "call": CALL})
+def test_a_name_that_a_route_has_for_itself_is_refused(service: Service, ws_path: str) -> None:
+    refused = service.ask("POST", f"{ws_path}/blocks", {"name": "from-curl", "call": CALL})
     assert problem(refused) == (422, "validation_failed")
     assert refused.json()["errors"] == {"/name": ["Is reserved."]}
-    allowed = service.ask("OPTIONS", f"{workspace}/blocks/from-curl").headers["Allow"]
+    allowed = service.ask("OPTIONS", f"{ws_path}/blocks/from-curl").headers["Allow"]
     assert {each.strip() for each in allowed.split(",")} == {"OPTIONS", "POST"}
-    assert service.ask("GET", f"{workspace}/blocks/from-curl").status_code == 405
+    assert service.ask("GET", f"{ws_path}/blocks/from-curl").status_code == 405
 
 
-def test_a_deleted_workspace_leaves_no_block(service: Service, workspace: str) -> None:
-    save(service, workspace)
-    name = workspace.removeprefix("/workspaces/")
-    assert service.ask("DELETE", f"{workspace}?confirm={name}").status_code == 204
+def test_a_deleted_workspace_leaves_no_block(service: Service, ws_path: str) -> None:
+    save(service, ws_path)
+    name = ws_path.removeprefix("/workspaces/")
+    assert service.ask("DELETE", f"{ws_path}?confirm={name}").status_code == 204
     with databases.connected(service.database_url) as connection:
         for table in ("blocks", "secret_uses"):
-            count = f"SELECT count(*) FROM {table} WHERE workspace = :name"
+            count = f"SELECT count(*) FROM {table} WHERE ws_path = :name"
             assert connection.execute(text(count), {"name": name}).scalar() == 0
 
 
-def test_the_record_tells_of_each_change(service: Service, workspace: str) -> None:
-    save(service, workspace)
-    path = f"{workspace}/blocks/create-ticket"
+def test_the_record_tells_of_each_change(service: Service, ws_path: str) -> None:
+    save(service, ws_path)
+    path = f"{ws_path}/blocks/create-ticket"
     moved = {"call": CALL | {"url": "https://elsewhere.example/{{ticket_id}}"}}
     assert service.ask("PATCH", path, moved, headers={"If-Match": "*"}).ok
     service.ask("PATCH", path, {"title": "x"}, headers={"If-Match": '"1"'})
     service.ask("DELETE", f"{path}?confirm=create-ticket", user="edda")
-    events = service.ask("GET", f"{workspace}/audit?block=create-ticket").json()["items"]
+    events = service.ask("GET", f"{ws_path}/audit?block=create-ticket").json()["items"]
     assert [(each["action"], each["outcome"]) for each in events] == [
         ("block.delete", "done"),
         ("block.update", "refused"),

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 import threading
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, event
 from werkzeug.test import TestResponse
@@ -22,13 +20,6 @@ from app.wiring import open_resources
 from tests.support.service import Service
 from tests.support.upstream import Handler, Upstream
 from tests.support.vault_log import reads, values_read
-
-
-@pytest.fixture
-def workspace(service: Service) -> str:
-    name = f"cost-{uuid.uuid4().hex[:8]}"
-    assert service.ask("POST", "/workspaces", {"name": name}).status_code == 201
-    return f"/workspaces/{name}"
 
 
 @contextmanager
@@ -72,41 +63,41 @@ def run(client: FlaskClient, path: str, token: str) -> TestResponse:
     return client.post(f"/api/v1{path}", json={}, headers={"Authorization": f"Bearer {token}"})
 
 
-def prepare(service: Service, workspace: str, upstream: Upstream) -> tuple[str, str]:
+def prepare(service: Service, ws_path: str, upstream: Upstream) -> tuple[str, str]:
     """Save a block with two secrets, one of them twice, and two variables; returns its path and a token to run it."""
     for name in ("ONE", "TWO"):
         secret: dict[str, object] = {"name": name, "value": f"value-of-{name}", "visibility": "masked"}
         secret |= {"allowed_hosts": [f"127.0.0.1:{upstream.port}"]}
-        assert service.ask("POST", f"{workspace}/secrets", secret).status_code == 201
+        assert service.ask("POST", f"{ws_path}/secrets", secret).status_code == 201
     for name in ("a", "b"):
-        assert service.ask("POST", f"{workspace}/variables", {"name": name, "value": "x"}).status_code == 201
+        assert service.ask("POST", f"{ws_path}/variables", {"name": name, "value": "x"}).status_code == 201
     call = {
         "url": f"http://127.0.0.1:{upstream.port}/{{{{a}}}}/{{{{b}}}}",
         "headers": [{"name": f"X-{n}", "value": f"{{{{secrets.{n}}}}}"} for n in ("ONE", "TWO")],
         "query": [{"name": "again", "value": "{{secrets.ONE}}"}],
         "timeout_seconds": 60,
     }
-    assert service.ask("POST", f"{workspace}/blocks", {"name": "block", "call": call}).status_code == 201
-    made = service.ask("POST", f"{workspace}/tokens", {"role": "runtime"}, keep=False)
-    return f"{workspace}/blocks/block/run", str(made.json()["token"])
+    assert service.ask("POST", f"{ws_path}/blocks", {"name": "block", "call": call}).status_code == 201
+    made = service.ask("POST", f"{ws_path}/tokens", {"role": "runtime"}, keep=False)
+    return f"{ws_path}/blocks/block/run", str(made.json()["token"])
 
 
 RECORD = ["SELECT chain_heads", "UPDATE chain_heads", "INSERT events"]
 
 
 def test_a_call_asks_the_database_and_vault_for_no_more_than_it_needs(
-    service: Service, workspace: str, upstream: Upstream
+    service: Service, ws_path: str, upstream: Upstream
 ) -> None:
-    path, token = prepare(service, workspace, upstream)
+    path, token = prepare(service, ws_path, upstream)
     with inside(service) as (client, asked):
         for _ in range(2):  # logs in to Vault and notes the token's first use, then looks the token up anew
             assert run(client, path, token).status_code == 200
-        before = values_read(service, workspace)
+        before = values_read(service, ws_path)
         asked.clear()
         assert run(client, path, token).status_code == 200
         each_time = sorted(asked)
-        read = values_read(service, workspace)[len(before) :]
-        assert service.ask("POST", f"{workspace}/variables", {"name": "c", "value": "x"}).status_code == 201
+        read = values_read(service, ws_path)[len(before) :]
+        assert service.ask("POST", f"{ws_path}/variables", {"name": "c", "value": "x"}).status_code == 201
         asked.clear()
         assert run(client, path, token).status_code == 200
         after_a_change = sorted(asked)
@@ -117,24 +108,24 @@ def test_a_call_asks_the_database_and_vault_for_no_more_than_it_needs(
 
 
 def test_a_list_of_blocks_asks_the_database_no_more_often_the_longer_it_is(
-    service: Service, workspace: str, upstream: Upstream
+    service: Service, ws_path: str, upstream: Upstream
 ) -> None:
-    prepare(service, workspace, upstream)
-    call = service.ask("GET", f"{workspace}/blocks/block").json()["call"]
+    prepare(service, ws_path, upstream)
+    call = service.ask("GET", f"{ws_path}/blocks/block").json()["call"]
     for number in range(5):
         body = {"name": f"more-{number}", "call": call}
-        assert service.ask("POST", f"{workspace}/blocks", body).status_code == 201
+        assert service.ask("POST", f"{ws_path}/blocks", body).status_code == 201
     with inside(service) as (client, asked):
         headers = {"Authorization": f"Bearer {service.platform}", "Strongroom-Act-As": "ada"}
-        assert client.get(f"/api/v1{workspace}/blocks", headers=headers).status_code == 200
+        assert client.get(f"/api/v1{ws_path}/blocks", headers=headers).status_code == 200
         asked.clear()
-        assert len(client.get(f"/api/v1{workspace}/blocks", headers=headers).get_json()["items"]) == 6
+        assert len(client.get(f"/api/v1{ws_path}/blocks", headers=headers).get_json()["items"]) == 6
     assert asked[-3:] == ["SELECT blocks", "SELECT workspaces", "SELECT variables"]
     assert (asked.count("SELECT blocks"), asked.count("SELECT variables")) == (1, 1)
 
 
-def test_connections_to_vault_and_upstream_are_reused(service: Service, workspace: str, upstream: Upstream) -> None:
-    path, token = prepare(service, workspace, upstream)
+def test_connections_to_vault_and_upstream_are_reused(service: Service, ws_path: str, upstream: Upstream) -> None:
+    path, token = prepare(service, ws_path, upstream)
     peers: set[int] = set()
 
     def note(handler: Handler) -> None:
@@ -146,14 +137,14 @@ def test_connections_to_vault_and_upstream_are_reused(service: Service, workspac
         for _ in range(4):
             assert run(client, path, token).status_code == 200
     assert len(peers) == 1
-    assert len({entry["request"]["remote_port"] for entry in reads(service, workspace)}) == 1
+    assert len({entry["request"]["remote_port"] for entry in reads(service, ws_path)}) == 1
 
 
 def test_a_workspace_has_so_many_calls_in_flight_and_no_more(
-    service: Service, workspace: str, upstream: Upstream
+    service: Service, ws_path: str, upstream: Upstream
 ) -> None:
-    path, token = prepare(service, workspace, upstream)
-    other = f"{workspace}-other"
+    path, token = prepare(service, ws_path, upstream)
+    other = f"{ws_path}-other"
     assert service.ask("POST", "/workspaces", {"name": other.removeprefix("/workspaces/")}).status_code == 201
     other_path, other_token = prepare(service, other, upstream)
     arrived, go_on = threading.Semaphore(0), threading.Event()
@@ -177,5 +168,5 @@ def test_a_workspace_has_so_many_calls_in_flight_and_no_more(
         assert int(refused.headers["Retry-After"]) > 0
         assert [each.result().status_code for each in (*stalled, elsewhere)] == [200, 200, 200]
         assert run(client, path, token).status_code == 200
-    outcomes = service.ask("GET", f"{workspace}/audit?action=call.run&outcome=refused").json()["items"]
+    outcomes = service.ask("GET", f"{ws_path}/audit?action=call.run&outcome=refused").json()["items"]
     assert [each["detail"]["code"] for each in outcomes] == ["too_many_calls"]

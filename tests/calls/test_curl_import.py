@@ -93,13 +93,6 @@ COMMANDS = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def workspace(service: Service) -> str:
-    name = f"curl-{next(_numbers)}"
-    assert service.ask("POST", "/workspaces", {"name": name}).status_code == 201
-    return f"/workspaces/{name}"
-
-
 def _comparable(upstream: Upstream) -> dict[str, Any]:
     seen = upstream.seen[-1]
     content_type = seen.header("Content-Type") or ""
@@ -127,13 +120,13 @@ def _comparable(upstream: Upstream) -> dict[str, Any]:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
 @pytest.mark.parametrize("command", COMMANDS, ids=[f"{n}" for n in range(len(COMMANDS))])
 def test_a_draft_sends_what_curl_sends(
-    service: Service, workspace: str, upstream: Upstream, command: str, tmp_path: Path
+    service: Service, ws_path: str, upstream: Upstream, command: str, tmp_path: Path
 ) -> None:
     command = command.replace("PORT", str(upstream.port))
     shell = command.removeprefix("$ ").replace("| jq .", "")
     subprocess.run(["bash", "-c", f'curl() {{ command curl -m 10 -s "$@"; }}; {shell}'], cwd=tmp_path, timeout=20)
     expected = _comparable(upstream)
-    answer = service.ask("POST", f"{workspace}/blocks/from-curl", {"command": command}, keep=False)
+    answer = service.ask("POST", f"{ws_path}/blocks/from-curl", {"command": command}, keep=False)
     assert answer.status_code == 200, answer.text
     assert answer.headers["Cache-Control"] == "no-store"
     draft = answer.json()
@@ -143,15 +136,15 @@ def test_a_draft_sends_what_curl_sends(
             "name": each["suggested_name"], "value": each["value"], "visibility": "masked",
             "allowed_hosts": [each["host"]], "allowed_places": [each["place"]],
         }  # fmt: skip
-        service.ask("DELETE", f"{workspace}/secrets/{secret['name']}?confirm={secret['name']}&force=true")
-        made = service.ask("POST", f"{workspace}/secrets", secret, keep=False)
+        service.ask("DELETE", f"{ws_path}/secrets/{secret['name']}?confirm={secret['name']}&force=true")
+        made = service.ask("POST", f"{ws_path}/secrets", secret, keep=False)
         assert made.status_code == 201, made.text
-    ran = service.ask("POST", f"{workspace}/calls", draft["call"])
+    ran = service.ask("POST", f"{ws_path}/calls", draft["call"])
     assert ran.status_code == 200, ran.text
     assert _comparable(upstream) == expected
     block = {"name": "draft", "call": draft["call"]}
-    assert service.ask("POST", f"{workspace}/blocks", block).status_code == 201
-    assert service.ask("DELETE", f"{workspace}/blocks/draft?confirm=draft").status_code == 204
+    assert service.ask("POST", f"{ws_path}/blocks", block).status_code == 201
+    assert service.ask("DELETE", f"{ws_path}/blocks/draft?confirm=draft").status_code == 204
 
 
 @pytest.mark.parametrize(
@@ -222,10 +215,13 @@ def test_what_is_no_command_that_a_call_can_express_is_refused_without_a_word_of
     assert "SeCrEt" not in repr(caught.value) + caught.value.detail
 
 
-def test_only_who_may_write_blocks_is_given_a_draft_and_nothing_is_recorded(service: Service, workspace: str) -> None:
+def test_only_who_may_write_blocks_is_given_a_draft_and_nothing_is_recorded(service: Service, ws_path: str) -> None:
     command = {"command": "curl https://a.example -H 'Authorization: Bearer canary-51c1'"}
-    token = service.ask("POST", f"{workspace}/tokens", {"role": "runtime"}, keep=False).json()["token"]
-    assert problem(service.ask("POST", f"{workspace}/blocks/from-curl", command, token=token)) == (403, "forbidden")
-    before = service.ask("GET", f"{workspace}/audit?limit=1").json()["items"][0]["id"]
-    assert service.ask("POST", f"{workspace}/blocks/from-curl", command, keep=False).status_code == 200
-    assert service.ask("GET", f"{workspace}/audit?limit=1").json()["items"][0]["id"] == before
+    token = service.ask("POST", f"{ws_path}/tokens", {"role": "runtime"}, keep=False).json()["token"]
+    assert problem(service.ask("POST", f"{ws_path}/blocks/from-curl", command, token=token)) == (
+        403,
+        "forbidden",
+    )
+    before = service.ask("GET", f"{ws_path}/audit?limit=1").json()["items"][0]["id"]
+    assert service.ask("POST", f"{ws_path}/blocks/from-curl", command, keep=False).status_code == 200
+    assert service.ask("GET", f"{ws_path}/audit?limit=1").json()["items"][0]["id"] == before

@@ -102,16 +102,9 @@ PLACES: dict[str, tuple[dict[str, Any], str, Sent, Callable[[str], str | bytes]]
 }
 
 
-@pytest.fixture(scope="module")
-def workspace(service: Service) -> str:
-    name = f"places-{uuid.uuid4().hex[:8]}"
-    assert service.ask("POST", "/workspaces", {"name": name}).status_code == 201
-    return f"/workspaces/{name}"
-
-
-def make_secret(service: Service, workspace: str, upstream: Upstream, name: str, value: str, **more: object) -> None:
+def make_secret(service: Service, ws_path: str, upstream: Upstream, name: str, value: str, **more: object) -> None:
     made = {"name": name, "value": value, "visibility": "masked", "allowed_hosts": [f"127.0.0.1:{upstream.port}"]}
-    answer = service.ask("POST", f"{workspace}/secrets", made | more, keep=False)
+    answer = service.ask("POST", f"{ws_path}/secrets", made | more, keep=False)
     assert answer.status_code == 201, answer.text
 
 
@@ -123,28 +116,28 @@ def written(upstream: Upstream, shape: dict[str, Any], template: str) -> dict[st
 @pytest.mark.parametrize("kind", ["secret", "variable"])
 @pytest.mark.parametrize("place", PLACES)
 def test_what_fills_a_field_arrives_as_its_place_wants_it(
-    service: Service, workspace: str, upstream: Upstream, place: str, kind: str
+    service: Service, ws_path: str, upstream: Upstream, place: str, kind: str
 ) -> None:
     shape, value, sent, expected = PLACES[place]
     name = f"S{uuid.uuid4().hex[:8]}"
     call = written(upstream, shape, f"{{{{ secrets.{name} }}}}" if kind == "secret" else "{{it}}")
     if kind == "secret":
-        make_secret(service, workspace, upstream, name, value)
+        make_secret(service, ws_path, upstream, name, value)
     else:
         call["variables"] = {"it": value}
-    answer = service.ask("POST", f"{workspace}/calls", call, keep=False)
+    answer = service.ask("POST", f"{ws_path}/calls", call, keep=False)
     assert answer.status_code == 200, answer.text
     assert sent(upstream.seen[0]) == expected(value)
     assert kind == "variable" or value not in str(answer.json())
 
 
 def test_every_field_of_a_call_can_hold_a_secret_of_its_own_each_read_once(
-    service: Service, workspace: str, upstream: Upstream
+    service: Service, ws_path: str, upstream: Upstream
 ) -> None:
     fields = ("PATH", "URL_QUERY", "QUERY", "HEADER", "USER", "PASSWORD", "JSON_A", "JSON_B")
     values = {name: f"value-of-{name.lower()}-{uuid.uuid4().hex}" for name in fields}
     for name, value in values.items():
-        make_secret(service, workspace, upstream, name, value)
+        make_secret(service, ws_path, upstream, name, value)
     call = {
         "method": "PUT",
         "url": f"http://127.0.0.1:{upstream.port}/{{{{secrets.PATH}}}}?a={{{{secrets.URL_QUERY}}}}",
@@ -153,7 +146,7 @@ def test_every_field_of_a_call_can_hold_a_secret_of_its_own_each_read_once(
         "auth": {"type": "basic", "username": "{{secrets.USER}}", "password": "{{secrets.PASSWORD}}"},
         "body": {"type": "json", "content": {"a": "{{secrets.JSON_A}}", "b": ["{{secrets.JSON_B}}"]}},
     }
-    answer = service.ask("POST", f"{workspace}/calls", call)
+    answer = service.ask("POST", f"{ws_path}/calls", call)
     assert answer.status_code == 200, answer.text
     seen = upstream.seen[0]
     assert seen.path == f"/{values['PATH']}?a={values['URL_QUERY']}&b={values['QUERY']}&c={values['QUERY']}"
@@ -161,7 +154,7 @@ def test_every_field_of_a_call_can_hold_a_secret_of_its_own_each_read_once(
     assert basic(seen) == f"{values['USER']}:{values['PASSWORD']}".encode()
     assert json.loads(seen.body) == {"a": values["JSON_A"], "b": [values["JSON_B"]]}
     assert not re.search("value-of-", answer.text)
-    assert sorted(path for path in values_read(service, workspace) if path.removeprefix("masked/") in fields) == sorted(
+    assert sorted(path for path in values_read(service, ws_path) if path.removeprefix("masked/") in fields) == sorted(
         f"masked/{name}" for name in fields
     )
 
@@ -169,14 +162,14 @@ def test_every_field_of_a_call_can_hold_a_secret_of_its_own_each_read_once(
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("allowed", ["path", "query", "header:X-Key", "basic", "body"])
 def test_a_secret_goes_to_its_allowed_places_alone(
-    service: Service, workspace: str, upstream: Upstream, place: str, allowed: str
+    service: Service, ws_path: str, upstream: Upstream, place: str, allowed: str
 ) -> None:
     shape, _value, _sent, _expected = PLACES[place]
     name = f"S{uuid.uuid4().hex[:8]}"
-    make_secret(service, workspace, upstream, name, "abcdefgh", allowed_places=[allowed])
+    make_secret(service, ws_path, upstream, name, "abcdefgh", allowed_places=[allowed])
     call = written(upstream, shape, f"{{{{secrets.{name}}}}}")
-    saved = service.ask("POST", f"{workspace}/blocks", {"name": f"b{uuid.uuid4().hex}", "call": call})
-    ran = service.ask("POST", f"{workspace}/calls", call)
+    saved = service.ask("POST", f"{ws_path}/blocks", {"name": f"b{uuid.uuid4().hex}", "call": call})
+    ran = service.ask("POST", f"{ws_path}/calls", call)
     mine = {"url-query": "query", "json-whole": "body", "header": "header:X-Key", "path-piece": "path"}
     mine |= {"basic-user": "basic", "basic-password": "basic"} | dict.fromkeys(
         ("json", "form", "text", "multipart"), "body"

@@ -23,36 +23,29 @@ ACCEPT = {"name": "Accept", "value": "*/*"}
 JSON = {"Content-Type": "application/json"}
 
 
-@pytest.fixture
-def workspace(service: Service) -> str:
-    name = f"runs-{next(_numbers)}"
-    assert service.ask("POST", "/workspaces", {"name": name}).status_code == 201
-    return f"/workspaces/{name}"
-
-
-def make_secret(service: Service, workspace: str, name: str, value: str, **more: object) -> None:
+def make_secret(service: Service, ws_path: str, name: str, value: str, **more: object) -> None:
     body = {"name": name, "value": value, "visibility": "masked"} | more
-    assert service.ask("POST", f"{workspace}/secrets", body, keep=False).status_code == 201
+    assert service.ask("POST", f"{ws_path}/secrets", body, keep=False).status_code == 201
 
 
-def save(service: Service, workspace: str, call: dict[str, Any], name: str = "block", **more: object) -> str:
-    answer = service.ask("POST", f"{workspace}/blocks", {"name": name, "call": call} | more)
+def save(service: Service, ws_path: str, call: dict[str, Any], name: str = "block", **more: object) -> str:
+    answer = service.ask("POST", f"{ws_path}/blocks", {"name": name, "call": call} | more)
     assert answer.status_code == 201, answer.text
-    return f"{workspace}/blocks/{name}"
+    return f"{ws_path}/blocks/{name}"
 
 
 def local(upstream: Upstream, path: str = "/") -> str:
     return f"http://127.0.0.1:{upstream.port}{path}"
 
 
-def test_a_block_runs_and_is_previewed(service: Service, workspace: str, upstream: Upstream) -> None:
-    make_secret(service, workspace, "TOKEN", "canary-8b1f7c", allowed_hosts=[f"127.0.0.1:{upstream.port}"])
+def test_a_block_runs_and_is_previewed(service: Service, ws_path: str, upstream: Upstream) -> None:
+    make_secret(service, ws_path, "TOKEN", "canary-8b1f7c", allowed_hosts=[f"127.0.0.1:{upstream.port}"])
     call = {
         "url": local(upstream, "/{{what}}"),
         "headers": [{"name": "Authorization", "value": "Bearer {{secrets.TOKEN}}"}],
         "captures": [{"name": "method", "path": "$.method"}],
     }
-    block = save(service, workspace, call)
+    block = save(service, ws_path, call)
     preview = service.ask("POST", f"{block}/preview", {"variables": {"what": "a/b"}})
     assert preview.status_code == 200, preview.text
     assert preview.json() == {
@@ -77,8 +70,8 @@ def test_a_block_runs_and_is_previewed(service: Service, workspace: str, upstrea
     assert problem(service.ask("POST", f"{block}/run")) == (422, "missing_variable")
 
 
-def test_a_block_that_was_changed_runs_as_it_is_now(service: Service, workspace: str, upstream: Upstream) -> None:
-    block = save(service, workspace, {"url": local(upstream, "/first")})
+def test_a_block_that_was_changed_runs_as_it_is_now(service: Service, ws_path: str, upstream: Upstream) -> None:
+    block = save(service, ws_path, {"url": local(upstream, "/first")})
     for path in ("/first", "/second", "/first"):
         changed = service.ask("PATCH", block, {"call": {"url": local(upstream, path)}}, headers={"If-Match": "*"})
         assert changed.status_code == 200, changed.text
@@ -86,8 +79,8 @@ def test_a_block_that_was_changed_runs_as_it_is_now(service: Service, workspace:
     assert [seen.path for seen in upstream.seen] == ["/first", "/second", "/first"]
 
 
-def token_of(service: Service, workspace: str, **more: object) -> str:
-    made = service.ask("POST", f"{workspace}/tokens", {"role": "runtime"} | more, keep=False)
+def token_of(service: Service, ws_path: str, **more: object) -> str:
+    made = service.ask("POST", f"{ws_path}/tokens", {"role": "runtime"} | more, keep=False)
     assert made.status_code == 201, made.text
     return str(made.json()["token"])
 
@@ -96,24 +89,24 @@ def token_of(service: Service, workspace: str, **more: object) -> str:
 
 
 def test_a_runs_variables_go_before_the_blocks_and_those_before_the_workspaces(
-    service: Service, workspace: str, upstream: Upstream
+    service: Service, ws_path: str, upstream: Upstream
 ) -> None:
     for name in ("one", "two", "three"):
-        assert service.ask("POST", f"{workspace}/variables", {"name": name, "value": f"{name}-ws"}).status_code == 201
+        assert service.ask("POST", f"{ws_path}/variables", {"name": name, "value": f"{name}-ws"}).status_code == 201
     call = {"url": local(upstream, "/{{one}}/{{two}}/{{three}}/{{ one }}"), "variables": {"two": "b", "three": "b"}}
-    block = save(service, workspace, call)
+    block = save(service, ws_path, call)
     assert service.ask("POST", f"{block}/run", {"variables": {"three": "r", "unused": "x"}}).status_code == 200
     assert service.ask("POST", f"{block}/run").status_code == 200
     assert [seen.path for seen in upstream.seen] == ["/one-ws/b/r/one-ws", "/one-ws/b/b/one-ws"]
 
 
 def test_missing_variables_are_all_named_whatever_looks_like_them(
-    service: Service, workspace: str, upstream: Upstream
+    service: Service, ws_path: str, upstream: Upstream
 ) -> None:
-    make_secret(service, workspace, "third", "abcdefgh")
-    assert service.ask("POST", f"{workspace}/variables", {"name": "First", "value": "x"}).status_code == 201
+    make_secret(service, ws_path, "third", "abcdefgh")
+    assert service.ask("POST", f"{ws_path}/variables", {"name": "First", "value": "x"}).status_code == 201
     call = {"url": local(upstream, "/{{first}}"), "body": {"type": "json", "content": ["{{second}}", "{{third}}"]}}
-    answer = service.ask("POST", f"{save(service, workspace, call)}/run", {"variables": {"SECOND": "x"}})
+    answer = service.ask("POST", f"{save(service, ws_path, call)}/run", {"variables": {"SECOND": "x"}})
     assert problem(answer) == (422, "missing_variable")
     assert answer.json()["variables"] == ["first", "second", "third"]
     assert "first, second, third" in answer.json()["detail"]
@@ -122,10 +115,10 @@ def test_missing_variables_are_all_named_whatever_looks_like_them(
 
 @pytest.mark.parametrize("text", ["{{secrets.TOKEN}}", "{{other}}", "{{", '{{"{{"}}', "{{secrets.TOKEN", "}}{{x}}"])
 def test_a_variables_value_that_looks_like_a_template_stays_text(
-    service: Service, workspace: str, upstream: Upstream, text: str
+    service: Service, ws_path: str, upstream: Upstream, text: str
 ) -> None:
-    make_secret(service, workspace, "TOKEN", "canary-1a2b3c", allowed_hosts=[f"127.0.0.1:{upstream.port}"])
-    assert service.ask("POST", f"{workspace}/variables", {"name": "kept", "value": text}).status_code == 201
+    make_secret(service, ws_path, "TOKEN", "canary-1a2b3c", allowed_hosts=[f"127.0.0.1:{upstream.port}"])
+    assert service.ask("POST", f"{ws_path}/variables", {"name": "kept", "value": text}).status_code == 201
     call = {
         "url": local(upstream),
         "method": "POST",
@@ -133,10 +126,10 @@ def test_a_variables_value_that_looks_like_a_template_stays_text(
         "body": {"type": "text", "content": "{{given}}{{own}}{{given}}"},
         "variables": {"own": text},
     }
-    ran = service.ask("POST", f"{save(service, workspace, call)}/run", {"variables": {"given": text}})
+    ran = service.ask("POST", f"{save(service, ws_path, call)}/run", {"variables": {"given": text}})
     assert ran.status_code == 200, ran.text
     assert (upstream.seen[0].header("X-A"), upstream.seen[0].body.decode()) == (text, text * 3)
-    assert values_read(service, workspace) == []
+    assert values_read(service, ws_path) == []
 
 
 @pytest.mark.parametrize("bad", ["a\r\nX-Evil: 1", "a\nb", "a\rb", "a\x00b", "\n"])
@@ -153,43 +146,41 @@ def test_a_variables_value_that_looks_like_a_template_stays_text(
     ids=["header", "user", "password"],
 )
 def test_a_variable_that_would_break_a_header_is_refused_before_vault_is_asked(
-    service: Service, workspace: str, upstream: Upstream, bad: str, field: dict[str, Any]
+    service: Service, ws_path: str, upstream: Upstream, bad: str, field: dict[str, Any]
 ) -> None:
-    make_secret(service, workspace, "TOKEN", "abcdefgh", allowed_hosts=[f"127.0.0.1:{upstream.port}"])
-    block = save(service, workspace, {"url": local(upstream)} | field)
+    make_secret(service, ws_path, "TOKEN", "abcdefgh", allowed_hosts=[f"127.0.0.1:{upstream.port}"])
+    block = save(service, ws_path, {"url": local(upstream)} | field)
     for where in ("run", "preview"):
         answer = service.ask("POST", f"{block}/{where}", {"variables": {"it": bad}})
         assert problem(answer) == (422, "value_not_allowed_here"), answer.text
-    assert (upstream.seen, values_read(service, workspace)) == ([], [])
+    assert (upstream.seen, values_read(service, ws_path)) == ([], [])
 
 
 @pytest.mark.parametrize("bad", ["abcd\r\nX-Evil: 1", "abcd\nefgh", "abcd\refgh", "abcd\x7f"])
 def test_a_secrets_value_that_would_break_a_header_is_refused_after_the_read_and_nothing_is_sent(
-    service: Service, workspace: str, upstream: Upstream, bad: str
+    service: Service, ws_path: str, upstream: Upstream, bad: str
 ) -> None:
-    make_secret(service, workspace, "TOKEN", bad, allowed_hosts=[f"127.0.0.1:{upstream.port}"])
-    block = save(service, workspace, {"url": local(upstream), "headers": [{"name": "A", "value": "{{secrets.TOKEN}}"}]})
+    make_secret(service, ws_path, "TOKEN", bad, allowed_hosts=[f"127.0.0.1:{upstream.port}"])
+    block = save(service, ws_path, {"url": local(upstream), "headers": [{"name": "A", "value": "{{secrets.TOKEN}}"}]})
     answer = service.ask("POST", f"{block}/run")
     assert problem(answer) == (422, "value_not_allowed_here"), answer.text
     assert "abcd" not in answer.text
-    assert (upstream.seen, values_read(service, workspace)) == ([], ["masked/TOKEN"])
+    assert (upstream.seen, values_read(service, ws_path)) == ([], ["masked/TOKEN"])
     call = {"url": local(upstream), "method": "POST", "body": {"type": "text", "content": "{{secrets.TOKEN}}"}}
-    assert service.ask("POST", f"{workspace}/calls", call, keep=False).status_code == 200
+    assert service.ask("POST", f"{ws_path}/calls", call, keep=False).status_code == 200
     assert upstream.seen[0].body == bad.encode()
 
 
 @pytest.mark.parametrize("text", [".", "..", "/..", "a/../b", "\\.."])
-def test_a_variable_leads_to_no_other_path(service: Service, workspace: str, upstream: Upstream, text: str) -> None:
-    block = save(service, workspace, {"url": local(upstream, "/a/{{it}}/b")})
+def test_a_variable_leads_to_no_other_path(service: Service, ws_path: str, upstream: Upstream, text: str) -> None:
+    block = save(service, ws_path, {"url": local(upstream, "/a/{{it}}/b")})
     answer = service.ask("POST", f"{block}/run", {"variables": {"it": text}})
     assert problem(answer) == (422, "value_not_allowed_here")
     assert upstream.seen == []
 
 
-def test_a_variable_is_encoded_once_more_whatever_it_holds(
-    service: Service, workspace: str, upstream: Upstream
-) -> None:
-    block = save(service, workspace, {"url": local(upstream, "/a/{{it}}/b")})
+def test_a_variable_is_encoded_once_more_whatever_it_holds(service: Service, ws_path: str, upstream: Upstream) -> None:
+    block = save(service, ws_path, {"url": local(upstream, "/a/{{it}}/b")})
     assert service.ask("POST", f"{block}/run", {"variables": {"it": "%2e%2e"}}).status_code == 200
     assert [request.path for request in upstream.seen] == ["/a/%252e%252e/b"]
 
@@ -202,16 +193,16 @@ def ticket(handler: Handler) -> None:
     handler.answer(json.dumps(told).encode(), 201, {"X-Undeclared": "undeclared"})
 
 
-def with_captures(service: Service, workspace: str, upstream: Upstream, answer: str) -> requests.Response:
+def with_captures(service: Service, ws_path: str, upstream: Upstream, answer: str) -> requests.Response:
     upstream.scripts["/tickets"] = ticket
-    make_secret(service, workspace, "TOKEN", "canary-5e6f70", allowed_hosts=[f"127.0.0.1:{upstream.port}"])
+    make_secret(service, ws_path, "TOKEN", "canary-5e6f70", allowed_hosts=[f"127.0.0.1:{upstream.port}"])
     paths = {"id": "$.ticket.id", "tags": "$.ticket.tags[*]", "key": "$.key", "none": "$.nothing", "nones": "$..nil"}
     call = {
         "url": local(upstream, "/tickets"),
         "headers": [{"name": "X-Key", "value": "{{secrets.TOKEN}}"}],
         "captures": [{"name": name, "path": path} for name, path in paths.items()],
     }
-    ran = service.ask("POST", f"{save(service, workspace, call, answer=answer)}/run")
+    ran = service.ask("POST", f"{save(service, ws_path, call, answer=answer)}/run")
     assert ran.status_code == 200, ran.text
     found = {"id": 7, "tags": ["a", "b"], "key": "[redacted:TOKEN]", "none": None, "nones": []}
     assert ran.json()["captures"] == found
@@ -219,17 +210,17 @@ def with_captures(service: Service, workspace: str, upstream: Upstream, answer: 
     return ran
 
 
-def test_captures_are_taken_from_the_redacted_body(service: Service, workspace: str, upstream: Upstream) -> None:
-    told = with_captures(service, workspace, upstream, "full").json()
+def test_captures_are_taken_from_the_redacted_body(service: Service, ws_path: str, upstream: Upstream) -> None:
+    told = with_captures(service, ws_path, upstream, "full").json()
     assert told["body"]["content"]["more"] == "undeclared"
     assert {"name": "X-Undeclared", "value": "undeclared"} in told["headers"]
     assert told["redactions"] == 1
 
 
 def test_a_block_that_answers_captures_lets_nothing_else_out(
-    service: Service, workspace: str, upstream: Upstream
+    service: Service, ws_path: str, upstream: Upstream
 ) -> None:
-    ran = with_captures(service, workspace, upstream, "captures")
+    ran = with_captures(service, ws_path, upstream, "captures")
     assert ran.json().keys() == {"call_id", "status", "captures", "capture_problems", "redactions", "elapsed_ms"}
     assert ran.json()["capture_problems"] == {"none": "not_found"}
     assert ran.json()["status"] == 201
@@ -237,8 +228,8 @@ def test_a_block_that_answers_captures_lets_nothing_else_out(
 
 
 @pytest.mark.parametrize("body", [{"variables": []}, {"variables": {"a": ["\x00"]}}, {"call": {}}, [], "x", None])
-def test_what_is_no_run_is_refused(service: Service, workspace: str, upstream: Upstream, body: object) -> None:
-    block = save(service, workspace, {"url": local(upstream)})
+def test_what_is_no_run_is_refused(service: Service, ws_path: str, upstream: Upstream, body: object) -> None:
+    block = save(service, ws_path, {"url": local(upstream)})
     answer = service.ask("POST", f"{block}/run", data=json.dumps(body).encode(), headers=JSON)
     assert problem(answer) == (422, "validation_failed")
     assert upstream.seen == []
@@ -248,9 +239,9 @@ def test_what_is_no_run_is_refused(service: Service, workspace: str, upstream: U
 
 
 def test_a_preview_shows_every_part_and_neither_reads_sends_nor_records(
-    service: Service, workspace: str, upstream: Upstream
+    service: Service, ws_path: str, upstream: Upstream
 ) -> None:
-    make_secret(service, workspace, "TOKEN", "canary-77aa01", allowed_hosts=[f"127.0.0.1:{upstream.port}"])
+    make_secret(service, ws_path, "TOKEN", "canary-77aa01", allowed_hosts=[f"127.0.0.1:{upstream.port}"])
     call = {
         "method": "PUT",
         "url": local(upstream, "/{{it}}/{{secrets.TOKEN}}?a=1"),
@@ -259,8 +250,8 @@ def test_a_preview_shows_every_part_and_neither_reads_sends_nor_records(
         "body": {"type": "json", "content": {"k": "{{secrets.TOKEN}}", "it": "{{it}}"}},
         "variables": {"it": "a b"},
     }
-    block = save(service, workspace, call)
-    newest = service.ask("GET", f"{workspace}/audit").json()["items"][0]["id"]
+    block = save(service, ws_path, call)
+    newest = service.ask("GET", f"{ws_path}/audit").json()["items"][0]["id"]
     shown = service.ask("POST", f"{block}/preview")
     assert shown.status_code == 200, shown.text
     assert shown.json()["url"] == local(upstream, "/a%20b/[secret:TOKEN]?a=1&q=a%20b")
@@ -269,9 +260,9 @@ def test_a_preview_shows_every_part_and_neither_reads_sends_nor_records(
     assert json.loads(shown.json()["body"]) == {"k": "[secret:TOKEN]", "it": "a b"}
     assert (shown.json()["method"], shown.json()["destination"]["allowed"]) == ("PUT", True)
     assert shown.headers["Cache-Control"] == "no-store"
-    assert service.ask("POST", f"{workspace}/calls/preview", call).json() == shown.json()
-    assert (upstream.seen, values_read(service, workspace)) == ([], [])
-    assert service.ask("GET", f"{workspace}/audit").json()["items"][0]["id"] == newest
+    assert service.ask("POST", f"{ws_path}/calls/preview", call).json() == shown.json()
+    assert (upstream.seen, values_read(service, ws_path)) == ([], [])
+    assert service.ask("GET", f"{ws_path}/audit").json()["items"][0]["id"] == newest
 
 
 @pytest.mark.parametrize(
@@ -283,13 +274,13 @@ def test_a_preview_shows_every_part_and_neither_reads_sends_nor_records(
     ],
 )
 def test_a_preview_tells_why_a_destination_is_refused(
-    service: Service, workspace: str, url: str, host: str, port: int, reason: str
+    service: Service, ws_path: str, url: str, host: str, port: int, reason: str
 ) -> None:
-    make_secret(service, workspace, "TOKEN", "abcdefgh", allowed_hosts=["nowhere.invalid:8443"])
+    make_secret(service, ws_path, "TOKEN", "abcdefgh", allowed_hosts=["nowhere.invalid:8443"])
     call = {"url": url, "headers": [{"name": "A", "value": "{{secrets.TOKEN}}"}]}
     refused = {"allowed": False, "host": host, "port": port, "addresses": [], "reason": reason}
-    answers = [service.ask("POST", f"{workspace}/calls/preview", call)]
-    answers.append(service.ask("POST", f"{save(service, workspace, call)}/preview"))
+    answers = [service.ask("POST", f"{ws_path}/calls/preview", call)]
+    answers.append(service.ask("POST", f"{save(service, ws_path, call)}/preview"))
     for answer in answers:
         assert answer.status_code == 200, answer.text
         assert answer.json()["destination"] == refused
@@ -308,22 +299,22 @@ def test_a_preview_tells_why_a_destination_is_refused(
     ],
 )
 def test_a_preview_refuses_what_a_call_would(
-    service: Service, workspace: str, upstream: Upstream, change: dict[str, object], status: int, code: str
+    service: Service, ws_path: str, upstream: Upstream, change: dict[str, object], status: int, code: str
 ) -> None:
-    make_secret(service, workspace, "TOKEN", "abcdefgh")
+    make_secret(service, ws_path, "TOKEN", "abcdefgh")
     for path in ("calls", "calls/preview"):
-        answer = service.ask("POST", f"{workspace}/{path}", {"url": local(upstream)} | change)
+        answer = service.ask("POST", f"{ws_path}/{path}", {"url": local(upstream)} | change)
         assert problem(answer) == (status, code), answer.text
 
 
 def test_a_runtime_token_previews_ad_hoc_calls_only_where_it_may_make_them(
-    service: Service, workspace: str, upstream: Upstream
+    service: Service, ws_path: str, upstream: Upstream
 ) -> None:
-    make_secret(service, workspace, "TOKEN", "abcdefgh")
+    make_secret(service, ws_path, "TOKEN", "abcdefgh")
     call = {"url": local(upstream), "headers": [{"name": "A", "value": "{{secrets.TOKEN}}"}]}
-    path = f"{workspace}/calls/preview"
-    assert problem(service.ask("POST", path, call, token=token_of(service, workspace))) == (403, "forbidden")
-    ad_hoc = token_of(service, workspace, ad_hoc=True)
+    path = f"{ws_path}/calls/preview"
+    assert problem(service.ask("POST", path, call, token=token_of(service, ws_path))) == (403, "forbidden")
+    ad_hoc = token_of(service, ws_path, ad_hoc=True)
     shown = service.ask("POST", path, call | {"url": "https://1.1.1.1/"}, token=ad_hoc)
     assert shown.json()["destination"]["reason"] == "host_not_allowed"
     assert service.ask("POST", path, call | {"url": "https://1.1.1.1/"}).json()["destination"]["allowed"] is True
@@ -333,34 +324,34 @@ def test_a_runtime_token_previews_ad_hoc_calls_only_where_it_may_make_them(
 
 
 def test_an_expired_secret_is_refused_only_where_the_workspace_says_so(
-    service: Service, workspace: str, upstream: Upstream
+    service: Service, ws_path: str, upstream: Upstream
 ) -> None:
     past = {"expires_at": "2020-01-01T00:00:00Z", "allowed_hosts": [f"127.0.0.1:{upstream.port}"]}
-    make_secret(service, workspace, "TOKEN", "abcdefgh", **past)
-    block = save(service, workspace, {"url": local(upstream), "headers": [{"name": "A", "value": "{{secrets.TOKEN}}"}]})
+    make_secret(service, ws_path, "TOKEN", "abcdefgh", **past)
+    block = save(service, ws_path, {"url": local(upstream), "headers": [{"name": "A", "value": "{{secrets.TOKEN}}"}]})
     assert service.ask("POST", f"{block}/run").status_code == 200
-    assert service.ask("PATCH", workspace, {"refuse_expired": True}, headers={"If-Match": "*"}).ok
+    assert service.ask("PATCH", ws_path, {"refuse_expired": True}, headers={"If-Match": "*"}).ok
     for where in ("run", "preview"):
         assert problem(service.ask("POST", f"{block}/{where}")) == (403, "secret_expired")
     assert len(upstream.seen) == 1
 
 
 def test_the_record_tells_of_a_run_what_was_done_and_never_a_value(
-    service: Service, workspace: str, upstream: Upstream
+    service: Service, ws_path: str, upstream: Upstream
 ) -> None:
     value = "canary-90ab12"
-    make_secret(service, workspace, "TOKEN", value, allowed_hosts=[f"127.0.0.1:{upstream.port}"])
+    make_secret(service, ws_path, "TOKEN", value, allowed_hosts=[f"127.0.0.1:{upstream.port}"])
     call = {
         "method": "POST",
         "url": local(upstream, "/private?a={{v}}"),
         "headers": [{"name": "A", "value": "{{secrets.TOKEN}}"}],
         "body": {"type": "text", "content": "telling {{v}}"},
     }
-    block = save(service, workspace, call)
-    token = token_of(service, workspace)
+    block = save(service, ws_path, call)
+    token = token_of(service, ws_path)
     headers = {"X-Request-ID": "request-1234"}
     ran = service.ask("POST", f"{block}/run", {"variables": {"v": "telling"}}, token=token, headers=headers).json()
-    record = service.ask("GET", f"{workspace}/audit?secret=TOKEN&action=call.run")
+    record = service.ask("GET", f"{ws_path}/audit?secret=TOKEN&action=call.run")
     done, intent = record.json()["items"]
     assert {done["call_id"], intent["call_id"]} == {ran["call_id"]}
     assert (done["outcome"], intent["outcome"]) == ("done", "intended")
@@ -369,7 +360,7 @@ def test_the_record_tells_of_a_run_what_was_done_and_never_a_value(
     assert (done["actor"]["type"], done["request_id"]) == ("token", "request-1234")
     made = service.ask("GET", block).json()
     assert done["target"] == {"type": "block", "id": made["id"], "name": "block"}
-    secret = service.ask("GET", f"{workspace}/secrets/TOKEN").json()
+    secret = service.ask("GET", f"{ws_path}/secrets/TOKEN").json()
     detail = done["detail"]
     assert len(detail.pop("vault_request_ids")) == 1
     assert detail.pop("elapsed_ms") > 0
@@ -386,13 +377,13 @@ def test_the_record_tells_of_a_run_what_was_done_and_never_a_value(
 
 
 def test_a_block_follows_redirects_only_where_it_asks_to_and_the_record_tells_where_they_led(
-    service: Service, workspace: str, upstream: Upstream
+    service: Service, ws_path: str, upstream: Upstream
 ) -> None:
-    make_secret(service, workspace, "TOKEN", "abcdefgh", allowed_hosts=[f"127.0.0.1:{upstream.port}"])
+    make_secret(service, ws_path, "TOKEN", "abcdefgh", allowed_hosts=[f"127.0.0.1:{upstream.port}"])
     upstream.scripts["/old"] = lambda handler: handler.answer(b"moved", 307, {"Location": "/new"})
     call = {"url": local(upstream, "/old"), "headers": [{"name": "A", "value": "{{secrets.TOKEN}}"}]}
-    assert service.ask("POST", f"{save(service, workspace, call)}/run").json()["status"] == 307
-    following = save(service, workspace, call | {"follow_redirects": True}, "following")
+    assert service.ask("POST", f"{save(service, ws_path, call)}/run").json()["status"] == 307
+    following = save(service, ws_path, call | {"follow_redirects": True}, "following")
     assert service.ask("GET", following).json()["call"]["follow_redirects"] is True
     assert service.ask("POST", f"{following}/run").json()["status"] == 200
     assert [(seen.path, seen.header("A")) for seen in upstream.seen] == [
@@ -400,21 +391,21 @@ def test_a_block_follows_redirects_only_where_it_asks_to_and_the_record_tells_wh
         ("/old", "abcdefgh"),
         ("/new", "abcdefgh"),
     ]
-    done = service.ask("GET", f"{workspace}/audit?block=following&outcome=done&action=call.run").json()["items"][0]
+    done = service.ask("GET", f"{ws_path}/audit?block=following&outcome=done&action=call.run").json()["items"][0]
     assert done["detail"]["redirects"] == [f"127.0.0.1:{upstream.port}"]
 
 
-def test_a_refused_run_is_recorded_with_the_reason(service: Service, workspace: str, upstream: Upstream) -> None:
-    make_secret(service, workspace, "TOKEN", "abcdefgh", allowed_hosts=["elsewhere.example"])
+def test_a_refused_run_is_recorded_with_the_reason(service: Service, ws_path: str, upstream: Upstream) -> None:
+    make_secret(service, ws_path, "TOKEN", "abcdefgh", allowed_hosts=["elsewhere.example"])
     call = {"url": local(upstream, "/{{v}}"), "headers": [{"name": "A", "value": "{{secrets.TOKEN}}"}]}
-    block = save(service, workspace, call)
+    block = save(service, ws_path, call)
     assert problem(service.ask("POST", f"{block}/run")) == (422, "missing_variable")
     refused = service.ask("POST", f"{block}/run", {"variables": {"v": "x"}})
     assert problem(refused) == (403, "destination_not_allowed")
-    assert problem(service.ask("POST", f"{workspace}/blocks/none/run")) == (404, "not_found")
-    token = token_of(service, workspace)
-    assert problem(service.ask("POST", f"{workspace}/calls", call, token=token)) == (403, "forbidden")
-    events = service.ask("GET", f"{workspace}/audit?action=call.run&outcome=refused").json()["items"]
+    assert problem(service.ask("POST", f"{ws_path}/blocks/none/run")) == (404, "not_found")
+    token = token_of(service, ws_path)
+    assert problem(service.ask("POST", f"{ws_path}/calls", call, token=token)) == (403, "forbidden")
+    events = service.ask("GET", f"{ws_path}/audit?action=call.run&outcome=refused").json()["items"]
     assert [(each["target"]["type"], each["target"]["name"], each["detail"]["code"]) for each in events] == [
         ("call", "GET 127.0.0.1", "forbidden"),
         ("block", "none", "not_found"),
@@ -423,13 +414,13 @@ def test_a_refused_run_is_recorded_with_the_reason(service: Service, workspace: 
     ]
     assert events[0]["detail"]["action"] == "call:ad_hoc"
     assert (events[2]["detail"]["reason"], events[2]["detail"]["secrets"]) == ("host_not_allowed", ["TOKEN"])
-    assert (upstream.seen, values_read(service, workspace)) == ([], [])
+    assert (upstream.seen, values_read(service, ws_path)) == ([], [])
 
 
 def test_an_answer_whose_outcome_cant_be_recorded_is_withheld(
-    service: Service, workspace: str, upstream: Upstream
+    service: Service, ws_path: str, upstream: Upstream
 ) -> None:
-    block = save(service, workspace, {"url": local(upstream, "/full")})
+    block = save(service, ws_path, {"url": local(upstream, "/full")})
     refusals = ExitStack()
 
     def fill_the_disk(handler: Handler) -> None:
@@ -481,7 +472,7 @@ def drip(handler: Handler) -> None:
 )  # fmt: skip
 def test_what_goes_over_a_limit_is_told_by_whose_fault_it_is_and_recorded(
     service: Service,
-    workspace: str,
+    ws_path: str,
     upstream: Upstream,
     script: Callable[[Handler], None] | None,
     change: dict[str, Any],
@@ -492,10 +483,10 @@ def test_what_goes_over_a_limit_is_told_by_whose_fault_it_is_and_recorded(
     if script is not None:
         upstream.scripts["/over"] = script
     call = {"method": "POST", "url": local(upstream, "/over"), "timeout_seconds": 0.4} | change
-    answer = service.ask("POST", f"{save(service, workspace, call)}/run")
+    answer = service.ask("POST", f"{save(service, ws_path, call)}/run")
     assert problem(answer) == (status, code), answer.text
     assert answer.json()["party"] == ("caller" if status == 413 else "upstream")
-    newest = service.ask("GET", f"{workspace}/audit").json()["items"][0]
+    newest = service.ask("GET", f"{ws_path}/audit").json()["items"][0]
     assert (newest["action"], newest["outcome"], newest["detail"]["code"]) == ("call.run", outcome, code)
     assert (newest["detail"]["host"], newest["detail"]["port"]) == ("127.0.0.1", upstream.port)
     assert newest["detail"]["elapsed_ms"] >= 0
@@ -504,14 +495,14 @@ def test_what_goes_over_a_limit_is_told_by_whose_fault_it_is_and_recorded(
 # --- the last runs ----------------------------------------------------------------------------------------------------
 
 
-def test_the_last_runs_of_a_block_come_from_the_record(service: Service, workspace: str, upstream: Upstream) -> None:
-    assert service.ask("PUT", f"{workspace}/members/edda", {"role": "editor"}).ok
-    block = save(service, workspace, {"url": local(upstream, "/{{x}}"), "variables": {"x": "a"}})
-    other = save(service, workspace, {"url": local(upstream)}, name="other")
+def test_the_last_runs_of_a_block_come_from_the_record(service: Service, ws_path: str, upstream: Upstream) -> None:
+    assert service.ask("PUT", f"{ws_path}/members/edda", {"role": "editor"}).ok
+    block = save(service, ws_path, {"url": local(upstream, "/{{x}}"), "variables": {"x": "a"}})
+    other = save(service, ws_path, {"url": local(upstream)}, name="other")
     assert service.ask("GET", f"{block}/runs", user="edda").json() == {"items": [], "next_cursor": None}
     ran = [service.ask("POST", f"{block}/run", user=user).json()["call_id"] for user in ("ada", "edda", "ada")]
     service.ask("POST", f"{other}/run")
-    service.ask("POST", f"{workspace}/calls", {"url": local(upstream)})
+    service.ask("POST", f"{ws_path}/calls", {"url": local(upstream)})
     assert problem(service.ask("POST", f"{block}/run", {"variables": {"x": ".."}})) == (422, "value_not_allowed_here")
     runs = service.ask("GET", f"{block}/runs", user="edda").json()["items"]
     assert [run["outcome"] for run in runs] == ["refused", "done", "done", "done"]
@@ -527,13 +518,13 @@ def test_the_last_runs_of_a_block_come_from_the_record(service: Service, workspa
 
 
 def test_the_runs_of_an_earlier_block_of_the_name_and_of_others_are_not_there(
-    service: Service, workspace: str, upstream: Upstream
+    service: Service, ws_path: str, upstream: Upstream
 ) -> None:
-    block = save(service, workspace, {"url": local(upstream)})
+    block = save(service, ws_path, {"url": local(upstream)})
     service.ask("POST", f"{block}/run")
     assert service.ask("DELETE", f"{block}?confirm=block").status_code == 204
     assert problem(service.ask("GET", f"{block}/runs")) == (404, "not_found")
-    save(service, workspace, {"url": local(upstream)})
+    save(service, ws_path, {"url": local(upstream)})
     assert service.ask("GET", f"{block}/runs").json()["items"] == []
-    token = token_of(service, workspace)
+    token = token_of(service, ws_path)
     assert problem(service.ask("GET", f"{block}/runs", token=token)) == (403, "forbidden")

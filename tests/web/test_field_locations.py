@@ -38,16 +38,16 @@ CALLS: list[tuple[dict[str, Any], list[str]]] = [
 
 @pytest.mark.parametrize(("call", "pointers"), CALLS)
 def test_a_fault_in_a_call_is_pointed_at(
-    service: Service, workspace_path: str, call: dict[str, Any], pointers: list[str]
+    service: Service, ws_path: str, call: dict[str, Any], pointers: list[str]
 ) -> None:
-    flat = service.ask("POST", f"{workspace_path}/calls", call)
+    flat = service.ask("POST", f"{ws_path}/calls", call)
     assert (flat.status_code, sorted(flat.json()["errors"])) == (422, pointers), flat.text
     within = [f"/call{pointer}" if not pointer.startswith("/variables") else pointer for pointer in pointers]
-    wrapped = service.ask("POST", f"{workspace_path}/calls/preview", {"call": call})
+    wrapped = service.ask("POST", f"{ws_path}/calls/preview", {"call": call})
     assert (wrapped.status_code, sorted(wrapped.json()["errors"])) == (422, within), wrapped.text
     if within == pointers:  # only a run says what has no value
         return
-    saved = service.ask("POST", f"{workspace_path}/blocks", {"name": "x", "call": call})
+    saved = service.ask("POST", f"{ws_path}/blocks", {"name": "x", "call": call})
     assert (saved.status_code, sorted(saved.json()["errors"])) == (422, within), saved.text
 
 
@@ -70,7 +70,7 @@ def test_a_fault_in_a_call_is_pointed_at(
     ],
 )  # fmt: skip
 def test_a_fault_elsewhere_is_pointed_at(
-    service: Service, workspace_path: str, method: str, path: str, body: object, pointers: list[str]
+    service: Service, ws_path: str, method: str, path: str, body: object, pointers: list[str]
 ) -> None:
-    answer = service.ask(method, workspace_path + path, body)
+    answer = service.ask(method, ws_path + path, body)
     assert (answer.status_code, sorted(answer.json()["errors"])) == (422, pointers), answer.text

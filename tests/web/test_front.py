@@ -41,10 +41,8 @@ def head(service: Service, path: str, *lines: str, method: str = "POST") -> byte
     return "\r\n".join((*usual, *lines, "", "")).encode("latin-1")
 
 
-def runs(service: Service, workspace_name: str) -> list[dict[str, object]]:
-    items: list[dict[str, object]] = service.ask("GET", f"/workspaces/{workspace_name}/audit?action=call.run").json()[
-        "items"
-    ]
+def runs(service: Service, ws_name: str) -> list[dict[str, object]]:
+    items: list[dict[str, object]] = service.ask("GET", f"/workspaces/{ws_name}/audit?action=call.run").json()["items"]
     return items
 
 
@@ -61,22 +59,22 @@ def cut_bodies() -> Iterator[tuple[str, bytes]]:
 @pytest.mark.parametrize("body", [body for _, body in cut_bodies()], ids=[name for name, _ in cut_bodies()])
 @pytest.mark.parametrize("way", ["half closed", "closed"])
 def test_a_request_that_does_not_arrive_whole_begins_nothing(
-    service: Service, workspace_name: str, body: bytes, way: str
+    service: Service, ws_name: str, body: bytes, way: str
 ) -> None:
     block = {"name": "ping", "call": {"method": "POST", "url": "https://127.0.0.1:1/"}}
-    assert service.ask("POST", f"/workspaces/{workspace_name}/blocks", block).status_code == 201
-    request = head(service, f"/api/v1/workspaces/{workspace_name}/blocks/ping/run")[:-2] + body
+    assert service.ask("POST", f"/workspaces/{ws_name}/blocks", block).status_code == 201
+    request = head(service, f"/api/v1/workspaces/{ws_name}/blocks/ping/run")[:-2] + body
     if way == "closed":
         with closing(socket.create_connection(("127.0.0.1", service.port), timeout=_LATER)) as connection:
             connection.sendall(request)
     else:
         status, problem = send(service, request, half_close=True)
         assert (status, problem["code"]) == (400, "malformed_json")
-    assert runs(service, workspace_name) == []
+    assert runs(service, ws_name) == []
 
 
-def test_an_empty_body_counts_only_where_none_was_announced(service: Service, workspace_name: str) -> None:
-    path = f"/api/v1/workspaces/{workspace_name}/calls/preview"
+def test_an_empty_body_counts_only_where_none_was_announced(service: Service, ws_name: str) -> None:
+    path = f"/api/v1/workspaces/{ws_name}/calls/preview"
     for lines in (("Content-Length: 0",), ()):
         status, problem = send(service, head(service, path, *lines))
         assert (status, problem["code"]) == (422, "validation_failed")  # read as {}, which lacks a URL
@@ -99,14 +97,14 @@ def test_a_cut_form_of_a_page_is_refused_too(service: Service) -> None:
         "Idempotency-Key: a\r\nIdempotency-Key: b",
     ],
 )
-def test_a_header_that_decides_something_comes_once(service: Service, workspace_name: str, line: str) -> None:
-    status, problem = send(service, head(service, f"/api/v1/workspaces/{workspace_name}", line, method="GET"))
+def test_a_header_that_decides_something_comes_once(service: Service, ws_name: str, line: str) -> None:
+    status, problem = send(service, head(service, f"/api/v1/workspaces/{ws_name}", line, method="GET"))
     assert (status, problem["code"]) == (400, "bad_request")
     assert "twice" in str(problem["detail"])
 
 
-def test_a_header_of_ours_has_ascii_only(service: Service, workspace_name: str) -> None:
-    request = head(service, f"/api/v1/workspaces/{workspace_name}", "Idempotency-Key: \xff", method="GET")
+def test_a_header_of_ours_has_ascii_only(service: Service, ws_name: str) -> None:
+    request = head(service, f"/api/v1/workspaces/{ws_name}", "Idempotency-Key: \xff", method="GET")
     status, problem = send(service, request)
     assert (status, problem["code"]) == (400, "bad_request")
 
@@ -121,8 +119,8 @@ def test_an_underscore_makes_no_header_of_ours(service: Service, order: str) -> 
     assert me["actor"]["acting_for"] == "ada"  # type: ignore[index]
 
 
-def test_a_stranger_sends_no_large_body(service: Service, workspace_name: str) -> None:
-    lines = f"POST /api/v1/workspaces/{workspace_name}/calls HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer srm_x_y\r\n"
+def test_a_stranger_sends_no_large_body(service: Service, ws_name: str) -> None:
+    lines = f"POST /api/v1/workspaces/{ws_name}/calls HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer srm_x_y\r\n"
     status, problem = send(service, f"{lines}Content-Length: 70000\r\n\r\n".encode() + b" " * 70000)
     assert (status, problem["code"]) == (413, "payload_too_large")
 
@@ -133,8 +131,8 @@ def test_a_head_has_a_limit(service: Service) -> None:
     assert (status, problem["code"]) == (413, "payload_too_large")
 
 
-def test_every_answer_keeps_browsers_from_guessing_its_type(service: Service, workspace_name: str) -> None:
-    for path in ("/me", f"/workspaces/{workspace_name}", "/nowhere", "/openapi.json"):
+def test_every_answer_keeps_browsers_from_guessing_its_type(service: Service, ws_name: str) -> None:
+    for path in ("/me", f"/workspaces/{ws_name}", "/nowhere", "/openapi.json"):
         assert service.ask("GET", path).headers["X-Content-Type-Options"] == "nosniff"
 
 

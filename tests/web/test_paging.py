@@ -27,7 +27,7 @@ NO_MOMENT = [
 
 
 @pytest.fixture(scope="module")
-def workspace_path(service: Service) -> str:
+def ws_path(service: Service) -> str:
     workspace = Workspace.make(service)
     workspace.secret("KEY", "k9-4417aa02d8")
     return workspace.path
@@ -42,11 +42,9 @@ def workspace_path(service: Service) -> str:
         ("tokens", NO_MOMENT),
     ],
 )
-def test_a_cursor_that_was_made_up_is_refused(
-    service: Service, workspace_path: str, name: str, positions: list[Any]
-) -> None:
+def test_a_cursor_that_was_made_up_is_refused(service: Service, ws_path: str, name: str, positions: list[Any]) -> None:
     for position in positions:
         made_up = cursor(name.rpartition("/")[2], position)
-        answer = service.ask("GET", f"{workspace_path}/{name}?cursor={made_up}")
+        answer = service.ask("GET", f"{ws_path}/{name}?cursor={made_up}")
         assert problem(answer) == (422, "validation_failed"), position
         assert list(answer.json()["errors"]) == ["query:cursor"]

@@ -29,14 +29,14 @@ ADA = Access(Actor("user", "ada"), "acme", Role.OWNER)
 
 
 @pytest.fixture
-def workspace_name(service: Service) -> str:
+def ws_name(service: Service) -> str:
     return Workspace.make(service, refuse_expired=True).name
 
 
-def make(service: Service, workspace_name: str, upstream: Upstream, **more: object) -> None:
+def make(service: Service, ws_name: str, upstream: Upstream, **more: object) -> None:
     hosts = [f"127.0.0.1:{upstream.port}"]
     body = {"name": "TOKEN", "value": uuid.uuid4().hex, "visibility": "masked", "allowed_hosts": hosts} | more
-    assert service.ask("POST", f"/workspaces/{workspace_name}/secrets", body).status_code == 201
+    assert service.ask("POST", f"/workspaces/{ws_name}/secrets", body).status_code == 201
 
 
 def call(upstream: Upstream, path: str = "/") -> dict[str, object]:
@@ -45,45 +45,45 @@ def call(upstream: Upstream, path: str = "/") -> dict[str, object]:
 
 
 def test_usage_tells_blocks_calls_and_denials_up_to_this_moment(
-    service: Service, workspace_name: str, upstream: Upstream
+    service: Service, ws_name: str, upstream: Upstream
 ) -> None:
-    make(service, workspace_name, upstream)
-    path = f"/workspaces/{workspace_name}/secrets/TOKEN/usage"
+    make(service, ws_name, upstream)
+    path = f"/workspaces/{ws_name}/secrets/TOKEN/usage"
     assert service.ask("GET", path).json() == {
         "blocks": [], "calls": 0, "last_used_at": None, "last_used_by": None, "upstream_denied_24h": 0,
     }  # fmt: skip
     upstream.scripts["/denied"] = lambda handler: handler.answer(b"{}", 403)
-    made = service.ask("POST", f"/workspaces/{workspace_name}/blocks", {"name": "fetch", "call": call(upstream)})
+    made = service.ask("POST", f"/workspaces/{ws_name}/blocks", {"name": "fetch", "call": call(upstream)})
     assert made.status_code == 201, made.text
     for _ in range(2):
-        assert service.ask("POST", f"/workspaces/{workspace_name}/blocks/fetch/run", {}).status_code == 200
+        assert service.ask("POST", f"/workspaces/{ws_name}/blocks/fetch/run", {}).status_code == 200
     told = service.ask("GET", path).json()
     assert (told["blocks"], told["calls"], told["last_used_by"]) == (["fetch"], 2, "fetch")
-    assert service.ask("POST", f"/workspaces/{workspace_name}/calls", call(upstream, "/denied")).json()["status"] == 403
+    assert service.ask("POST", f"/workspaces/{ws_name}/calls", call(upstream, "/denied")).json()["status"] == 403
     told = service.ask("GET", path).json()
     assert (told["calls"], told["last_used_by"], told["upstream_denied_24h"]) == (3, None, 1)
     end = time.monotonic() + 60
-    while not service.ask("GET", f"/workspaces/{workspace_name}/secrets?unused=false").json()["items"]:
+    while not service.ask("GET", f"/workspaces/{ws_name}/secrets?unused=false").json()["items"]:
         assert time.monotonic() < end
         time.sleep(0.2)
-    assert service.ask("GET", f"/workspaces/{workspace_name}/secrets/TOKEN").json()["last_used_at"] is not None
-    assert service.ask("GET", f"/workspaces/{workspace_name}/secrets?unused=true").json()["items"] == []
+    assert service.ask("GET", f"/workspaces/{ws_name}/secrets/TOKEN").json()["last_used_at"] is not None
+    assert service.ask("GET", f"/workspaces/{ws_name}/secrets?unused=true").json()["items"] == []
     assert service.ask("GET", path).json() == told
-    assert problem(service.ask("GET", f"/workspaces/{workspace_name}/secrets/NOTHING/usage")) == (404, "not_found")
+    assert problem(service.ask("GET", f"/workspaces/{ws_name}/secrets/NOTHING/usage")) == (404, "not_found")
 
 
 def test_an_expired_secret_is_refused_where_the_workspace_says_so(
-    service: Service, workspace_name: str, upstream: Upstream
+    service: Service, ws_name: str, upstream: Upstream
 ) -> None:
     soon = (system_clock() + timedelta(seconds=1)).isoformat()
-    make(service, workspace_name, upstream, expires_at=soon)
-    path = f"/workspaces/{workspace_name}/secrets/TOKEN"
+    make(service, ws_name, upstream, expires_at=soon)
+    path = f"/workspaces/{ws_name}/secrets/TOKEN"
     assert service.ask("GET", path).json()["expiry"] in ("expiring", "expired")
     end = time.monotonic() + 60
     while service.ask("GET", path).json()["expiry"] != "expired":
         assert time.monotonic() < end
         time.sleep(0.1)
-    answer = service.ask("POST", f"/workspaces/{workspace_name}/calls", call(upstream))
+    answer = service.ask("POST", f"/workspaces/{ws_name}/calls", call(upstream))
     assert problem(answer) == (403, "secret_expired")
     assert upstream.seen == []
     assert service.ask("GET", f"{path}/usage").json()["calls"] == 0
