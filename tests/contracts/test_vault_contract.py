@@ -155,6 +155,7 @@ def test_every_role_logs_in_and_a_stranger_s_key_opens_nothing(product: Product,
         stranger.close()
 
 
+@pytest.mark.slow
 def test_verify_finds_no_surprise(product: Product) -> None:
     with product.operator() as operator:
         assert failures(verify(operator, Mounts(), product.signing_key, clock=time.time)) == ()

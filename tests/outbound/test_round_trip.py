@@ -177,7 +177,8 @@ def test_what_holds_no_value_comes_back_byte_for_byte(
 ) -> None:
     near = ECHOES[echo](value[:-1]) + b"\0\0\0\0" + ECHOES[echo](value[1:])
     whole = body + b"\0\0\0\0" + near + b"\0\0\0\0" + body
-    assume("\r" not in value and not any(form in whole for form in forms(value)))
+    joined = whole.replace(b"\0", b"")  # as what stands between the pieces of a wide text is left out
+    assume("\r" not in value and not any(form in text for form in forms(value) for text in (whole, joined)))
     assume(value.lower() not in HEAD)
     reply = exchange(client, there, value, place, whole, packing, b"nothing here")
     assert (reply.body, reply.redactions) == (whole, 0)
