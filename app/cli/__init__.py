@@ -23,6 +23,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "doctor": "doctor:doctor",
     "import": "imports:import_",
     "reconcile": "reconcile:reconcile",
+    "secret": "secrets:secret",
     "serve": "serve:serve",
     "token": "tokens:token",
     "user": "users:user",

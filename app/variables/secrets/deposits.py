@@ -99,7 +99,7 @@ def read_credential(
         raise _stray(made_of.type, given)
     if isinstance(made_of, OAuth2Parts):
         return _client_deposit(given, made_of, before)
-    return KeyDeposit(_key_material(given, made_of))
+    return KeyDeposit(read_key(given, made_of))
 
 
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -110,7 +110,12 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def _key_material(given: Credential, made_of: HmacParts | JwtParts | Aws4Parts) -> KeyMaterial:
+def read_key(given: Credential, made_of: HmacParts | JwtParts | Aws4Parts) -> KeyMaterial:
+    """Read and check a key that signs, as the secret's type has it.
+
+    Raises:
+        ValidationFailed, ValueRequired: It isn't such a key, or is missing.
+    """
     name = "secret_access_key" if made_of.type == "aws4" else "key"
     key = given.secrets.get(name)
     if (key is None) == (given.wrapped_key is None):
