@@ -81,6 +81,7 @@ def _holds(pid: int, wanted: bytes) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_a_private_key_of_a_jwt_and_a_key_of_aws_are_imported(
     workspace: Workspace, upstream: Upstream, tmp_path: Path
 ) -> None:
