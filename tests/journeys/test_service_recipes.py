@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.parser import BytesParser
 from email.policy import HTTP
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, parse_qsl, unquote
@@ -194,9 +195,9 @@ class LookAlike:
 
     def listen(self, checks: Mapping[str, Check]) -> None:
         for path, check in checks.items():
-            self.upstream.scripts[path] = lambda handler, path=path, check=check: self._answer(handler, path, check)
+            self.upstream.scripts[path] = partial(self._answer, path, check)
 
-    def _answer(self, handler: Handler, path: str, check: Check) -> None:
+    def _answer(self, path: str, check: Check, handler: Handler) -> None:
         try:
             told = check(handler.seen, self.keys)
         except Exception as error:
