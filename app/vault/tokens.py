@@ -14,7 +14,7 @@ from typing import Final
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from app.kernel.turns import waiting
+from app.kernel.turns import holding
 from app.vault.roles import ALGORITHM, AUDIENCE
 
 JWT_SECONDS: Final = 60
@@ -80,15 +80,11 @@ class Tokens:
         token = slot.token
         if token is not None and self._monotonic() < token.ends:
             return token
-        with waiting():  # whoever logs in needs a turn to come back from the wait for Vault
-            slot.lock.acquire()
-        try:
+        with holding(slot.lock):
             if slot.token is None or self._monotonic() >= slot.token.ends:
                 slot.token = None
                 slot.token = self.fresh(workspace, role)
             return slot.token
-        finally:
-            slot.lock.release()
 
     def fresh(self, workspace: str, role: str) -> Token:
         """Log in whatever is kept already, and keep nothing."""
@@ -100,13 +96,9 @@ class Tokens:
         """Forget this token, which Vault refused; a newer one that another thread got meanwhile stays."""
         slot = self._slots.get((workspace, role))
         if slot is not None:
-            with waiting():
-                slot.lock.acquire()
-            try:
+            with holding(slot.lock):
                 if slot.token is token:
                     slot.token = None
-            finally:
-                slot.lock.release()
 
     def _sweep(self) -> None:
         """Now and then forget ended tokens, so that memory follows the workspaces in use and not all that ever were."""
