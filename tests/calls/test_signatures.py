@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import itertools
 import json
 import re
 import time
 from typing import Any, Final
-from urllib.parse import quote
 
 import pytest
 import requests
@@ -19,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from tests.support.actors import Workspace
+from tests.support.aws4 import signature_of
 from tests.support.service import Service
 from tests.support.upstream import Seen, Upstream
 
@@ -293,29 +292,6 @@ AWS_KEY: Final = "canary/Secret+Access/Key0123456789abcdefg"
 AWS: Final = {"access_key_id": "AKIDEXAMPLE", "secret_access_key": AWS_KEY, "region": "us-east-1"}
 
 
-def aws_signature_of(seen: Seen, service: str, region: str = "us-east-1") -> str:
-    """Sign a request as it arrived, as AWS does it, written down once more from its documentation."""
-    authorization = seen.header("Authorization") or ""
-    signed = re.search(r"SignedHeaders=([^,]+),", authorization)
-    assert signed
-    date = seen.header("X-Amz-Date") or ""
-    path, _, query = seen.path.partition("?")
-    quoted = path if service == "s3" else quote(path, safe="/-_.~")
-    canonical = "\n".join(
-        [
-            seen.method, quoted, "&".join(sorted(query.split("&"))) if query else "",
-            *(f"{name}:{' '.join((seen.header(name) or '').split())}" for name in signed[1].split(";")),
-            "", signed[1], hashlib.sha256(seen.body).hexdigest(),
-        ]
-    )  # fmt: skip
-    scope = f"{date[:8]}/{region}/{service}/aws4_request"
-    text = f"AWS4-HMAC-SHA256\n{date}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-    key = f"AWS4{AWS_KEY}".encode()
-    for piece in scope.split("/"):
-        key = made(piece.encode(), key=key)
-    return made(text.encode(), key=key).hex()
-
-
 @pytest.mark.parametrize("service_name", ["execute-api", "s3"])
 def test_aws_takes_it(workspace: Workspace, upstream: Upstream, service_name: str) -> None:
     name = secret(workspace, upstream, "aws4", service=service_name, **AWS)
@@ -325,7 +301,7 @@ def test_aws_takes_it(workspace: Workspace, upstream: Upstream, service_name: st
         body={"type": "json", "content": {"a": 1}},
     )  # fmt: skip
     authorization = seen.header("Authorization") or ""
-    wanted = aws_signature_of(seen, service_name)
+    wanted = signature_of(seen, AWS_KEY, service_name, "us-east-1")
     assert authorization.endswith(f"Signature={wanted}")
     assert re.search(r"Credential=AKIDEXAMPLE/\d{8}/us-east-1/" + service_name, authorization)
     names = re.search(r"SignedHeaders=([^,]+),", authorization)

@@ -50,6 +50,9 @@ class LookAlike:
         if handler.seen.header("x-api-key") != self.anthropic_key:
             handler.answer(b'{"type": "error", "error": {"type": "authentication_error", "message": "no"}}', 401)
             return
+        if handler.seen.header("anthropic-version") != "2023-06-01":
+            handler.answer(b'{"type": "error", "error": {"type": "invalid_request_error", "message": "no"}}', 400)
+            return
         asked = json.loads(handler.seen.body)
         message = {"id": "msg_1", "type": "message", "role": "assistant", "model": asked["model"], "content": []}
         usage = {"input_tokens": 1, "output_tokens": 1}

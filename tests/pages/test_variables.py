@@ -342,3 +342,15 @@ def test_a_restricted_secret_has_wildcard_hosts_only_where_that_is_ticked(
     assert me.post(f"{root}/WIDE/edit", edit, form=f"{root}/WIDE/edit").status_code == 303
     now = service.ask("GET", f"/workspaces/{acme}/secrets/WIDE", user="olga@example.com").json()
     assert (now["allowed_hosts"], now["wide"]) == (["api.example.com"], False)
+
+
+def test_a_url_pasted_among_allowed_hosts_becomes_its_host(
+    caller: Callable[[], Caller], service: Service, acme: str
+) -> None:
+    me, root = caller(), f"/workspaces/{acme}/variables"
+    me.sign_in("olga@example.com", PASSWORD)
+    form = {"kind": "secret", "name": "PASTED", "value": CANARY, "visibility": "restricted", "description": ""}
+    pasted = "https://api.example.com/v2/tickets?page=1\nhttps://example.org:8443/, plain.example.net"
+    assert me.post(f"{root}/new", form | {"allowed_hosts": pasted}, form=f"{root}/new").status_code == 303
+    stored = service.ask("GET", f"/workspaces/{acme}/secrets/PASTED", user="olga@example.com").json()
+    assert sorted(stored["allowed_hosts"]) == ["api.example.com", "example.org:8443", "plain.example.net"]
