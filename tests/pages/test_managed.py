@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -26,7 +27,7 @@ def path(service: Service, acme: str, tmp_path: Path) -> Iterator[str]:
         ask("POST", f"sys/mounts/{mount}", {"type": "kv", "options": {"version": "2"}})
     applied = service.command("vault", "apply", "--yes", STRONGROOM_GRANTS_FILE=str(file))
     assert applied.returncode == 0, applied.stderr
-    body = {"name": "ZENDESK", "visibility": "restricted", "allowed_hosts": ["eu.example.com"]}
+    body: dict[str, Any] = {"name": "ZENDESK", "visibility": "restricted", "allowed_hosts": ["eu.example.com"]}
     body |= {"from": {"path": granted["path"], "field": "token"}}
     made = service.ask("POST", f"/workspaces/{acme}/secrets", body, user="olga@example.com", keep=False)
     assert made.status_code == 201, made.text

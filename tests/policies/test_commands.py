@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -89,7 +89,7 @@ def test_a_file_of_grants_that_is_wrong_is_one_line_and_nothing_is_applied(
     assert "strongroom/" not in team.ask("GET", "sys/mounts").json()["data"]
 
 
-def _write_grants(folder: Path, entries: Sequence[Mapping[str, str]]) -> Path:
+def _write_grants(folder: Path, entries: Sequence[dict[str, str]]) -> Path:
     """Write a file of grants; each entry says in TOML what is different from a good one."""
     good = {"workspace": '"acme"', "path": '"secret/team-a/zendesk"', "fields": '["token"]', "hosts": '["a.example"]'}
     lines = [f"{key} = {fact}" for entry in entries for key, fact in ({"[[grant]]": ""} | good | entry).items()]
