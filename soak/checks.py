@@ -78,7 +78,8 @@ def places_with_values(world: World) -> Iterator[str]:
             yield str(path.relative_to(world.topology.folder))
     if shows_value(databases.contents(world.topology.database_url)):
         yield "the database"
-    with closing(redis.Redis(port=world.topology.ports["redis"])) as store:
+    password = (world.topology.folder / "keys" / "redis-password").read_text()
+    with closing(redis.Redis(port=world.topology.ports["redis"], password=password)) as store:
         if shows_value(repr([(key, store.dump(key)) for key in store.scan_iter()]).encode()):
             yield "Redis"
     for copy in COPIES:

@@ -14,6 +14,7 @@ from sqlalchemy import String, delete, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base
+from app.kernel.turns import holding, waiting
 
 if TYPE_CHECKING:
     from app.db import Sessions
@@ -41,11 +42,12 @@ class DatabaseKeyGuard:
         Source: https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
         """
         engine = self._sessions.engine
-        with self._locks[key]:
+        with holding(self._locks[key]):
             if engine.dialect.name == "postgresql":
                 number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], signed=True)
                 with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                    connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": number})
+                    with waiting():
+                        connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": number})
                     try:
                         yield
                     finally:
@@ -54,7 +56,8 @@ class DatabaseKeyGuard:
                 yield
             else:
                 with open(f"{engine.url.database}.keys.lock", "ab") as file:
-                    fcntl.flock(file, fcntl.LOCK_EX)
+                    with waiting():
+                        fcntl.flock(file, fcntl.LOCK_EX)
                     yield
 
     def in_doubt(self, key: str) -> bool:

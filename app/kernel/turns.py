@@ -37,3 +37,14 @@ def waiting() -> Iterator[None]:
         yield
     finally:
         turns.acquire()
+
+
+@contextmanager
+def holding(lock: threading.Lock) -> Iterator[None]:
+    """Hold a lock for as long as the block runs, waiting for it without a turn: its holder may need one to go on."""
+    with waiting():
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

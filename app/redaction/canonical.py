@@ -152,5 +152,5 @@ def _views_of_text(view: View, searches: Searches, reach: int) -> Iterator[View]
             if further is not None:
                 yield further
     yield from rejoin(view, order=len(ESCAPES))
-    yield from unpack(view, searches.sought)
+    yield from unpack(view, searches.sought, reach=reach)
     yield from unpack_lists(view, fewest=searches.fewest, ascii_only=searches.ascii_only)

@@ -137,7 +137,8 @@ def numbers(view: View, begins: Places, fewest: int, *, highest: int = 0x10FFFF)
     after, second = text[ends], text[ends + 1]
     negative = (text[begins - 1] == ord("-")) & (begins > 0) & (value > 0) & (value <= 128)
     value = np.where(negative, 256 - value, value)
-    key = (_QUOTES[after] & (second == ord(":"))) | ((after == ord(":")) & _SPACES[second])
+    colon = np.where(_QUOTES[second], text[ends + 2], second) == ord(":")  # CSV writes each quote twice
+    key = (_QUOTES[after] & colon) | ((after == ord(":")) & _SPACES[second])
     word = _IN_WORD[after] & ~((after == ord(".")) & ~_IN_WORD[second])
     kept = ~word & ~key & (value <= highest)
     begins, ends, value = begins[kept], ends[kept], value[kept]
@@ -178,8 +179,10 @@ def _find_quoted(text: Bytes, quote: Flags, size: int) -> tuple[Places, int]:
     at = np.flatnonzero(quote[: -size - 1] & quote[size + 1 :])
     lead = text[at + 1]
     is_lead = (lead < 0x80) if size == 1 else (lead >> (7 - size) == (1 << (size + 1)) - 2)
-    opens = _OPENS[text[at - 1]] | (at == 0)
-    closes = _CLOSES[text[np.minimum(at + size + 2, len(text) - 1)]]
+    # CSV and SQL write each quote twice.
+    twice = (quote[at - 1] & (at > 0)).astype(np.intp)
+    opens = _OPENS[text[at - 1 - twice]] | (at == twice)
+    closes = _CLOSES[text[np.minimum(at + size + 2 + twice, len(text) - 1)]]
     return at[is_lead & opens & closes & (text[at] == text[at + size + 1])] + 1, size
 
 

@@ -122,12 +122,17 @@ def _may_hold(raw: bytes, packing: _Packing, count: int) -> bool:
     )
 
 
-def unpack(view: View, sought: Sought) -> Iterator[View]:
-    """Give what a view unpacks to."""
-    yield from _unpack(view, BASE64, sought)
-    yield from _unpack(view, HEXADECIMAL, sought)
+def unpack(view: View, sought: Sought, *, reach: int) -> Iterator[View]:
+    """Give what a view unpacks to.
+
+    Args:
+        sought: What is known of the texts that are looked for.
+        reach: How many bytes around what is new a text may cover, which may be packed and escaped further inside.
+    """
+    yield from _unpack(view, BASE64, sought, reach)
+    yield from _unpack(view, HEXADECIMAL, sought, reach)
     if _PREFIXED.search(view.raw):
-        yield from _unpack(_without_prefixes(view), HEXADECIMAL, sought)
+        yield from _unpack(_without_prefixes(view), HEXADECIMAL, sought, reach)
 
 
 def _without_prefixes(view: View) -> View:
@@ -139,7 +144,7 @@ def _without_prefixes(view: View) -> View:
     return view.pick(np.flatnonzero(kept))
 
 
-def _unpack(view: View, packing: _Packing, sought: Sought) -> Iterator[View]:
+def _unpack(view: View, packing: _Packing, sought: Sought, reach: int) -> Iterator[View]:
     roles = packing.roles if sought.few_ascii else packing.ascii_roles
     count = packing.groups_in(sought.least if sought.few_ascii else sought.ascii_run)
     found = _find_groups(view.raw, packing, count, roles)
@@ -148,7 +153,7 @@ def _unpack(view: View, packing: _Packing, sought: Sought) -> Iterator[View]:
     kept = _places_kept(view, packing.between)
     # What isn't ASCII in a text, in UTF-16 at most, stands on either side.
     margin = 1 + -(-2 * (sought.longest - sought.ascii_run) // packing.made)
-    found = _fresh(view, kept, found, before=margin * packing.group, after=(count + margin) * packing.group)
+    found = _fresh(view, kept, found, before=reach, after=count * packing.group + reach)
     if len(found):
         values = np.frombuffer(view.raw.translate(packing.values, packing.between), np.uint8)
         phases = _by_phase(found, packing, count, margin)

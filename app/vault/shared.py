@@ -12,6 +12,8 @@ from copy import copy
 from threading import Event, Lock
 from typing import Generic, TypeVar
 
+from app.kernel.turns import waiting
+
 V = TypeVar("V")
 
 
@@ -43,7 +45,8 @@ class SharedReads(Generic[V]):
                 self._pass_on(what)
         if carries_out:
             return self._in_turn(what, mine, read)
-        mine.over.wait()
+        with waiting():  # whoever reads needs a turn to come back from the wait for Vault
+            mine.over.wait()
         if mine.error is not None:
             raise copy(mine.error) from None
         if mine.gave is None:  # who was to carry it out is gone
@@ -56,13 +59,14 @@ class SharedReads(Generic[V]):
             if what not in self._next:
                 self._next[what] = None
                 return None, True
-            waiting = self._next[what]
-            mine = self._next[what] = waiting or _Round()
-            return mine, waiting is None
+            others = self._next[what]
+            mine = self._next[what] = others or _Round()
+            return mine, others is None
 
     def _in_turn(self, what: Hashable, mine: _Round[V], read: Callable[[], V]) -> V:
         try:
-            mine.turn.wait()
+            with waiting():
+                mine.turn.wait()
             value = read()
             mine.gave = (value,)
             return value
@@ -76,8 +80,8 @@ class SharedReads(Generic[V]):
     def _pass_on(self, what: Hashable, mine: _Round[V] | None = None) -> None:
         """Let the next round start; where ``mine`` hasn't started, nobody is to carry it out any more."""
         with self._lock:
-            waiting = self._next.pop(what)
-            if waiting is not None:
+            others = self._next.pop(what)
+            if others is not None:
                 self._next[what] = None
-        if waiting is not None and waiting is not mine:
-            waiting.turn.set()
+        if others is not None and others is not mine:
+            others.turn.set()

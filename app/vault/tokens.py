@@ -14,6 +14,7 @@ from typing import Final
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from app.kernel.turns import holding
 from app.vault.roles import ALGORITHM, AUDIENCE
 
 JWT_SECONDS: Final = 60
@@ -79,7 +80,7 @@ class Tokens:
         token = slot.token
         if token is not None and self._monotonic() < token.ends:
             return token
-        with slot.lock:
+        with holding(slot.lock):
             if slot.token is None or self._monotonic() >= slot.token.ends:
                 slot.token = None
                 slot.token = self.fresh(workspace, role)
@@ -95,7 +96,7 @@ class Tokens:
         """Forget this token, which Vault refused; a newer one that another thread got meanwhile stays."""
         slot = self._slots.get((workspace, role))
         if slot is not None:
-            with slot.lock:
+            with holding(slot.lock):
                 if slot.token is token:
                     slot.token = None
 

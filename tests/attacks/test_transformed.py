@@ -28,6 +28,7 @@ TRANSFORMS: dict[str, Transform] = {
     "compressed within the text": lambda v: base64.b64encode(zlib.compress(v.encode())).decode(),
     "base32": lambda v: base64.b32encode(v.encode()).decode(),
     "cut short by one": lambda v: v[:-1],
+    "keyed characters in CSV twice": lambda v: json.dumps(dict(enumerate(v))).replace('"', '""""'),
 }
 
 

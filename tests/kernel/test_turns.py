@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from app.kernel.turns import computing, waiting
+from app.kernel.turns import computing, holding, waiting
 
 
 def free(turns: threading.Semaphore) -> bool:
@@ -70,3 +70,26 @@ def test_another_thread_s_turn_is_its_own() -> None:
         thread.start()
         thread.join()
     assert seen == [True, False]
+
+
+def test_a_lock_is_waited_for_without_a_turn_and_held_with_one() -> None:
+    turns, lock = threading.Semaphore(1), threading.Lock()
+    lock.acquire()
+    began, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with computing(turns):
+            began.set()
+            with holding(lock):
+                over.set()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    began.wait()
+    with computing(turns):  # comes back although another began to wait with it
+        assert not over.is_set()
+        lock.release()
+    thread.join()
+    assert over.is_set()
+    assert not lock.locked()
+    assert free(turns)

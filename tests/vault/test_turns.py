@@ -1,0 +1,49 @@
+"""Threads that wait for one another at Vault's door give their turn at computing to others meanwhile."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from app.kernel.turns import computing, waiting
+from app.vault.shared import SharedReads
+from app.vault.tokens import Tokens
+
+TURNS, CALLERS = 2, 8
+
+
+def _ask_vault() -> str:
+    with waiting():
+        time.sleep(0.01)
+    return "answer"
+
+
+def _log_in() -> Callable[[], object]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    tokens = Tokens(lambda _role, _jwt: (_ask_vault(), 300.0), lambda: key)
+    return lambda: tokens.get("acme", "runtime")
+
+
+def _share_reads() -> Callable[[], object]:
+    reads: SharedReads[str] = SharedReads()
+    return lambda: reads.read("what", _ask_vault)
+
+
+@pytest.mark.parametrize("kind", [_log_in, _share_reads])
+def test_more_callers_than_turns_at_once_all_get_an_answer(kind: Callable[[], Callable[[], object]]) -> None:
+    ask, turns, answers = kind(), threading.Semaphore(TURNS), list[object]()
+
+    def call() -> None:
+        with computing(turns):
+            answers.append(ask())
+
+    threads = [threading.Thread(target=call, daemon=True) for _ in range(CALLERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(answers) == CALLERS
