@@ -18,6 +18,8 @@ T = TypeVar("T")
 LIMIT_DEFAULT: Final = 50
 LIMIT_GREATEST: Final = 200
 _NUMBER_GREATEST: Final = 2**63 - 1
+_WRITTEN: Final = "^[A-Za-z0-9_-]+$"
+_NOT_OURS: Final = "Is no cursor of this list."
 
 
 class PageQuery(Input):
@@ -30,7 +32,7 @@ class PageQuery(Input):
     )
     cursor = fields.String(
         load_default=None,
-        validate=validate.Length(1, 1024),
+        validate=(validate.Length(1, 1024), validate.Regexp(_WRITTEN, error=_NOT_OURS)),
         metadata={"description": "`next_cursor` of the page before."},
     )
 
@@ -84,5 +86,5 @@ def _can_be_looked_for(where: object) -> bool:
 def _foreign() -> ValidationFailed:
     return ValidationFailed(
         "The cursor doesn't belong to this list.",
-        errors={in_query("cursor"): ["Is no cursor of this list."]},
+        errors={in_query("cursor"): [_NOT_OURS]},
     )

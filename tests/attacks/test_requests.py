@@ -133,3 +133,19 @@ def test_wrong_patterns_are_told_by_their_place(stage: Stage, wrong: Any) -> Non
     refused = stage.service.ask("POST", f"/workspaces/{stage.workspace}/secrets", body, keep=False)
     assert problem(refused) == (422, "validation_failed")
     assert all(each.startswith("/allowed_requests") for each in refused.json()["errors"])
+
+
+def test_the_record_says_which_hosts_places_and_requests_a_secret_was_given(stage: Stage) -> None:
+    name, path = f"RULED_{secrets.token_hex(4)}", f"/workspaces/{stage.workspace}/secrets"
+    rules = {"allowed_hosts": ["api.example.com"], "allowed_places": ["header:Authorization"], "allowed_requests": READ}
+    body = {"name": name, "value": secrets.token_hex(20), "visibility": "restricted"}
+    made = stage.service.ask("POST", path, body | rules, keep=False)
+    assert made.status_code == 201, made.text
+    fewer = {"allowed_requests": [{"methods": ["GET"], "path": "/api/**"}]}
+    etag = {"If-Match": made.headers["ETag"]}
+    assert stage.service.ask("PATCH", f"{path}/{name}", fewer, headers=etag, keep=False).status_code == 200
+    for action, requests in (("create", ["GET,HEAD /api/**"]), ("update", ["GET /api/**"])):
+        query = f"action=secret.{action}&secret={name}&outcome=done"
+        (event,) = stage.service.ask("GET", f"/workspaces/{stage.workspace}/audit?{query}").json()["items"]
+        told = {rule: event["detail"].get(rule) for rule in rules}
+        assert told == rules | {"allowed_requests": requests}, action

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.support import databases
+from tests.support.chains import cut_back
 from tests.support.service import Service, running
 
 
@@ -93,6 +94,24 @@ def test_a_record_that_was_removed_is_red_since_vault_knows_of_it(own: Service) 
     accepted = own.command("audit", "accept-restore", "--yes")
     assert accepted.returncode == 0, accepted.stderr
     assert "record of removed" not in examined(own)
+
+
+def test_a_record_that_was_cut_back_to_an_older_checkpoint_is_red(own: Service) -> None:
+    for made in ({"name": "cut-back"}, None):
+        if made is not None:
+            assert own.ask("POST", "/workspaces", made).ok
+        else:
+            assert own.ask("POST", "/workspaces/cut-back/variables", {"name": "LATER", "value": "x"}).ok
+        export = own.ask("GET", "/workspaces/cut-back/audit", headers={"Accept": "application/x-ndjson"})
+        assert export.ok  # the record is signed first
+    with databases.connected(own.database_url) as connection:
+        cut_back(connection, "cut-back")
+    state, finding = examined(own)["record of cut-back"]
+    assert state == "red"
+    assert "strongroom audit verify" in finding
+    accepted = own.command("audit", "accept-restore", "--yes")
+    assert accepted.returncode == 0, accepted.stderr
+    assert examined(own).get("record of cut-back", ("green", ""))[0] != "red"
 
 
 def test_a_value_that_no_row_knows_is_amber_and_the_finding_says_what_to_do(own: Service) -> None:

@@ -128,6 +128,14 @@ def test_without_a_proper_key_for_sessions_nothing_starts(tmp_path: Path, key: b
     assert "key that signs sessions" in told(strongroom(tmp_path, "serve", **away))
 
 
+def test_a_file_of_grants_that_is_wrong_is_one_line_and_nothing_is_applied(tmp_path: Path) -> None:
+    grant = '[[grant]]\nworkspace = "acme"\npath = "secret/team"\nfields = ["token"]\nhosts = ["*.com"]\n'
+    (tmp_path / "grants.toml").write_text(grant)
+    stopped = strongroom(tmp_path, "serve", STRONGROOM_GRANTS_FILE=str(tmp_path / "grants.toml"))
+    assert told(stopped).startswith("strongroom: Grant 1: hosts: ")
+    assert "strongroom-grant-acme" not in (tmp_path / "var" / "openbao" / "audit.log").read_text()
+
+
 def test_an_argument_that_is_no_text_is_a_wrong_call(tmp_path: Path) -> None:
     for arguments in ([b"user", b"disable", b"\xff"], [b"token", b"create", b"--platform", b"--label", b"\xff"]):
         assert told(strongroom(tmp_path, *arguments), 2) == "Error: An argument isn't in UTF-8."

@@ -70,6 +70,13 @@ def test_every_example_is_what_its_schema_says(openapi: dict[str, Any]) -> None:
     assert tried > 200
 
 
+def test_every_list_says_how_a_cursor_is_written(openapi: dict[str, Any]) -> None:
+    parameters = [each for _, operation in operations(openapi) for each in operation["parameters"]]
+    cursors = [each["schema"] for each in parameters if each.get("name") == "cursor"]
+    assert len(cursors) > 5
+    assert {each.get("pattern") for each in cursors} == {"^[A-Za-z0-9_-]+$"}
+
+
 def test_every_post_that_makes_or_calls_takes_a_key(openapi: dict[str, Any]) -> None:
     without = {
         name

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import expect
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
+from tests.pages.conftest import make_variable
 from tests.support import databases
 from tests.support.browser import Window
+from tests.support.chains import cut_back, remove
 from tests.support.service import Service
 
 
@@ -23,6 +26,27 @@ def test_the_audit_tab_says_that_the_chain_is_verified_or_what_was_done_to_it(
         connection.execute(change, {"ws": acme})
     page.reload()
     expect(page.get_by_role("alert")).to_contain_text("The record was tampered with: event 2 isn't what was recorded")
+
+
+@pytest.mark.parametrize("hurt", [cut_back, remove])
+def test_the_audit_tab_says_what_is_missing_of_a_chain_that_vault_knows_of(
+    opened: Callable[..., Window],
+    service: Service,
+    acme: str,
+    people: dict[str, str],
+    hurt: Callable[[Connection, str], None],
+) -> None:
+    for name in ("FIRST", "SECOND"):
+        make_variable(service, acme, name, "x")
+        ndjson = {"Accept": "application/x-ndjson"}
+        assert service.ask("GET", f"/workspaces/{acme}/audit", headers=ndjson, user=people["owner"]).ok  # signed first
+    window = opened("owner")
+    page = window.go(f"/workspaces/{acme}/audit")
+    expect(page.locator("main")).to_contain_text("Signed by Vault up to")
+    with databases.connected(service.database_url) as connection:
+        hurt(connection, acme)
+    page.reload()
+    expect(page.get_by_role("alert")).to_contain_text("The record was tampered with: ")
 
 
 def test_the_record_is_exported_from_the_page_as_it_was_narrowed(opened: Callable[..., Window], acme: str) -> None:

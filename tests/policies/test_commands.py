@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+
+import pytest
 
 from app.policies.table import ROLES
 from tests.policies.conftest import Team, command
@@ -64,6 +67,34 @@ def test_a_file_that_grants_too_much_is_told_and_nothing_is_written(team: Team, 
     assert (stopped.returncode, stopped.stdout) == (1, "")
     assert "admin.hcl grants more than the table: read" in stopped.stderr
     assert "strongroom/" not in team.ask("GET", "sys/auth").json()["data"]
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"owner": '"me"'}, "Grant 1 has an unknown key: owner."),
+        ({"hosts": '["*.co.uk"]'}, "Grant 1: hosts:"),
+        (None, "Grant 2: acme has the path secret/team-a/zendesk twice."),
+    ],
+)
+def test_a_file_of_grants_that_is_wrong_is_one_line_and_nothing_is_applied(
+    team: Team, tmp_path: Path, more: dict[str, str] | None, told: str
+) -> None:
+    file = _write_grants(tmp_path, [more] if more is not None else [{}, {}])
+    stopped = command(team, "vault", "apply", "--yes", environ={"STRONGROOM_GRANTS_FILE": str(file)})
+    assert (stopped.returncode, stopped.stdout) == (1, "")
+    (line,) = stopped.stderr.splitlines()
+    assert told in line
+    assert "strongroom/" not in team.ask("GET", "sys/auth").json()["data"]
+    assert "strongroom/" not in team.ask("GET", "sys/mounts").json()["data"]
+
+
+def _write_grants(folder: Path, entries: Sequence[dict[str, str]]) -> Path:
+    """Write a file of grants; each entry says in TOML what is different from a good one."""
+    good = {"workspace": '"acme"', "path": '"secret/team-a/zendesk"', "fields": '["token"]', "hosts": '["a.example"]'}
+    lines = [f"{key} = {fact}" for entry in entries for key, fact in ({"[[grant]]": ""} | good | entry).items()]
+    (folder / "grants.toml").write_text("\n".join(lines).replace("[[grant]] = ", "[[grant]]"))
+    return folder / "grants.toml"
 
 
 def test_export_needs_no_vault_where_the_accessor_is_given(team: Team, tmp_path: Path) -> None:

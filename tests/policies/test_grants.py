@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from app.kernel.errors import NotGranted, ValueNotAllowedHere
+from app.kernel.errors import NotGranted, ValueNotAllowedHere, VaultUnavailable
 from app.kernel.secret import SecretValue
 from app.policies.grants import GrantsFileWrong, grant_policies, parse_grants
 from app.policies.service import apply, read_grants, see_changes
@@ -149,6 +149,22 @@ def test_a_grant_opens_what_it_names_to_whom_it_names_and_ends_with_its_line(gra
     with pytest.raises(NotGranted):
         vault.read_granted("acme", path, "token")
     assert vault.grants("acme") == []
+
+
+def test_a_path_starts_from_the_namespace_and_leads_into_none_below_it(granted: Team, vault: VaultClient) -> None:
+    below = f"{granted.namespace}/below"
+    assert granted.ask("GET", "sys/mounts").json()["data"].keys() >= {"secret/", "old/"}
+    assert granted.bao.ask("POST", "sys/namespaces/below", {}, namespace=granted.namespace).ok
+    assert granted.bao.ask("POST", "sys/mounts/secret", {"type": "kv"}, namespace=below).ok
+    assert granted.bao.ask("POST", "secret/zendesk", {"token": "canary-below"}, namespace=below).ok
+    text = GOOD.replace("secret/team-a/zendesk", "below/secret/zendesk")
+    setup = dataclasses.replace(granted.setup, grants=parse_grants(text, mounts=Mounts()))
+    with granted.operator() as operator:
+        (warning,) = (each for each in see_changes(operator, setup).warnings if "below" in each)
+        apply(operator, setup)
+    assert "leads to no mount" in warning
+    with pytest.raises((NotGranted, VaultUnavailable)):
+        vault.read_granted("acme", "below/secret/zendesk", "token")
 
 
 def test_verify_tries_each_grant_in_its_own_role_and_in_all_others_and_reads_no_value(granted: Team) -> None:
