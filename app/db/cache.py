@@ -1,17 +1,17 @@
 """What was found in the database, kept in memory for as long as nobody has changed anything of the kind.
 
 A call goes by the same few rows each time: the token, the workspace, the block, the secrets' rules. Every change of
-such a row, by whatever program, raises one number in the database (triggers do, see migration 0007). So a single look
+such a row, by whatever program, raises one number in the database (triggers do: see ``watch``). So a single look
 at the number tells that what is remembered still holds, and a change counts from the moment of its commit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Final, TypeVar, cast
 
-from sqlalchemy import BigInteger, Column, Integer, Table
+from sqlalchemy import BigInteger, Column, Connection, Integer, Table, inspect
 from sqlalchemy.orm import Session
 
 from app.db.base import Base
@@ -25,6 +25,20 @@ CHANGES: Final = Table(
     Column("number", BigInteger, nullable=False),
 )
 LOOK: Final = "SELECT number FROM changes"
+RAISE: Final = "UPDATE changes SET number = number + 1"
+WATCHED: Final[Mapping[str, tuple[str, ...]]] = {
+    "tokens": ("id", "secret_hash", "role", "workspace", "ad_hoc", "expires_at", "revoked_at"),
+    "workspaces": ("name", "title", "engine", "refuse_expired", "state", "revision"),
+    "members": ("workspace", "user_id", "role"),
+    "blocks": ("workspace", "name", "id", "call", "answer", "revision"),
+    "variables": (
+        *("id", "workspace", "name", "folded_name", "kind", "value", "visibility"),
+        *("allowed_hosts", "allowed_places", "next_hosts", "next_places", "state", "expires_at"),
+        *("allowed_requests", "wide", "next_requests", "next_wide", "typed"),
+        *("type", "made_of", "next_made_of", "source", "source_version"),
+    ),
+}
+"""Each table's columns that a call goes by; those that only tell of its use aren't among them."""
 _MOST: Final = 4096
 """Findings that are kept at once; the oldest goes first."""
 
@@ -64,3 +78,24 @@ class VersionedCache:
                 del self._found[next(iter(self._found))]
             except (KeyError, RuntimeError, StopIteration):  # another thread was as quick
                 break
+
+
+def watch(connection: Connection, table: str, *, without: Collection[str] = ()) -> None:
+    """Have every change of a table's watched columns raise the number, whoever makes it.
+
+    A migration that adds some calls this after it; one that drops some calls it before, ``without`` them.
+    """
+    there = {column["name"] for column in inspect(connection).get_columns(table)} - set(without)
+    update = f"UPDATE OF {', '.join(column for column in WATCHED[table] if column in there)}"
+    if connection.dialect.name == "postgresql":
+        # At the commit, so that the row is held for a moment only and nothing is waited for while it is.
+        connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS note_change ON {table}")
+        connection.exec_driver_sql(
+            f"CREATE CONSTRAINT TRIGGER note_change AFTER INSERT OR DELETE OR {update}"
+            f" ON {table} DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION note_change()"
+        )
+        return
+    for deed in ("INSERT", "DELETE", update):
+        name = f"note_{table}_{deed.split()[0].lower()}"
+        connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name}")
+        connection.exec_driver_sql(f"CREATE TRIGGER {name} AFTER {deed} ON {table} BEGIN {RAISE}; END")

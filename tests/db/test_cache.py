@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,14 +14,11 @@ import app.identity.models
 import app.variables.models
 import app.workspaces.models  # noqa: F401
 from app.db import Base, Sessions, open_engine
+from app.db.cache import WATCHED
 from app.kernel.errors import NotFound
 from app.migrations import upgrade
 from tests.support import databases
 
-_LATEST = importlib.import_module("app.migrations.versions.0016_values_managed_in_vault")
-WATCHED = importlib.import_module("app.migrations.versions.0007_a_number_for_changes").WATCHED | {
-    "variables": (*_LATEST._WATCHED, "source", "source_version")
-}
 # These tell who changed something, when, and how often it was used; no call goes by them.
 TOLD_ONLY = {
     "tokens": {"label", "created_at", "created_by", "last_used_at"},
