@@ -85,7 +85,7 @@ def test_a_header_that_holds_a_value_across_its_colon_is_left_out(stage: Stage) 
 def test_what_measures_the_original_is_left_out_with_it(stage: Stage) -> None:
     measures = {
         "ETag": '"1"', "Digest": "sha-256=x", "Content-MD5": "x", "Repr-Digest": "x", "X-Amz-Checksum-Sha256": "x",
-        "x-goog-hash": "crc32c=x",
+        "x-goog-hash": "crc32c=x", "X-Checksum-Sha1": "x",
     }  # fmt: skip
     stage.upstream.scripts["/"] = lambda h: h.answer(stage.token.encode(), headers=measures)
     shown = {header["name"] for header in stage.call().json()["headers"]}

@@ -189,6 +189,14 @@ def test_the_certificate_must_be_the_names(authority: tuple[trustme.CA, str], na
             _holds_no_value(caught.value)
 
 
+def test_a_common_name_names_no_host(authority: tuple[trustme.CA, str]) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    # Where no name is among the alternative names, OpenSSL would look at the subject's.
+    authority[0].issue_cert("192.0.2.1", common_name="localhost").configure_cert(context)
+    with upstream(context) as there, pytest.raises(UpstreamTls):
+        send(OutboundClient(rules(ca_file=authority[1])), there.port, scheme="https", host="localhost")
+
+
 def test_an_unknown_authority_is_refused(authority: tuple[trustme.CA, str]) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority[0].issue_cert("localhost").configure_cert(context)

@@ -111,3 +111,7 @@ def test_localhost_and_what_is_under_it_mean_this_machine(host: str) -> None:
 @pytest.mark.parametrize("host", ["localhost.example.com", "notlocalhost", "localhosts"])
 def test_a_name_that_only_looks_like_it_does_not(host: str) -> None:
     assert not is_localhost(host)
+
+
+def test_a_zone_is_no_part_of_an_address() -> None:
+    assert ask_system("fe80::1%1") == ("fe80::1",)

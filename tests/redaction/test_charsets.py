@@ -30,3 +30,11 @@ def test_what_holds_no_value_stays_byte_for_byte(charset: str | None) -> None:
 )
 def test_charsets_that_undo_an_encoding_are_none(charset: str) -> None:
     assert codec_of(charset) is None
+
+
+@pytest.mark.parametrize("label", ["iso-8859-1", "latin1", "windows-1252", None])
+def test_a_body_of_windows_1252_is_looked_through_whatever_it_says(label: str | None) -> None:
+    value = "price-€-7f3a9c21"
+    body, count = Redactor({"T": SecretValue(value)}).body(f"<{value}>".encode("cp1252"))
+    assert (body, count) == (b"<[redacted:T]>", 1)
+    assert redact_text(body, label, Redactor({"T": SecretValue(value)})) == (body, 0)
