@@ -334,7 +334,7 @@ def test_a_deleted_workspace_leaves_no_block(service: Service, ws_path: str) -> 
     assert service.ask("DELETE", f"{ws_path}?confirm={name}").status_code == 204
     with databases.connected(service.database_url) as connection:
         for table in ("blocks", "secret_uses"):
-            count = f"SELECT count(*) FROM {table} WHERE ws_path = :name"
+            count = f"SELECT count(*) FROM {table} WHERE workspace = :name"
             assert connection.execute(text(count), {"name": name}).scalar() == 0
 
 
