@@ -84,6 +84,7 @@ def test_a_stopped_vault_is_a_503_that_mends_itself(own: Service, upstream: Upst
     assert upstream.seen[0].header("Authorization") == value
 
 
+@pytest.mark.slow
 def test_an_embedded_vault_that_died_is_started_again(tmp_path: Path, upstream: Upstream) -> None:
     with running(tmp_path) as service:
         workspace, value, call = make(service, upstream)

@@ -594,6 +594,7 @@ def test_the_server_insists_on_a_confirmed_deletion(opened: Callable[..., Window
     assert get_block(service, acme, "stays")["name"] == "stays"
 
 
+@pytest.mark.slow
 def test_axe_finds_nothing_on_any_state_of_the_blocks(
     opened: Callable[..., Window], service: Service, acme: str, upstream: Upstream
 ) -> None:

@@ -222,6 +222,7 @@ def test_audit_devices_are_looked_at_and_a_missing_one_is_advice(bao: OpenBao, t
     assert "+at least one audit device" in without.by_hand[0].diff
 
 
+@pytest.mark.slow
 def test_what_vault_was_told_and_did_not_take_is_named(team: Team) -> None:
     """HashiCorp Vault before 1.21 can't take a mount's response headers back, and answers that it did."""
     applied(team)

@@ -32,6 +32,7 @@ def opens(server: Server, key: bytes | Path) -> bool:
         client.close()
 
 
+@pytest.mark.slow
 def test_no_call_fails_while_the_key_is_changed_under_a_running_service(service: Service, upstream: Upstream) -> None:
     folder = Path(service.environ["STRONGROOM_DATA_DIR"])
     server = Server((folder / "openbao" / "address").read_text().strip())

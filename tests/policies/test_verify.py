@@ -121,6 +121,7 @@ def test_a_hand_edit_is_a_surprise_that_names_its_cell(applied: Team) -> None:
     assert held(applied) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("switch", "names", "cause"),
     [
