@@ -54,6 +54,13 @@ class _Packing:
         """Return how many groups, at least, hold nothing but bytes of a text of ``least`` bytes."""
         return max(1, (least - self.made + 1) // self.made)
 
+    def roles_for(self, run: int) -> bytes:
+        """Return where a character may stand, for texts with a run of ASCII of this many bytes.
+
+        A run that is shorter than two groups but one byte shares every group with its neighbours at some alignment.
+        """
+        return self.ascii_roles if run >= 2 * self.made - 1 else self.roles
+
 
 def _table(values: dict[int, int]) -> bytes:
     return bytes(values.get(code, 0) for code in range(256))
@@ -111,14 +118,15 @@ class Sought:
 
 def may_hold_packings(raw: bytes, sought: Sought) -> bool:
     """Tell whether something may be packed that is as long as what is looked for."""
-    return any(_may_hold(raw, packing, packing.groups_in(sought.ascii_run)) for packing in (BASE64, HEXADECIMAL))
+    return any(_may_hold(raw, packing, sought.ascii_run) for packing in (BASE64, HEXADECIMAL))
 
 
-def _may_hold(raw: bytes, packing: _Packing, count: int) -> bool:
+def _may_hold(raw: bytes, packing: _Packing, least: int) -> bool:
+    count = packing.groups_in(least)
     run = b"x" * (packing.group * count)
     return run in raw.translate(packing.shape, packing.between) and (
         (packing is HEXADECIMAL and _PREFIXED.search(raw) is not None)
-        or len(_find_groups(raw, packing, count, packing.ascii_roles)) > 0
+        or len(_find_groups(raw, packing, count, packing.roles_for(least))) > 0
     )
 
 
@@ -145,7 +153,7 @@ def _without_prefixes(view: View) -> View:
 
 
 def _unpack(view: View, packing: _Packing, sought: Sought, reach: int) -> Iterator[View]:
-    roles = packing.roles if sought.few_ascii else packing.ascii_roles
+    roles = packing.roles if sought.few_ascii else packing.roles_for(sought.ascii_run)
     count = packing.groups_in(sought.least if sought.few_ascii else sought.ascii_run)
     found = _find_groups(view.raw, packing, count, roles)
     if not len(found):
