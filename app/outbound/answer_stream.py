@@ -15,6 +15,7 @@ import orjson
 from app.kernel.errors import ResponseNotReadable, ResponseTooLarge, StrongroomError
 from app.outbound.decode import decoder
 from app.outbound.model import Origin
+from app.outbound.response import tells_of_the_original
 from app.outbound.transport import Answer
 from app.redaction.canonical import OutOfBudgetError
 from app.redaction.charsets import RedactedText
@@ -50,11 +51,6 @@ _NEVER_PASSED: Final = (
     "x-webkit-",
     "x-xss-",
     "x-http-method-override",
-    "x-checksum",
-    "x-amz-checksum-",
-    "x-amz-content-sha256",
-    "x-goog-hash",
-    "x-goog-stored-content-length",
     "x-pingback",
     "x-reproxy-",
     "x-sourcemap",
@@ -74,7 +70,9 @@ def passed_headers(headers: Sequence[tuple[str, str]], *, keep_tag: bool) -> tup
 def _passes(name: str, keep_tag: bool) -> bool:
     if name == "etag":
         return keep_tag
-    return name in _PASSED or (name.startswith("x-") and not name.startswith(_NEVER_PASSED))
+    if name in _PASSED:
+        return True
+    return name.startswith("x-") and not name.startswith(_NEVER_PASSED) and not tells_of_the_original(name)
 
 
 class AnswerStream:

@@ -39,17 +39,20 @@ _OF_THE_ORIGINAL: Final = _OF_THE_CODING | {
     "repr-digest",
     "signature",
     "signature-input",
-    "x-goog-hash",
-    "x-goog-stored-content-length",
     "x-content-digest",
     "x-content-hash",
     "x-content-length",
     "x-content-md5",
     "x-content-sha1",
     "x-content-sha256",
-    "x-amz-content-sha256",
 }
-_MEASURES_START: Final = ("x-amz-checksum-", "x-checksum")
+_MEASURES_START: Final = (
+    "x-amz-checksum-",
+    "x-amz-content-sha256",
+    "x-checksum",
+    "x-goog-hash",
+    "x-goog-stored-content-length",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +118,14 @@ def redact(answer: Answer, body: bytes, redactor: Redactor, limit: int) -> Redac
     if len(text) > limit:
         raise _too_large(limit)
     if count:
-        headers = [pair for pair in headers if not _tells_of_the_original(pair[0].lower())]
+        headers = [pair for pair in headers if not tells_of_the_original(pair[0].lower())]
     elif answer.header("Content-Encoding") is not None:
         headers = [pair for pair in headers if pair[0].lower() not in _OF_THE_CODING]
     return RedactedBody(tuple(headers), text, media_type, charset, count)
 
 
-def _tells_of_the_original(header: str) -> bool:
+def tells_of_the_original(header: str) -> bool:
+    """Tell whether a header (in lower case) measures what came, and so doesn't fit what is left of it."""
     return header in _OF_THE_ORIGINAL or header.startswith(_MEASURES_START)
 
 
