@@ -30,12 +30,12 @@ def upgrade() -> None:
     blocks = sa.table("blocks", sa.column("workspace"), sa.column("name"), sa.column("call", sa.Text()))
     saved = op.get_bind().execute(sa.select(blocks.c.workspace, blocks.c.name, blocks.c.call)).all()
     for workspace, name, call in saved:
-        rows = [{"workspace": workspace, "variable_name": used, "block": name} for used in sorted(_used(call))]
+        rows = [{"workspace": workspace, "variable_name": used, "block": name} for used in sorted(_references(call))]
         if rows:
             op.get_bind().execute(uses.insert(), rows)
 
 
-def _used(call: Any) -> set[str]:
+def _references(call: Any) -> set[str]:
     """Return the variables that a call refers to and has no default of its own for."""
     call = json.loads(call) if isinstance(call, str) else call
     if not isinstance(call, dict):
