@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -74,7 +74,10 @@ class Deed:
         What it changes is written first: rows before chains, in every transaction, or two would wait for each other.
         """
         session.flush()
-        append(raw_of(session.connection()), [self.event("done", clock())])
+        raw = raw_of(session.connection())
+        if self.access.mark is not None:
+            self.access.mark(raw, self.id)
+        append(raw, [self.event("done", clock())])
         self.closed = True
         event_recorded(self.action, "done")
 
@@ -163,11 +166,12 @@ def intend(deed: Deed, *, sessions: Sessions, clock: Clock) -> None:
 
     Raises:
         RecordUnavailable: It can't be stored; nothing must be done.
+        Conflict: The claim that the deed is done under is somebody else's by now; nothing must be done.
     """
     try:
         deed.id = deed.id[: _PROCESS.start] + sessions.lease.process + deed.id[_PROCESS.stop :]
         with step("record"):
-            sessions.together(deed.event("intended", clock()), append)
+            sessions.together(_Entry(deed.event("intended", clock()), deed.access.mark), _append_entries)
     except SQLAlchemyError:
         raise _nothing_done() from None
     event_recorded(deed.action, "intended")
@@ -185,7 +189,7 @@ def conclude(deed: Deed, outcome: Outcome, *, sessions: Sessions, clock: Clock) 
     event = deed.event(outcome, clock())
     try:
         with step("record"):
-            sessions.together(event, append)
+            sessions.together(_Entry(event), _append_entries)
     except SQLAlchemyError:
         sessions.lease.later(event, append)
         raise _in_doubt() from None
@@ -213,6 +217,21 @@ def _in_doubt() -> RecordUnavailable:
         retry_after=5,
         extra={"in_doubt": True},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """An event, and what has to be true, and is written, in the transaction that stores it."""
+
+    event: Event
+    mark: Callable[[Raw, str], None] | None = None
+
+
+def _append_entries(raw: Raw, entries: Sequence[_Entry]) -> None:
+    for entry in entries:
+        if entry.mark is not None:
+            entry.mark(raw, entry.event.deed_id)
+    append(raw, [entry.event for entry in entries])
 
 
 def append(raw: Raw, events: Sequence[Event]) -> None:
