@@ -130,8 +130,8 @@ class Access:
     """An actor's standing for one request: in one workspace, or (``workspace`` is None) in the service as a whole.
 
     ``ad_hoc`` is what a runtime token was made with; it is the one right that a token carries and a role doesn't.
-    ``request_id`` joins what is done to the log and the record. ``mark`` is called with the cursor of the transaction that
-    records a deed, and the deed's id, before it is recorded; it raises where the deed must not be done.
+    ``request_id`` joins what is done to the log and the record. ``mark`` is called with the cursor of the transaction
+    that records a deed, and the deed's id, before it is recorded; it raises where the deed must not be done.
     """
 
     actor: Actor
