@@ -119,7 +119,7 @@ def test_the_way_back_ends_with_an_empty_database(engine: Engine) -> None:
 
 
 def test_the_variables_that_saved_blocks_use_are_noted(engine: Engine) -> None:
-    upgrade(engine, "0018")
+    upgrade(engine, "0019")
     _fill(engine)
     call = {
         "url": "https://api.example.com/{{ region }}/{{+path}}",
