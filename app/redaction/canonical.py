@@ -15,6 +15,7 @@ from typing import Final
 
 from app.redaction.encodings import ESCAPES
 from app.redaction.joins import CUTS, rejoin, squeezed_places
+from app.redaction.letters import LetterSearch
 from app.redaction.lists import unpack_lists
 from app.redaction.packings import Sought, unpack
 from app.redaction.search import Search
@@ -49,19 +50,26 @@ class Match:
 
 
 class Searches:
-    """What is looked for: in views as they are, and in views without what may cut a text (see ``joins``).
+    """What is looked for: in views as they are, without what may cut a text (see ``joins``), and by letters alone.
 
     Args:
         plain: Texts that hold something of what may cut a text, or are too short to be looked for without it.
-        squeezed: All other texts, and texts that were squeezed.
+        squeezed: Other texts without anything that may cut them, which have too few letters.
+        lettered: Texts with enough letters and digits to be looked for by these (see ``letters``).
     """
 
     def __init__(
-        self, plain: Sequence[tuple[str, bytes]], squeezed: Sequence[tuple[str, bytes]], *, any_case: bool = False
+        self,
+        plain: Sequence[tuple[str, bytes]],
+        squeezed: Sequence[tuple[str, bytes]],
+        lettered: Sequence[tuple[str, bytes]],
+        *,
+        any_case: bool = False,
     ) -> None:
-        texts = [text for _, text in (*plain, *squeezed) if text]
+        texts = [text for _, text in (*plain, *squeezed, *lettered) if text]
         self.plain = Search(plain, any_case=any_case)
         self.squeezed = Search(squeezed, any_case=any_case)
+        self.lettered = LetterSearch(lettered, any_case=any_case)
         self.least = min(map(len, texts), default=0)
         self.longest = max(map(len, texts), default=0)
         self.ascii_only = all(map(bytes.isascii, texts))
@@ -122,6 +130,8 @@ def matches(body: bytes, searches: Searches, budget: Budget) -> Iterator[Match]:
 
 
 def _in_view(view: View, searches: Searches) -> Iterator[Match]:
+    for first, last, name in searches.lettered.find(view):
+        yield Match(*view.span(first, last), name, view.encoding, view.bare)
     for first, last, name in searches.plain.find(view.raw):
         yield Match(*view.span(first, last), name, view.encoding, view.bare)
     if found := searches.squeezed.find(view.raw, without=CUTS):
