@@ -13,11 +13,14 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final
 
+import numpy as np
+
 from app.redaction.encodings import ESCAPES
 from app.redaction.joins import CUTS, rejoin, squeezed_places
 from app.redaction.letters import LetterSearch
 from app.redaction.lists import unpack_lists
 from app.redaction.packings import Sought, unpack
+from app.redaction.pieces import pieces
 from app.redaction.search import Search
 from app.redaction.shortcut import LARGEST, reads_one_way
 from app.redaction.views import View, readable, rewrite
@@ -121,6 +124,7 @@ def matches(body: bytes, searches: Searches, budget: Budget) -> Iterator[Match]:
         budget.spend(len(view.text))
         for match in _in_view(view, searches):
             yield replace(match, end=_past_padding(body, match.end)) if view.padded else match
+        yield from _in_pieces(view, searches)
         for further in _views_of(view, searches):
             budget.spend(len(further.text))
             known = blake2b(further.raw, digest_size=16).digest()
@@ -139,6 +143,13 @@ def _in_view(view: View, searches: Searches) -> Iterator[Match]:
         for first, last, name in found:
             span = view.span(int(places[first]), int(places[last - 1]) + 1)
             yield Match(*span, name, view.encoding, view.bare)
+
+
+def _in_pieces(view: View, searches: Searches) -> Iterator[Match]:
+    for kept in pieces(view.raw):
+        left = View.of(view.text[kept].tobytes())
+        if any(True for _ in _in_view(left, searches)):
+            yield from _in_view(view.pick(np.flatnonzero(kept)), searches)
 
 
 def _past_padding(body: bytes, end: int) -> int:
