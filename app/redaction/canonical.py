@@ -15,15 +15,16 @@ from typing import Final
 
 import numpy as np
 
+from app.redaction.dumps import without_columns
 from app.redaction.encodings import ESCAPES
 from app.redaction.joins import CUTS, rejoin, squeezed_places
 from app.redaction.letters import LetterSearch
 from app.redaction.lists import unpack_lists
 from app.redaction.packings import Sought, unpack
-from app.redaction.pieces import pieces
+from app.redaction.pieces import pieces, small_pieces
 from app.redaction.search import Search
 from app.redaction.shortcut import LARGEST, reads_one_way
-from app.redaction.views import View, readable, rewrite
+from app.redaction.views import BREAK, View, readable, rewrite
 from app.redaction.wide import wide
 
 _EXPANDS: Final = 24
@@ -32,6 +33,7 @@ _EACH: Final = 64
 """What a view costs beside its bytes."""
 _FREE: Final = 6 << 20
 _MOST_PER_BYTE: Final = 12
+_BREAK: Final = bytes((BREAK,))
 _FOLLOWS: Final = bytes(range(0x80, 0xC0))
 _ASCII: Final = re.compile(rb"[\x00-\x7f]+")
 _PADDING: Final = re.compile(rb"(?:=|%3[dD]|\\u003[dD]){0,2}")
@@ -118,7 +120,10 @@ def matches(body: bytes, searches: Searches, budget: Budget) -> Iterator[Match]:
     waiting, seen = deque([View.of(body)]), set[bytes]()
     if searches.read_one_way(body):
         budget.spend(len(body))
-        yield from _in_view(waiting.pop(), searches)
+        view = waiting.pop()
+        if any(True for _ in _in_view(View.of(_BREAK.join((body, *small_pieces(body)))), searches)):
+            yield from _in_view(view, searches)
+            yield from _in_pieces(view, searches)
     while waiting:
         view = waiting.popleft()
         budget.spend(len(view.text))
@@ -167,11 +172,12 @@ def _views_of(view: View, searches: Searches) -> Iterator[View]:
 
 
 def _views_of_text(view: View, searches: Searches, reach: int) -> Iterator[View]:
-    for order, (begins, undo) in enumerate(ESCAPES):
-        if begins in view.raw:
+    for order, (signs, undo) in enumerate(ESCAPES):
+        if any(sign in view.raw for sign in signs):
             further = rewrite(view, undo(view.text), order=order, reach=reach)
             if further is not None:
                 yield further
     yield from rejoin(view, order=len(ESCAPES))
+    yield from without_columns(view, order=len(ESCAPES))
     yield from unpack(view, searches.sought, reach=reach)
     yield from unpack_lists(view, fewest=searches.fewest, ascii_only=searches.ascii_only)

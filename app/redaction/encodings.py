@@ -8,6 +8,7 @@ RFC 2045 section 6.7 (quoted-printable). What isn't a whole escape stays as it i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from html.entities import html5
 from typing import Final
@@ -249,6 +250,90 @@ def surrogates(text: Bytes) -> Edits:
     return found.edits()
 
 
+def pointers(text: Bytes) -> Edits:
+    """Read ``~0`` and ``~1``, as JSON Pointers write a tilde and a slash (RFC 6901, section 3)."""
+    at = np.flatnonzero(text == ord("~"))
+    read, found = _Reader(text), _Found()
+    for digit, stands_for in ((ord("0"), ord("~")), (ord("1"), ord("/"))):
+        found.bytes_(read(at + 1) == digit, at, 2, np.full(len(at), stands_for))
+    return found.edits()
+
+
+def code_points(text: Bytes) -> Edits:
+    """Read ``U+0041``."""
+    at = np.flatnonzero((text | 0x20) == ord("u"))
+    read, found = _Reader(text), _Found()
+    at = at[read(at + 1) == ord("+")]
+    value, size = read.number(at + 2, 16, 6)
+    found.points(size >= 4, at, size + 2, value)
+    return found.edits()
+
+
+def literals(text: Bytes) -> Edits:
+    """Read ``0o101`` and ``0b1000001``, as a byte each."""
+    at = np.flatnonzero(text == ord("0"))
+    read, found = _Reader(text), _Found()
+    for letter, base, most in ((ord("o"), 8, 4), (ord("b"), 2, 8)):
+        mine = at[(read(at + 1) | 0x20) == letter]
+        value, size = read.number(mine + 2, base, most)
+        found.bytes_((size > 1) & (value < 256), mine, size + 2, value)
+    return found.edits()
+
+
+_MAIL_WORD: Final = re.compile(rb"(?:\?=[ \t\r\n]*)?=\?[A-Za-z0-9_*-]{1,40}\?[bBqQ]\?|\?=(?=[^A-Za-z0-9]|\Z)")
+
+
+def mail_words(text: Bytes) -> Edits:
+    """Leave out what stands around and between the words of a mail's header: ``=?utf-8?b?`` (RFC 2047)."""
+    spans = [match.span() for match in _MAIL_WORD.finditer(text.tobytes())]
+    at = np.array([first for first, _ in spans], np.intp)
+    size = np.array([last - first for first, last in spans], np.intp)
+    found = _Found()
+    found.nothing(np.ones(len(at), np.bool_), at, size)
+    return found.edits()
+
+
+def backslashed_hexadecimal(text: Bytes) -> Edits:
+    r"""Read ``\2d``, as LDAP writes a byte (RFC 4515, section 3)."""
+    at = _escaping(np.flatnonzero(text == ord("\\")))
+    read, found = _Reader(text), _Found()
+    value, good = read.hexadecimal(at + 1, 2)
+    found.bytes_(good, at, 3, value)
+    return found.edits()
+
+
+def backslashed_css(text: Bytes) -> Edits:
+    r"""Read ``\2d `` and ``\00002d``, as CSS writes a character (CSS Syntax, section 4.3.7)."""
+    at = _escaping(np.flatnonzero(text == ord("\\")))
+    read, found = _Reader(text), _Found()
+    value, size = read.number(at + 1, 16, 6)
+    blank = read(at + 1 + size) == ord(" ")
+    found.points(size > 1, at, size + 1 + blank, value)
+    return found.edits()
+
+
+def backslashed_decimal(text: Bytes) -> Edits:
+    r"""Read ``\115`` as DNS and Lua write a byte, ``\0163`` as ``echo`` reads it, ``\o{163}`` and RTF's ``\u115?``."""
+    at = _escaping(np.flatnonzero(text == ord("\\")))
+    read, found = _Reader(text), _Found()
+    char = read(at + 1)
+    decimal, octal = at[(char >= ord("0")) & (char <= ord("9"))], at[char == ord("0")]
+    value, size = read.number(octal + 2, 8, 3)
+    zero = size == 3
+    found.bytes_(zero & (value < 256), octal, 5, value)
+    decimal = np.setdiff1d(decimal, octal[zero], assume_unique=True)
+    value, size = read.number(decimal + 1, 10, 3)
+    found.bytes_((size > 1) & (value < 256), decimal, size + 1, value)
+    braced = at[(char == ord("o")) & (read(at + 2) == ord("{"))]
+    value, size = read.number(braced + 3, 8, 7)
+    found.points((size > 0) & (read(braced + 3 + size) == ord("}")), braced, size + 4, value)
+    marked = at[char == ord("u")]
+    value, size = read.number(marked + 2, 10, 7)
+    closed = read(marked + 2 + size) == ord("?")
+    found.points((size > 0) & closed, marked, size + 3, value)
+    return found.edits()
+
+
 # --- names ------------------------------------------------------------------------------------------------------------
 
 _SPICE: Final = np.uint64(0x9E3779B97F4A7C15)
@@ -300,13 +385,24 @@ def _names(at: Places, read: _Reader, found: _Found) -> None:
 # --- all of them ------------------------------------------------------------------------------------------------------
 
 Undo = Callable[[Bytes], Edits]
-ESCAPES: Final[tuple[tuple[bytes, Undo], ...]] = (
-    (b"\\", backslashes),
-    (b"\\", backslashed_points),
-    (b"%", percents),
-    (b"%u", percented_points),
-    (b"&", references),
-    (b"=", quoted_printable),
-    (b"\xed", surrogates),
+USUAL: Final[tuple[tuple[tuple[bytes, ...], Undo], ...]] = (
+    ((b"\\",), backslashes),
+    ((b"\\",), backslashed_points),
+    ((b"%",), percents),
+    ((b"%u",), percented_points),
+    ((b"&",), references),
+    ((b"=",), quoted_printable),
+    ((b"\xed",), surrogates),
 )
-"""Each kind of escapes, with the byte that all of its kind begin with."""
+"""The kinds that a value's own forms are undone by (see ``receiver_forms``): verdicts count on this list."""
+ESCAPES: Final = (
+    *USUAL,
+    ((b"~0", b"~1"), pointers),
+    ((b"U+", b"u+"), code_points),
+    ((b"0o", b"0b", b"0O", b"0B"), literals),
+    ((b"=?",), mail_words),
+    ((b"\\",), backslashed_hexadecimal),
+    ((b"\\",), backslashed_css),
+    ((b"\\",), backslashed_decimal),
+)
+"""Each kind of escapes, with what escapes of its kind have one of."""

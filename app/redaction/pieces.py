@@ -6,12 +6,12 @@ like this; so what is left is searched as bytes, and only where something was fo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 
-from app.redaction.search import Bytes
 from app.redaction.views import Flags, Places
 
 
@@ -29,6 +29,7 @@ def _flags(codes: bytes) -> Flags:
 
 
 _QUOTES: Final = _classes(b"\"'`")
+_STRING: Final = re.compile(rb"[\"'`]([^\"'`]+)(?=[\"'`]+(?![ \t]?[:=]))")
 _KEYS: Final = _classes(b"\n;&", b":=\t)|", b" ")
 _TAGS: Final = _classes(b"<", b">")
 _OPENS: Final = _flags(b" \t\r\n,;|[{(:>=")
@@ -39,17 +40,29 @@ _SEPARATES: Final = _flags(b":=")
 
 def pieces(raw: bytes) -> Iterator[Flags]:
     """Tell what is left of a text without keys, and without tags, where it has any: a flag for each byte."""
-    text = np.frombuffer(raw, np.uint8)
     if raw.count(b'"') + raw.count(b"'") > 3:
-        yield _quoted(raw, text)
+        yield _quoted(raw)
+    yield from _unquoted(raw)
+
+
+def small_pieces(raw: bytes) -> Iterator[bytes]:
+    """Give what is left of a small text, or more of it; faster than ``pieces``, which computes where it stands."""
+    if b'"' in raw or b"'" in raw:
+        yield b"".join(_STRING.findall(raw))
+    for kept in _unquoted(raw):
+        yield np.frombuffer(raw, np.uint8)[kept].tobytes()
+
+
+def _unquoted(raw: bytes) -> Iterator[Flags]:
     if any(raw.count(sign) > 1 for sign in (b"\n", b";", b"&")):
         yield ~_keys(raw)
     if b"<" in raw and b">" in raw:
         yield ~_tags(raw)
 
 
-def _quoted(raw: bytes, text: Bytes) -> Flags:
+def _quoted(raw: bytes) -> Flags:
     """Tell what stands in quotes and is no key; quotes that are written several times in a row count as one."""
+    text = np.frombuffer(raw, np.uint8)
     at = np.flatnonzero(np.frombuffer(raw.translate(_QUOTES), np.bool_))
     apart = at[1:] - at[:-1] > 1
     first = at[np.concatenate(([True], apart))]
