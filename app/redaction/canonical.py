@@ -11,12 +11,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from itertools import chain
 from typing import Final
 
 import numpy as np
 
 from app.redaction.dumps import without_columns
-from app.redaction.encodings import ESCAPES
+from app.redaction.encodings import ESCAPES, USUAL, binaries, may_hold_binaries
 from app.redaction.joins import CUTS, rejoin, squeezed_places
 from app.redaction.letters import LetterSearch
 from app.redaction.lists import unpack_lists
@@ -172,12 +173,17 @@ def _views_of(view: View, searches: Searches) -> Iterator[View]:
 
 
 def _views_of_text(view: View, searches: Searches, reach: int) -> Iterator[View]:
-    for order, (signs, undo) in enumerate(ESCAPES):
-        if any(sign in view.raw for sign in signs):
+    kinds = USUAL if view.settled else ESCAPES
+    for order, (signs, undo) in enumerate(kinds):
+        if any(sign in view.raw for sign in signs) and (undo is not binaries or may_hold_binaries(view.raw)):
             further = rewrite(view, undo(view.text), order=order, reach=reach)
             if further is not None:
-                yield further
+                yield further if order < len(USUAL) else replace(further, settled=True)
     yield from rejoin(view, order=len(ESCAPES))
-    yield from without_columns(view, order=len(ESCAPES))
-    yield from unpack(view, searches.sought, reach=reach)
-    yield from unpack_lists(view, fewest=searches.fewest, ascii_only=searches.ascii_only)
+    if not view.settled:
+        yield from without_columns(view, order=len(ESCAPES))
+    for unpacked in chain(
+        unpack(view, searches.sought, reach=reach),
+        unpack_lists(view, fewest=searches.fewest, ascii_only=searches.ascii_only),
+    ):
+        yield replace(unpacked, settled=True)

@@ -1,4 +1,4 @@
-"""Dumps: bytes in lines, each with its address, and often with its text beside it (``xxd``, ``hexdump``, ``od``). Pure."""
+"""Dumps: bytes in lines, each with its address and often its text beside it (``xxd``, ``od``). Pure."""
 
 from __future__ import annotations
 

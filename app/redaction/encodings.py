@@ -280,6 +280,32 @@ def literals(text: Bytes) -> Edits:
     return found.edits()
 
 
+_BINARY: Final = bytes(
+    ord("x") if code in b"01" else ord("a") if code > 127 or chr(code).isalnum() else ord(" ") for code in range(256)
+)
+
+
+def may_hold_binaries(raw: bytes) -> bool:
+    """Tell whether two numbers of six to eight binary digits follow one another."""
+    return b"xxxxxx" in (shape := raw.translate(_BINARY)) and _TWO_BINARIES.search(shape) is not None
+
+
+_TWO_BINARIES: Final = re.compile(rb"x{6,8} {1,4}x{6,8} ")
+
+
+def binaries(text: Bytes) -> Edits:
+    """Read numbers of up to eight binary digits, as a byte each."""
+    digit = (text | 1) == ord("1")
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], digit, [False])).view(np.int8)))
+    begins, sizes = edges[::2], edges[1::2] - edges[::2]
+    fits = (sizes > 4) & (sizes < 9)
+    at, size = begins[fits], sizes[fits]
+    read, found = _Reader(text), _Found()
+    value, _ = read.number(at, 2, 8)
+    found.bytes_(np.ones(len(at), np.bool_), at, size, value)
+    return found.edits()
+
+
 _MAIL_WORD: Final = re.compile(rb"(?:\?=[ \t\r\n]*)?=\?[A-Za-z0-9_*-]{1,40}\?[bBqQ]\?|\?=(?=[^A-Za-z0-9]|\Z)")
 
 
@@ -400,6 +426,7 @@ ESCAPES: Final = (
     ((b"~0", b"~1"), pointers),
     ((b"U+", b"u+"), code_points),
     ((b"0o", b"0b", b"0O", b"0B"), literals),
+    ((b"01", b"10", b"11"), binaries),
     ((b"=?",), mail_words),
     ((b"\\",), backslashed_hexadecimal),
     ((b"\\",), backslashed_css),

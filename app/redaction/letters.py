@@ -1,7 +1,7 @@
 """Texts that are looked for by their letters and digits, whatever else a writer put between these. Pure.
 
-``sk_live_5`` is found in ``s|k|_|l…``, ``"sk_l" . "ive_5"`` and ``> sk_l`` over ``> ive_5`` alike. A hit counts only where
-all of the text stands there in its order, its own punctuation included: a part of a text is none.
+``sk_live_5`` is found in ``s|k|_|l…``, ``"sk_l" . "ive_5"`` and ``> sk_l`` over ``> ive_5`` alike. A hit counts only
+where all of the text stands there in its order, its own punctuation included: a part of a text is none.
 """
 
 from __future__ import annotations

@@ -138,7 +138,7 @@ def numbers(view: View, begins: Places, fewest: int, *, highest: int = 0x10FFFF)
         size[more] += 1
     ends = begins + size
     after, second = text[ends], text[ends + 1]
-    negative = (text[begins - 1] == ord("-")) & (begins > 0) & (value > 0) & (value <= 128)
+    negative = (text[begins - 1] == ord("-")) & (begins > 0) & ~digits[begins - 2] & (value > 0) & (value <= 128)
     value = np.where(negative, 256 - value, value)
     colon = np.where(_QUOTES[second], text[ends + 2], second) == ord(":")  # CSV writes each quote twice
     key = (_QUOTES[after] & colon) | ((after == ord(":")) & _SPACES[second])
@@ -156,7 +156,9 @@ def _octal(value: NDArray[np.int64]) -> NDArray[np.int64] | None:
     """Return what numbers are whose digits are octal ones; None where no other reading makes sense of them."""
     ones, eights, others = value % 10, value // 10 % 10, value // 100
     fits = (ones < 8) & (eights < 8) & (others < 4)
-    return np.where(fits, ones + 8 * eights + 64 * others, BREAK) if np.count_nonzero(fits) > len(fits) // 2 else None
+    return (
+        np.where(fits, ones + 8 * eights + 64 * others, BREAK) if 10 * np.count_nonzero(fits) > 9 * len(fits) else None
+    )
 
 
 def _counts_up(value: NDArray[np.int64]) -> Flags:

@@ -29,10 +29,13 @@ def _flags(codes: bytes) -> Flags:
 
 
 _QUOTES: Final = _classes(b"\"'`")
-_STRING: Final = re.compile(rb"[\"'`]([^\"'`]+)(?=[\"'`]+(?![ \t]?[:=]))")
+_STRING: Final = re.compile(
+    rb"""(?:\A|(?<=[ \t\r\n,;|[{(:>=])[bBuUrRfFL@]?)["'`]+([^"'`]+)(?=["'`]+(?:(?![ \t]?[:=])[ \t\r\n,;|\]})]|\Z))"""
+)
 _KEYS: Final = _classes(b"\n;&", b":=\t)|", b" ")
 _TAGS: Final = _classes(b"<", b">")
 _OPENS: Final = _flags(b" \t\r\n,;|[{(:>=")
+_MARKS: Final = _flags(b"bBuUrRfFL@")  # what a language may write before a string's quote
 _CLOSES: Final = _flags(b" \t\r\n,;|]})")
 _SPACES: Final = _flags(b" \t")
 _SEPARATES: Final = _flags(b":=")
@@ -69,9 +72,10 @@ def _quoted(raw: bytes) -> Flags:
     last = at[np.concatenate((apart, [True]))]
     size = len(text)
     before = text[np.maximum(first[:-1] - 1, 0)]
+    before = np.where(_MARKS[before], text[np.maximum(first[:-1] - 2, 0)], before)
     after = text[np.minimum(last[1:] + 1, size - 1)]
     further = text[np.minimum(last[1:] + 2, size - 1)]
-    value = _OPENS[before] | (first[:-1] == 0)
+    value = _OPENS[before] | (first[:-1] < 2)
     value &= _CLOSES[after] & ~(_SPACES[after] & _SEPARATES[further]) | (last[1:] == size - 1)
     return _within(last[:-1][value] + 1, first[1:][value], size)
 

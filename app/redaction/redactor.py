@@ -6,15 +6,16 @@ Every place of a body that holds a whole value, in whatever form (see ``canonica
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from app.kernel.secret import SecretValue
 from app.redaction.canonical import Budget, Match, Searches, matches
 from app.redaction.frames import RedactionStream
 from app.redaction.joins import squeeze
-from app.redaction.markers import places_of, put_markers
 from app.redaction.letters import SHORTEST as SHORTEST_LETTERED
 from app.redaction.letters import letters
+from app.redaction.markers import places_of, put_markers
 from app.redaction.receiver_forms import SHORTEST_JOINED, Form, approved_forms, judge, whole
 
 
@@ -126,8 +127,11 @@ def _encodings_of(text: str) -> Iterator[tuple[bytes, bool]]:
             yield text.encode(charset), False
         except UnicodeEncodeError:
             continue
-    # What UTF-8 becomes where somebody takes it for a Western charset: "Ã©" for "é".
+    for same in (unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text)):
+        yield same.encode("utf-8", "surrogatepass"), False
+    # What UTF-8 becomes where somebody takes it for a Western charset, once or twice: "Ã©" for "é".
     latin1 = utf8.decode("latin-1")
+    yield latin1.encode().decode("latin-1").encode(), False
     windows = "".join(char.encode("latin-1").decode("cp1252", "ignore") or char for char in latin1)
     yield from ((misread.encode(), False) for misread in (latin1, windows))
     for unit in (16, 32):

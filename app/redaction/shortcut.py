@@ -9,6 +9,7 @@ import re
 from typing import Final
 
 from app.redaction.dumps import may_hold_dump
+from app.redaction.encodings import may_hold_binaries
 from app.redaction.joins import may_be_cut
 from app.redaction.lists import may_hold_lists
 from app.redaction.packings import Sought, may_hold_packings
@@ -38,6 +39,7 @@ def reads_one_way(raw: bytes, sought: Sought, *, fewest: int, ascii_only: bool) 
     return (
         not may_be_cut(raw)
         and not may_hold_dump(raw)
+        and not may_hold_binaries(raw)
         and not may_hold_lists(raw, fewest, ascii_only=ascii_only)
         and not may_hold_packings(raw, sought)
     )
