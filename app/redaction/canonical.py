@@ -179,8 +179,8 @@ def _views_of_text(view: View, searches: Searches, reach: int) -> Iterator[View]
             further = rewrite(view, undo(view.text), order=order, reach=reach)
             if further is not None:
                 yield further if order < len(USUAL) else replace(further, settled=True)
-    yield from rejoin(view, order=len(ESCAPES))
     if not view.settled:
+        yield from rejoin(view, order=len(ESCAPES))
         yield from without_columns(view, order=len(ESCAPES))
     for unpacked in chain(
         unpack(view, searches.sought, reach=reach),

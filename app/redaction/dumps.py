@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 
-from app.redaction.views import View
+from app.redaction.search import Bytes
+from app.redaction.views import Flags, Places, View
 
 _ADDRESS: Final = re.compile(rb"\n[ \t]*[0-9A-Fa-f]{4,16}[: \t]")
-_LINE: Final = re.compile(
-    rb"(?:\A|(?<=[\n\"'>`]))[ \t]*[0-9A-Fa-f]{4,16}[: \t][ \t]*((?:[0-9A-Fa-f]{2}[ \t]{0,2}){0,16})([^\n]*\n?)"
-)
+_MOST_PAIRS: Final = 16
+_HEXADECIMAL: Final = np.array([chr(code) in "0123456789abcdefABCDEF" for code in range(256)])
+_BLANK: Final = np.array([code in b" \t" for code in range(256)])
+_BEFORE: Final = np.array([code in b"\n\"'>`" for code in range(256)])
+"""What a dump's first line may follow in a document."""
+_BEYOND: Final = 24
 
 
 def may_hold_dump(raw: bytes) -> bool:
@@ -29,22 +33,53 @@ def without_columns(view: View, *, order: int) -> Iterator[View]:
     """
     if not may_hold_dump(view.raw):
         return
-    lines = list(_LINE.finditer(view.raw))
-    for spans in (
-        [(line.start(1), line.end(2)) for line in lines],
-        [line.span(1) for line in lines],
-        [line.span(2) for line in lines],
-    ):
-        if left := _pick(view, spans, order):
-            yield left
+    text = np.concatenate((view.text, np.full(_BEYOND, ord("\n"), np.uint8)))
+    begins, stops = _lines(text, len(view.text))
+    digits, texts = _columns(text, begins)
+    texts = np.minimum(texts, stops)
+    for first, end in ((digits, stops), (digits, texts), (texts, stops)):
+        if int((end - first).sum()):
+            yield _pick(view, first, end, order)
 
 
-def _pick(view: View, spans: Sequence[tuple[int, int]], order: int) -> View | None:
-    first, end = np.array(spans, np.intp).reshape(-1, 2).T
-    sizes = end - first
+def _lines(text: Bytes, size: int) -> tuple[Places, Places]:
+    """Return where lines begin and end that may be a dump's."""
+    ends = np.append(np.flatnonzero(text[:size] == ord("\n")) + 1, size)
+    begins = np.append(np.flatnonzero(_BEFORE[text[:size]]) + 1, 0)
+    begins = np.sort(begins[begins < size])
+    begins = _skip(text, begins, _BLANK, 8)
+    address = _skip(text, begins, _HEXADECIMAL, 16)
+    is_address = (address - begins >= 4) & (_BLANK[text[address]] | (text[address] == ord(":")))
+    begins = _skip(text, address[is_address] + 1, _BLANK, 8)
+    begins = np.minimum(begins, size)
+    return begins, ends[np.searchsorted(ends, begins, "right").clip(0, len(ends) - 1)]
+
+
+def _columns(text: Bytes, begins: Places) -> tuple[Places, Places]:
+    """Return where each line's digits begin, and where they end: pairs of digits, with up to two blanks between."""
+    at = begins
+    for _ in range(_MOST_PAIRS):
+        pair = _HEXADECIMAL[text[at]] & _HEXADECIMAL[text[at + 1]]
+        if not pair.any():
+            break
+        at = np.where(pair, np.minimum(_skip(text, np.minimum(at + 2, len(text) - 3), _BLANK, 2), len(text) - 3), at)
+    return begins, at
+
+
+def _skip(text: Bytes, at: Places, kind: Flags, most: int) -> Places:
+    """Go past up to so many bytes of a kind."""
+    last = len(text) - 1
+    for _ in range(most):
+        more = kind[text[at]]
+        if not more.any():
+            break
+        at = np.minimum(at + more, last)
+    return at
+
+
+def _pick(view: View, first: Places, end: Places, order: int) -> View:
+    sizes = np.maximum(end - first, 0)
     stops = np.cumsum(sizes)
-    if not len(stops) or not stops[-1]:
-        return None
     places = np.arange(int(stops[-1])) + np.repeat(first - (stops - sizes), sizes)
     fresh = np.concatenate(([False], np.diff(places) > 1))
     return view.pick(places, order=order, fresh=fresh)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from app.redaction.blocks import translated_blocks
 from app.redaction.encodings import utf8
+from app.redaction.packings import in_a_row
 from app.redaction.search import Bytes
 from app.redaction.views import BREAK, Flags, Places, View
 
@@ -148,7 +149,7 @@ def numbers(view: View, begins: Places, fewest: int, *, highest: int = 0x10FFFF)
     if (octal := _octal(value)) is not None:
         yield from _read_numbers(view, begins, ends, octal, fewest, highest)
     counts = _counts_up(value)
-    if np.count_nonzero(counts) >= fewest:
+    if np.count_nonzero(in_a_row(counts[2:], fewest - 1, apart=2)):
         yield from _read_numbers(view, begins[~counts], ends[~counts], value[~counts], fewest, highest)
 
 

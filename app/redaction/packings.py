@@ -247,25 +247,30 @@ def _by_phase(found: Places, packing: _Packing, count: int, margin: int) -> Iter
 
 def _places_kept(view: View, between: bytes) -> Places:
     """Return the places of all but what may stand between."""
-    gone = np.zeros(256, np.bool_)
-    gone[np.frombuffer(between, np.uint8)] = True
-    return np.flatnonzero(~gone[view.text])
+    table = bytes(code not in between for code in range(256))
+    return np.flatnonzero(np.frombuffer(view.raw.translate(table), np.bool_)).astype(np.int32)
 
 
 def _unpack_at(view: View, kept: Places, values: Bytes, groups: Places, packing: _Packing) -> View:
     """Read the groups that begin at these places; what lies beyond either end counts as zeros."""
-    size, last = packing.group, len(values) - 1
-    places = groups[:, None] + np.arange(size)
-    inside = (places >= 0) & (places <= last)
-    places = np.clip(places, 0, last)
-    digits = np.where(inside, values[places], 0).astype(np.uint8).T
-    if packing is BINARY:
-        out = np.packbits(digits.T, axis=1)
-        start, end = view.spread(kept[places[:, 0]], kept[places[:, -1]])
+    size = packing.group
+    first, count = int(groups[0]), len(groups)
+    margin = max(0, -first, int(groups[-1]) + size - len(values))
+    values, kept = np.pad(values, margin), np.pad(kept, margin, mode="edge")
+    if int(groups[-1]) - first == size * (count - 1):  # they follow one another
+        row = slice(first + margin, first + margin + size * count)
+        digits, places = values[row].reshape(count, size), kept[row].reshape(count, size)
     else:
-        out = (digits[0] << 4 | digits[1])[:, None] if packing is HEXADECIMAL else _three_bytes(digits)
+        at = groups[:, None] + np.arange(margin, margin + size)
+        digits, places = values[at], kept[at]
+    if packing is BINARY:
+        out = np.packbits(digits, axis=1)
+        start, end = view.spread(places[:, 0], places[:, -1])
+    else:
+        columns = digits.T
+        out = (columns[0] << 4 | columns[1])[:, None] if packing is HEXADECIMAL else _three_bytes(columns)
         # Each byte is made of two neighbouring characters.
-        start, end = view.spread(kept[places[:, :-1]].ravel(), kept[places[:, 1:]].ravel())
+        start, end = view.spread(places[:, :-1].ravel(), places[:, 1:].ravel())
     return _break_between(View(out.ravel(), start, end), groups, packing)
 
 
