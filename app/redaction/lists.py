@@ -148,8 +148,8 @@ def numbers(view: View, begins: Places, fewest: int, *, highest: int = 0x10FFFF)
     yield from _read_numbers(view, begins, ends, value, fewest, highest)
     if (octal := _octal(value)) is not None:
         yield from _read_numbers(view, begins, ends, octal, fewest, highest)
-    counts = _counts_up(value)
-    if np.count_nonzero(in_a_row(counts[2:], fewest - 1, apart=2)):
+    counts = _counts_up(value, fewest)
+    if counts.any():
         yield from _read_numbers(view, begins[~counts], ends[~counts], value[~counts], fewest, highest)
 
 
@@ -162,19 +162,24 @@ def _octal(value: NDArray[np.int64]) -> NDArray[np.int64] | None:
     )
 
 
-def _counts_up(value: NDArray[np.int64]) -> Flags:
+def _counts_up(value: NDArray[np.int64], fewest: int) -> Flags:
     """Tell which numbers count up by one at every second place, as what numbers the items of a list does."""
-    up = value[2:] == value[:-2] + 1
     counts = np.zeros(len(value), np.bool_)
-    counts[2:] |= up
-    counts[:-2] |= up
+    begins = np.flatnonzero(in_a_row(value[2:] == value[:-2] + 1, max(1, fewest - 1), apart=2))
+    for place in range(fewest if len(begins) else 0):
+        counts[begins + 2 * place] = True
     return counts
 
 
 def _read_numbers(
     view: View, begins: Places, ends: Places, value: NDArray[np.int64], fewest: int, highest: int
 ) -> Iterator[View]:
-    chain = _find_lists(view, begins, ends, fewest)
+    # What no text holds ends a list; zeros (of UTF-16, of numbers with a point) are left out.
+    strange = (value < ord(" ")) & ~_SPACES[np.minimum(value, 255)] & (value > 0)
+    before = np.cumsum(strange, dtype=np.intp)
+    kept = ~strange & (value > 0)
+    begins, ends, value, before = begins[kept], ends[kept], value[kept], before[kept]
+    chain = _find_lists(view, begins, ends, fewest, before)
     inside = chain >= 0
     begins, ends, value, chain = begins[inside], ends[inside], value[inside], chain[inside]
     if (value < 256).any():
@@ -226,11 +231,19 @@ def _find_quoted(text: Bytes, quote: Flags, size: int) -> tuple[Places, int]:
     return at[is_lead & opens & closes & (text[at] == text[at + size + 1])] + 1, size
 
 
-def _find_lists(view: View, begins: Places, ends: Places, fewest: int) -> NDArray[np.intp]:
-    """Number the lists that items belong to; -1 for what is in no list that is long enough, or in nothing new."""
+def _find_lists(
+    view: View, begins: Places, ends: Places, fewest: int, before: Places | None = None
+) -> NDArray[np.intp]:
+    """Number the lists that items belong to; -1 for what is in no list that is long enough, or in nothing new.
+
+    Args:
+        before: How often a list ended before each item, where that isn't told by the space between items alone.
+    """
     if not len(begins):
         return begins
     breaks = np.concatenate(([True], begins[1:] - ends[:-1] > _GAP))
+    if before is not None:
+        breaks[1:] |= before[1:] != before[:-1]
     group = np.cumsum(breaks) - 1
     starts = np.flatnonzero(breaks)
     sizes = np.diff(np.concatenate((starts, [len(begins)])))
