@@ -17,12 +17,13 @@ from typing import Final
 import numpy as np
 
 from app.redaction.dumps import without_columns
-from app.redaction.encodings import ESCAPES, USUAL, binaries, may_hold_binaries
+from app.redaction.encodings import USUAL
 from app.redaction.joins import CUTS, rejoin, squeezed_places
 from app.redaction.letters import LetterSearch
 from app.redaction.lists import unpack_lists
 from app.redaction.packings import Sought, unpack
 from app.redaction.pieces import pieces, small_pieces
+from app.redaction.rare_escapes import ESCAPES, binaries, may_hold_binaries
 from app.redaction.search import Search
 from app.redaction.shortcut import LARGEST, reads_one_way
 from app.redaction.views import BREAK, View, readable, rewrite

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.redaction.blocks import translated_blocks
-from app.redaction.encodings import utf8
+from app.redaction.escapes import utf8
 from app.redaction.packings import in_a_row
 from app.redaction.search import Bytes
 from app.redaction.views import BREAK, Flags, Places, View
@@ -143,7 +143,7 @@ def numbers(view: View, begins: Places, fewest: int, *, highest: int = 0x10FFFF)
     value = np.where(negative, 256 - value, value)
     colon = np.where(_QUOTES[second], text[ends + 2], second) == ord(":")  # CSV writes each quote twice
     key = (_QUOTES[after] & colon) | ((after == ord(":")) & _SPACES[second])
-    kept = ~_IN_WORD[after] & ~key & (value <= max(highest, 0o377))
+    kept = ~_IN_WORD[after] & ~key
     begins, ends, value = begins[kept], ends[kept], value[kept]
     yield from _read_numbers(view, begins, ends, value, fewest, highest)
     if (octal := _octal(value)) is not None:
@@ -175,9 +175,13 @@ def _read_numbers(
     view: View, begins: Places, ends: Places, value: NDArray[np.int64], fewest: int, highest: int
 ) -> Iterator[View]:
     # What no text holds ends a list; zeros (of UTF-16, of numbers with a point) are left out.
+    small = value <= highest
+    begins, ends, value = begins[small], ends[small], value[small]
     strange = (value < ord(" ")) & ~_SPACES[np.minimum(value, 255)] & (value > 0)
     before = np.cumsum(strange, dtype=np.intp)
     kept = ~strange & (value > 0)
+    if highest > 0x7F:  # half of a character of UTF-16 may be any number
+        before, kept = np.zeros(len(value), np.intp), np.ones(len(value), np.bool_)
     begins, ends, value, before = begins[kept], ends[kept], value[kept], before[kept]
     chain = _find_lists(view, begins, ends, fewest, before)
     inside = chain >= 0

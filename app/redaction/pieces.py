@@ -30,7 +30,7 @@ def _flags(codes: bytes) -> Flags:
 
 _QUOTES: Final = _classes(b"\"'`")
 _STRING: Final = re.compile(
-    rb"""(?:\A|(?<=[ \t\r\n,;|[{(:>=])[bBuUrRfFL@]?)["'`]+([^"'`]+)(?=["'`]+(?:(?![ \t]?[:=])[ \t\r\n,;|\]})]|\Z))"""
+    rb"""(?:\A|(?<=[ \t\r\n,;|[{(:>=]))[bBuUrRfFL@]?["'`]+([^"'`]+)(?=["'`]+(?:(?![ \t]?[:=])[ \t\r\n,;|\]})]|\Z))"""
 )
 _KEYS: Final = _classes(b"\n;&", b":=\t)|", b" ")
 _TAGS: Final = _classes(b"<", b">")
@@ -44,26 +44,26 @@ _SEPARATES: Final = _flags(b":=")
 def pieces(raw: bytes) -> Iterator[Flags]:
     """Tell what is left of a text without keys, and without tags, where it has any: a flag for each byte."""
     if raw.count(b'"') + raw.count(b"'") > 3:
-        yield _quoted(raw)
-    yield from _unquoted(raw)
+        yield _strings(raw)
+    yield from _bare(raw)
 
 
 def small_pieces(raw: bytes) -> Iterator[bytes]:
     """Give what is left of a small text, or more of it; faster than ``pieces``, which computes where it stands."""
     if b'"' in raw or b"'" in raw:
         yield b"".join(_STRING.findall(raw))
-    for kept in _unquoted(raw):
+    for kept in _bare(raw):
         yield np.frombuffer(raw, np.uint8)[kept].tobytes()
 
 
-def _unquoted(raw: bytes) -> Iterator[Flags]:
+def _bare(raw: bytes) -> Iterator[Flags]:
     if any(raw.count(sign) > 1 for sign in (b"\n", b";", b"&")):
         yield ~_keys(raw)
     if b"<" in raw and b">" in raw:
         yield ~_tags(raw)
 
 
-def _quoted(raw: bytes) -> Flags:
+def _strings(raw: bytes) -> Flags:
     """Tell what stands in quotes and is no key; quotes that are written several times in a row count as one."""
     text = np.frombuffer(raw, np.uint8)
     at = np.flatnonzero(np.frombuffer(raw.translate(_QUOTES), np.bool_))

@@ -9,10 +9,10 @@ import re
 from typing import Final
 
 from app.redaction.dumps import may_hold_dump
-from app.redaction.encodings import may_hold_binaries
 from app.redaction.joins import may_be_cut
 from app.redaction.lists import may_hold_lists
 from app.redaction.packings import Sought, may_hold_packings
+from app.redaction.rare_escapes import may_hold_binaries
 
 LARGEST: Final = 16 * 1024
 """Beyond so many bytes the shortcut saves nothing."""
@@ -21,7 +21,7 @@ _ESCAPES: Final = (
     (b"&", re.compile(rb"&[#A-Za-z]")),
     (b"=", re.compile(rb"=(?:[0-9A-Fa-f]{2}|\r?\n|\?)")),
 )
-_SIGNS: Final = (b"\\", b"\0", b"\xed", b"~0", b"~1", b"U+", b"u+", b"0o", b"0b", b"0O", b"0B")
+_SIGNS: Final = (b"\\", b"\0", b"\xed", b"~0", b"~1", b"U+", b"u+", b"0o", b"0b", b"0x", b"0O", b"0B", b"0X")
 """What nothing is escaped without, beside what ``_ESCAPES`` look for."""
 
 
