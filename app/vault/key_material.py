@@ -33,6 +33,8 @@ _KINDS: Final[Mapping[JwtAlgorithm, tuple[SigningKeyType, ...]]] = {
     "ES256": ("ecdsa-p256",),
     "EdDSA": ("ed25519",),
 }
+_STANDARD_WEBHOOKS: Final = "whsec_"
+"""Stands before a key in base64, and is no part of it. Source: Standard Webhooks specification, "Signature scheme"."""
 _AWS_KEY: Final = re.compile(r"[\x21-\x7e]{16,128}")
 _WRAPPED: Final = re.compile(r"[A-Za-z0-9+/=\s]{1,65536}")
 
@@ -96,7 +98,7 @@ def _decode(text: str, encoding: KeyEncoding) -> bytes:
     if encoding == "hex":
         return bytes.fromhex(text)
     if encoding == "base64":
-        bare = "".join(text.split()).rstrip("=").replace("-", "+").replace("_", "/")
+        bare = "".join(text.split()).removeprefix(_STANDARD_WEBHOOKS).rstrip("=").replace("-", "+").replace("_", "/")
         return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
     return text.encode()
 

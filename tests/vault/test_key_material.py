@@ -18,7 +18,9 @@ from app.vault.key_material import read_aws_key, read_hmac_key, read_private_key
         ("ü", "utf-8", "ü".encode()),
         (base64.b64encode(b"\xff\xfe\x00").decode(), "base64", b"\xff\xfe\x00"),
         ("__4A", "base64", b"\xff\xfe\x00"),
+        ("whsec___4A", "base64", b"\xff\xfe\x00"),
         ("fffe00", "hex", b"\xff\xfe\x00"),
+        ("whsec_canary", "utf-8", b"whsec_canary"),
         ("x" * 512, "utf-8", b"x" * 512),
     ],
 )

@@ -94,15 +94,15 @@ def read_credential(
     if given is None and isinstance(made_of, OAuth2Parts):
         given = Credential()  # a client that shows an assertion may have no secret
     if not isinstance(given, Credential):
-        raise _missing(_NAMES[made_of.type][0]) if given is None else _no_such(made_of.type, "value")
-    if given.names - {*_NAMES[made_of.type]}:
+        raise _missing(CREDENTIAL_NAMES[made_of.type][0]) if given is None else _no_such(made_of.type, "value")
+    if given.names - {*CREDENTIAL_NAMES[made_of.type]}:
         raise _stray(made_of.type, given)
     if isinstance(made_of, OAuth2Parts):
         return _client_deposit(given, made_of, before)
     return KeyDeposit(read_key(given, made_of))
 
 
-_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+CREDENTIAL_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "hmac": ("key", "wrapped_key", "key_encoding"),
     "jwt": ("key", "wrapped_key"),
     "aws4": ("secret_access_key", "wrapped_key"),
@@ -276,7 +276,7 @@ def _missing(name: str) -> ValidationFailed:
 
 
 def _stray(secret_type: str, given: Credential | SecretValue | None) -> ValidationFailed:
-    names = {"value"} if not isinstance(given, Credential) else given.names - {*_NAMES.get(secret_type, ())}
+    names = {"value"} if not isinstance(given, Credential) else given.names - {*CREDENTIAL_NAMES.get(secret_type, ())}
     return _no_such(secret_type, *sorted(names)) if secret_type != "value" or names != {"value"} else _missing("value")
 
 
