@@ -37,7 +37,7 @@ TYPED: dict[str, dict[str, str]] = {
 def what_to_type(template: Template, upstream: Upstream) -> dict[str, str]:
     """What somebody has to type who begins with this template."""
     texts = {"Name": f"S_{template.slug.replace('-', '_')}", "Allowed hosts": f"127.0.0.1:{upstream.port}"}
-    texts |= {name: text for name, text in TYPED[template.type].items()}
+    texts |= TYPED[template.type]
     if template.type == "hmac" and template.values.get("message"):
         del texts["Message"]
     if template.values.get("key_encoding") == "base64":
@@ -174,7 +174,8 @@ def test_a_type_is_chosen_in_the_panel_and_its_key_is_nowhere_once_it_is_importe
 def signs(service: Service, workspace: str, upstream: Upstream, key: str) -> None:
     """Insist that a call is signed with this key as Slack signs."""
     call = {
-        "method": "POST", "url": f"http://127.0.0.1:{upstream.port}/events", "body": {"type": "json", "content": {"a": 1}},
+        "method": "POST", "url": f"http://127.0.0.1:{upstream.port}/events",
+        "body": {"type": "json", "content": {"a": 1}},
         "headers": [{"name": "X-T", "value": "{{$timestamp}}"}, {"name": "X-S", "value": "v0={{secrets.SLACK}}"}],
     }  # fmt: skip
     answer = service.ask("POST", f"/workspaces/{workspace}/calls", call, user="olga@example.com")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol, cast
 
 from app.kernel.errors import (
+    BindingMismatch,
     DestinationNotAllowed,
     UpstreamUnreachable,
     ValidationFailed,
@@ -255,6 +256,24 @@ def retire_keys(vault: Vault, address: SecretAddress, *, role: PersonRole) -> No
     key_version = vault.read_pointer(address).pointer.get("key_version")
     if isinstance(key_version, int):
         vault.retire_keys_before(address, key_version, role=role)
+
+
+def key_fault(vault: Vault, address: SecretAddress, made_of: HmacParts | JwtParts | Aws4Parts) -> str | None:
+    """Return in words what is wrong with the key that a secret signs with; None where it can sign."""
+    try:
+        counts = vault.read_pointer(address).pointer.get("key_version")
+    except BindingMismatch:
+        counts = None
+    if not isinstance(counts, int):
+        return "what lies in Vault names no key"
+    key = vault.signing_key(address, role="owner")
+    if key is None:
+        return "its key is gone from Vault"
+    if key.key_type not in wrapped_types(made_of.algorithm if isinstance(made_of, JwtParts) else None):
+        return f"its key in Vault is of another type ({key.key_type})"
+    if not key.least_version <= counts <= key.newest_version:
+        return f"version {counts} of its key is gone from Vault"
+    return None
 
 
 def remove_deposit(vault: Vault, address: SecretAddress, secret_type: str, *, role: PersonRole) -> None:
