@@ -69,6 +69,7 @@ def _show_form(ws: str, template: Template, form: Typed, status: int = 200) -> R
 @pages.post("/workspaces/<ws>/variables/-/types/<slug>")
 def new_typed_secret(ws: str, slug: str) -> Response:
     """Make it; its key goes into Vault and nowhere back."""
+    require(context.access(), Permission.SECRET_WRITE)
     template = _template(slug)
     try:
         secret = Secrets(context.resources()).create(read(SecretBody(), _fields(template)), access=context.access())
