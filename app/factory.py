@@ -21,7 +21,7 @@ from app.blocks.runs import BlockRuns
 from app.blocks.service import purge_blocks
 from app.calls import api as calls_api
 from app.calls.schemas import answer
-from app.idempotency.service import Asked, Claim, claim, derive_keys, hold, keep, purge_answers, release
+from app.idempotency.service import Asked, Claim, claim, derive_keys, hold, keep, mark, purge_answers, release
 from app.identity import api as identity_api
 from app.identity.sessions import UserSessions
 from app.identity.single_sign_on import OidcClient, SingleSignOn
@@ -269,7 +269,7 @@ def _repeats(resources: Resources, secret_key: bytes) -> Repeats[Claim]:
     def _release(claimed: Claim) -> None:
         release(claimed, sessions=resources.sessions)
 
-    return Repeats(_claim, _keep, _hold, _release)
+    return Repeats(_claim, mark, _keep, _hold, _release)
 
 
 def _register_health(app: Flask, resources: Resources) -> None:

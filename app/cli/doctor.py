@@ -12,8 +12,7 @@ from typing import Literal
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.audit.checkpoints import verify_stored
-from app.audit.newest import read_newest
+from app.audit.checkpoints import verify_chain
 from app.cli.audit import expect_chains
 from app.cli.exit_codes import FAILED
 from app.cli.runtime import as_json_option, count_noun, print_rows, read_settings, running_vault, vault_setup
@@ -209,16 +208,14 @@ def _setup(settings: Settings, resources: Resources) -> Iterator[Finding]:
 def _record(settings: Settings, resources: Resources) -> Iterator[Finding]:
     keys, sound = resources.vault.checkpoint_public_keys(), 0
     for chain in expect_chains(None, resources):
-        newest = read_newest(chain, resources.vault)
-        verdict = verify_stored(
-            chain, sessions=resources.sessions, keys=keys, events_at_least=_EVENTS_READ, newest=newest
+        verdict = verify_chain(
+            chain, sessions=resources.sessions, vault=resources.vault, keys=keys, events_at_least=_EVENTS_READ
         )
         if verdict.fault is None:
             sound += 1
             continue
         name = chain or "the service"
-        told = f"event {verdict.fault.seq} is {verdict.fault.kind.replace('_', ' ')}: run `strongroom audit verify`"
-        yield Finding(f"record of {name}", "red", told)
+        yield Finding(f"record of {name}", "red", f"{verdict.fault.told}; run `strongroom audit verify`")
     told = f"{count_noun(sound, 'chain')} looked at and whole, as far as the newest {_EVENTS_READ:,} events of each"
     yield Finding("record", "green", told)
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from tests.attacks.test_grants import operators
 from tests.support import databases
-from tests.support.chains import cut_back
+from tests.support.chains import cut_back, remove
 from tests.support.service import Service, running
 
 
@@ -75,7 +75,7 @@ def test_a_record_that_was_changed_is_red_and_names_the_chain(own: Service) -> N
     try:
         state, finding = examined(own)["record of acme"]
         assert state == "red"
-        assert "event 1 is changed" in finding
+        assert "event 1 isn't what was recorded" in finding
         assert "strongroom audit verify" in finding
     finally:
         with databases.connected(own.database_url) as connection:
@@ -113,6 +113,16 @@ def test_a_record_that_was_cut_back_to_an_older_checkpoint_is_red(own: Service) 
     accepted = own.command("audit", "accept-restore", "--yes")
     assert accepted.returncode == 0, accepted.stderr
     assert examined(own).get("record of cut-back", ("green", ""))[0] != "red"
+
+
+def test_a_record_that_was_emptied_before_it_was_signed_is_red(own: Service) -> None:
+    assert own.ask("POST", "/workspaces", {"name": "emptied"}).ok
+    with databases.connected(own.database_url) as connection:
+        remove(connection, "emptied")
+    assert examined(own)["record of emptied"] == (
+        "red", "there is no event at all, where there must be some; run `strongroom audit verify`",
+    )  # fmt: skip
+    assert own.ask("POST", "/workspaces/emptied/variables", {"name": "PLAIN", "value": "x"}).ok
 
 
 def test_a_value_that_no_row_knows_is_amber_and_the_finding_says_what_to_do(own: Service) -> None:

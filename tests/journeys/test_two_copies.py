@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 import time
 import uuid
@@ -263,8 +264,9 @@ def leave_behind(copy: Service, workspace: str, names: list[str], *, state: str)
 
 
 def test_a_copy_that_is_killed_takes_no_acknowledged_event_along(
-    copies: Copies, token: str, workspace: str, upstream: Upstream, tmp_path: Path
+    copies: Copies, token: str, workspace: str, upstream: Upstream, tmp_path: Path, chance: random.Random
 ) -> None:
+    wanted = chance.randint(5, 40)
     doomed = launch_beside(copies[0], tmp_path)
     both = (copies[0], doomed)
     acknowledged: tuple[list[str], list[str]] = ([], [])
@@ -283,9 +285,10 @@ def test_a_copy_that_is_killed_takes_no_acknowledged_event_along(
     threads = [threading.Thread(target=write, args=(number % 2,)) for number in range(8)]
     for thread in threads:
         thread.start()
-    while min(map(len, acknowledged)) < 20:
+    while min(map(len, acknowledged)) < wanted:
         assert any(thread.is_alive() for thread in threads)
         time.sleep(0.01)
+    time.sleep(chance.uniform(0, 0.02))
     doomed.kill()
     enough.set()
     for thread in threads:
