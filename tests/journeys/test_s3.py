@@ -77,16 +77,14 @@ def test_s3_takes_what_is_signed_with_the_key_and_nothing_else(service: Service,
 
         def make(name: str, secret: str) -> None:
             body = {
-                "name": name, "type": "aws4", "visibility": "restricted", "allowed_hosts": [host], "region": "us-east-1",
-                "service": "s3", "access_key_id": key_id, "secret_access_key": secret,
+                "name": name, "type": "aws4", "visibility": "restricted", "allowed_hosts": [host],
+                "region": "us-east-1", "service": "s3", "access_key_id": key_id, "secret_access_key": secret,
             }  # fmt: skip
             assert workspace.ask("POST", "secrets", body, keep=False).status_code == 201
 
         def call(method: str, path: str, secret: str = "S3", **more: Any) -> Any:
-            auth = {"type": "aws4", "secret": secret}
-            answer = workspace.ask(
-                "POST", "calls", {"method": method, "url": f"http://{host}{path}", "auth": auth} | more
-            )
+            body = {"method": method, "url": f"http://{host}{path}", "auth": {"type": "aws4", "secret": secret}}
+            answer = workspace.ask("POST", "calls", body | more)
             assert answer.status_code == 200, answer.text
             assert key not in answer.text
             return answer.json()
@@ -101,9 +99,8 @@ def test_s3_takes_what_is_signed_with_the_key_and_nothing_else(service: Service,
             meta = [{"name": "X-Amz-Meta-Kind", "value": "a  report"}]
             assert call("PUT", path, body=raw, headers=meta)["status"] == 200, name
             assert call("GET", path)["body"] == {"type": "base64", "content": "JVBERi0xLjcKAP8="}, name
-        listed = call(
-            "GET", "/reports", query=[{"name": "list-type", "value": "2"}, {"name": "prefix", "value": "2026/"}]
-        )
+        query = [{"name": "list-type", "value": "2"}, {"name": "prefix", "value": "2026/"}]
+        listed = call("GET", "/reports", query=query)
         assert "<Key>2026/my report (1).pdf</Key>" in listed["body"]["content"]
         refused = call("GET", "/reports/plain.pdf", secret="WRONG")
         assert (refused["status"], "SignatureDoesNotMatch" in refused["body"]["content"]) == (403, True)
