@@ -18,7 +18,7 @@ _RENEWALS: Final = 50
 _HOT: Final = ("hmac", "jwt-es256", "jwt-rs256", "aws4", "oauth2")
 
 
-def typed(service: Strongroom, filled: Filled, url: str) -> dict[str, Candidate]:
+def candidates_by_type(service: Strongroom, filled: Filled, url: str) -> dict[str, Candidate]:
     """Make a secret of each type and a block that uses it; name what presses them."""
     there = {"visibility": "restricted", "allowed_hosts": [host_of(url)]}
     for name, more in _bodies(url).items():

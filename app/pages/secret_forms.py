@@ -66,7 +66,7 @@ def has_value(sent: Mapping[str, str]) -> bool:
     return any(sent.get(name) for name in VALUE_FIELDS)
 
 
-def given_of_form(secret_type: str, sent: Mapping[str, str]) -> dict[str, object]:
+def credentials_of_form(secret_type: str, sent: Mapping[str, str]) -> dict[str, object]:
     """Return the value, key or credentials that were typed, as the API takes them; nothing where there are none."""
     given: dict[str, object] = {name: sent[name] for name in _given_names(secret_type) if sent.get(name)}
     if given and secret_type == "hmac" and sent.get("key_encoding"):

@@ -11,8 +11,8 @@ from app.kernel.errors import NotFound, StrongroomError
 from app.pages.forms import Typed, form_texts, read
 from app.pages.layout import pages, redirect_with_message, show
 from app.pages.secret_forms import (
+    credentials_of_form,
     form_of_secret,
-    given_of_form,
     has_value,
     parts_of_form,
     rules_of_field,
@@ -92,7 +92,7 @@ def _fields(template: Template) -> dict[str, Any]:
     }
     if grant := template.values.get("grant"):
         fields["grant"] = grant
-    fields |= rules_of_form(sent) | parts_of_form(template.type, sent) | given_of_form(template.type, sent)
+    fields |= rules_of_form(sent) | parts_of_form(template.type, sent) | credentials_of_form(template.type, sent)
     return {name: value for name, value in fields.items() if value not in (None, [])}
 
 

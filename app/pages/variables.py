@@ -19,8 +19,8 @@ from app.pages.layout import is_dialog_over, may, pages, redirect_with_message, 
 from app.pages.list_pages import page_asked
 from app.pages.secret_forms import (
     beside_the_key,
+    credentials_of_form,
     form_of_secret,
-    given_of_form,
     has_value,
     parts_as_texts,
     parts_of_form,
@@ -268,7 +268,7 @@ def _change_secret(entry: Entry) -> bool:
     sent, secrets = form_of_secret(), Secrets(context.resources(), context.run_check())
     where: dict[str, Any] = {"revision": number(sent.get("revision", "")), "access": context.access()}
     secret, wide = cast(Secret, entry.item), "wide" in sent  # an empty box isn't sent at all
-    value, parts = given_of_form(secret.type, sent), parts_of_form(secret.type, sent)
+    value, parts = credentials_of_form(secret.type, sent), parts_of_form(secret.type, sent)
     if "value_lost" in sent and not value and "keep_value" not in sent:  # empty means to keep it, but not here
         raise ValidationFailed(_GIVE_AGAIN, errors={in_body("value"): [_GIVE_AGAIN]})
     typed = {"description": sent.get("description", "")} | rules_of_form(sent) | parts
