@@ -223,6 +223,8 @@ class Striker:
             actions[fault]()
 
     def _kill(self) -> None:
+        if self.killed:
+            return
         os.kill(self._stage.worker_of(self._plan.victim), signal.SIGKILL)
         self.killed, self._stage.killed_at = True, time.monotonic()
 
