@@ -86,8 +86,11 @@ def test_keys_rotate_and_values_follow_without_losing_anything(
     assert command(service, "rotate-key", transit)["key_versions"] == {"masked": 2, "restricted": 2}
     assert key_version(service, transit, "restricted/R") == "v1"
     assert command(service, "rewrap", transit) == {
-        "workspace": transit, "rewrapped": 2, "unchanged": 0, "failed": [],
-    }  # fmt: skip
+        "workspace": transit,
+        "rewrapped": 2,
+        "unchanged": 0,
+        "failed": [],
+    }
     assert command(service, "rewrap", transit)["unchanged"] == 2
     assert key_version(service, transit, "restricted/R") == "v2"
     assert used(service, transit, "R", upstream) == values["R"]
