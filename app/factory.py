@@ -49,6 +49,7 @@ from app.web.logs import RequestLog, log_requests
 from app.web.metrics import serve_metrics
 from app.web.openapi import complete, document
 from app.web.reply import mark_calls
+from app.web.safety import safety_headers
 from app.web.streams import Stream
 from app.web.wsgi import Environ
 from app.workspaces import api as workspaces_api
@@ -56,7 +57,6 @@ from app.workspaces.members import enter
 from app.workspaces.service import Purge, Workspace
 
 _FORM_BYTES = 2 * MIB
-_HSTS_SECONDS = 365 * 24 * 3600
 _RULES = "strongroom_rules"
 _KEY_LEAST = 32
 _ABOUT = "Keeps API tokens, keys and credentials in Vault, so that they are used and never seen."
@@ -106,15 +106,12 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
 
 def _rules(settings: Settings, resources: Resources, secret_key: bytes) -> Rules:
     limits = Limits(rate=settings.rate_limit, storage=settings.redis_url, password=_redis_password(settings))
-    safety = {"X-Content-Type-Options": "nosniff"}
-    if (settings.public_url or "").startswith("https://"):
-        safety["Strict-Transport-Security"] = f"max-age={_HSTS_SECONDS}"
     return Rules(
         gate=_gate(resources, limits),
         limits=limits,
         keyed=KeyedRequests(_repeats(resources, secret_key)),
         log=RequestLog(resources.sessions),
-        safety=safety,
+        safety=safety_headers(https=_is_https(settings)),
     )
 
 
@@ -137,7 +134,7 @@ def _configure(app: Flask, settings: Settings, secret_key: bytes) -> None:
 def _register_pages(app: Flask, settings: Settings, resources: Resources) -> None:
     register_pages(
         app,
-        https=(settings.public_url or "").startswith("https://"),
+        https=_is_https(settings),
         user_sessions=UserSessions(
             resources.sessions,
             resources.clock,
@@ -149,6 +146,10 @@ def _register_pages(app: Flask, settings: Settings, resources: Resources) -> Non
         idle_seconds=settings.session_idle_seconds,
         sign_in_limit=settings.sign_in_limit,
     )
+
+
+def _is_https(settings: Settings) -> bool:
+    return (settings.public_url or "").startswith("https://")
 
 
 def _send_safety_headers(app: Flask, headers: Mapping[str, str]) -> None:
@@ -164,6 +165,7 @@ def front_of(app: Flask, settings: Settings) -> Front:
         threads=settings.threads,
         calls_in_flight=settings.workspace_calls,
         max_call_body=_call_body(settings),
+        https=_is_https(settings),
     )
 
     gate = cast(Rules, app.extensions[_RULES]).gate

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from soak.client import CANARY, new_value, shows_value
+from soak.client import CANARY, code_of, new_value, shows_value
 from soak.journal import Happened, Outcome, Pace, recovery, unexcused
 from soak.ledger import Register, Told, complaints, digest
 from soak.memory import Life, Memory
@@ -125,3 +125,10 @@ def test_what_is_judged_by_time_is_judged_by_the_run_s_own_quiet_phase() -> None
     written = [*quick, *(Outcome("write", number * 3.0, number * 3.0 + 3.0) for number in range(3))]
     assert recovery(written, 0.0, 9.0) == pytest.approx(2.0, abs=0.1)
     assert recovery(written, 0.0, 9.0, straight=4.0) == 0
+
+
+def test_a_refusal_s_code_tells_who_refused() -> None:
+    assert code_of(200, b"{}") == ""
+    assert code_of(503, b'{"code": "vault_unavailable"}') == "vault_unavailable"
+    assert code_of(502, b"<hr><center>nginx</center>") == "proxy_502"
+    assert code_of(503, b"<title>Vault is away</title>") == "page_503"
