@@ -30,6 +30,11 @@ class Form:
 FORMS = {
     "new secret": Form("variables", "Create new", {"name": "TAKEN", "value": "pasted-once", "description": "mine"}),
     "new variable": Form("variables", "Create new", {"kind-plain": "", "name": "TAKEN", "value": "eu-1"}),
+    "new signing secret": Form(
+        "variables/-/types/hmac",
+        None,
+        {"name": "TAKEN", "key": "8f1c0b7a6d5e4f3928170655", "allowed_hosts": "a.example", "description": "mine"},
+    ),
     "edit secret": Form("variables", "Edit TAKEN", {"value": "rotated-once", "allowed_hosts": "*.com"}),
     "edit variable": Form("variables", "Edit REGION", {"value": "x" * 70_000, "description": "where"}),
     "delete secret": Form("variables", "Delete KEY", {"typed": "KEYS"}, "Delete secret"),
@@ -59,12 +64,12 @@ FORMS = {
 
 # What each of them is sent to; beside it, forms in which there is nothing to type, and what no form is sent to.
 SENT_TO = {
-    "new_variable", "edit_variable", "delete_variable", "new_block", "change_block", "change_selected", "import_file",
+    "new_variable", "new_typed_secret", "edit_variable", "delete_variable", "new_block", "change_block", "change_selected", "import_file",
     "add_member", "change_settings", "new_token", "delete_workspace", "change_password", "sign_in",
 }  # fmt: skip
 WITHOUT_TYPING = {
-    "edit_member", "remove_member", "delete_block", "revoke_token", "roll_back", "end_session", "end_other_sessions",
-    "sign_out",
+    "edit_member", "remove_member", "delete_block", "revoke_token", "roll_back", "renew_secret", "end_session",
+    "end_other_sessions", "sign_out",
 }  # fmt: skip
 NO_FORM = {"reveal_variable", "still_here", "block_from_curl", "end_provider_sessions"}
 
