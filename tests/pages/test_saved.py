@@ -64,7 +64,8 @@ FORMS = {
 
 # What each of them is sent to; beside it, forms in which there is nothing to type, and what no form is sent to.
 SENT_TO = {
-    "new_variable", "new_typed_secret", "edit_variable", "delete_variable", "new_block", "change_block", "change_selected", "import_file",
+    "new_variable", "new_typed_secret", "edit_variable", "delete_variable",
+    "new_block", "change_block", "change_selected", "import_file",
     "add_member", "change_settings", "new_token", "delete_workspace", "change_password", "sign_in",
 }  # fmt: skip
 WITHOUT_TYPING = {
