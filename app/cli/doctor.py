@@ -25,6 +25,7 @@ from app.resources import Resources
 from app.settings import Settings
 from app.variables.secrets.reconcile import (
     count_unasked_wildcards,
+    faulty_keys,
     mismatched_bindings,
     unfinished_secrets,
     unknown_values,
@@ -81,6 +82,7 @@ def examine(settings: Settings, resources: Resources, *, as_operator: bool) -> S
         _grants,
         setup,
         _bindings,
+        _signing_keys,
         _wildcards,
         _unknown,
         _record,
@@ -228,6 +230,14 @@ def _bindings(settings: Settings, resources: Resources) -> Iterator[Finding]:
         )
     if not wrong:
         yield Finding("bindings", "green", "every secret's row is the one that Vault was told of")
+
+
+def _signing_keys(settings: Settings, resources: Resources) -> Iterator[Finding]:
+    faulty = faulty_keys(sessions=resources.sessions, vault=resources.vault)
+    for workspace, name, fault in faulty:
+        yield Finding(f"signing key {workspace}/{name}", "red", f"{fault}: store its key again, or delete the secret")
+    if not faulty:
+        yield Finding("signing keys", "green", "each secret that signs has the key that counts")
 
 
 def _wildcards(settings: Settings, resources: Resources) -> Iterator[Finding]:

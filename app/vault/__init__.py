@@ -135,6 +135,15 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A signing key as Vault describes it: its type, and the versions from the least to the newest that can sign."""
+
+    key_type: str
+    least_version: int
+    newest_version: int
+
+
+@dataclass(frozen=True, slots=True)
 class WrappingKey:
     """Vault's public key, with which anybody wraps a key that only Vault can open."""
 
@@ -275,6 +284,9 @@ class Vault(Protocol):
             ValidationFailed: Vault can't open what was wrapped, or it isn't a key of this type.
             Unanswered: nobody knows whether it was imported. Importing again makes one more version.
         """
+
+    def signing_key(self, address: SecretAddress, *, role: PersonRole) -> StoredKey | None:
+        """Describe a secret's signing key; None where there is none."""
 
     def retire_keys_before(self, address: SecretAddress, key_version: int, *, role: PersonRole) -> None:
         """Have the versions before this one sign nothing any more, and delete them; doing it twice does no harm.

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from tests.attacks.test_grants import operators
 from tests.support import databases
 from tests.support.chains import cut_back, remove
 from tests.support.service import Service, running
@@ -34,7 +35,7 @@ def test_all_is_green_on_a_fresh_installation(own: Service) -> None:
     assert {state for state, _ in report.values()} == {"green"}, report
     assert report.keys() >= {
         "database", "tables", "vault", "clock", "role runtime", "policies", "audit devices", "bindings", "record",
-        "unfinished changes", "file modes",
+        "unfinished changes", "file modes", "signing keys",
     }  # fmt: skip
 
 
@@ -132,6 +133,29 @@ def test_a_value_that_no_row_knows_is_amber_and_the_finding_says_what_to_do(own:
     state, finding = examined(own)["value acme/LOST"]
     assert state == "amber"
     assert "vault kv metadata delete strongroom/acme/masked/LOST" in finding
+
+
+def test_a_secret_whose_key_is_gone_from_vault_or_is_another_is_red(own: Service) -> None:
+    body = {"name": "SIGNS", "type": "hmac", "visibility": "restricted", "message": "{{$body}}", "key": "canary-key",
+            "allowed_hosts": ["api.example.com"]}  # fmt: skip
+    secrets = "/workspaces/acme/secrets"
+    assert own.ask("POST", secrets, body).status_code == 201
+    assert examined(own)["signing keys"][0] == "green"
+    key = "strongroom-transit/keys/acme.sign.SIGNS"
+    with operators(own) as ask:
+        ask("POST", f"{key}/config", {"deletion_allowed": True})
+        ask("DELETE", key)
+        state, finding = examined(own)["signing key acme/SIGNS"]
+        assert (state, "its key is gone from Vault" in finding) == ("red", True)
+        ask("POST", key, {"type": "ed25519"})
+        assert "another type (ed25519)" in examined(own)["signing key acme/SIGNS"][1]
+        ask("POST", f"{key}/config", {"deletion_allowed": True})
+        ask("DELETE", key)
+    again = own.ask("PUT", f"{secrets}/SIGNS/value", {"key": "canary-key-2"})
+    assert again.status_code == 200, again.text
+    report = examined(own)
+    assert report["signing keys"][0] == "green", report
+    assert own.ask("DELETE", f"{secrets}/SIGNS?confirm=SIGNS").status_code == 204
 
 
 def test_a_policy_that_differs_from_its_file_is_red(own: Service, tmp_path: Path) -> None:

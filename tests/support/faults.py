@@ -21,6 +21,7 @@ from typing import Final
 
 import requests
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.policies.service import Setup, apply_embedded, read_files
 from app.vault import embedded
@@ -236,7 +237,7 @@ class Striker:
         self._later(0.5, lambda: _go_on(worker))
 
     def _lose_lease(self) -> None:
-        with suppress(Exception), databases.connected(self._stage.copies[0].database_url) as connection:
+        with suppress(SQLAlchemyError), databases.connected(self._stage.copies[0].database_url) as connection:
             connection.execute(text(_DEAD), {"process": self._processes[self._plan.victim]})
 
     def _lock_database(self) -> None:
@@ -244,7 +245,8 @@ class Striker:
         locked = threading.Event()
 
         def _hold() -> None:
-            with databases.connected(url) as connection:
+            # Another fault of the same plan may cut the holder off.
+            with suppress(SQLAlchemyError), databases.connected(url) as connection:
                 if url.startswith("sqlite"):
                     connection.execute(text("UPDATE chain_heads SET seq = seq"))
                 else:
