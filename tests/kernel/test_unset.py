@@ -16,4 +16,5 @@ def test_there_is_one_and_a_copy_of_it_is_the_same() -> None:
 
 def test_it_is_neither_none_nor_what_a_request_could_say() -> None:
     assert UNSET is not None
-    assert UNSET not in ("unset", "", None, False)  # a mark that equals a string could be sent
+    said: list[object] = ["unset", "", None, False]
+    assert UNSET not in said  # a mark that equals what can be sent could be sent
