@@ -21,7 +21,7 @@ from app.blocks.runs import BlockRuns
 from app.blocks.service import purge_blocks
 from app.calls import api as calls_api
 from app.calls.schemas import answer
-from app.idempotency.service import Asked, Claim, claim, derive_keys, hold, keep, purge_answers, release
+from app.idempotency.service import Asked, Claim, claim, derive_keys, hold, keep, mark, purge_answers, release
 from app.identity import api as identity_api
 from app.identity.sessions import UserSessions
 from app.identity.single_sign_on import OidcClient, SingleSignOn
@@ -46,6 +46,7 @@ from app.web.limits import count_failed_proof, limit_requests
 from app.web.logs import log_requests
 from app.web.metrics import serve_metrics
 from app.web.openapi import complete, document
+from app.web.safety import safety_headers
 from app.web.streams import Stream, tell_proxy_status
 from app.web.wsgi import Environ
 from app.workspaces import api as workspaces_api
@@ -53,7 +54,6 @@ from app.workspaces.members import enter
 from app.workspaces.service import Purge, Workspace
 
 _FORM_BYTES = 2 * MIB
-_HSTS_SECONDS = 365 * 24 * 3600
 _GATE = "strongroom_gate"
 _KEY_LEAST = 32
 _ABOUT = "Keeps API tokens, keys and credentials in Vault, so that they are used and never seen."
@@ -81,7 +81,7 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
     context.provide(app, resources, purges(resources), run_check(resources))
     log_requests(app)
     register_errors(app)
-    _send_safety_headers(app, https=(settings.public_url or "").startswith("https://"))
+    _send_safety_headers(app, https=_is_https(settings))
     tell_proxy_status(app)
     gate = app.extensions[_GATE] = _gate(app, resources)
     guard_api(app, gate)
@@ -120,7 +120,7 @@ def _configure(app: Flask, settings: Settings, secret_key: bytes) -> None:
 def _register_pages(app: Flask, settings: Settings, resources: Resources) -> None:
     register_pages(
         app,
-        https=(settings.public_url or "").startswith("https://"),
+        https=_is_https(settings),
         user_sessions=UserSessions(
             resources.sessions,
             resources.clock,
@@ -134,12 +134,17 @@ def _register_pages(app: Flask, settings: Settings, resources: Resources) -> Non
     )
 
 
+def _is_https(settings: Settings) -> bool:
+    return (settings.public_url or "").startswith("https://")
+
+
 def _send_safety_headers(app: Flask, *, https: bool) -> None:
+    headers = safety_headers(https=https)
+
     @app.after_request
     def _add(response: Response) -> Response:
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        if https:
-            response.headers["Strict-Transport-Security"] = f"max-age={_HSTS_SECONDS}"
+        for name, value in headers.items():
+            response.headers.setdefault(name, value)
         return response
 
 
@@ -149,6 +154,7 @@ def front_of(app: Flask, settings: Settings) -> Front:
         threads=settings.threads,
         calls_in_flight=settings.workspace_calls,
         max_call_body=_call_body(settings),
+        https=_is_https(settings),
     )
 
     gate: Gate = app.extensions[_GATE]
@@ -270,7 +276,7 @@ def _repeats(resources: Resources, secret_key: bytes) -> Repeats[Claim]:
     def _release(claimed: Claim) -> None:
         release(claimed, sessions=resources.sessions)
 
-    return Repeats(_claim, _keep, _hold, _release)
+    return Repeats(_claim, mark, _keep, _hold, _release)
 
 
 def _register_health(app: Flask, resources: Resources) -> None:

@@ -25,6 +25,7 @@ from bench.processes import resident
 from bench.report import chart, goal_table, table, tell
 from bench.service import STRONGROOM, Filled, Strongroom, fill, reading_token, strongroom
 from bench.streams import streams
+from bench.types import candidates_by_type, ratios, time_renewals
 
 HERE: Final = Path(__file__).parent
 SIZES: Final = {"1k": 1024, "64k": 64 * 1024, "1m": 1024**2, "10m": 10 * 1024**2 - 1024}
@@ -100,10 +101,13 @@ def measure(scale: Scale, folder: Path, programs: Programs, against: Checkout | 
             compared = _compare(sides, scale, folder, programs, port)
             shared_once = {name: resident(service.pids) / 1024**2 for name, service in services.items()}
             mine = sides["ours"]
+            types = ratios(compared, time_renewals(mine.service, mine.kv))
+            tell("types, beside a value in KV: " + ", ".join(f"{name} {ratio:.2f}" for name, ratio in types.items()))
             in_life = {
                 "memory": memory(mine.service, mine.kv, scale, folder),
                 "sizes": sizes(mine.service, mine.kv, scale, folder, list(SIZES)),
                 "streams": streams(mine.service, mine.kv, scale, folder),
+                "types": types,
             }
         in_life |= {"growth": growth(urls, scale, folder)}
     start = starts(served, scale, folder)
@@ -127,6 +131,7 @@ def _compare(sides: Mapping[str, Side], scale: Scale, folder: Path, programs: Pr
             candidates = beneath(mine.service, mine.kv, port)
             for name, side in sides.items():
                 candidates |= ours(name, side.service, side.kv, side.transit)
+            candidates |= candidates_by_type(mine.service, mine.kv, f"http://127.0.0.1:{port}/1k.json")
             candidates |= beside(peers, list(mine.kv.values))
             compared = press_in_turn(candidates, scale, folder)
     tell(table(rows(compared)))

@@ -142,7 +142,7 @@ def fill(service: Strongroom, name: str, *, engine: str, secrets_wanted: int, ur
     service.ask("POST", "/workspaces", {"name": name, "engine": engine})
     values = {f"S{number}": secrets.token_urlsafe(24) for number in range(secrets_wanted)}
     for secret, value in values.items():
-        body = {"name": secret, "value": value, "visibility": "restricted", "allowed_hosts": [_host(urls["1k"])]}
+        body = {"name": secret, "value": value, "visibility": "restricted", "allowed_hosts": [host_of(urls["1k"])]}
         service.ask("POST", f"/workspaces/{name}/secrets", body)
         _block(service, name, secret.lower(), urls["1k"], secret)
     for size, url in urls.items():
@@ -152,7 +152,8 @@ def fill(service: Strongroom, name: str, *, engine: str, secrets_wanted: int, ur
     return Filled(name, made["token"], values)
 
 
-def _host(url: str) -> str:
+def host_of(url: str) -> str:
+    """Return host and port of a URL."""
     return url.removeprefix("http://").partition("/")[0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import secrets
 import time
 from collections.abc import Mapping
@@ -81,7 +82,8 @@ class Client:
         ended = time.monotonic()
         if not shows and shows_value(got.content + repr(got.headers).encode()):
             self.ledger.leaked.append(f"answer to {method} {path.partition('?')[0]}")
-        return Answer(got.status_code, code_of(got), _document(got), got.headers, began, ended)
+        code = code_of(got.status_code, got.content)
+        return Answer(got.status_code, code, _document(got.content), got.headers, began, ended)
 
     def note(self, kind: str, answer: Answer, *, expected: bool) -> None:
         """Write an answer down in the journal; ``expected`` where it was right as it is, whatever the status."""
@@ -89,18 +91,18 @@ class Client:
             self.journal.note(Outcome(kind, answer.began, answer.ended, "" if expected else answer.code))
 
 
-def code_of(got: requests.Response) -> str:
-    """Return the code of a refusal; empty for a 2xx."""
-    if got.ok:
+def code_of(status: int, content: bytes) -> str:
+    """Return the code of a refusal; empty for a success."""
+    if status < 400:
         return ""
-    document = _document(got)
+    document = _document(content)
     if isinstance(document, dict) and "code" in document:
         return str(document["code"])
-    return f"proxy_{got.status_code}" if "nginx" in got.text else f"page_{got.status_code}"
+    return f"proxy_{status}" if b"nginx" in content else f"page_{status}"
 
 
-def _document(got: requests.Response) -> Any:
+def _document(content: bytes) -> Any:
     try:
-        return got.json()
+        return json.loads(content)
     except ValueError:
         return None

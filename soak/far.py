@@ -83,6 +83,17 @@ class Far:
             time.sleep(0.1)
         handler.wfile.write(b"0\r\n\r\n")
 
+    @property
+    def never(self) -> str:
+        """Where no answer comes for very long."""
+        return f"http://{self.host}/never"
+
+    def hold(self, handler: Handler) -> None:
+        """Say nothing for longer than any fault lasts."""
+        handler.upstream.seen.clear()
+        handler.close_connection = True
+        handler.upstream.released.wait(30)
+
     def _hang(self, handler: Handler) -> None:
         handler.close_connection = True
         self._calm.wait(5)
@@ -120,5 +131,6 @@ def far_side() -> Iterator[Far]:
     with upstream() as running:
         running.scripts["/check"] = far.answer
         running.scripts["/events"] = far.stream
+        running.scripts["/never"] = far.hold
         far.port = running.port
         yield far

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -15,11 +17,13 @@ from psycopg import sql
 
 from soak.journal import Happened
 from soak.streams import CUT
-from soak.world import World
-from tests.support.topology import COPIES
+from soak.world import NOISY, World
+from tests.support.topology import COPIES, ROOT
 
 _VAULT: Final = frozenset({"vault_unavailable", "page_503"})
 _DATABASE: Final = frozenset({"record_unavailable", "page_503", CUT})
+_SHARE: Final = 0.2
+"""Of the strangers that the test on neighbours has."""
 _COPY: Final = frozenset({"dropped", CUT, "proxy_502", "proxy_504", "page_502", "page_504"})
 _UPSTREAM: Final = frozenset(
     {
@@ -158,7 +162,23 @@ def _copy_killed(world: World) -> Iterator[None]:
     world.topology.serve(COPIES[1])
 
 
+@contextmanager
+def _slow_strangers(world: World) -> Iterator[None]:
+    """Half heads, half bodies, silent connections, clients that never read, and one workspace's slow upstreams."""
+    port = world.topology.ports[COPIES[0]]
+    command = [sys.executable, "-m", "tests.support.strangers", str(port), world.platform, NOISY, world.far.never]
+    process = subprocess.Popen([*command, str(_SHARE)], cwd=ROOT, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    try:
+        if process.stdout is None or process.stdout.readline() != "connected\n":
+            raise RuntimeError("The strangers can't connect.")
+        yield
+    finally:
+        process.kill()
+        process.communicate()
+
+
 FAULTS: Final[Sequence[Fault]] = (
+    Fault("slow strangers", frozenset(), _slow_strangers),
     Fault("a copy of the service killed", _COPY, _copy_killed),
     Fault("Vault killed", _VAULT, _vault_killed),
     Fault("Vault slow", _VAULT, _vault_slow, least=6),
@@ -172,7 +192,7 @@ FAULTS: Final[Sequence[Fault]] = (
 )
 
 
-def let_happen(fault: Fault, world: World, seconds: float) -> Happened:
+def let_happen(fault: Fault, world: World, seconds: float, *, grace: float) -> Happened:
     """Break something for a while and mend it.
 
     It has ended when whoever mends it has done so: a copy says that it is ready, Vault is unsealed and active.
@@ -181,4 +201,4 @@ def let_happen(fault: Fault, world: World, seconds: float) -> Happened:
     with fault.broken(world):
         time.sleep(max(seconds, fault.least))
         mending = time.monotonic()
-    return Happened(fault.name, fault.codes, began, mending, time.monotonic())
+    return Happened(fault.name, fault.codes, began, mending, time.monotonic(), grace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +13,8 @@ BACK_WITHIN: Final = 10.0
 """Seconds after a fault's end within which everything must be as before."""
 STRAIGHT: Final = 1.0
 """For so many seconds every kind of request must succeed before that counts as normal."""
+_TIMES: Final = 2
+"""How many times the longest wait of the quiet phase that is, where it's longer."""
 _STEP: Final = 0.05
 
 
@@ -26,18 +29,47 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast things go here while nothing is broken, by which everything is judged that takes time.
+
+    ``straight`` and ``back_within`` are seconds, as ``STRAIGHT`` and ``BACK_WITHIN`` on a machine that has time.
+    """
+
+    straight: float = STRAIGHT
+
+    @property
+    def back_within(self) -> float:
+        """Within how many seconds of a fault's end everything must be as before."""
+        return BACK_WITHIN * self.straight / STRAIGHT
+
+    @classmethod
+    def of(cls, outcomes: Iterable[Outcome]) -> Pace:
+        """Take the pace from the quiet phase: from the longest wait between two requests of a kind that succeeded."""
+        ends: dict[str, list[float]] = {}
+        for each in outcomes:
+            if not each.code:
+                ends.setdefault(each.kind, []).append(each.ended)
+        waits = [b - a for moments in ends.values() for a, b in itertools.pairwise(sorted(moments))]
+        return cls(max([STRAIGHT, *(_TIMES * wait for wait in waits)]))
+
+
+@dataclass(frozen=True, slots=True)
 class Happened:
-    """A fault that happened: with which codes requests may be refused because of it, when it began, and its mending."""
+    """A fault that happened: with which codes requests may be refused because of it, when it began, and its mending.
+
+    ``grace`` is how many seconds after its end it still explains a refusal.
+    """
 
     name: str
     codes: frozenset[str]
     began: float
     mending: float
     ended: float
+    grace: float = BACK_WITHIN
 
     def excuses(self, outcome: Outcome) -> bool:
         """Whether this fault explains that the request was refused."""
-        overlaps = outcome.began <= self.ended + BACK_WITHIN and outcome.ended >= self.began
+        overlaps = outcome.began <= self.ended + self.grace and outcome.ended >= self.began
         return overlaps and outcome.code in self.codes
 
 
@@ -65,16 +97,16 @@ def unexcused(outcomes: Iterable[Outcome], faults: Sequence[Happened]) -> Mappin
     return Counter(f"{each.kind}: {each.code}" for each in refused)
 
 
-def recovery(outcomes: Sequence[Outcome], ended: float, now: float) -> float | None:
-    """Return the seconds from a fault's end until every kind of request succeeds for a second straight.
+def recovery(outcomes: Sequence[Outcome], ended: float, now: float, straight: float = STRAIGHT) -> float | None:
+    """Return the seconds from a fault's end until every kind of request succeeds for ``straight`` seconds on end.
 
     None where that didn't come about until ``now``. A request that began before counts when it ends, and what is
     refused later, until ``now``, still belongs to the fault.
     """
     kinds = {each.kind for each in outcomes}
     start = max([ended, *(each.ended for each in outcomes if each.code and each.ended <= now)])
-    while start + STRAIGHT <= now:
-        if {each.kind for each in outcomes if start < each.ended <= start + STRAIGHT} == kinds:
+    while start + straight <= now:
+        if {each.kind for each in outcomes if start < each.ended <= start + straight} == kinds:
             return start - ended
         start += _STEP
     return None

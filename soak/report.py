@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.report import table
-from soak.journal import BACK_WITHIN, Happened
+from soak.journal import Happened, Pace
 from soak.memory import Life, summary
 from soak.revoke import Ended
 
@@ -30,11 +30,13 @@ class Report:
     growth_allowed: float
     counts: Mapping[str, int]
     misses: list[str] = field(default_factory=list)
+    pace: Pace = field(default_factory=Pace)
 
     def __post_init__(self) -> None:
         for fell in self.fallen:
-            if fell.recovery is None or fell.recovery > BACK_WITHIN:
-                self.misses.append(f"{fell.happened.name}: not back to normal within {BACK_WITHIN:.0f} s")
+            within = self.pace.back_within
+            if fell.recovery is None or fell.recovery > within:
+                self.misses.append(f"{fell.happened.name}: not back to normal within {within:.0f} s")
         for ended in self.ended:
             if ended.used_after:
                 self.misses.append(f"{ended.kind}: {ended.used_after} calls that started later used the secret")

@@ -60,7 +60,7 @@ def _judge(client: Client, answer: requests.Response) -> str:
         if shows_value(body + repr(answer.headers).encode()):
             client.ledger.leaked.append("a stream")
     if "Strongroom-Call-Id" not in answer.headers:
-        return code_of(answer)
+        return code_of(answer.status_code, body)
     _, told, problem = body.partition(b"event: strongroom-error\ndata: ")
     if told:
         return str(json.loads(problem)["code"])

@@ -23,6 +23,7 @@ from soak.streams import save_block
 from tests.support.topology import COPIES, Topology, topology
 
 WORKSPACE: Final = "soak"
+NOISY: Final = "noisy"
 OWNER: Final = "ada"
 
 
@@ -108,7 +109,8 @@ def world(folder: Path) -> Iterator[World]:
         made.run(COPIES[0], ["strongroom", "user", "create", OWNER, "--password-stdin"], stdin=password)
         opened = World(made, far, json.loads(issued)["token"], "", password, Ledger(), Journal())
         owner = opened.owner()
-        _require(owner.ask("POST", "/workspaces", {"name": WORKSPACE}).status == 201)
+        for workspace in (WORKSPACE, NOISY):
+            _require(owner.ask("POST", "/workspaces", {"name": workspace}).status == 201)
         _require(save_block(owner, WORKSPACE, far.host))
         token = owner.ask("POST", f"/workspaces/{WORKSPACE}/tokens", {"role": "runtime", "label": "soak"})
         _require(token.status == 201)

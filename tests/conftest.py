@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +18,7 @@ from tests.support.upstream import Upstream
 from tests.support.upstream import upstream as run_upstream
 
 TESTS: Final = Path(__file__).parent
+FIRST_SEED: Final = "STRONGROOM_TEST_SEED"
 # Files and folders whose tests need no server, no process and no socket: `make test-fast` runs these alone.
 PURE: Final = (
     "access",
@@ -80,6 +83,8 @@ RUNS_ONCE: Final = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pure", action="store_true", help="run only the tests that need no server")
     parser.addoption("--postgresql", action="store_true", help="run the services under test on PostgreSQL")
+    parser.addoption("--seed", type=int, help="replay the one run of faults that has this seed")
+    parser.addoption("--seeds", type=int, default=200, help="how many seeds a run of faults has (200)")
     parser.addoption(
         "--hashicorp-vault", action="store_true", help="try the contract on HashiCorp Vault's own image too (Docker)"
     )
@@ -88,6 +93,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--postgresql"):
         databases.choose_postgresql()
+    # Every worker of a run gets the same first seed.
+    os.environ.setdefault(FIRST_SEED, str(random.SystemRandom().randrange(1_000_000)))
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    (*_, last) = seeds_of(config)
+    return f"faults by seed: {seeds_of(config)[0]} to {last}; one is replayed by --seed N or {FIRST_SEED}=N"
+
+
+def seeds_of(config: pytest.Config) -> range:
+    """Return the seeds of this run: the one that was asked for, or so many from the first one on."""
+    asked = config.getoption("--seed")
+    if asked is not None:
+        return range(asked, asked + 1)
+    first = int(os.environ[FIRST_SEED])
+    return range(first, first + config.getoption("--seeds"))
+
+
+@pytest.fixture
+def seeds(request: pytest.FixtureRequest) -> Sequence[int]:
+    return seeds_of(request.config)
+
+
+@pytest.fixture
+def chance(request: pytest.FixtureRequest) -> random.Random:
+    """Chance by this run's first seed, which is printed: what a test does by it can be replayed."""
+    seed = seeds_of(request.config)[0]
+    print(f"replay this by --seed {seed}")  # noqa: T201 - shown where the test fails
+    return random.Random(seed)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from app.kernel.errors import Forbidden
 
@@ -130,7 +130,8 @@ class Access:
     """An actor's standing for one request: in one workspace, or (``workspace`` is None) in the service as a whole.
 
     ``ad_hoc`` is what a runtime token was made with; it is the one right that a token carries and a role doesn't.
-    ``request_id`` joins what is done to the log and the record.
+    ``request_id`` joins what is done to the log and the record. ``mark`` is called with the cursor of the transaction
+    that records a deed, and the deed's id, before it is recorded; it raises where the deed must not be done.
     """
 
     actor: Actor
@@ -138,6 +139,7 @@ class Access:
     role: Role | None
     ad_hoc: bool = False
     request_id: str | None = None
+    mark: Callable[[Any, str], None] | None = field(default=None, compare=False, repr=False)
 
     @property
     def permissions(self) -> frozenset[Permission]:

@@ -184,6 +184,31 @@ def genuine_by(keys: Mapping[int, str]) -> Callable[[Checkpoint], bool]:
     return _genuine
 
 
+def verify_chain(
+    chain: str,
+    *,
+    sessions: Sessions,
+    vault: Vault,
+    keys: Mapping[int, str] | None = None,
+    events_at_least: int | None = None,
+) -> Verdict:
+    """Follow a chain that has to be there to where Vault says that it ends, at least. An empty one is a fault.
+
+    Args:
+        keys: The public keys of ``_record``, by version; Vault is asked for them where none are given.
+        events_at_least: See ``verify_stored``.
+
+    Raises:
+        VaultUnavailable: Vault can't be asked.
+    """
+    known = vault.checkpoint_public_keys() if keys is None else keys
+    newest = read_newest(chain, vault)  # before the chain, which goes on meanwhile
+    verdict = verify_stored(chain, sessions=sessions, keys=known, events_at_least=events_at_least, newest=newest)
+    if verdict.fault is None and not verdict.end.seq and not verdict.restores:
+        return replace(verdict, fault=Fault("empty", 0))
+    return verdict
+
+
 def verify_stored(
     chain: str,
     *,

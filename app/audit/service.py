@@ -19,10 +19,11 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from app.access import Access, Permission, require
 from app.audit.actions import Action
-from app.audit.chain import FIELDS, GENESIS, Event, Link, Outcome, place, secrets_of
+from app.audit.append import Entry, append, append_entries
+from app.audit.chain import FIELDS, Event, Outcome
 from app.audit.models import ChainHeadRow, EventRow
 from app.audit.openings import name_opening, openings
-from app.db import NAME_CHARACTERS, Raw, Sessions, live_processes, raw_of
+from app.db import NAME_CHARACTERS, Sessions, live_processes, raw_of
 from app.kernel.clock import Clock
 from app.kernel.errors import CallerError, PolicyError, RecordUnavailable, StrongroomError, ValidationFailed, in_query
 from app.telemetry import event_recorded, step
@@ -30,16 +31,8 @@ from app.telemetry import event_recorded, step
 SERVICE_CHAIN: Final = ""
 _PROCESS: Final = slice(16, 16 + NAME_CHARACTERS)
 """Where in an intended deed's id the process stands that does it, as it is called in ``leases``."""
-if {each.name for each in EventRow.__table__.columns} != {*FIELDS, "secrets"}:
-    raise TypeError("a column of events that isn't a field of Event would be stored and not hashed")
-# What is looked for by the names of secrets is made of hashed facts, and compared with them when a chain is read.
-_ADD_EVENTS: Final = f"INSERT INTO events ({', '.join((*FIELDS, 'secrets'))})"
-_BEGIN_CHAIN: Final = "INSERT INTO chain_heads (chain, seq, hash) VALUES (?, 0, ?) ON CONFLICT DO NOTHING"
-_HEAD_OF: Final = "SELECT seq, hash FROM chain_heads WHERE chain = ?"
-_MOVE_HEAD: Final = "UPDATE chain_heads SET seq = ?, hash = ? WHERE chain = ?"
 # Plain columns, in an event's order: mapping objects costs several times what reading them does.
 COLUMNS: Final = tuple(getattr(EventRow, name) for name in FIELDS)
-_AS_STORED: Final = tuple(name for name in FIELDS if name not in ("seq", "at", "detail", "hash"))
 
 
 def _new_id() -> str:
@@ -74,7 +67,10 @@ class Deed:
         What it changes is written first: rows before chains, in every transaction, or two would wait for each other.
         """
         session.flush()
-        append(raw_of(session.connection()), [self.event("done", clock())])
+        raw = raw_of(session.connection())
+        if self.access.mark is not None:
+            self.access.mark(raw, self.id)
+        append(raw, [self.event("done", clock())])
         self.closed = True
         event_recorded(self.action, "done")
 
@@ -163,11 +159,12 @@ def intend(deed: Deed, *, sessions: Sessions, clock: Clock) -> None:
 
     Raises:
         RecordUnavailable: It can't be stored; nothing must be done.
+        Conflict: The claim that the deed is done under is somebody else's by now; nothing must be done.
     """
     try:
         deed.id = deed.id[: _PROCESS.start] + sessions.lease.process + deed.id[_PROCESS.stop :]
         with step("record"):
-            sessions.together(deed.event("intended", clock()), append)
+            sessions.together(Entry(deed.event("intended", clock()), deed.access.mark), append_entries)
     except SQLAlchemyError:
         raise _nothing_done() from None
     event_recorded(deed.action, "intended")
@@ -185,7 +182,7 @@ def conclude(deed: Deed, outcome: Outcome, *, sessions: Sessions, clock: Clock) 
     event = deed.event(outcome, clock())
     try:
         with step("record"):
-            sessions.together(event, append)
+            sessions.together(Entry(event), append_entries)
     except SQLAlchemyError:
         sessions.lease.later(event, append)
         raise _in_doubt() from None
@@ -213,31 +210,6 @@ def _in_doubt() -> RecordUnavailable:
         retry_after=5,
         extra={"in_doubt": True},
     )
-
-
-def append(raw: Raw, events: Sequence[Event]) -> None:
-    """Add events to the ends of their chains, in order. Whoever holds a chain's head has the chain to itself.
-
-    Heads are taken in one order everywhere, so that no two processes ever wait for each other.
-    """
-    heads = {chain: _take_head(raw, chain) for chain in sorted({event.chain for event in events})}
-    rows: list[Sequence[object]] = []
-    for event in events:
-        placed = place(heads[event.chain], event)
-        heads[event.chain] = placed.link
-        row = {name: getattr(event, name) for name in _AS_STORED}
-        row |= {"seq": placed.link.seq, "at": raw.moment(event.at), "detail": placed.detail, "hash": placed.link.hash}
-        rows.append([*(row[name] for name in FIELDS), secrets_of(event)])
-    raw.insert(_ADD_EVENTS, rows)
-    raw.run(_MOVE_HEAD, [(head.seq, head.hash, chain) for chain, head in heads.items()])
-
-
-def _take_head(raw: Raw, chain: str) -> Link:
-    found = raw.first(_HEAD_OF + raw.for_update, chain)
-    if found is None:  # two may begin a chain at once: one row comes of it, and one of them waits for the other
-        raw.run(_BEGIN_CHAIN, [(chain, GENESIS)])
-        found = raw.first(_HEAD_OF + raw.for_update, chain)
-    return Link(*found)
 
 
 @dataclass(frozen=True, slots=True)

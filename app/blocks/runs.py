@@ -125,7 +125,7 @@ class BlockRuns:
 
         def _look_up(_deed: Deed) -> ResolvedCall:
             resolved = self._resolve_check(block, access=access, location=location)
-            return replace(resolved, candidates={secret: candidate})
+            return replace(resolved, candidates={secret: candidate}, changes=None)
 
         return Calls(self._resources).perform(
             Target("block", block.id, name),

@@ -75,11 +75,12 @@ class Credentials:
                 f"The secret {bodies[0]} signs the body, which has more than {MESSAGE_BODY_LIMIT // 1024} KiB."
             )
 
-    def read(self, secrets: Mapping[str, UsableSecret], deed: Deed, call: Call) -> Material:
+    def read(self, secrets: Mapping[str, UsableSecret], deed: Deed, call: Call, changes: int | None) -> Material:
         """Read what each secret gives, and compare its binding.
 
         Args:
             call: The call that they are for; its time is also how long to wait for somebody who renews a token.
+            changes: How many changes there were when the secrets were looked up; None: read as if for the first time.
 
         Raises:
             Conflict, BindingMismatch, VaultUnavailable, ReconnectRequired, TokenUnavailable: A secret could not be
@@ -100,9 +101,8 @@ class Credentials:
                     versions[name] = held.entry_version
                     material.take(held)
                 else:
-                    stored = self._read_value(secret, call.origin)
-                    if stored.request_id:
-                        requests.append(stored.request_id)
+                    stored = self._read_value(secret, call.origin, changes)
+                    requests.extend(stored.request_ids)
                     versions[name], material.values[name] = stored.version, stored.value
                     deed.detail |= {"vault_request_ids": requests, "secret_versions": versions}
                     check_binding(stored, secret)
@@ -124,9 +124,10 @@ class Credentials:
             resources = self._resources
             note_guesses(guessed, deed.access.actor.name, sessions=resources.sessions, clock=resources.clock)
 
-    def _read_value(self, secret: UsableSecret, origin: Origin) -> StoredValue:
+    def _read_value(self, secret: UsableSecret, origin: Origin, changes: int | None) -> StoredValue:
         if secret.source is None:
-            return self._resources.vault.read_for_call(secret.address)
+            state = None if changes is None else (changes, secret.id, secret.version, secret.bindings)
+            return self._resources.vault.read_for_call(secret.address, state=state)
         return ManagedValues(self._resources).read(secret, origin)
 
     def replace_tokens(self, material: Material, deed: Deed, *, patience: float) -> bool:

@@ -18,6 +18,7 @@ from app.calls.credentials import Credentials, Material
 from app.calls.requirements import needed_secrets, refuse_expired, require_requests
 from app.calls.streams import Ground, StreamedCall, outcome_facts
 from app.calls.template import CallTemplate, resolve
+from app.db import changes_in
 from app.kernel.clock import Clock
 from app.kernel.errors import (
     CallerError,
@@ -83,6 +84,8 @@ class Requirements:
     guesses: Sequence[Guess]
     complete: Call | None
     """The call as it goes out where the request brings no variables, if it needs none of it."""
+    changes: int
+    """How many changes of what calls go by there were, just before this was looked up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,8 @@ class ResolvedCall:
     any_host: bool = True
     """Whether ``*`` among a secret's hosts counts for this caller."""
     guesses: Sequence[Guess] = ()
+    changes: int | None = None
+    """``Requirements.changes``; None: values are read as if nothing had been read before."""
     candidates: Mapping[str, SecretValue] = field(default_factory=dict)
     """New values to be tried in the place of those that are stored."""
 
@@ -240,7 +245,7 @@ class Calls:
                 self._credentials.require_signable(resolved.call, resolved.secrets)
                 destination = self._resources.outbound.check(resolved.call, resolved.used)
             with step("read"):
-                material = self._credentials.read(resolved.secrets, deed, resolved.call)
+                material = self._credentials.read(resolved.secrets, deed, resolved.call, changes=resolved.changes)
             self._credentials.note_guesses(resolved.secrets, material, deed, resolved.call)
             with step("sign"):
                 call = self._credentials.sign(resolved.call, material, resolved.moment)
@@ -303,16 +308,10 @@ class Calls:
 
     def _send_once(self, send: Callable[..., R], ready: _ReadyCall) -> R:
         deed, values, hidden = ready.deed, ready.values, ready.hidden
-        began = monotonic()
+        workspace, began = str(deed.access.workspace), monotonic()
         try:
             with step("send"), connection("upstream"):
-                response = send(
-                    ready.call,
-                    ready.destination,
-                    values,
-                    workspace=str(deed.access.workspace),
-                    hidden=hidden,
-                )
+                response = send(ready.call, ready.destination, values, workspace=workspace, hidden=hidden)
         except StrongroomError as error:
             deed.detail["elapsed_ms"] = round((monotonic() - began) * 1000, 1)
             if isinstance(error, RedirectRefused):
@@ -344,12 +343,13 @@ def requirements_of(template: CallTemplate, *, access: Access, session: Session)
     Raises:
         UnknownSecret, PlaceNotAllowed
     """
+    changes = changes_in(session)
     workspace = settings_of(str(access.workspace), session)
     secrets = needed_secrets(template, workspace=workspace, session=session)
     own = dict(template.written.variables)
     defaults = {**plain_values(template.variables - own.keys(), access=access, session=session), **own}
     guesses = guesses_of(secrets, session)
-    return Requirements(workspace.refuse_expired, secrets, defaults, guesses, _complete(template, defaults))
+    return Requirements(workspace.refuse_expired, secrets, defaults, guesses, _complete(template, defaults), changes)
 
 
 def resolve_call(
@@ -377,7 +377,8 @@ def resolve_call(
     else:
         call = requirements.complete
     require_requests(call, requirements.secrets)
-    return ResolvedCall(template, call, requirements.secrets, moment, captures_only, any_host, requirements.guesses)
+    needs = requirements
+    return ResolvedCall(template, call, needs.secrets, moment, captures_only, any_host, needs.guesses, needs.changes)
 
 
 def _complete(template: CallTemplate, defaults: Mapping[str, object]) -> Call | None:

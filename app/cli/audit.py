@@ -7,17 +7,15 @@ import binascii
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, Final
 
 import click
 
 from app.access import OPERATOR, Access, Role
-from app.audit.chain import Fault, Restore, Verdict, rfc3339
-from app.audit.checkpoints import chains, verify_stored
+from app.audit.chain import Restore, Verdict, rfc3339
+from app.audit.checkpoints import chains, verify_chain
 from app.audit.export import Format, export_events, verify_export
-from app.audit.newest import read_newest
 from app.audit.restores import Restores
 from app.audit.service import SERVICE_CHAIN, Filters
 from app.cli.exit_codes import FAILED
@@ -62,15 +60,10 @@ def _verdicts(file: Path | None, key_file: Path | None, workspace: str | None) -
         if file is not None:
             with file.open("rb") as lines:
                 return _only(workspace, verify_export(lines, keys))
-        return [_verify(chain, keys, resources) for chain in expect_chains(workspace, resources)]
-
-
-def _verify(chain: str, keys: Mapping[int, str], resources: Resources) -> Verdict:
-    newest = read_newest(chain, resources.vault)
-    verdict = verify_stored(chain, sessions=resources.sessions, keys=keys, newest=newest)
-    if verdict.fault is None and not verdict.end.seq and not verdict.restores:
-        return replace(verdict, fault=Fault("empty", 0))
-    return verdict
+        return [
+            verify_chain(chain, sessions=resources.sessions, vault=resources.vault, keys=keys)
+            for chain in expect_chains(workspace, resources)
+        ]
 
 
 def expect_chains(workspace: str | None, resources: Resources) -> Sequence[str]:

@@ -12,8 +12,7 @@ from typing import Literal
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.audit.checkpoints import verify_stored
-from app.audit.newest import read_newest
+from app.audit.checkpoints import verify_chain
 from app.cli.audit import expect_chains
 from app.cli.exit_codes import FAILED
 from app.cli.runtime import as_json_option, count_noun, print_rows, read_settings, running_vault, vault_setup
@@ -26,6 +25,7 @@ from app.resources import Resources
 from app.settings import Settings
 from app.variables.secrets.reconcile import (
     count_unasked_wildcards,
+    faulty_keys,
     mismatched_bindings,
     unfinished_secrets,
     unknown_values,
@@ -82,6 +82,7 @@ def examine(settings: Settings, resources: Resources, *, as_operator: bool) -> S
         _grants,
         setup,
         _bindings,
+        _signing_keys,
         _wildcards,
         _unknown,
         _record,
@@ -207,16 +208,14 @@ def _setup(settings: Settings, resources: Resources) -> Iterator[Finding]:
 def _record(settings: Settings, resources: Resources) -> Iterator[Finding]:
     keys, sound = resources.vault.checkpoint_public_keys(), 0
     for chain in expect_chains(None, resources):
-        newest = read_newest(chain, resources.vault)
-        verdict = verify_stored(
-            chain, sessions=resources.sessions, keys=keys, events_at_least=_EVENTS_READ, newest=newest
+        verdict = verify_chain(
+            chain, sessions=resources.sessions, vault=resources.vault, keys=keys, events_at_least=_EVENTS_READ
         )
         if verdict.fault is None:
             sound += 1
             continue
         name = chain or "the service"
-        told = f"event {verdict.fault.seq} is {verdict.fault.kind.replace('_', ' ')}: run `strongroom audit verify`"
-        yield Finding(f"record of {name}", "red", told)
+        yield Finding(f"record of {name}", "red", f"{verdict.fault.told}; run `strongroom audit verify`")
     told = f"{count_noun(sound, 'chain')} looked at and whole, as far as the newest {_EVENTS_READ:,} events of each"
     yield Finding("record", "green", told)
 
@@ -231,6 +230,14 @@ def _bindings(settings: Settings, resources: Resources) -> Iterator[Finding]:
         )
     if not wrong:
         yield Finding("bindings", "green", "every secret's row is the one that Vault was told of")
+
+
+def _signing_keys(settings: Settings, resources: Resources) -> Iterator[Finding]:
+    faulty = faulty_keys(sessions=resources.sessions, vault=resources.vault)
+    for workspace, name, fault in faulty:
+        yield Finding(f"signing key {workspace}/{name}", "red", f"{fault}: store its key again, or delete the secret")
+    if not faulty:
+        yield Finding("signing keys", "green", "each secret that signs has the key that counts")
 
 
 def _wildcards(settings: Settings, resources: Resources) -> Iterator[Finding]:

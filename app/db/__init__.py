@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
 from app.db.base import Base, UtcDateTime
-from app.db.cache import LOOK, VersionedCache
+from app.db.cache import LOOK, VersionedCache, changes_in
 from app.db.cursor import Kept, Raw, raw_of
 from app.db.group_commit import TURN_SECONDS, GroupCommit
 from app.db.lease import NAME_CHARACTERS, Lease, live_processes
@@ -25,6 +25,7 @@ __all__ = [
     "Sessions",
     "UtcDateTime",
     "VersionedCache",
+    "changes_in",
     "live_processes",
     "open_engine",
     "raw_of",

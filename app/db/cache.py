@@ -35,12 +35,17 @@ WATCHED: Final[Mapping[str, tuple[str, ...]]] = {
         *("id", "workspace", "name", "folded_name", "kind", "value", "visibility"),
         *("allowed_hosts", "allowed_places", "next_hosts", "next_places", "state", "expires_at"),
         *("allowed_requests", "wide", "next_requests", "next_wide", "typed"),
-        *("type", "made_of", "next_made_of", "source", "source_version"),
+        *("type", "made_of", "next_made_of", "source", "source_version", "version"),
     ),
 }
 """Each table's columns that a call goes by; those that only tell of its use aren't among them."""
 _MOST: Final = 4096
 """Findings that are kept at once; the oldest goes first."""
+
+
+def changes_in(session: Session) -> int:
+    """Return how many changes there were of what calls go by."""
+    return int(session.connection().exec_driver_sql(LOOK).scalar_one())
 
 
 class VersionedCache:
@@ -61,7 +66,7 @@ class VersionedCache:
             return cast(T, kept)
         with self._read() as session:
             # The number first: what is changed after it was read is newer than the number, and found out next time.
-            number = session.connection().exec_driver_sql(LOOK).scalar()
+            number = changes_in(session)
             found = find(session)
         if found is not None and number == self.number:
             self._keep(key, found)

@@ -14,8 +14,9 @@ class KeyedRequestRow(Base):
     """One actor's request under one key. Neither the key nor the request is kept, only digests under a service key.
 
     ``answer`` is encrypted; None says that the request of this ``attempt`` is under way, or that nobody knows how it
-    ended. ``process`` has it under way: the key is free again when that one is dead. ``HELD`` in its place keeps the
-    key taken; None is a claim of a version that had no leases.
+    ended. ``process`` has it under way; ``HELD`` in its place keeps the key taken, and None is a claim of a version
+    that had no leases. ``deed_id`` is the deed that was recorded under the claim: with one, the key stays taken though
+    the process dies; without one nothing was begun, and the key is free again then.
     """
 
     __tablename__ = "keyed_requests"
@@ -30,4 +31,5 @@ class KeyedRequestRow(Base):
     attempt: Mapped[str] = mapped_column(String(32))
     begun_at: Mapped[datetime] = mapped_column(UtcDateTime)
     process: Mapped[str | None] = mapped_column(String(32))
+    deed_id: Mapped[str | None] = mapped_column(String(32))
     answer: Mapped[bytes | None] = mapped_column(LargeBinary)

@@ -1,8 +1,9 @@
 """One deed for one key: whoever comes first claims it, and whoever comes later gets the first one's answer.
 
-The claim is a row, so it holds for every process on the database. A process that dies leaves its claim behind; the key
-is free when its lease has been out for a while, however long the request may take. Where a deed ended and nobody can
-know how far it came, the key stays taken.
+The claim is a row, so it holds for every process on the database. Whatever is recorded of a deed names the deed in the
+claim, in the same transaction, and isn't recorded where somebody else has the claim by then. A process that dies leaves
+its claim behind: when its lease has been out for a while, however long the request may take, the key is free if no deed
+was recorded. Where one was, and nobody can know how far it came, the key stays taken.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -27,12 +28,15 @@ from app.kernel.clock import Clock
 from app.kernel.errors import Conflict, IdempotencyKeyReused, in_header
 
 T = TypeVar("T")
+_State = Literal["over", "under way", "in doubt", "answered"]
 
 KEPT_FOR: Final = timedelta(hours=24)
 HELD: Final = "-"
 """In the place of a process's name: the key stays taken, whoever dies."""
 _WITHOUT_LEASE: Final = timedelta(seconds=150)
 """How long a claim counts that a process made which had no lease: of a version before this one, during an update."""
+_ATTEMPT_OF: Final = "SELECT attempt FROM keyed_requests WHERE id = ?"
+_NAME_DEED: Final = "UPDATE keyed_requests SET deed_id = ? WHERE id = ? AND attempt = ?"
 _STORE_ANSWER: Final = "UPDATE keyed_requests SET answer = ? WHERE id = ? AND attempt = ?"
 _HOLD: Final = "UPDATE keyed_requests SET process = ? WHERE id = ? AND attempt = ?"
 _RELEASE: Final = "DELETE FROM keyed_requests WHERE id = ? AND attempt = ?"
@@ -91,6 +95,7 @@ def claim(asked: Asked, *, keys: Keys, sessions: Sessions, clock: Clock) -> Clai
         attempt=uuid.uuid4().hex,
         begun_at=clock(),
         process=sessions.lease.process,
+        deed_id=None,
         answer=None,
     )
     try:
@@ -98,36 +103,46 @@ def claim(asked: Asked, *, keys: Keys, sessions: Sessions, clock: Clock) -> Clai
             found = session.get(KeyedRequestRow, wanted.id, with_for_update=True)
             if found is None:
                 session.add(wanted)  # never in the place of a row: one that came since then is somebody's claim
-            elif _is_over(found, now=wanted.begun_at, live=live_processes(session)):
+                return Claim(wanted.id, wanted.attempt)
+            state = _state_of(found, now=wanted.begun_at, live=live_processes(session))
+            if state == "over":
                 session.merge(wanted)
-            else:
-                return _answer_of(found, wanted, keys=keys)
+                return Claim(wanted.id, wanted.attempt)
+            return _answer_of(found, wanted, state=state, keys=keys)
     except IntegrityError:  # somebody else was first, by a moment
         raise _under_way() from None
-    return Claim(wanted.id, wanted.attempt)
 
 
 def _digest(keys: Keys, text: bytes) -> str:
     return hmac.digest(keys.digests, text, "sha256").hex()
 
 
-def _is_over(row: KeyedRequestRow, *, now: datetime, live: frozenset[str]) -> bool:
+def _state_of(row: KeyedRequestRow, *, now: datetime, live: frozenset[str]) -> _State:
     age = now - row.begun_at
-    if row.answer is not None or row.process == HELD or age > KEPT_FOR:
-        return age > KEPT_FOR
-    return age > _WITHOUT_LEASE if row.process is None else row.process not in live
+    if age > KEPT_FOR:
+        return "over"
+    if row.answer is not None:
+        return "answered"
+    if row.process == HELD:
+        return "in doubt"
+    if row.process is None:
+        return "over" if age > _WITHOUT_LEASE else "under way"
+    if row.process in live:
+        return "under way"
+    return "over" if row.deed_id is None else "in doubt"
 
 
-def _answer_of(row: KeyedRequestRow, wanted: KeyedRequestRow, *, keys: Keys) -> bytes:
+def _answer_of(row: KeyedRequestRow, wanted: KeyedRequestRow, *, state: _State, keys: Keys) -> bytes:
     if not hmac.compare_digest(row.fingerprint, wanted.fingerprint):
         raise IdempotencyKeyReused(
             "This Idempotency-Key came before with another request.",
             errors={in_header("Idempotency-Key"): ["Take a new key for a new request."]},
         )
-    if row.answer is None and row.process == HELD:
+    if state == "in doubt":
         raise Conflict(
             "The first request with this Idempotency-Key was broken off, and what came of it isn't known; the record"
-            " has what is known. Take a new key to do it again."
+            " has what is known. Take a new key to do it again.",
+            extra={} if row.deed_id is None else {"call_id": row.deed_id},
         )
     if row.answer is None:
         raise _under_way()
@@ -136,6 +151,21 @@ def _answer_of(row: KeyedRequestRow, wanted: KeyedRequestRow, *, keys: Keys) -> 
 
 def _under_way() -> Conflict:
     return Conflict("The first request with this Idempotency-Key is still under way.", retry_after=_TRY_AGAIN_SECONDS)
+
+
+def mark(claimed: Claim) -> Callable[[Raw, str], None]:
+    """Return what names a deed in the claim, in the transaction that records it. It raises ``Conflict``.
+
+    A process that stood still for so long that another took its claim begins nothing when it goes on.
+    """
+
+    def _name_deed(raw: Raw, deed_id: str) -> None:
+        found = raw.first(_ATTEMPT_OF + raw.for_update, claimed.id)
+        if found is None or found[0] != claimed.attempt:
+            raise _under_way()
+        raw.run(_NAME_DEED, [(deed_id, claimed.id, claimed.attempt)])
+
+    return _name_deed
 
 
 def keep(claimed: Claim, answer: bytes, *, keys: Keys, sessions: Sessions) -> None:

@@ -13,9 +13,8 @@ from flask import Response, request
 from app.access import Permission, require
 from app.audit import service
 from app.audit.chain import Verdict
-from app.audit.checkpoints import verify_stored
+from app.audit.checkpoints import verify_chain
 from app.audit.export import Format, export_events
-from app.audit.newest import read_newest
 from app.audit.service import Filters
 from app.blocks.service import list_blocks
 from app.kernel.errors import ValidationFailed, VaultError, in_body
@@ -79,11 +78,9 @@ def _chain(ws: str) -> Verdict | None:
     """
     resources = context.resources()
     try:
-        keys, newest = resources.vault.checkpoint_public_keys(), read_newest(ws, resources.vault)
+        return verify_chain(ws, sessions=resources.sessions, vault=resources.vault, events_at_least=NEWEST_VERIFIED)
     except VaultError:
         return None
-    sessions = resources.sessions
-    return verify_stored(ws, sessions=sessions, keys=keys, events_at_least=NEWEST_VERIFIED, newest=newest)
 
 
 @pages.get("/workspaces/<ws>/audit/export")

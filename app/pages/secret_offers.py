@@ -61,13 +61,15 @@ def _offer(secret: Secret, place: str, origin: Origin | None) -> dict[str, objec
         "visibility": secret.visibility,
         "reason": _why_not(secret, place),
         "elsewhere": None if goes else f"only to {', '.join(secret.allowed_hosts[:3])}",
-        "note": notes.get(secret.expiry),
+        "note": "to be reconnected" if secret.state == "reconnect" else notes.get(secret.expiry),
     }
 
 
 def _why_not(secret: Secret, place: str) -> str | None:
-    if secret.state != "active":
+    if secret.state not in ("active", "reconnect"):
         return "still being created" if secret.state == "pending" else "being deleted"
+    if secret.type == "aws4":
+        return "signs the whole call: choose it under Sign-in"
     header = place.removeprefix("header:")
     if header != place and header and not may_hold_secret(header):
         return "no secret may stand in this header"

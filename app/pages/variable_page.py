@@ -11,8 +11,11 @@ from app.access import Permission, require
 from app.kernel.errors import NotFound, StrongroomError
 from app.pages.forms import Typed, form_texts, number
 from app.pages.layout import go, may, pages, redirect_with_message, show
+from app.pages.secret_forms import parts_as_texts
+from app.pages.secret_templates import TYPE_LABELS
 from app.variables import listing
 from app.variables.secrets.access_log import SecretAccess, access_log
+from app.variables.secrets.deposits import KEY_TYPES
 from app.variables.secrets.queries import Secret, SecretQueries
 from app.variables.secrets.usage import usage_of
 from app.variables.secrets.versions import SecretVersions, Version
@@ -26,7 +29,7 @@ def variable(ws: str, name: str) -> Response:
     """Show one variable or secret."""
     entry, blocks = listing.get_entry(name, access=context.access(), resources=context.resources())
     if isinstance(entry.item, Secret):
-        return _show_secret(ws, entry.item)
+        return show_secret(ws, entry.item)
     return show("variables/plain.html", item=entry.item, blocks=blocks, ws=ws)
 
 
@@ -36,22 +39,28 @@ def version_history(ws: str, name: str) -> Response:
     return go(url_for("pages.variable", ws=ws, name=name, _anchor="versions"))
 
 
-def _show_secret(ws: str, secret: Secret) -> Response:
+def show_secret(ws: str, secret: Secret, *, problem: str | None = None, status: int = 200) -> Response:
+    """Show a secret's page, with what went wrong with the button that was pressed on it."""
     resources, access = context.resources(), context.access()
     try:
-        versions, problem = SecretVersions(resources).list(secret.name, access=access, limit=VERSIONS_KEPT), None
+        versions, fault = SecretVersions(resources).list(secret.name, access=access, limit=VERSIONS_KEPT), None
     except NotFound:
         raise
     except StrongroomError as error:  # Vault is away: the page says so
-        versions, problem = [], error.detail
+        versions, fault = [], error.detail
     accesses = access_log(secret.name, access=access, resources=resources) if may(Permission.AUDIT_READ) else []
     return show(
         "variables/secret.html",
+        status,
         secret=secret,
+        problem=problem,
+        type_label=TYPE_LABELS[secret.type],
+        has_own_versions=secret.type not in KEY_TYPES,
+        parts_of=parts_as_texts(secret),
         versions=[_row(each, accesses) for each in versions],
         looks=[each for each in accesses if each.action == "reveal"],
         usage=usage_of(secret.name, access=access, resources=resources),
-        form=Typed(problem=problem),
+        form=Typed(problem=fault),
         ws=ws,
     )
 

@@ -13,13 +13,23 @@ from flask import Response, jsonify, make_response, request, url_for
 from app.access import Permission, require
 from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError, ValidationFailed, in_body
 from app.kernel.secret import SecretValue
-from app.outbound.places import normalise_places
-from app.outbound.urls import parse_url
 from app.pages.first_steps import new_steps
-from app.pages.forms import Typed, field_of, form_texts, host_of, hosts, lines, local, moment, number, read
+from app.pages.forms import Typed, field_of, form_texts, hosts, lines, local, number, read
 from app.pages.layout import is_dialog_over, may, pages, redirect_with_message, show
 from app.pages.list_pages import page_asked
-from app.pages.secret_requests import read_requests, restrict_to_reading, write_requests
+from app.pages.secret_forms import (
+    beside_the_key,
+    credentials_of_form,
+    form_of_secret,
+    has_value,
+    parts_as_texts,
+    parts_of_form,
+    rules_of_field,
+    rules_of_form,
+    without_values,
+)
+from app.pages.secret_requests import write_requests
+from app.pages.secret_templates import TYPE_LABELS
 from app.variables import listing
 from app.variables.listing import ORDERS, Entry, Kind, Order, Wanted
 from app.variables.plain_schemas import VariableBody, VariablePatch
@@ -60,7 +70,17 @@ def variables(ws: str) -> Response:
     piece = request.headers.get("HX-Target") == "results"
     template = "variables/_results.html" if piece else "variables/list.html"
     place = replace(asked, total=listed.total or 0)
-    return show(template, listed=listed, wanted=wanted, kept=kept, place=place, kinds=KINDS, steps=new_steps(ws), ws=ws)
+    return show(
+        template,
+        listed=listed,
+        wanted=wanted,
+        kept=kept,
+        place=place,
+        kinds=KINDS,
+        steps=new_steps(ws),
+        types=TYPE_LABELS,
+        ws=ws,
+    )
 
 
 def _filters_of_request() -> Wanted:
@@ -82,18 +102,7 @@ def new_variable_form(ws: str) -> Response:
     require(context.access(), Permission.VARIABLE_WRITE)
     kind = "secret" if may(Permission.SECRET_WRITE) and request.args.get("kind") != "plain" else "plain"
     texts = {"kind": kind, "visibility": "masked", "name": request.args.get("name", "")[:64]}
-    return _show_new(ws, Typed(texts | _where()))
-
-
-def _where() -> dict[str, str]:
-    """Return the host and the place of the field that a secret is made for, where it is made for one."""
-    found: dict[str, str] = {}
-    with suppress(StrongroomError):
-        origin, _rest = parse_url(request.args.get("url", "")[:8192])
-        found["allowed_hosts"] = host_of(origin)
-    with suppress(StrongroomError):
-        found["allowed_places"] = normalise_places([request.args.get("place", "")[:300]], named_headers_only=True)[0]
-    return found
+    return _show_new(ws, Typed(texts | rules_of_field()))
 
 
 @pages.post("/workspaces/<ws>/variables/new")
@@ -105,7 +114,7 @@ def new_variable(ws: str) -> Response:
     except StrongroomError as error:
         sent, hidden = form_texts(), make is _make_secret
         every = _with_every_fault(error, sent) if hidden else error
-        kept = {field: text for field, text in sent.items() if not (hidden and field == "value")}
+        kept = without_values(sent) if hidden else sent
         form = Typed.after(every, kept, value_lost=hidden and bool(sent.get("value")))
         return _show_new(ws, form, STATUS[error.code])
     return redirect_with_message(f"{what} {name} was created.", url_for("pages.variables", ws=ws), name=name)
@@ -151,32 +160,15 @@ def _make_plain() -> tuple[str, str]:
 
 
 def _make_secret() -> tuple[str, str]:
-    sent = _form_of_secret()
+    sent = form_of_secret()
     fields: dict[str, object] = {
         each: sent.get(each, "") for each in ("name", "value", "visibility", "description")
-    } | _rules(sent)
+    } | rules_of_form(sent)
     if fields["visibility"] == "restricted":  # a masked one has wildcards without being asked
         fields["wide"] = "wide" in sent
     new = read(SecretBody(), {name: value for name, value in fields.items() if value not in (None, [])})
     secret = Secrets(context.resources()).create(new, access=context.access())
     return secret.name, "Secret"
-
-
-def _form_of_secret() -> dict[str, str]:
-    """Return what was typed, its requests restricted to those that read where that is ticked."""
-    sent = form_texts()
-    if "read_only" in sent:
-        sent["allowed_requests"] = restrict_to_reading(sent.get("allowed_requests", ""))
-    return sent
-
-
-def _rules(sent: Mapping[str, str]) -> dict[str, object]:
-    return {
-        "allowed_hosts": hosts(sent.get("allowed_hosts", "")),
-        "allowed_places": lines(sent.get("allowed_places", "")),
-        "allowed_requests": read_requests(sent.get("allowed_requests", "")),
-        "expires_at": moment(sent.get("expires_at", "")),
-    }
 
 
 @pages.get("/workspaces/<ws>/variables/<name>/edit")
@@ -198,12 +190,14 @@ def edit_variable(ws: str, name: str) -> Response:
         changed = change(entry)
     except StrongroomError as error:
         sent, hidden = form_texts(), entry.kind == "secret"
-        kept = {field: text for field, text in sent.items() if not (hidden and field == "value")}
+        kept = without_values(sent) if hidden else sent
         if isinstance(error, PreconditionFailed):
             entry = _entry(name)
             kept["revision"] = str(entry.item.revision)
             error.detail = _after_change(entry, sent)
-        lost = hidden and bool(sent.get("value") or sent.get("value_lost"))
+        if isinstance(entry.item, Secret):
+            error = beside_the_key(error, entry.item.type)
+        lost = hidden and (has_value(sent) or bool(sent.get("value_lost")))
         return _show_edit(ws, entry, Typed.after(error, kept, value_lost=lost), STATUS[error.code])
     told = f"{name} was saved." if changed else f"Nothing of {name} was changed."
     own = url_for("pages.variable", ws=ws, name=name)
@@ -237,12 +231,16 @@ def _texts(entry: Entry) -> dict[str, str]:
         texts["wide"] = "on"
     if item.check_block:
         texts |= {"check_block": item.check_block, "keep_check": "on"}
-    return texts | {
-        "allowed_hosts": "\n".join(item.allowed_hosts),
-        "allowed_places": "\n".join(item.allowed_places),
-        "allowed_requests": write_requests(item.allowed_requests),
-        "expires_at": local(item.expires_at),
-    }
+    return (
+        texts
+        | parts_as_texts(item)
+        | {
+            "allowed_hosts": "\n".join(item.allowed_hosts),
+            "allowed_places": "\n".join(item.allowed_places),
+            "allowed_requests": write_requests(item.allowed_requests),
+            "expires_at": local(item.expires_at),
+        }
+    )
 
 
 def _changed_fields(entry: Entry, sent: Mapping[str, str]) -> list[str]:
@@ -267,23 +265,23 @@ def _change_plain(entry: Entry) -> bool:
 
 
 def _change_secret(entry: Entry) -> bool:
-    sent, secrets = _form_of_secret(), Secrets(context.resources(), context.run_check())
+    sent, secrets = form_of_secret(), Secrets(context.resources(), context.run_check())
     where: dict[str, Any] = {"revision": number(sent.get("revision", "")), "access": context.access()}
-    value = {"value": sent["value"]} if sent.get("value") else {}
+    secret, wide = cast(Secret, entry.item), "wide" in sent  # an empty box isn't sent at all
+    value, parts = credentials_of_form(secret.type, sent), parts_of_form(secret.type, sent)
     if "value_lost" in sent and not value and "keep_value" not in sent:  # empty means to keep it, but not here
         raise ValidationFailed(_GIVE_AGAIN, errors={in_body("value"): [_GIVE_AGAIN]})
-    typed_rules = {"description": sent.get("description", "")} | _rules(sent)
-    changes = {name: typed_rules[name] for name in _changed_fields(entry, sent) if name in typed_rules}
-    secret, wide = cast(Secret, entry.item), "wide" in sent  # an empty box isn't sent at all
+    typed = {"description": sent.get("description", "")} | rules_of_form(sent) | parts
+    changes = {name: typed[name] for name in _changed_fields(entry, sent) if name in typed}
     if secret.visibility == "restricted" and wide != secret.wide:
         changes["wide"] = wide
     check, keep = _check_of_form(sent, secret), (sent.get("check_block") or None) if "keep_check" in sent else None
     if "check_block" in sent and keep != secret.check_block:
         changes["check_block"] = keep
-    if changes:
+    if changes.keys() - parts:
         secrets.update(entry.item.name, read(SecretPatch(), changes | value), check=check, **where)
-    elif value:  # the record then says that a value was set, and nothing else
-        secrets.put_value(entry.item.name, read(ValueBody(), value)["changes"], check=check, **where)
+    elif changes or value:  # the record then says that a value was set, and nothing else
+        secrets.put_value(entry.item.name, read(ValueBody(), changes | value)["changes"], check=check, **where)
     return bool(changes or value)
 
 

@@ -61,28 +61,40 @@ def judge(text: str, fits: Callable[[str], bool]) -> str:
 
 
 def approved_forms(text: str, verdict: str | None) -> list[Form]:
-    """Return the forms that may be looked for beside the value; none without a verdict of this kind."""
+    """Return the forms that may be looked for beside the value; none without a verdict of this kind.
+
+    None is made that stands behind the last of them: what that costs goes by the verdict alone.
+    """
     version, _, bits = (verdict or "").partition(":")
     if version != _VERSION:
         return []
     allowed = int(bits, 16)
-    return [form for place, form in enumerate(_forms(text)) if allowed >> place & 1] if allowed else []
+    forms = islice(_forms(text), allowed.bit_length())
+    return [form for place, form in enumerate(forms) if allowed >> place & 1]
 
 
-def _forms(text: str) -> list[Form]:
-    """Return every form in an order that never changes: verdicts count on it."""
+def _forms(text: str) -> Iterator[Form]:
+    """Give every form in an order that never changes: verdicts count on it."""
+    usable = (form for form in _all_forms(text) if _long_enough(form))
+    seen = set[Form]()
+    for form in usable:
+        if form not in seen:
+            seen.add(form)
+            yield form
+            if len(seen) == _MOST:
+                return
+
+
+def _all_forms(text: str) -> Iterator[Form]:
     texts = dict.fromkeys(islice(_texts(text, depth=2), _MOST))
-    forms = dict.fromkeys(Form(each) for each in texts if each != text)
+    yield from (Form(each) for each in texts if each != text)
     for each in (text, *texts):
         raw = each.encode("utf-8", "surrogatepass")
-        together: tuple[tuple[bytes, How], ...] = ((join(raw), "joined"), (unprefix(raw), "unprefixed"))
-        for made, how in together:
-            if made != raw or how == "joined":
-                forms[Form(made.decode("utf-8", "surrogatepass"), how)] = None
+        yield Form(join(raw).decode("utf-8", "surrogatepass"), "joined")
+        if (bare := unprefix(raw)) != raw:
+            yield Form(bare.decode("utf-8", "surrogatepass"), "unprefixed")
         if (undone := canonical(raw)) != raw:
-            forms[Form(undone.decode("utf-8", "replace"))] = None
-    usable = (form for form in forms if _long_enough(form))
-    return list(islice(usable, _MOST))
+            yield Form(undone.decode("utf-8", "replace"))
 
 
 def _long_enough(form: Form) -> bool:

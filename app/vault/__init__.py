@@ -7,7 +7,7 @@ lets a library's exception out (a chained one would hold the request, and the re
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, Protocol
@@ -48,15 +48,22 @@ class SecretAddress:
 
 @dataclass(frozen=True, slots=True)
 class StoredValue:
-    """A value as it was read: with its version, the binding that lies beside it and Vault's own request id.
+    """A value as it was read: with its version, the binding that lies beside it and Vault's own request ids.
 
-    ``version`` is None where a value lies elsewhere, in an engine that has none.
+    ``version`` is None where a value lies elsewhere, in an engine that has none. ``request_id`` is of the read, which
+    may have been a moment ago where ciphertext was read; ``decrypt_id`` of the request that decrypted it for this call.
     """
 
     value: SecretValue
     version: int | None
     binding: str | None
     request_id: str | None
+    decrypt_id: str | None = None
+
+    @property
+    def request_ids(self) -> Sequence[str]:
+        """Vault's own ids of the requests that the value came by."""
+        return [each for each in (self.request_id, self.decrypt_id) if each]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +135,15 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A signing key as Vault describes it: its type, and the versions from the least to the newest that can sign."""
+
+    key_type: str
+    least_version: int
+    newest_version: int
+
+
+@dataclass(frozen=True, slots=True)
 class WrappingKey:
     """Vault's public key, with which anybody wraps a key that only Vault can open."""
 
@@ -177,10 +193,19 @@ class Vault(Protocol):
     def purge_workspace(self, workspace: str, engine: Engine) -> None:
         """Delete every entry, version and transit key of the workspace, as its owner; doing it twice does no harm."""
 
-    def read_for_call(self, address: SecretAddress) -> StoredValue:
-        """Read a value as ``runtime``: for the call pipeline alone. Raises ``BindingMismatch`` where there is none.
+    def read_for_call(self, address: SecretAddress, *, state: Hashable = None) -> StoredValue:
+        """Read a value as ``runtime``: for the call pipeline alone.
 
-        Callers who wait for the same value at the same moment may share a read that starts after all of them asked.
+        Callers who wait for the same value at the same moment may share a read that starts after all of them asked; in
+        a transit workspace those who wait for the same key share a decrypt request that does.
+
+        Args:
+            state: What the database says of the secret, and how many changes there were: in the same state ciphertext
+                that was read before counts for ten seconds. None: what was read before doesn't count.
+
+        Raises:
+            BindingMismatch: There is no value.
+            VaultUnavailable: Vault can't, or can't decrypt what lies there.
         """
 
     def read_to_reveal(self, address: SecretAddress, *, role: PersonRole) -> StoredValue:
@@ -259,6 +284,9 @@ class Vault(Protocol):
             ValidationFailed: Vault can't open what was wrapped, or it isn't a key of this type.
             Unanswered: nobody knows whether it was imported. Importing again makes one more version.
         """
+
+    def signing_key(self, address: SecretAddress, *, role: PersonRole) -> StoredKey | None:
+        """Describe a secret's signing key; None where there is none."""
 
     def retire_keys_before(self, address: SecretAddress, key_version: int, *, role: PersonRole) -> None:
         """Have the versions before this one sign nothing any more, and delete them; doing it twice does no harm.

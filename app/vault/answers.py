@@ -90,6 +90,11 @@ class Answer:
         data = self.document.get("data")
         return data if isinstance(data, dict) else {}
 
+    @property
+    def told_by_item(self) -> bool:
+        """Whether this tells of each item of a batch by itself, as transit does where one failed: 400, or 500."""
+        return self.status in (400, 500) and isinstance(self.data.get("batch_results"), list)
+
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
@@ -122,6 +127,8 @@ def read_answer(method: str, path: str, status: int, content: bytes, retry_after
 def trouble_in(answer: Answer) -> Trouble | None:
     """Tell what an answer says about Vault's state or about who answers; None where it is about the request."""
     status = answer.status
+    if answer.told_by_item:
+        return None
     if status in _STATES and not (answer.foreign and status == _LACKS_STATE):
         overloaded = status == 503 and (answer.retry_after is not None or "overload" in answer.complaints)
         words = _OVERLOADED if overloaded else _STATES[status]

@@ -33,7 +33,10 @@ _KINDS: Final[Mapping[JwtAlgorithm, tuple[SigningKeyType, ...]]] = {
     "ES256": ("ecdsa-p256",),
     "EdDSA": ("ed25519",),
 }
+_STANDARD_WEBHOOKS: Final = "whsec_"
+"""Stands before a key in base64, and is no part of it. Source: Standard Webhooks specification, "Signature scheme"."""
 _AWS_KEY: Final = re.compile(r"[\x21-\x7e]{16,128}")
+_PRIVATE_KEY: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 _WRAPPED: Final = re.compile(r"[A-Za-z0-9+/=\s]{1,65536}")
 
 
@@ -96,7 +99,7 @@ def _decode(text: str, encoding: KeyEncoding) -> bytes:
     if encoding == "hex":
         return bytes.fromhex(text)
     if encoding == "base64":
-        bare = "".join(text.split()).rstrip("=").replace("-", "+").replace("_", "/")
+        bare = "".join(text.split()).removeprefix(_STANDARD_WEBHOOKS).rstrip("=").replace("-", "+").replace("_", "/")
         return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
     return text.encode()
 
@@ -119,7 +122,9 @@ def read_private_key(pem: SecretValue, algorithm: JwtAlgorithm) -> KeyMaterial:
     Raises:
         ValidationFailed: It is none, is protected, too weak, on another curve, or of another algorithm.
     """
-    text = pem.expose()
+    text = pem.expose().replace("\\n", "\n")  # as it stands in a JSON file, such as Google's
+    if len(_PRIVATE_KEY.findall(text)) > 1:
+        raise _wrong("key", "These are several private keys; give the one that signs.")
     try:
         key = serialization.load_pem_private_key(text.encode(), None)
     except TypeError:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from app.kernel.errors import BindingMismatch, NotFound, ValidationFailed, VaultUnavailable, in_body
-from app.vault import HmacHash, PersonRole, SecretAddress, Signature, SigningKeyType, WrappingKey
+from app.vault import HmacHash, PersonRole, SecretAddress, Signature, SigningKeyType, StoredKey, WrappingKey
 from app.vault.key_guard import change_key, require_sound
 from app.vault.paths import checked_workspace, signing_key_name
 from app.vault.session import KeyMissing, RequestWrong, VaultSession
@@ -76,6 +76,14 @@ class SigningKeys:
         if imported is None:
             raise unavailable("Vault doesn't hold the key that it has just imported.")
         return int(imported["latest_version"])
+
+    def signing_key(self, address: SecretAddress, *, role: PersonRole) -> StoredKey | None:
+        """See ``app.vault.Vault``."""
+        held = self._key(address, role)
+        if held is None:
+            return None
+        least = max(int(held["min_decryption_version"]), int(held.get("min_available_version") or 0))
+        return StoredKey(str(held["type"]), least, int(held["latest_version"]))
 
     def retire_keys_before(self, address: SecretAddress, key_version: int, *, role: PersonRole) -> None:
         """See ``app.vault.Vault``."""

@@ -296,7 +296,7 @@ class HvacAdapter(hvac.adapters.Adapter):  # type: ignore[type-arg]  # it is gen
         """Send what hvac asks for and return the JSON document.
 
         Raises:
-            hvac.exceptions.VaultError: without the answer's text, for a status of 400 and more.
+            hvac.exceptions.VaultError: without the answer's text, for a status of 400 and more that is about the whole.
             VaultUnavailable: where Vault can't serve.
         """
         answer = self._line.ask(
@@ -307,7 +307,7 @@ class HvacAdapter(hvac.adapters.Adapter):  # type: ignore[type-arg]  # it is gen
             query=kwargs.get("params"),
             repeat=self.repeat,
         )
-        if answer.status >= 400 and raise_exception:
+        if answer.status >= 400 and raise_exception and not answer.told_by_item:
             _raise(answer)
         return answer.document
 

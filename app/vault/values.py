@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -27,9 +29,10 @@ from app.vault import (
     Visibility,
     Written,
 )
+from app.vault.ciphertexts import Ciphertext, Decryption, KeptCiphertexts, Undecryptable, text_of
 from app.vault.key_guard import change_key, require_sound
 from app.vault.paths import entry, folder, key_name
-from app.vault.session import LoginRefused, VaultSession, lost_race
+from app.vault.session import VaultSession, lost_race
 from app.vault.shared import SharedReads
 from app.vault.transport import unavailable
 
@@ -44,6 +47,9 @@ class ValueStore:
     def __init__(self, session: VaultSession) -> None:
         self._session = session
         self._shared: SharedReads[StoredValue] = SharedReads()
+        self._shared_ciphertexts: SharedReads[Ciphertext] = SharedReads()
+        self._kept = KeptCiphertexts()
+        self._decryption = Decryption(session)
 
     def prepare_workspace(self, workspace: str, engine: Engine, *, role: PersonRole) -> None:
         """See ``app.vault.Vault``."""
@@ -62,9 +68,19 @@ class ValueStore:
 
     # --- values, read
 
-    def read_for_call(self, address: SecretAddress) -> StoredValue:
+    def read_for_call(self, address: SecretAddress, *, state: Hashable = None) -> StoredValue:
         """See ``app.vault.Vault``."""
-        return self._shared.read(address, lambda: self._read_value(address, "runtime"))
+        if address.engine == "kv":
+            return self._shared.read(address, lambda: self._read_value(address, "runtime"))
+        kept = None if state is None else self._kept.get(address, state)
+        if kept is not None:
+            with suppress(Undecryptable):  # an operator may have stored it anew, under another version of the key
+                return self._decrypt_for_call(address, kept)
+        read = self._shared_ciphertexts.read(address, lambda: self._read_ciphertext(address, "runtime"))
+        value = self._decrypt_for_call(address, read)
+        if state is not None:
+            self._kept.keep(address, state, read)
+        return value
 
     def read_to_reveal(self, address: SecretAddress, *, role: PersonRole) -> StoredValue:
         """See ``app.vault.Vault``."""
@@ -172,40 +188,45 @@ class ValueStore:
                 return
 
     def _read_value(self, address: SecretAddress, role: str) -> StoredValue:
+        if address.engine == "transit" and role == "renew":
+            return self._decrypt_for_call(address, self._read_ciphertext(address, role))
+        answer = self._read_present(address, role)
+        document, facts = _document(answer), answer["data"]["metadata"]
+        text = document["value"]
+        if address.engine == "transit":  # what a person looks at, in their own role
+            key = _key(address)
+            opened = self._session.transit(address.workspace, role, Transit.decrypt_data, key, ciphertext=text)
+            text = text_of(opened["data"]["plaintext"])
+        value = SecretValue(text, document.get("forms"))
+        return StoredValue(value, facts["version"], _binding(facts), answer.get("request_id"))
+
+    def _read_ciphertext(self, address: SecretAddress, role: str) -> Ciphertext:
+        began = time.monotonic()
+        answer = self._read_present(address, role)
+        document, facts = _document(answer), answer["data"]["metadata"]
+        return Ciphertext(
+            text=document["value"],
+            forms=document.get("forms"),
+            version=facts["version"],
+            binding=_binding(facts),
+            request_id=answer.get("request_id"),
+            began=began,
+        )
+
+    def _decrypt_for_call(self, address: SecretAddress, read: Ciphertext) -> StoredValue:
+        opened = self._decryption.decrypt(address, read.text)
+        value = SecretValue(opened.text(), read.forms)
+        return StoredValue(value, read.version, read.binding, read.request_id, opened.request_id)
+
+    def _read_present(self, address: SecretAddress, role: str) -> Mapping[str, Any]:
+        """Read what lies in KV. Raises ``BindingMismatch`` where that is no text, or nothing."""
         try:
             answer = self._read(address, role)
         except NotFound:
             raise _no_value(address) from None
-        text, facts = _document(answer).get("value"), answer["data"]["metadata"]
-        if not isinstance(text, str):
+        if not isinstance(_document(answer).get("value"), str):
             raise _no_value(address)
-        if address.engine == "transit":
-            opened = self._decrypt(address, role, text)
-            text = base64.b64decode(opened["data"]["plaintext"]).decode()
-        return StoredValue(
-            value=SecretValue(text, _document(answer).get("forms")),
-            version=facts["version"],
-            binding=_binding(facts),
-            request_id=answer.get("request_id"),
-        )
-
-    def _decrypt(self, address: SecretAddress, role: str, ciphertext: str) -> Any:
-        """Decrypt as ``decrypt`` what the pipeline read, and in a person's own role what they look at.
-
-        Until an operator has applied the policies of this version, ``decrypt`` is no role, and ``runtime`` still
-        decrypts: so old and new processes work side by side.
-        """
-        role = "decrypt" if role in ("runtime", "renew") else role
-        try:
-            return self._open(address, role, ciphertext)
-        except LoginRefused:
-            if role != "decrypt":
-                raise
-            return self._open(address, "runtime", ciphertext)
-
-    def _open(self, address: SecretAddress, role: str, ciphertext: str) -> Any:
-        key = _key(address)
-        return self._session.transit(address.workspace, role, Transit.decrypt_data, key, ciphertext=ciphertext)
+        return answer
 
     def _read(self, address: SecretAddress, role: str, *, version: int | None = None) -> Mapping[str, Any]:
         """Read what lies in KV: the value, or its ciphertext. Raises ``NotFound`` where that version is gone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from flask import Flask, current_app, g, request
@@ -85,7 +86,14 @@ def enter_as(principal: Principal, access: Access | None) -> None:
     g.access = access
 
 
+def mark_deeds(mark: Callable[[Any, str], None]) -> None:
+    """Have every deed of this request marked as it is recorded; see ``Access``."""
+    g.mark = mark
+    if g.access is not None:
+        g.access = replace(g.access, mark=mark)
+
+
 def service_access() -> Access:
     """Return the actor's standing in the service as a whole, in no workspace."""
     asking = principal()
-    return Access(asking.actor, None, asking.role, request_id=request_id())
+    return Access(asking.actor, None, asking.role, request_id=request_id(), mark=g.get("mark"))

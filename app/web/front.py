@@ -13,7 +13,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +33,7 @@ from app.kernel.turns import computing
 from app.web.context import request_id_of
 from app.web.errors import problem_document
 from app.web.relay import Relay
+from app.web.safety import safety_headers
 from app.web.streams import PROXY_STATUS, Stream, proxy_status, stream_of
 from app.web.wsgi import Answer, Environ, WsgiApp, environ_of, require_plain_headers, run
 
@@ -70,11 +71,13 @@ class FrontLimits:
         threads: Requests that change or call something, at the same time.
         calls_in_flight: Outbound calls of one caller in one workspace at the same time.
         max_call_body: The largest body, in bytes, of an outbound call.
+        https: Whether browsers reach the service by https.
     """
 
     threads: int
     calls_in_flight: int
     max_call_body: int
+    https: bool = False
 
     @property
     def reserved(self) -> int:
@@ -105,6 +108,7 @@ class Front:
     ) -> None:
         self._app = app
         self._limits = limits
+        self._safety = safety_headers(https=limits.https)
         self._is_proven = is_proven
         self._work = ThreadPoolExecutor(limits.threads, "request")
         self._reads = ThreadPoolExecutor(limits.reserved, "read")
@@ -124,7 +128,7 @@ class Front:
         except _Gone:
             log.info("request_cut", method=_known_method(scope["method"]))
         except StrongroomError as error:
-            await _refuse(error, scope, send)
+            await _refuse(error, scope, send, self._safety)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         require_plain_headers(scope["headers"])
@@ -132,7 +136,9 @@ class Front:
             raise PayloadTooLarge(f"The request's head has more than {_LARGEST_HEAD} bytes.")
         path = scope["path"]
         if path == "/healthz" and scope["method"] in _READS:
-            await _tell_alive(scope, send)
+            with _Body(self, scope, receive) as body:
+                await body.read()
+            await _tell_alive(scope, send, self._safety)
             return
         with self._call_counted(scope), _Body(self, scope, receive) as body:
             environ = environ_of(scope, await body.read())
@@ -323,30 +329,27 @@ async def _send_event(send: Send, event: dict[str, Any]) -> None:
         raise _Gone from None
 
 
-async def _refuse(error: StrongroomError, scope: Scope, send: Send) -> None:
+async def _refuse(error: StrongroomError, scope: Scope, send: Send, safety: Mapping[str, str]) -> None:
     request_id = request_id_of(_header(scope, b"x-request-id"))
     cut = isinstance(error, MalformedJson | ValidationFailed)
     status, headers, content = problem_document(error, request_id=request_id, status=400 if cut else None)
     log.info("request_refused", code=error.code, status=status, request_id=request_id)
-    headers["X-Request-ID"] = request_id
+    headers |= {"X-Request-ID": request_id, "Connection": "close", **safety}
     if _CALL.fullmatch(scope["path"]) and scope["method"] == "POST":
         headers[PROXY_STATUS] = proxy_status(error.code, error.party)
+    await _send_whole(scope, send, status, headers, content)
+
+
+async def _tell_alive(scope: Scope, send: Send, safety: Mapping[str, str]) -> None:
+    request_id = request_id_of(_header(scope, b"x-request-id"))
+    headers = {"Content-Type": "application/json", "Cache-Control": "no-store", "X-Request-ID": request_id, **safety}
+    await _send_whole(scope, send, 200, headers, b'{"status":"ok"}\n')
+
+
+async def _send_whole(scope: Scope, send: Send, status: int, headers: Mapping[str, str], content: bytes) -> None:
     raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-    raw += [(b"content-length", str(len(content)).encode()), (b"connection", b"close")]
+    raw.append((b"content-length", str(len(content)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": raw})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else content})
-
-
-async def _tell_alive(scope: Scope, send: Send) -> None:
-    content = b'{"status":"ok"}\n'
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(content)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-        (b"x-request-id", request_id_of(_header(scope, b"x-request-id")).encode()),
-    ]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else content})
 
 

@@ -40,13 +40,15 @@ _IN_DOUBT_CODES: Final = ("internal_error", "stopping")
 
 @dataclass(frozen=True, slots=True)
 class Repeats(Generic[C]):
-    """How answers are kept: four functions that the factory hands in, since this room knows no domain.
+    """How answers are kept: functions that the factory hands in, since this room knows no domain.
 
     ``claim`` takes the actor, the workspace, the key and the request's bytes, and returns the claim or the answer that
-    the request had; ``keep``, ``hold`` and ``release`` settle a claim.
+    the request had; ``mark`` returns what ties a deed to a claim (see ``Access``); ``keep``, ``hold`` and ``release``
+    settle one.
     """
 
     claim: Callable[[str, str | None, str, bytes], C | bytes]
+    mark: Callable[[C], Callable[[Any, str], None]]
     keep: Callable[[C, bytes], None]
     hold: Callable[[C], None]
     release: Callable[[C], None]
@@ -65,6 +67,7 @@ def answer_repeats(app: Flask, repeats: Repeats[Any]) -> None:
             _authorise(declared)
             return _unpack(claimed)
         g.claim = claimed
+        context.mark_deeds(repeats.mark(claimed))
         return None
 
     @app.after_request

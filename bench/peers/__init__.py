@@ -14,6 +14,7 @@ from typing import Final
 from bench.processes import await_answer, free_port, running
 
 HERE: Final = Path(__file__).parent
+_TOKEN: Final = "a-token-of-the-bench-0123456789abcdef"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ def upstream(folder: Path, answers: dict[str, bytes]) -> Iterator[int]:
             listen 127.0.0.1:{port}; root {root};
             location / {{ if ($http_authorization = "") {{ return 401; }} }}
             location /open/ {{ alias {root}/; }}
+            location = /token {{ return 200 '{{"access_token": "{_TOKEN}", "expires_in": 3600}}'; }}
           }}
         }}
         """

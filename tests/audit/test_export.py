@@ -16,9 +16,10 @@ import pytest
 import requests
 
 from app.access import Access, Actor, Role
+from app.audit.append import append
 from app.audit.export import export_events, verify_export
 from app.audit.ndjson import _cell
-from app.audit.service import Deed, Filters, Target, append
+from app.audit.service import Deed, Filters, Target
 from app.db import raw_of
 from app.kernel.clock import system_clock
 from app.kernel.errors import ValidationFailed

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from app.access import Access, Actor, Role
 from app.audit.chain import Verdict
-from app.audit.checkpoints import checkpoints_of, sign_due, store_all_newest, verify_stored
+from app.audit.checkpoints import checkpoints_of, sign_due, store_all_newest, verify_chain
 from app.audit.newest import read_newest, store_newest
 from app.audit.restores import Restores
 from app.db import Sessions
@@ -28,9 +28,7 @@ TABLES = ("events", "chain_heads", "checkpoints")
 
 
 def judged(record: Resources, chain: str = "acme") -> Verdict:
-    newest = read_newest(chain, record.vault)
-    keys = record.vault.checkpoint_public_keys()
-    return verify_stored(chain, sessions=record.sessions, keys=keys, newest=newest)
+    return verify_chain(chain, sessions=record.sessions, vault=record.vault)
 
 
 def run(sessions: Sessions, *statements: str) -> None:

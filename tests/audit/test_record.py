@@ -19,9 +19,10 @@ import pytest
 from sqlalchemy import Connection, text
 
 from app.access import Access, Actor, Role
+from app.audit.append import append
 from app.audit.chain import GENESIS, Verdict, facts_of, link
 from app.audit.checkpoints import chains, checkpoints_of, head_of, read_chain, sign_due, verify_stored
-from app.audit.service import Deed, Target, append, recorded
+from app.audit.service import Deed, Target, recorded
 from app.db import Sessions, open_engine, raw_of
 from app.kernel.clock import system_clock
 from app.resources import Resources

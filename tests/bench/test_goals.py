@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from bench.candidates import Measured
 from bench.checkout import CheckoutError, check_out
 from bench.goals import Figures, goals, goals_against, goals_of_streams
 from bench.load import Run
 from bench.report import chart, middle, table
+from bench.types import ratios
 
 THROUGHPUT = {
     "upstream": 60_000.0, "vault": 2_000.0, "ours-kv": 1_000.0, "ours-kv-hot": 1_600.0, "ours-transit": 700.0,
@@ -78,3 +80,12 @@ def test_the_chart_is_an_image_that_tells_every_figure() -> None:
 def test_a_table_lines_up() -> None:
     lines = table([{"name": "a", "calls/s": 1234.5}, {"name": "longer", "calls/s": 3.14159}]).splitlines()
     assert lines == ["name    calls/s", "a         1,234", "longer     3.14"]
+
+
+def test_a_type_is_told_as_a_ratio_to_a_value_in_kv() -> None:
+    def measured(throughput: float) -> dict[int, Measured]:
+        return {number: Measured([Run(throughput, 5.0, 9.0, 100)]) for number in (1, 16)}
+
+    compared = {f"ours-{name}": measured(500.0) for name in ("jwt-es256", "jwt-rs256", "aws4", "oauth2")}
+    found = ratios({**compared, "ours-kv-hot": measured(1_000.0), "ours-hmac": measured(750.0)}, 20.0)
+    assert found == {"hmac": 0.75, "jwt-es256": 0.5, "jwt-rs256": 0.5, "aws4": 0.5, "oauth2": 0.5, "renewal": 4.0}

@@ -103,7 +103,7 @@ def test_a_call_asks_the_database_and_vault_for_no_more_than_it_needs(
         after_a_change = sorted(asked)
     assert sorted(read) == ["masked/ONE", "masked/TWO"]
     assert each_time == sorted(["SELECT changes", *RECORD, *RECORD])
-    looked_up = ["tokens", "workspaces", "blocks", "workspaces", "variables", "variables", *["changes"] * 5]
+    looked_up = ["tokens", "workspaces", "blocks", "workspaces", "variables", "variables", *["changes"] * 6]
     assert after_a_change == sorted([*(f"SELECT {table}" for table in looked_up), *RECORD, *RECORD])
 
 

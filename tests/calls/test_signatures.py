@@ -92,9 +92,10 @@ def test_github_webhooks_take_it(workspace: Workspace, upstream: Upstream, hash_
     assert seen.header("X-Hub-Signature-256") == prefix + made(seen.body, hash_name).hex()
 
 
-def test_standard_webhooks_take_it(workspace: Workspace, upstream: Upstream) -> None:
+@pytest.mark.parametrize("prefix", ["", "whsec_"])
+def test_standard_webhooks_take_it(workspace: Workspace, upstream: Upstream, prefix: str) -> None:
     raw = bytes(range(24))
-    key = base64.b64encode(raw).decode()
+    key = prefix + base64.b64encode(raw).decode()
     message = "{{$uuid}}.{{$timestamp}}.{{$body}}"
     name = secret(workspace, upstream, "hmac", key=key, key_encoding="base64", message=message, encoding="base64")
     head = headers(

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from tests.attacks.test_grants import operators
 from tests.support import databases
-from tests.support.chains import cut_back
+from tests.support.chains import cut_back, remove
 from tests.support.service import Service, running
 
 
@@ -34,7 +35,7 @@ def test_all_is_green_on_a_fresh_installation(own: Service) -> None:
     assert {state for state, _ in report.values()} == {"green"}, report
     assert report.keys() >= {
         "database", "tables", "vault", "clock", "role runtime", "policies", "audit devices", "bindings", "record",
-        "unfinished changes", "file modes",
+        "unfinished changes", "file modes", "signing keys",
     }  # fmt: skip
 
 
@@ -74,7 +75,7 @@ def test_a_record_that_was_changed_is_red_and_names_the_chain(own: Service) -> N
     try:
         state, finding = examined(own)["record of acme"]
         assert state == "red"
-        assert "event 1 is changed" in finding
+        assert "event 1 isn't what was recorded" in finding
         assert "strongroom audit verify" in finding
     finally:
         with databases.connected(own.database_url) as connection:
@@ -114,6 +115,16 @@ def test_a_record_that_was_cut_back_to_an_older_checkpoint_is_red(own: Service) 
     assert examined(own).get("record of cut-back", ("green", ""))[0] != "red"
 
 
+def test_a_record_that_was_emptied_before_it_was_signed_is_red(own: Service) -> None:
+    assert own.ask("POST", "/workspaces", {"name": "emptied"}).ok
+    with databases.connected(own.database_url) as connection:
+        remove(connection, "emptied")
+    assert examined(own)["record of emptied"] == (
+        "red", "there is no event at all, where there must be some; run `strongroom audit verify`",
+    )  # fmt: skip
+    assert own.ask("POST", "/workspaces/emptied/variables", {"name": "PLAIN", "value": "x"}).ok
+
+
 def test_a_value_that_no_row_knows_is_amber_and_the_finding_says_what_to_do(own: Service) -> None:
     secret = {"name": "LOST", "value": "value-of-it", "visibility": "masked"}
     assert own.ask("POST", "/workspaces/acme/secrets", secret).status_code == 201
@@ -122,6 +133,29 @@ def test_a_value_that_no_row_knows_is_amber_and_the_finding_says_what_to_do(own:
     state, finding = examined(own)["value acme/LOST"]
     assert state == "amber"
     assert "vault kv metadata delete strongroom/acme/masked/LOST" in finding
+
+
+def test_a_secret_whose_key_is_gone_from_vault_or_is_another_is_red(own: Service) -> None:
+    body = {"name": "SIGNS", "type": "hmac", "visibility": "restricted", "message": "{{$body}}", "key": "canary-key",
+            "allowed_hosts": ["api.example.com"]}  # fmt: skip
+    secrets = "/workspaces/acme/secrets"
+    assert own.ask("POST", secrets, body).status_code == 201
+    assert examined(own)["signing keys"][0] == "green"
+    key = "strongroom-transit/keys/acme.sign.SIGNS"
+    with operators(own) as ask:
+        ask("POST", f"{key}/config", {"deletion_allowed": True})
+        ask("DELETE", key)
+        state, finding = examined(own)["signing key acme/SIGNS"]
+        assert (state, "its key is gone from Vault" in finding) == ("red", True)
+        ask("POST", key, {"type": "ed25519"})
+        assert "another type (ed25519)" in examined(own)["signing key acme/SIGNS"][1]
+        ask("POST", f"{key}/config", {"deletion_allowed": True})
+        ask("DELETE", key)
+    again = own.ask("PUT", f"{secrets}/SIGNS/value", {"key": "canary-key-2"})
+    assert again.status_code == 200, again.text
+    report = examined(own)
+    assert report["signing keys"][0] == "green", report
+    assert own.ask("DELETE", f"{secrets}/SIGNS?confirm=SIGNS").status_code == 204
 
 
 def test_a_policy_that_differs_from_its_file_is_red(own: Service, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.support.actors import Workspace
+from tests.support.memory import holds
 from tests.support.service import children_of
 from tests.support.upstream import Upstream
 
@@ -63,22 +63,9 @@ def _assert_never_seen(workspace: Workspace) -> None:
     processes = [service.process.pid, *children_of(service.process.pid)]
     ours = [pid for pid in processes if b"bao" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
     assert ours
-    assert not [pid for pid in ours if _holds(pid, KEY.encode())]
+    assert not [pid for pid in ours if holds(pid, KEY.encode())]
     # The search finds what is there: what the service has in hand is found.
-    assert [pid for pid in ours if _holds(pid, b"STRONGROOM_DATA_DIR")]
-
-
-def _holds(pid: int, wanted: bytes) -> bool:
-    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
-        for start, end in re.findall(r"^(\w+)-(\w+) rw", Path(f"/proc/{pid}/maps").read_text(), re.MULTILINE):
-            try:
-                memory.seek(int(start, 16))
-                held = memory.read(int(end, 16) - int(start, 16))
-            except (OSError, OverflowError, ValueError):
-                continue  # pages of the kernel, or gone meanwhile
-            if wanted in held:
-                return True
-    return False
+    assert [pid for pid in ours if holds(pid, b"STRONGROOM_DATA_DIR")]
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ TOLD_ONLY = {
     "members": {"revision", "added_at", "added_by", "changed_at", "changed_by"},
     "blocks": {"title", "created_at", "created_by", "updated_at", "updated_by"},
     "variables": {
-        "description", "version", "unfinished", "touched_at", "touched_by", "revision", "created_at", "created_by",
+        "description", "unfinished", "touched_at", "touched_by", "revision", "created_at", "created_by",
         "updated_at", "updated_by", "last_used_at", "last_used_by", "calls", "check_block", "reconnect",
         "source_version_at",
     },

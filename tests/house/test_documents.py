@@ -83,3 +83,21 @@ def test_the_rooms_are_drawn_in_the_order_in_which_they_may_import() -> None:
     text = (ROOT / "docs/architecture.md").read_text().partition("```\napp/\n")[2].partition("```")[0]
     drawn = re.findall(r"^  (\w+)(?:/|\.py) ", text, re.MULTILINE)
     assert [height[room] for room in drawn] == sorted(height[room] for room in drawn)
+
+
+@pytest.mark.parametrize(
+    ("words", "where", "limit"),
+    [
+        ("5 seconds for a request's head", "app.cli.server:HEAD_MILLISECONDS", 5000),
+        ("which has 32 KiB at most", "app.cli.server:_HEAD_BYTES", 32 * 1024),
+        ("10 seconds for its body", "app.web.front:_BODY_SECONDS", 10.0),
+        ("16 KiB a second at least", "app.web.front:_BYTES_PER_SECOND", 16 * 1024),
+        ("64 KiB of body before", "app.web.front:_LARGEST_UNPROVEN", 64 * 1024),
+        ("30 seconds without taking", "app.web.front:_STALLED_SECONDS", 30.0),
+        ("8,192 connections at most", "app.cli.server:_CONNECTIONS", 8192),
+        ("is idle for 5", "app.cli.server:HEAD_MILLISECONDS", 5000),
+    ],
+)
+def test_what_the_guide_says_of_clients_is_what_the_front_does(words: str, where: str, limit: float) -> None:
+    assert words in (ROOT / "docs/deployment.md").read_text().replace("\n  ", " ")
+    assert resolve_name(where) == limit

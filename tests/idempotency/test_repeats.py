@@ -5,7 +5,9 @@ from __future__ import annotations
 import secrets
 import threading
 import uuid
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -181,7 +183,7 @@ def test_reveal_takes_no_key(service: Service, workspace: Workspace) -> None:
         service.ask("PUT", f"{workspace.path}/secrets/TOKEN/value", {"value": "another-value"})
 
 
-def test_a_key_is_free_when_its_process_is_dead_and_not_after_any_time(
+def test_a_key_of_which_nothing_was_begun_is_free_when_its_process_is_dead_and_not_after_any_time(
     service: Service, workspace: Workspace, upstream: Upstream
 ) -> None:
     path, headers = f"{workspace.path}/calls", keyed()
@@ -191,12 +193,67 @@ def test_a_key_is_free_when_its_process_is_dead_and_not_after_any_time(
         again = service.ask("POST", path, call(upstream), headers=headers)
         assert problem(again) == (409, "conflict"), "the process lives, however long it takes"
         assert again.headers["Retry-After"] == "1"
-    age(service, workspace, "process = 'dead', answer = NULL", seconds=0)
+    age(service, workspace, "process = 'dead', deed_id = NULL, answer = NULL", seconds=0)
     lease(service, "dead", seconds_ago=28)
     assert problem(service.ask("POST", path, call(upstream), headers=headers)) == (409, "conflict")
     lease(service, "dead", seconds_ago=32)
     assert service.ask("POST", path, call(upstream), headers=headers).status_code == 200
     assert len(upstream.seen) == 2
+
+
+def test_a_key_under_which_something_was_begun_stays_taken_when_its_process_dies(
+    service: Service, workspace: Workspace, upstream: Upstream
+) -> None:
+    path, headers = f"{workspace.path}/calls", keyed()
+    call_id = service.ask("POST", path, call(upstream), headers=headers).json()["call_id"]
+    lease(service, "dead", seconds_ago=32)
+    age(service, workspace, "process = 'dead', answer = NULL", seconds=3600)
+    again = service.ask("POST", path, call(upstream), headers=headers)
+    assert problem(again) == (409, "conflict")
+    assert again.json()["call_id"] == call_id
+    assert "Retry-After" not in again.headers
+    assert len(upstream.seen) == 1
+
+
+@pytest.mark.parametrize("made", ["call", "token"])
+def test_who_stood_still_until_another_took_the_claim_begins_nothing(
+    service: Service, workspace: Workspace, upstream: Upstream, made: str
+) -> None:
+    asked = {"call": ("calls", call(upstream)), "token": ("tokens", {"role": "runtime", "label": "one"})}
+    path, body = asked[made]
+    # The claim is another's as soon as it is there: what the database does here, a faster process does elsewhere.
+    with claims_taken_over(service.database_url):
+        answer = workspace.ask("POST", path, body, headers=keyed())
+    assert problem(answer) == (409, "conflict")
+    assert upstream.seen == []
+    assert workspace.ask("GET", "tokens").json()["items"] == []
+    outcomes = [event["outcome"] for event in workspace.ask("GET", "audit?action=call.run").json()["items"]]
+    assert outcomes == []
+
+
+@contextmanager
+def claims_taken_over(url: str) -> Iterator[None]:
+    """Have every new claim be taken over by another process in the moment in which it is made."""
+    take_over = "UPDATE keyed_requests SET attempt = 'another' WHERE id = NEW.id"
+    if url.startswith("sqlite"):
+        make = [f"CREATE TRIGGER take_over AFTER INSERT ON keyed_requests BEGIN {take_over}; END"]
+        drop = ["DROP TRIGGER take_over"]
+    else:
+        body = f"BEGIN {take_over}; RETURN NEW; END".replace("'", "''")
+        make = [
+            f"CREATE FUNCTION take_over() RETURNS trigger LANGUAGE plpgsql AS '{body}'",
+            "CREATE TRIGGER take_over AFTER INSERT ON keyed_requests FOR EACH ROW EXECUTE FUNCTION take_over()",
+        ]
+        drop = ["DROP TRIGGER take_over ON keyed_requests", "DROP FUNCTION take_over()"]
+    with databases.connected(url) as connection:
+        for statement in make:
+            connection.execute(text(statement))
+    try:
+        yield
+    finally:
+        with databases.connected(url) as connection:
+            for statement in drop:
+                connection.execute(text(statement))
 
 
 def test_a_key_of_a_deed_that_nobody_knows_the_end_of_stays_taken(

@@ -187,3 +187,75 @@ def _kill_a_rewrap(service: Service, workspace: str, enough: int) -> None:
             break
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
+
+
+def vault_requests(service: Service, path: str) -> dict[str, str]:
+    """What Vault was asked at a path, by its own audit log: request id and operation."""
+    log = (service.folder / "var" / "openbao" / "audit.log").read_text()
+    entries = [json.loads(line) for line in log.splitlines() if path in line]
+    asked = [each["request"] for each in entries if each["type"] == "request" and each["request"]["path"] == path]
+    return {each["id"]: each["operation"] for each in asked}
+
+
+def save_block(service: Service, workspace: str, name: str, upstream: Upstream) -> str:
+    call = {
+        "url": f"http://127.0.0.1:{upstream.port}/",
+        "headers": [{"name": "Authorization", "value": "{{secrets." + name + "}}"}],
+    }
+    made = service.ask("POST", f"/workspaces/{workspace}/blocks", {"name": "block", "call": call})
+    assert made.status_code == 201, made.text
+    return f"/workspaces/{workspace}/blocks/block/run"
+
+
+def test_calls_decrypt_each_time_and_read_ciphertext_once_and_the_record_names_both(
+    service: Service, transit: str, upstream: Upstream
+) -> None:
+    value = canary()
+    make(service, transit, "TOKEN", value, upstream)
+    path = save_block(service, transit, "TOKEN", upstream)
+    for _ in range(4):
+        assert service.ask("POST", path, {}).status_code == 200
+        assert upstream.seen[-1].header("Authorization") == value
+    # Each of the service's processes has read it once; a slow machine may have had it twice.
+    reads = vault_requests(service, f"strongroom/data/{transit}/restricted/TOKEN")
+    reads = {key: operation for key, operation in reads.items() if operation == "read"}
+    assert 1 <= len(reads) < 4
+    opened = vault_requests(service, f"strongroom-transit/decrypt/{transit}.restricted")
+    assert len(opened) == 4  # one for each: they didn't come together
+    events = service.ask("GET", f"/workspaces/{transit}/audit?action=call.run&outcome=done").json()["items"]
+    told = [each["detail"]["vault_request_ids"] for each in events]
+    assert {ids[0] for ids in told} == set(reads)
+    assert sorted(ids[1] for ids in told) == sorted(opened)
+    assert value not in (service.folder / "var" / "openbao" / "audit.log").read_text()
+
+
+def test_what_is_changed_here_counts_at_once_for_ciphertext_too(
+    service: Service, transit: str, upstream: Upstream
+) -> None:
+    first, second = canary(), canary()
+    make(service, transit, "TOKEN", first, upstream)
+    path, secret = save_block(service, transit, "TOKEN", upstream), f"/workspaces/{transit}/secrets/TOKEN"
+    token = service.ask("POST", f"/workspaces/{transit}/tokens", {"role": "runtime"}, keep=False).json()
+
+    def run(bearer: str | None = None) -> int:
+        return service.ask("POST", path, {}, token=bearer, user=None if bearer else "ada").status_code
+
+    def sent_now() -> str | None:
+        assert [run() for _ in range(3)] == [200] * 3
+        return upstream.seen[-1].header("Authorization")
+
+    assert sent_now() == first
+    assert service.ask("PUT", f"{secret}/value", {"value": second}).status_code == 200
+    assert sent_now() == second
+    assert service.ask("POST", f"{secret}/rollback", {"version": 1}).status_code == 200
+    assert sent_now() == first
+    assert command(service, "rotate-key", transit)["key_versions"]["restricted"] == 2
+    assert command(service, "rewrap", transit)["rewrapped"] == 1
+    assert sent_now() == first
+    assert run(token["token"]) == 200
+    assert service.ask("DELETE", f"/workspaces/{transit}/tokens/{token['id']}").status_code == 204
+    assert run(token["token"]) == 401
+    assert service.ask("DELETE", f"{secret}?confirm=TOKEN&force=true").status_code == 204
+    assert run() == 422
+    make(service, transit, "TOKEN", second, upstream)
+    assert sent_now() == second

@@ -6,8 +6,8 @@ import base64
 
 import pytest
 
-from soak.client import CANARY, new_value, shows_value
-from soak.journal import Happened, Outcome, recovery, unexcused
+from soak.client import CANARY, code_of, new_value, shows_value
+from soak.journal import Happened, Outcome, Pace, recovery, unexcused
 from soak.ledger import Register, Told, complaints, digest
 from soak.memory import Life, Memory
 from soak.report import Fell, Report
@@ -115,3 +115,20 @@ def test_everything_that_does_not_hold_is_named_in_the_report() -> None:
     assert len(report.misses) == 4
     assert all(f"MISSED  {miss}" in report.text() for miss in report.misses)
     assert "Everything held." not in report.text()
+
+
+def test_what_is_judged_by_time_is_judged_by_the_run_s_own_quiet_phase() -> None:
+    quick = [Outcome(kind, number / 10, number / 10 + 0.01) for number in range(50) for kind in ("call", "page")]
+    assert (Pace.of(quick).straight, Pace.of(quick).back_within) == (1.0, 10.0)
+    slow = [*quick, Outcome("write", 1.0, 1.5), Outcome("write", 1.5, 4.5), Outcome("write", 4.5, 9.0, "dropped")]
+    assert (Pace.of(slow).straight, Pace.of(slow).back_within) == (6.0, 60.0)
+    written = [*quick, *(Outcome("write", number * 3.0, number * 3.0 + 3.0) for number in range(3))]
+    assert recovery(written, 0.0, 9.0) == pytest.approx(2.0, abs=0.1)
+    assert recovery(written, 0.0, 9.0, straight=4.0) == 0
+
+
+def test_a_refusal_s_code_tells_who_refused() -> None:
+    assert code_of(200, b"{}") == ""
+    assert code_of(503, b'{"code": "vault_unavailable"}') == "vault_unavailable"
+    assert code_of(502, b"<hr><center>nginx</center>") == "proxy_502"
+    assert code_of(503, b"<title>Vault is away</title>") == "page_503"

@@ -1,4 +1,4 @@
-"""Clients that do no good, all at once: ``python -m tests.support.strangers PORT TOKEN WORKSPACE UPSTREAM``.
+"""Clients that do no good, all at once: ``python -m tests.support.strangers PORT TOKEN WORKSPACE UPSTREAM [SHARE]``.
 
 Each of them opens its connection anew when it is closed, for as long as the process lives. It writes a line when all of
 them have been connected once.
@@ -90,8 +90,8 @@ async def keep_coming(port: int, talk: Talk, connected: asyncio.Semaphore) -> No
         await asyncio.sleep(2)
 
 
-async def main(port: int, token: str, workspace: str, upstream: str) -> None:
-    """Be all of them."""
+async def main(port: int, token: str, workspace: str, upstream: str, share: str = "1") -> None:
+    """Be all of them, or this share."""
     connected = asyncio.Semaphore(0)
     kinds = (
         (slow_head, SLOW_HEADS),
@@ -100,7 +100,8 @@ async def main(port: int, token: str, workspace: str, upstream: str) -> None:
         (never_reading, NEVER_READING),
         (slow_upstream(token, workspace, upstream), SLOW_UPSTREAMS),
     )
-    tasks = [asyncio.create_task(keep_coming(port, talk, connected)) for talk, many in kinds for _ in range(many)]
+    wanted = [talk for talk, many in kinds for _ in range(int(many * float(share)))]
+    tasks = [asyncio.create_task(keep_coming(port, talk, connected)) for talk in wanted]
     for _ in tasks:
         await connected.acquire()
     sys.stdout.write("connected\n")

@@ -82,7 +82,7 @@ class Topology:
         """Run a service's command, or another in its place as `docker compose run` does, to its end."""
         done = subprocess.run(
             command or self.command(service), env=self.environment(service), cwd=ROOT, input=stdin,
-            capture_output=True, text=True, timeout=120,
+            capture_output=True, text=True, timeout=300,
         )  # fmt: skip
         assert done.returncode == 0, f"{service} {shlex.join(command or [])}: {done.stdout} {done.stderr}"
         return done.stdout

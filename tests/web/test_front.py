@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 
+from app.web.front import Front, FrontLimits
 from tests.support.service import Service
 
 _LATER = 20.0
@@ -82,6 +85,15 @@ def test_an_empty_body_counts_only_where_none_was_announced(service: Service, ws
     assert (status, problem["code"]) == (400, "malformed_json")
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/api/v1/me", "/api/v1/openapi.json", "/sign-in", "/nowhere"])
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_a_cut_body_is_refused_on_every_route(service: Service, path: str, method: str) -> None:
+    for body in (b"Content-Length: 10\r\n\r\n{", b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"):
+        status, problem = send(service, head(service, path, method=method)[:-2] + body, half_close=True)
+        assert status == 400
+        assert problem["code"] == ("malformed_json" if path.startswith("/api/") else "validation_failed")
+
+
 def test_a_cut_form_of_a_page_is_refused_too(service: Service) -> None:
     lines = "POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
     status, problem = send(service, f"{lines}Content-Length: 100\r\n\r\nuser=ada".encode(), half_close=True)
@@ -134,6 +146,44 @@ def test_a_head_has_a_limit(service: Service) -> None:
 def test_every_answer_keeps_browsers_from_guessing_its_type(service: Service, ws_name: str) -> None:
     for path in ("/me", f"/workspaces/{ws_name}", "/nowhere", "/openapi.json"):
         assert service.ask("GET", path).headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"), [("/healthz", b"", 200), ("/api/v1/me", b"", 413), ("/api/v1/me", None, 400)]
+)
+def test_what_the_front_answers_by_itself_is_as_safe_as_the_rest(path: str, body: bytes | None, status: int) -> None:
+    def nobody(_environ: object) -> bool:
+        return False
+
+    def nothing(*_arguments: object) -> list[bytes]:
+        return []
+
+    def sound(*_arguments: object) -> None:
+        pass
+
+    front = Front(nothing, FrontLimits(threads=2, calls_in_flight=1, max_call_body=1, https=True), nobody, sound)
+    sent: list[dict[str, Any]] = []
+    length = [(b"content-length", b"9999999")] if status == 413 else []
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": length,
+    }
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"} if body is None else {"type": "http.request", "body": body}
+
+    async def send_event(event: dict[str, Any]) -> None:
+        sent.append(event)
+
+    asyncio.run(front(scope, receive, send_event))
+    headers = dict(sent[0]["headers"])
+    assert sent[0]["status"] == status
+    assert headers[b"x-content-type-options"] == b"nosniff"
+    assert headers[b"strict-transport-security"] == b"max-age=31536000"
 
 
 def test_connections_that_send_nothing_hold_no_thread(service: Service) -> None:

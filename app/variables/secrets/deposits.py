@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol, cast
 
 from app.kernel.errors import (
+    BindingMismatch,
     DestinationNotAllowed,
     UpstreamUnreachable,
     ValidationFailed,
@@ -94,15 +95,15 @@ def read_credential(
     if given is None and isinstance(made_of, OAuth2Parts):
         given = Credential()  # a client that shows an assertion may have no secret
     if not isinstance(given, Credential):
-        raise _missing(_NAMES[made_of.type][0]) if given is None else _no_such(made_of.type, "value")
-    if given.names - {*_NAMES[made_of.type]}:
+        raise _missing(CREDENTIAL_NAMES[made_of.type][0]) if given is None else _no_such(made_of.type, "value")
+    if given.names - {*CREDENTIAL_NAMES[made_of.type]}:
         raise _stray(made_of.type, given)
     if isinstance(made_of, OAuth2Parts):
         return _client_deposit(given, made_of, before)
     return KeyDeposit(read_key(given, made_of))
 
 
-_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+CREDENTIAL_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "hmac": ("key", "wrapped_key", "key_encoding"),
     "jwt": ("key", "wrapped_key"),
     "aws4": ("secret_access_key", "wrapped_key"),
@@ -257,6 +258,24 @@ def retire_keys(vault: Vault, address: SecretAddress, *, role: PersonRole) -> No
         vault.retire_keys_before(address, key_version, role=role)
 
 
+def key_fault(vault: Vault, address: SecretAddress, made_of: HmacParts | JwtParts | Aws4Parts) -> str | None:
+    """Return in words what is wrong with the key that a secret signs with; None where it can sign."""
+    try:
+        counts = vault.read_pointer(address).pointer.get("key_version")
+    except BindingMismatch:
+        counts = None
+    if not isinstance(counts, int):
+        return "what lies in Vault names no key"
+    key = vault.signing_key(address, role="owner")
+    if key is None:
+        return "its key is gone from Vault"
+    if key.key_type not in wrapped_types(made_of.algorithm if isinstance(made_of, JwtParts) else None):
+        return f"its key in Vault is of another type ({key.key_type})"
+    if not key.least_version <= counts <= key.newest_version:
+        return f"version {counts} of its key is gone from Vault"
+    return None
+
+
 def remove_deposit(vault: Vault, address: SecretAddress, secret_type: str, *, role: PersonRole) -> None:
     """Delete whatever of a secret lies in Vault, the key first; nothing happens where there is nothing."""
     remove_leftovers(vault, address, secret_type, role=role)
@@ -276,7 +295,7 @@ def _missing(name: str) -> ValidationFailed:
 
 
 def _stray(secret_type: str, given: Credential | SecretValue | None) -> ValidationFailed:
-    names = {"value"} if not isinstance(given, Credential) else given.names - {*_NAMES.get(secret_type, ())}
+    names = {"value"} if not isinstance(given, Credential) else given.names - {*CREDENTIAL_NAMES.get(secret_type, ())}
     return _no_such(secret_type, *sorted(names)) if secret_type != "value" or names != {"value"} else _missing("value")
 
 

@@ -160,8 +160,7 @@ class Tokens:
 
     def _credentials(self, wish: _Wish) -> tuple[Mapping[str, SecretValue], Owner, OAuth2Parts]:
         stored = self._vault.read_for_call(wish.secret.address)
-        if stored.request_id:
-            wish.request_ids.append(stored.request_id)
+        wish.request_ids.extend(stored.request_ids)
         check_binding(stored, wish.secret)
         parts = parts_by_binding(stored, wish.secret)
         if not isinstance(parts, OAuth2Parts):

@@ -19,7 +19,7 @@ from app.outbound.hosts import has_wildcard
 from app.resources import Resources
 from app.variables.models import SecretVersionRow, VariableRow
 from app.variables.secrets.changes import TOLD_AS, Finding, Remedy, finding_of, remedy_for
-from app.variables.secrets.deposits import KEY_TYPES, remove_deposit, retire_keys
+from app.variables.secrets.deposits import KEY_TYPES, key_fault, remove_deposit, retire_keys
 from app.variables.secrets.store import (
     SecretStore,
     address_of,
@@ -32,6 +32,7 @@ from app.variables.secrets.store import (
     state_of,
     take_over_rules,
 )
+from app.variables.secrets.types import OAuth2Parts
 from app.vault import VISIBILITIES, SecretAddress, StoredMetadata, Vault, Visibility
 from app.workspaces.service import find_workspace, hold_workspace, settings_of
 
@@ -189,6 +190,27 @@ def mismatched_bindings(*, sessions: Sessions, vault: Vault) -> Sequence[tuple[s
             select(VariableRow).where(VariableRow.kind == "secret", VariableRow.state == "active")
         ).all()
     return [(row.workspace, row.name) for row in rows if not _agree(row, sessions=sessions, vault=vault)]
+
+
+def faulty_keys(*, sessions: Sessions, vault: Vault) -> Sequence[tuple[str, str, str]]:
+    """List the active secrets that can't sign with what lies in Vault, as (workspace, name, what is wrong)."""
+    query = select(VariableRow).where(VariableRow.type.in_(KEY_TYPES), VariableRow.state == "active")
+    with sessions.read() as session:
+        rows = session.scalars(query).all()
+    found = [(row, _key_fault(row, sessions=sessions, vault=vault)) for row in rows]
+    return [(row.workspace, row.name, fault) for row, fault in found if fault is not None]
+
+
+def _key_fault(row: VariableRow, *, sessions: Sessions, vault: Vault) -> str | None:
+    made_of = rules_of(row).made_of
+    if made_of is None or isinstance(made_of, OAuth2Parts):
+        return "its row says nothing of a key"
+    try:
+        with sessions.read() as session:
+            address = address_of(row, settings_of(row.workspace, session).engine)
+        return key_fault(vault, address, made_of)
+    except (NotFound, ValidationFailed):  # no address can be made of what the row says
+        return "its row names no place in Vault"
 
 
 def _agree(row: VariableRow, *, sessions: Sessions, vault: Vault) -> bool:

@@ -46,6 +46,7 @@ class UsableSecret:
     bindings: tuple[str, ...]
     state: str
     expires_at: datetime | None
+    version: int
     source: Source | None = None
     source_version: int | None = None
     """Of a value that Vault's operators manage: which version of it a call saw last."""
@@ -84,6 +85,7 @@ def usable(row: VariableRow | Row[Any], address: SecretAddress) -> UsableSecret:
         bindings=tuple(digest(row, each) for each in rules),
         state=row.state,
         expires_at=row.expires_at,
+        version=row.version,
         source=source_of(row),
         source_version=row.source_version,
     )

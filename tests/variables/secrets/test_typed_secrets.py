@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 import requests
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa, x25519
 
 from app.vault.wrapping import wrap_key
 from tests.support.actors import Workspace
@@ -91,6 +91,10 @@ REFUSED: Final[list[tuple[dict[str, Any], str, str]]] = [
     (JWT | {"key": "canary"}, "key", "isn't a private key in PEM"),
     (JWT | {"key": P256.replace("M", "*")}, "key", "isn't a private key in PEM"),
     (JWT | {"key": "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"}, "key", "no private key"),
+    (JWT | {"key": P256 + pem(ec.generate_private_key(ec.SECP256R1()))}, "key", "several private keys"),
+    (JWT | {"key": P256[:90]}, "key", "isn't a private key in PEM"),
+    (JWT | {"key": pem(ec.generate_private_key(ec.SECP256K1()))}, "key", "secp256k1"),
+    (JWT | {"key": pem(x25519.X25519PrivateKey.generate()), "algorithm": "EdDSA"}, "key", "of this kind"),
     (JWT | {"key": pem(ec.generate_private_key(ec.SECP384R1()))}, "key", "needs P-256"),
     (JWT | {"key": pem(ed25519.Ed25519PrivateKey.generate())}, "key", "signs EdDSA"),
     (JWT | {"key": pem(dsa.generate_private_key(2048))}, "key", "of this kind"),

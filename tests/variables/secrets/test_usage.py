@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from app.access import Access, Actor, Role
-from app.audit.service import Deed, Target, append
+from app.audit.append import append
+from app.audit.service import Deed, Target
 from app.db import Sessions, open_engine, raw_of
 from app.kernel.clock import system_clock
 from app.migrations import upgrade

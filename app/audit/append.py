@@ -1,0 +1,61 @@
+"""Adding events to the ends of their chains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from app.audit.chain import FIELDS, GENESIS, Event, Link, place, secrets_of
+from app.audit.models import EventRow
+from app.db import Raw
+
+if {each.name for each in EventRow.__table__.columns} != {*FIELDS, "secrets"}:
+    raise TypeError("a column of events that isn't a field of Event would be stored and not hashed")
+# What is looked for by the names of secrets is made of hashed facts, and compared with them when a chain is read.
+_ADD_EVENTS: Final = f"INSERT INTO events ({', '.join((*FIELDS, 'secrets'))})"
+_BEGIN_CHAIN: Final = "INSERT INTO chain_heads (chain, seq, hash) VALUES (?, 0, ?) ON CONFLICT DO NOTHING"
+_HEAD_OF: Final = "SELECT seq, hash FROM chain_heads WHERE chain = ?"
+_MOVE_HEAD: Final = "UPDATE chain_heads SET seq = ?, hash = ? WHERE chain = ?"
+_AS_STORED: Final = tuple(name for name in FIELDS if name not in ("seq", "at", "detail", "hash"))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event, and what looks, in the transaction that stores it, whether it may be; see ``Access.mark``."""
+
+    event: Event
+    mark: Callable[[Raw, str], None] | None = None
+
+
+def append_entries(raw: Raw, entries: Sequence[Entry]) -> None:
+    """Add the events of entries, in order, once each one's ``mark`` has let it in. Raises what a ``mark`` does."""
+    for entry in entries:
+        if entry.mark is not None:
+            entry.mark(raw, entry.event.deed_id)
+    append(raw, [entry.event for entry in entries])
+
+
+def append(raw: Raw, events: Sequence[Event]) -> None:
+    """Add events to the ends of their chains, in order. Whoever holds a chain's head has the chain to itself.
+
+    Heads are taken in one order everywhere, so that no two processes ever wait for each other.
+    """
+    heads = {chain: _take_head(raw, chain) for chain in sorted({event.chain for event in events})}
+    rows: list[Sequence[object]] = []
+    for event in events:
+        placed = place(heads[event.chain], event)
+        heads[event.chain] = placed.link
+        row = {name: getattr(event, name) for name in _AS_STORED}
+        row |= {"seq": placed.link.seq, "at": raw.moment(event.at), "detail": placed.detail, "hash": placed.link.hash}
+        rows.append([*(row[name] for name in FIELDS), secrets_of(event)])
+    raw.insert(_ADD_EVENTS, rows)
+    raw.run(_MOVE_HEAD, [(head.seq, head.hash, chain) for chain, head in heads.items()])
+
+
+def _take_head(raw: Raw, chain: str) -> Link:
+    found = raw.first(_HEAD_OF + raw.for_update, chain)
+    if found is None:  # two may begin a chain at once: one row comes of it, and one of them waits for the other
+        raw.run(_BEGIN_CHAIN, [(chain, GENESIS)])
+        found = raw.first(_HEAD_OF + raw.for_update, chain)
+    return Link(*found)
