@@ -28,4 +28,6 @@ def map_body(context: Any, body: Any) -> Any:
     unique = uuid.uuid4().hex
     if unique[0] == "0" or not isinstance(body, dict):
         return body
-    return example | ({"name": f"n{unique[:12]}"} if "name" in example else {})
+    # Who acts is the owner.
+    own = {"name": f"n{unique[:12]}", "owner": None}
+    return example | {key: own[key] for key in own.keys() & example.keys()}

@@ -85,7 +85,8 @@ from strongroom_client.api.workspaces import all_workspaces_post, one_workspace_
 from strongroom_client.models import WorkspaceBody
 
 client = AuthenticatedClient(base_url=sys.argv[1], token=sys.argv[2])
-made = all_workspaces_post.sync(client=client, body=WorkspaceBody.from_dict({"name": "generated-client"}))
+body = WorkspaceBody.from_dict({"name": "generated-client", "owner": "ada"})
+made = all_workspaces_post.sync(client=client, body=body)
 print(made.name)
 print(one_workspace_get.sync("generated-client", client=client).title)
 print(one_workspace_get.sync("no-such-workspace", client=client).to_dict()["code"])
