@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from flask import Flask, Response, jsonify, request
 from flask_login import current_user
@@ -21,6 +21,7 @@ from app.blocks.runs import BlockRuns
 from app.blocks.service import purge_blocks
 from app.calls import api as calls_api
 from app.calls.schemas import answer
+from app.db import VersionedCache
 from app.idempotency.service import Asked, Claim, claim, derive_keys, hold, keep, mark, purge_answers, release
 from app.identity import api as identity_api
 from app.identity.sessions import UserSessions
@@ -40,21 +41,23 @@ from app.web import context
 from app.web.auth import Gate, guard_api, is_api
 from app.web.errors import register_errors
 from app.web.fast_json import FastJson
+from app.web.fast_path import FastPath, Rules
 from app.web.front import MIB, Front, FrontLimits
-from app.web.idempotency import Repeats, answer_repeats
-from app.web.limits import count_failed_proof, limit_requests
-from app.web.logs import log_requests
+from app.web.idempotency import KeyedRequests, Repeats, answer_repeats
+from app.web.limits import Limits, limit_requests
+from app.web.logs import RequestLog, log_requests
 from app.web.metrics import serve_metrics
 from app.web.openapi import complete, document
+from app.web.reply import mark_calls
 from app.web.safety import safety_headers
-from app.web.streams import Stream, tell_proxy_status
+from app.web.streams import Stream
 from app.web.wsgi import Environ
 from app.workspaces import api as workspaces_api
 from app.workspaces.members import enter
 from app.workspaces.service import Purge, Workspace
 
 _FORM_BYTES = 2 * MIB
-_GATE = "strongroom_gate"
+_RULES = "strongroom_rules"
 _KEY_LEAST = 32
 _ABOUT = "Keeps API tokens, keys and credentials in Vault, so that they are used and never seen."
 
@@ -71,22 +74,18 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
     """Make the WSGI application on resources that are open already."""
     secret_key = read_secret_key(settings.secret_key_path)
     app = _App("app", static_folder=None, template_folder=None)
-    if settings.proxies:
-        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-            app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=0
-        )
     _configure(app, settings, secret_key)
     app.url_map.merge_slashes = False  # a path with a name left out leads nowhere, and not to another thing
     app.json = FastJson(app)
     context.provide(app, resources, purges(resources), run_check(resources))
-    log_requests(app)
+    rules = app.extensions[_RULES] = _rules(settings, resources, secret_key)
+    log_requests(app, rules.log)
     register_errors(app)
-    _send_safety_headers(app, https=_is_https(settings))
-    tell_proxy_status(app)
-    gate = app.extensions[_GATE] = _gate(app, resources)
-    guard_api(app, gate)
-    limit_requests(app, rate=settings.rate_limit, storage=settings.redis_url, password=_redis_password(settings))
-    answer_repeats(app, _repeats(resources, secret_key))
+    _send_safety_headers(app, rules.safety)
+    mark_calls(app)
+    guard_api(app, rules.gate)
+    limit_requests(app, rules.limits)
+    answer_repeats(app, rules.keyed)
     api = Api(app)
     api.DEFAULT_ERROR_RESPONSE_NAME = None  # each view names its own problems
     for module in (workspaces_api, variables_api, blocks_api, calls_api, identity_api, audit_api):
@@ -97,7 +96,23 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
     _register_pages(app, settings, resources)
     _register_health(app, resources)
     serve_metrics(app, lambda: unsigned_events(resources.sessions))
+    app.wsgi_app = FastPath(app, [*blocks_api.FAST, *calls_api.FAST], rules, resources)  # type: ignore[method-assign]
+    if settings.proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=0
+        )
     return app
+
+
+def _rules(settings: Settings, resources: Resources, secret_key: bytes) -> Rules:
+    limits = Limits(rate=settings.rate_limit, storage=settings.redis_url, password=_redis_password(settings))
+    return Rules(
+        gate=_gate(resources, limits),
+        limits=limits,
+        keyed=KeyedRequests(_repeats(resources, secret_key)),
+        log=RequestLog(resources.sessions),
+        safety=safety_headers(https=_is_https(settings)),
+    )
 
 
 def _configure(app: Flask, settings: Settings, secret_key: bytes) -> None:
@@ -138,13 +153,10 @@ def _is_https(settings: Settings) -> bool:
     return (settings.public_url or "").startswith("https://")
 
 
-def _send_safety_headers(app: Flask, *, https: bool) -> None:
-    headers = safety_headers(https=https)
-
+def _send_safety_headers(app: Flask, headers: Mapping[str, str]) -> None:
     @app.after_request
     def _add(response: Response) -> Response:
-        for name, value in headers.items():
-            response.headers.setdefault(name, value)
+        response.headers.update(headers)
         return response
 
 
@@ -157,19 +169,25 @@ def front_of(app: Flask, settings: Settings) -> Front:
         https=_is_https(settings),
     )
 
-    gate: Gate = app.extensions[_GATE]
+    gate = cast(Rules, app.extensions[_RULES]).gate
 
     def _is_proven(environ: Environ) -> bool:
         with app.request_context(environ):
-            return gate.proves() if is_api(request.path) else bool(current_user.is_authenticated)
+            return gate.proves(context.incoming()) if is_api(request.path) else bool(current_user.is_authenticated)
 
     def _require_ground(environ: Environ, stream: Stream) -> None:
         with app.request_context(environ):
-            access = gate.let_in()[1] if is_api(request.path) else access_by_session()
+            access = _access_of_api(gate) if is_api(request.path) else access_by_session()
             if access is not None:
                 stream.require_ground(access)
 
     return Front(app.wsgi_app, limits, _is_proven, _require_ground)
+
+
+def _access_of_api(gate: Gate) -> Access | None:
+    incoming = context.incoming()
+    gate.let_in(incoming)
+    return incoming.access
 
 
 def _single_sign_on(settings: Settings) -> SingleSignOn | None:
@@ -244,18 +262,18 @@ def run_check(resources: Resources) -> RunCheck:
     return _run
 
 
-def _gate(app: Flask, resources: Resources) -> Gate:
+def _gate(resources: Resources, limits: Limits) -> Gate:
     tokens = Tokens(resources.sessions, resources.clock)
 
-    def _authenticate(bearer: str | None, act_as: str | None) -> Principal:
-        return tokens.authenticate(bearer, act_as, cache=context.cache())
+    def _authenticate(bearer: str | None, act_as: str | None, cache: VersionedCache) -> Principal:
+        return tokens.authenticate(bearer, act_as, cache=cache)
 
-    def _count_failure(bearer: str | None) -> None:
+    def _count_failure(bearer: str | None, address: str) -> None:
         if (token_id := token_id_of(bearer)) is not None:
-            count_failed_proof(app, token_id)
+            limits.count_failed_proof(token_id, address)
 
-    def _enter(principal: Principal, workspace: str, request_id: str) -> Access:
-        return enter(principal, workspace, request_id=request_id, cache=context.cache())
+    def _enter(principal: Principal, workspace: str, request_id: str, cache: VersionedCache) -> Access:
+        return enter(principal, workspace, request_id=request_id, cache=cache)
 
     return Gate(_authenticate, _count_failure, _enter, public=frozenset({"openapi_json"}))
 

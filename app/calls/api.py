@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from flask.views import MethodView
 
 from app.access import Permission
@@ -17,10 +19,13 @@ from app.calls.schemas import (
 )
 from app.calls.service import Calls
 from app.calls.template import parse_call
+from app.resources import Resources
 from app.web import context
 from app.web.body import ApiBlueprint
+from app.web.fast_path import FastView
+from app.web.incoming import Incoming
 from app.web.operations import described
-from app.web.streams import hand_over
+from app.web.reply import Reply, respond, stream_reply
 
 blueprint = ApiBlueprint("calls", __name__, url_prefix="/api/v1", description="Calls that come with the request")
 
@@ -34,11 +39,19 @@ class AdHocCalls(MethodView):
     @blueprint.response(200, AnswerSchema)
     def post(self, sent: AdHocCall, ws: str) -> object:
         """Make the call and answer with what came back, redacted."""
-        template = parse_call(sent.call, location=sent.location)
-        calls = Calls(context.resources())
-        if sent.answer == "stream":
-            return hand_over(calls.stream(template, access=context.access()))
-        return answer_of(calls.make(template, access=context.access()))
+        return respond(make_call(sent, context.incoming(), context.resources()))
+
+
+def make_call(sent: AdHocCall, incoming: Incoming, resources: Resources) -> Reply:
+    """Make a call that came with a request that was let in. Raises what ``Calls.perform`` does."""
+    template, calls, access = parse_call(sent.call, location=sent.location), Calls(resources), incoming.standing
+    if sent.answer == "stream":
+        return stream_reply(calls.stream(template, access=access))
+    return answer_of(calls.make(template, access=access))
+
+
+FAST: Final = (FastView("calls.AdHocCalls", AdHocBody(), make_call),)
+"""What the fast path serves, too."""
 
 
 @blueprint.route("/workspaces/<ws>/calls/preview")

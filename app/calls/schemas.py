@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, get_args
 
-from flask import Response as FlaskResponse
-from flask import jsonify
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 from app.calls.captures import Problem
@@ -19,7 +17,7 @@ from app.outbound.model import Method
 from app.telemetry import step
 from app.web.body import Input, JsonValue, Number, PlainText, Truth
 from app.web.operations import BODY
-from app.web.streams import mark_answered
+from app.web.reply import Reply, json_reply, mark_answered
 
 RULE_CODES: Final = (
     "unknown_secret",
@@ -276,9 +274,9 @@ class AnswerSchema(Schema):
     elapsed_ms = fields.Float(required=True)
 
 
-def answer_of(call: CompletedCall) -> FlaskResponse:
+def answer_of(call: CompletedCall) -> Reply:
     """Return the answer to the client that a call was made for."""
-    return mark_answered(jsonify(answer(call)), call_id=call.call_id, status=call.response.status)
+    return mark_answered(json_reply(answer(call)), call_id=call.call_id, status=call.response.status)
 
 
 def answer(call: CompletedCall) -> dict[str, object]:

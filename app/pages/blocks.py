@@ -37,7 +37,7 @@ from app.web import context
 from app.web.auth import API_PREFIX
 from app.web.errors import STATUS
 from app.web.events import MEDIA_TYPE, AsEvents
-from app.web.streams import hand_over
+from app.web.reply import respond, stream_reply
 
 _RUNS: Final = 10
 _LONGEST_NAME: Final = 63
@@ -279,7 +279,7 @@ def _try(ws: str, form: CallForm, found: Block | None) -> Response:
     """Make the call that is on the page, or show how it would go out; only its answer where a script asks."""
     try:
         if request.headers.get("Accept") == MEDIA_TYPE:
-            return hand_over(AsEvents(_stream_out(form, found)))
+            return respond(stream_reply(AsEvents(_stream_out(form, found))))
         answer: object = _try_out(form, found)
         status = 200
     except StrongroomError as error:

@@ -87,4 +87,4 @@ def _database(_error: SQLAlchemyError) -> Response:
 
 @pages.errorhandler(Exception)
 def _unknown(error: Exception) -> Response:
-    return error_page(from_http(error) if isinstance(error, HTTPException) else unforeseen(error))
+    return error_page(from_http(error) if isinstance(error, HTTPException) else unforeseen(error, request.path))

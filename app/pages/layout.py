@@ -161,8 +161,13 @@ def _words() -> dict[str, object]:
         "workspace": workspace,
         "my_workspaces": my_workspaces,
         "me": _me(),
-        "role": g.access.role.value if g.get("access") is not None else None,
+        "role": _role(),
     }
+
+
+def _role() -> str | None:
+    access = context.incoming().access
+    return access.role.value if access is not None and access.role is not None else None
 
 
 def _me() -> str | None:
@@ -200,7 +205,8 @@ def outlet() -> str | None:
 
 def may(permission: Permission) -> bool:
     """Tell whether whoever asks may do this in the workspace of the URL."""
-    return g.get("access") is not None and allows(g.access, permission)
+    access = context.incoming().access
+    return access is not None and allows(access, permission)
 
 
 def workspace() -> Workspace:
@@ -223,7 +229,7 @@ def show(template: str, status: int = 200, **names: object) -> Response:
 
 def show_to_nobody(template: str, status: int, **names: object) -> Response:
     """Answer with a page that asks the database nothing, since it doesn't answer: not even who looks at it."""
-    g.nobody, g.access = True, None
+    g.nobody, context.incoming().access = True, None
     return show(template, status, **names)
 
 

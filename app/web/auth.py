@@ -2,51 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from flask import Flask, Response, request
 
 from app.access import Access, Principal
+from app.db import VersionedCache
 from app.kernel.errors import CallerError, NotFound, Unauthenticated
 from app.telemetry import step
 from app.web import context
+from app.web.incoming import Incoming
 
 API_PREFIX: Final = "/api/v1"
+FOR_NOBODY_ELSE: Final[Mapping[str, str]] = {"Cache-Control": "no-store"}
+"""What an answer says so that nobody keeps it who only passes it on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
     """How callers are let in: functions that the factory hands in, since this room knows no domain.
 
-    ``authenticate`` takes the bearer token and the ``Strongroom-Act-As`` user; ``failed`` the token that proved
-    nothing; ``enter`` the principal and the workspace's name. ``public`` names the endpoints that anybody may ask.
+    ``authenticate`` takes the bearer token and the ``Strongroom-Act-As`` user; ``failed`` the token that proved nothing
+    and the client's address; ``enter`` the principal, the workspace's name and the request's id. ``public`` names the
+    endpoints that anybody may ask.
     """
 
-    authenticate: Callable[[str | None, str | None], Principal]
-    failed: Callable[[str | None], None]
-    enter: Callable[[Principal, str, str], Access]
+    authenticate: Callable[[str | None, str | None, VersionedCache], Principal]
+    failed: Callable[[str | None, str], None]
+    enter: Callable[[Principal, str, str, VersionedCache], Access]
     public: frozenset[str] = frozenset()
 
-    def let_in(self) -> tuple[Principal, Access | None]:
-        """Return who sends the request at hand, and their standing in its workspace if its URL names one.
+    def let_in(self, incoming: Incoming) -> None:
+        """Find out who sends a request, and their standing in its workspace if its URL names one.
 
         Raises:
             Unauthenticated, Forbidden, ValidationFailed
             NotFound: There is no such workspace, or it is none of theirs.
         """
         with step("authenticate"):
-            principal = self.authenticate(_bearer(), request.headers.get("Strongroom-Act-As"))
-        workspace = (request.view_args or {}).get("ws")
+            incoming.principal = self.authenticate(incoming.bearer, incoming.act_as, incoming.cache)
         with step("membership"):
-            access = self.enter(principal, workspace, context.request_id()) if workspace is not None else None
-        return principal, access
+            if incoming.workspace is not None:
+                incoming.access = self.enter(
+                    incoming.principal, incoming.workspace, incoming.request_id, incoming.cache
+                )
 
-    def proves(self) -> bool:
-        """Tell whether the head of the request at hand proves who asks."""
+    def admit(self, incoming: Incoming) -> None:
+        """Do the same, and count a token that proves nothing. Raises what ``let_in`` does, and ``RateLimited``."""
         try:
-            self.authenticate(_bearer(), request.headers.get("Strongroom-Act-As"))
+            self.let_in(incoming)
+        except Unauthenticated:
+            self.failed(incoming.bearer, incoming.address)
+            raise
+
+    def proves(self, incoming: Incoming) -> bool:
+        """Tell whether the head of a request proves who asks."""
+        try:
+            self.authenticate(incoming.bearer, incoming.act_as, incoming.cache)
         except CallerError:
             return False
         return True
@@ -66,20 +80,10 @@ def guard_api(app: Flask, gate: Gate) -> None:
             raise NotFound("There is no such resource.")
         if not request.path.startswith(API_PREFIX + "/") or request.endpoint in gate.public:
             return
-        try:
-            principal, access = gate.let_in()
-        except Unauthenticated:
-            gate.failed(_bearer())
-            raise
-        context.enter_as(principal, access)
+        gate.admit(context.incoming())
 
     @app.after_request
     def _keep_from_stores(response: Response) -> Response:
         if request.path.startswith(API_PREFIX + "/") and request.endpoint not in gate.public:
-            response.headers["Cache-Control"] = "no-store"
+            response.headers.update(FOR_NOBODY_ELSE)
         return response
-
-
-def _bearer() -> str | None:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else None

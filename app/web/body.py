@@ -16,6 +16,7 @@ from flask import Request, request
 from flask_smorest import Blueprint
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load
 from webargs.flaskparser import FlaskParser
+from werkzeug.http import parse_options_header
 
 from app.kernel.errors import (
     Immutable,
@@ -28,7 +29,8 @@ from app.kernel.secret import SecretValue
 from app.web.errors import validation_failed
 
 _ETAG: Final = re.compile(r'"([1-9][0-9]{0,8})"')
-_LARGE: Final = 1024 * 1024
+LARGE: Final = 1024 * 1024
+"""Bytes of a body that is kept no longer than until it is read."""
 JSON_LEVELS: Final = 20
 _ANY_REVISION: Final = 0
 _NEVER_A_REVISION: Final = -1
@@ -175,10 +177,7 @@ class Parser(FlaskParser):
         """Read what the request brings into a schema, a JSON body without webargs' detours."""
         if location != "json":
             return super().parse(argmap, req, location=location, **options)
-        try:
-            return argmap.load(read_json(request), unknown=RAISE)
-        except ValidationError as error:
-            raise validation_failed(error) from None
+        return load(argmap, read_json(_take_body(request), request.content_type))
 
     def handle_error(self, error: ValidationError, *_args: Any, **_kwargs: Any) -> NoReturn:
         """Raise ours instead of webargs' own."""
@@ -188,19 +187,29 @@ class Parser(FlaskParser):
         raise validation_failed(error, source="query") from None
 
 
-def read_json(req: Request) -> Any:
-    """Read a request's body as JSON.
+def load(schema: Schema, document: Any) -> Any:
+    """Return what a schema makes of a body.
 
     Raises:
-        UnsupportedMediaType: a body of another content type.
-        MalformedJson: no JSON, or none in UTF-8.
+        ValidationFailed
+        Immutable: It names what can't be changed.
     """
-    raw = req.get_data(cache=True)
+    try:
+        return schema.load(document, unknown=RAISE)
+    except ValidationError as error:
+        raise validation_failed(error) from None
+
+
+def read_json(raw: bytes, content_type: str | None) -> Any:
+    """Read a body as JSON; none at all is an empty object.
+
+    Raises:
+        UnsupportedMediaType: A body of another content type.
+        MalformedJson: No JSON, or none in UTF-8.
+    """
     if not raw:
         return {}
-    if len(raw) > _LARGE:
-        _let_go(req)
-    if not req.is_json:
+    if not _is_json(content_type or ""):
         raise UnsupportedMediaType("The body must be application/json.")
     if not _INEXACT.search(raw):
         with suppress(orjson.JSONDecodeError):
@@ -211,11 +220,22 @@ def read_json(req: Request) -> Any:
         raise MalformedJson("The body is no JSON.") from None
 
 
-def _let_go(req: Request) -> None:
-    """Keep a body's bytes no longer than until they are read: a call's body is in memory often enough as it is."""
-    req.environ["wsgi.input"] = io.BytesIO()
-    req.__dict__.pop("stream", None)
-    req._cached_data = b""
+def _is_json(content_type: str) -> bool:
+    """Tell whether a media type is JSON, or a kind of it. Source: RFC 6839, section 3.1."""
+    if content_type == "application/json":
+        return True
+    media_type = parse_options_header(content_type)[0].lower()
+    return media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json"))
+
+
+def _take_body(req: Request) -> bytes:
+    """Return a request's body. A large one is kept no longer than until it is read: it is in memory often enough."""
+    raw = req.get_data(cache=True)
+    if len(raw) > LARGE:
+        req.environ["wsgi.input"] = io.BytesIO()
+        req.__dict__.pop("stream", None)
+        req._cached_data = b""
+    return raw
 
 
 def _refuse_constant(text: str) -> NoReturn:

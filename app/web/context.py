@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, Final, cast
 
 from flask import Flask, current_app, g, request
@@ -13,11 +10,11 @@ from flask import Flask, current_app, g, request
 from app.access import Access, Principal
 from app.db import VersionedCache
 from app.resources import Resources
+from app.web.incoming import Incoming
 
 _RESOURCES: Final = "strongroom_resources"
 _PURGES: Final = "strongroom_purges"
 _RUN_CHECK: Final = "strongroom_run_check"
-_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
 def provide(
@@ -49,51 +46,42 @@ def run_check() -> Callable[..., Any]:
     return cast("Callable[..., Any]", current_app.extensions[_RUN_CHECK])
 
 
+def incoming() -> Incoming:
+    """Return the request at hand."""
+    found: Incoming | None = g.get("incoming")
+    if found is None:
+        workspace = (request.view_args or {}).get("ws")
+        found = g.incoming = Incoming(request.environ, workspace, resources().sessions)
+    return found
+
+
 def cache() -> VersionedCache:
     """Return what held of what was looked up before, at the one moment at which this request looked."""
-    found: VersionedCache | None = g.get("cache")
-    if found is None:
-        found = g.cache = resources().sessions.cache()
-    return found
+    return incoming().cache
 
 
 def request_id() -> str:
     """Return this request's id: the client's ``X-Request-ID`` where it is well formed, else a fresh one."""
-    found: str | None = g.get("request_id")
-    if found is None:
-        found = g.request_id = request_id_of(request.headers.get("X-Request-ID"))
-    return found
-
-
-def request_id_of(sent: str | None) -> str:
-    """Return the id that a client sent where it is well formed, else a fresh one."""
-    return sent if sent is not None and _REQUEST_ID.fullmatch(sent) else secrets.token_hex(16)
+    return incoming().request_id
 
 
 def principal() -> Principal:
     """Return who authenticated; there is always somebody behind a view that isn't public."""
-    return cast(Principal, g.principal)
+    return cast(Principal, incoming().principal)
 
 
 def access() -> Access:
     """Return the actor's standing in the workspace of the URL."""
-    return cast(Access, g.access)
+    return incoming().standing
 
 
 def enter_as(principal: Principal, access: Access | None) -> None:
     """Remember who asks, and their standing where the URL names a workspace."""
-    g.principal = principal
-    g.access = access
-
-
-def mark_deeds(mark: Callable[[Any, str], None]) -> None:
-    """Have every deed of this request marked as it is recorded; see ``Access``."""
-    g.mark = mark
-    if g.access is not None:
-        g.access = replace(g.access, mark=mark)
+    entered = incoming()
+    entered.principal, entered.access = principal, access
 
 
 def service_access() -> Access:
     """Return the actor's standing in the service as a whole, in no workspace."""
     asking = principal()
-    return Access(asking.actor, None, asking.role, request_id=request_id(), mark=g.get("mark"))
+    return Access(asking.actor, None, asking.role, request_id=request_id(), mark=incoming().mark)

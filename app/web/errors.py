@@ -28,6 +28,7 @@ from app.kernel.errors import (
 from app.kernel.field_location import Source
 from app.telemetry import problem_told
 from app.web import context
+from app.web.reply import PROBLEM_JSON, Reply, respond
 
 log = structlog.get_logger(__name__)
 
@@ -99,8 +100,13 @@ _FROM_HTTP: Final[Mapping[int, type[StrongroomError]]] = {
 
 def problem(error: StrongroomError) -> Response:
     """Turn an error into its problem document."""
-    status, headers, content = problem_document(error, request_id=context.request_id())
-    return Response(content, status, headers)
+    return respond(problem_reply(error, request_id=context.request_id()))
+
+
+def problem_reply(error: StrongroomError, *, request_id: str) -> Reply:
+    """Turn an error into its problem document, for whoever answers."""
+    status, headers, content = problem_document(error, request_id=request_id)
+    return Reply(status, headers, content)
 
 
 def problem_document(
@@ -125,7 +131,7 @@ def problem_document(
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:
         document["errors"] = {str(field): list(told) for field, told in (error.errors or {}).items()}
     headers = {
-        "Content-Type": "application/problem+json",
+        "Content-Type": PROBLEM_JSON,
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
     }
@@ -139,26 +145,25 @@ def problem_document(
 def register_errors(app: Flask) -> None:
     """Make every way out of a JSON route end in ``problem``."""
 
-    @app.errorhandler(StrongroomError)
-    def _known_error(error: StrongroomError) -> Response:
-        return problem(error)
-
-    @app.errorhandler(ValidationError)
-    def _invalid(error: ValidationError) -> Response:
-        return problem(validation_failed(error))
-
-    @app.errorhandler(SQLAlchemyError)
-    def _database(error: SQLAlchemyError) -> Response:
-        log.error("database_unavailable", kind=type(error).__name__)
-        return problem(RecordUnavailable("The database doesn't answer at the moment.", retry_after=5))
-
     @app.errorhandler(HTTPException)
     def _http(error: HTTPException) -> Response:
         return http_problem(error)
 
     @app.errorhandler(Exception)
-    def _unknown(error: Exception) -> Response:
-        return problem(unforeseen(error))
+    def _any(error: Exception) -> Response:
+        return problem(as_known(error, request.path))
+
+
+def as_known(error: Exception, path: str) -> StrongroomError:
+    """Return what may be told of whatever a route raised; what nobody foresaw is logged with the request's path."""
+    if isinstance(error, StrongroomError):
+        return error
+    if isinstance(error, ValidationError):
+        return validation_failed(error)
+    if isinstance(error, SQLAlchemyError):
+        log.error("database_unavailable", kind=type(error).__name__)
+        return RecordUnavailable("The database doesn't answer at the moment.", retry_after=5)
+    return unforeseen(error, path)
 
 
 def http_problem(error: HTTPException) -> Response:
@@ -169,10 +174,10 @@ def http_problem(error: HTTPException) -> Response:
     return response
 
 
-def unforeseen(error: Exception) -> StrongroomError:
+def unforeseen(error: Exception, path: str) -> StrongroomError:
     """Log a fault that nobody foresaw, and return what may be told of it."""
     # The type and place only: a message could quote what was being handled.
-    log.error("internal_error", kind=type(error).__name__, path=request.path, frames=_frames(error))
+    log.error("internal_error", kind=type(error).__name__, path=path, frames=_frames(error))
     return StrongroomError("An unforeseen fault; the log has it under this request id.")
 
 

@@ -15,7 +15,7 @@ class FastJson(JSONProvider):
 
     def dumps(self, obj: Any, **_options: Any) -> str:
         """Write JSON. Raises ``TypeError`` where it can't be."""
-        return _dump(obj).decode()
+        return dump(obj).decode()
 
     def loads(self, s: str | bytes, **_options: Any) -> Any:
         """Read JSON. Raises ``ValueError``."""
@@ -23,10 +23,11 @@ class FastJson(JSONProvider):
 
     def response(self, *args: Any, **kwargs: Any) -> Response:
         """Return an answer with this as its body."""
-        return Response(_dump(self._prepare_response_obj(args, kwargs)) + b"\n", mimetype="application/json")
+        return Response(dump(self._prepare_response_obj(args, kwargs)) + b"\n", mimetype="application/json")
 
 
-def _dump(obj: Any) -> bytes:
+def dump(obj: Any) -> bytes:
+    """Write JSON. Raises ``TypeError`` where it can't be."""
     try:
         return orjson.dumps(obj, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:  # integers of more than 64 bits, and half of a surrogate pair, which JSON may hold

@@ -30,8 +30,8 @@ from app.kernel.errors import (
     ValidationFailed,
 )
 from app.kernel.turns import computing
-from app.web.context import request_id_of
 from app.web.errors import problem_document
+from app.web.incoming import request_id_of
 from app.web.relay import Relay
 from app.web.safety import safety_headers
 from app.web.streams import PROXY_STATUS, Stream, proxy_status, stream_of
@@ -239,7 +239,8 @@ class _Slot:
 
     async def __aenter__(self) -> None:
         try:
-            await asyncio.wait_for(self._slots.acquire(), None if self._patient else _SLOT_SECONDS)
+            async with asyncio.timeout(None if self._patient else _SLOT_SECONDS):
+                await self._slots.acquire()
         except TimeoutError:
             raise TooManyCalls("Too many calls are in flight; try again in a moment.", retry_after=1) from None
 
@@ -299,7 +300,8 @@ class _Body:
     async def _next(self, began: float, size: int) -> dict[str, Any]:
         deadline = began + _BODY_SECONDS + size / _BYTES_PER_SECOND
         try:
-            return await asyncio.wait_for(self._receive(), max(deadline - time.monotonic(), 0.001))
+            async with asyncio.timeout(max(deadline - time.monotonic(), 0.001)):  # a task less than ``wait_for`` makes
+                return await self._receive()
         except TimeoutError:
             raise RequestTimeout("The request's body came too slowly.") from None
 

@@ -10,20 +10,23 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 
-from app.access import require
+from app.access import Principal, require
 from app.kernel.errors import Conflict, ValidationFailed, in_header
 from app.web import context
+from app.web.incoming import Incoming
 from app.web.operations import Declared, declaration_for
-from app.web.streams import CALL_ID, PROXY_STATUS, stream_of
+from app.web.reply import Reply, reply_of, respond
+from app.web.streams import CALL_ID, PROXY_STATUS
 
 C = TypeVar("C")
 HEADER: Final = "Idempotency-Key"
+_KEY_IN_ENVIRON: Final = "HTTP_IDEMPOTENCY_KEY"
 KEY: Final = re.compile(r"[!-~]{1,255}")
 _STREAMED: Final = 0  # in the place of a status: the answer went on as it came, and is kept nowhere
 _KEPT_HEADERS: Final = (CALL_ID, PROXY_STATUS, "Content-Type", "Location", "ETag")
@@ -54,47 +57,74 @@ class Repeats(Generic[C]):
     release: Callable[[C], None]
 
 
-def answer_repeats(app: Flask, repeats: Repeats[Any]) -> None:
-    """Watch over every POST that creates or calls; to be called after the gate and the limits."""
+class KeyedRequests:
+    """Watches over every POST that creates or calls, and brings an ``Idempotency-Key``."""
+
+    def __init__(self, repeats: Repeats[Any]) -> None:
+        self._repeats = repeats
+
+    def claim(self, incoming: Incoming, declared: Declared | None, request: Callable[[], bytes]) -> Reply | None:
+        """Claim a request's deed where it brings a key; return the answer that it had, if it had one.
+
+        Args:
+            incoming: A request that was let in and counted.
+            declared: What the view that answers it says of itself.
+            request: Makes all that makes it this request.
+
+        Raises:
+            ValidationFailed, IdempotencyKeyReused, Conflict, Forbidden
+        """
+        key = incoming.environ.get(_KEY_IN_ENVIRON)
+        if key is None or declared is None or not declared.keyed:
+            return None
+        claimed = self._repeats.claim(_actor(incoming), incoming.workspace, _key_of(key), request())
+        if isinstance(claimed, bytes):
+            _authorise(incoming, declared)
+            return _unpack(claimed)
+        incoming.claim = claimed
+        incoming.mark_deeds(self._repeats.mark(claimed))
+        return None
+
+    def settle(self, incoming: Incoming, declared: Declared | None, reply: Reply) -> None:
+        """Keep the answer of a deed that was done, hold the key of one that may have been, free that of all others."""
+        claimed, incoming.claim = incoming.claim, None
+        if claimed is None:
+            return
+        if reply.stream is not None:
+            packed = json.dumps([_STREAMED, {"call_id": reply.stream.call_id}, ""]).encode()
+            self._repeats.keep(claimed, packed)
+            return
+        problem = reply.problem
+        if reply.status < 300 or problem.get("code") in _KEPT_CODES:
+            self._repeats.keep(claimed, _pack(reply, declared))
+        elif problem.get("code") in _IN_DOUBT_CODES or problem.get("in_doubt"):
+            self._repeats.hold(claimed)
+        else:
+            self._repeats.release(claimed)
+
+
+def answer_repeats(app: Flask, keyed: KeyedRequests) -> None:
+    """Watch over every route; to be called after the gate and the limits."""
 
     @app.before_request
     def _claim() -> Response | None:
-        declared = declaration_for(request)
-        if HEADER not in request.headers or declared is None or not declared.keyed:
-            return None
-        claimed = repeats.claim(_actor(), (request.view_args or {}).get("ws"), _key(), _whole_request())
-        if isinstance(claimed, bytes):
-            _authorise(declared)
-            return _unpack(claimed)
-        g.claim = claimed
-        context.mark_deeds(repeats.mark(claimed))
-        return None
+        reply = keyed.claim(context.incoming(), declaration_for(request), _whole_request)
+        return None if reply is None else respond(reply)
 
     @app.after_request
     def _settle(response: Response) -> Response:
-        claimed = g.pop("claim", None)
-        if claimed is None:
-            return response
-        if (stream := stream_of(request.environ)) is not None:
-            repeats.keep(claimed, json.dumps([_STREAMED, {"call_id": stream.call_id}, ""]).encode())
-            return response
-        problem = _problem(response)
-        if response.status_code < 300 or problem.get("code") in _KEPT_CODES:
-            repeats.keep(claimed, _pack(response, declaration_for(request)))
-        elif problem.get("code") in _IN_DOUBT_CODES or problem.get("in_doubt"):
-            repeats.hold(claimed)
-        else:
-            repeats.release(claimed)
+        incoming = context.incoming()
+        if incoming.claim is not None:
+            keyed.settle(incoming, declaration_for(request), reply_of(response))
         return response
 
 
-def _actor() -> str:
-    actor = context.principal().actor
+def _actor(incoming: Incoming) -> str:
+    actor = cast(Principal, incoming.principal).actor
     return json.dumps([actor.type, actor.id, actor.acting_for])
 
 
-def _key() -> str:
-    key = request.headers[HEADER]
+def _key_of(key: str) -> str:
     if not KEY.fullmatch(key):
         raise ValidationFailed(
             "An Idempotency-Key is 1 to 255 visible ASCII characters; a UUID will do.",
@@ -104,35 +134,34 @@ def _key() -> str:
 
 
 def _whole_request() -> bytes:
-    head = json.dumps([request.method, request.full_path, request.headers.get("Content-Type", "")])
-    return head.encode() + b"\n" + request.get_data(cache=True)
+    return whole_request(context.incoming(), request.full_path, request.get_data(cache=True))
 
 
-def _authorise(declared: Declared) -> None:
+def whole_request(incoming: Incoming, path: str, body: bytes) -> bytes:
+    """Return all that makes a request this one.
+
+    Args:
+        path: With ``?`` and the query, also where there is none.
+    """
+    return json.dumps([incoming.method, path, incoming.content_type]).encode() + b"\n" + body
+
+
+def _authorise(incoming: Incoming, declared: Declared) -> None:
     # Outside of a workspace there is only the platform's own token, which the gate has just proved.
-    if declared.needs is not None and (request.view_args or {}).get("ws") is not None:
-        require(context.access(), declared.needs)
+    if declared.needs is not None and incoming.access is not None:
+        require(incoming.access, declared.needs)
 
 
-def _problem(response: Response) -> Mapping[str, Any]:
-    if response.content_type != "application/problem+json":
-        return {}
-    problem: Mapping[str, Any] = json.loads(response.get_data())
-    return problem
-
-
-def _pack(response: Response, declared: Declared | None) -> bytes:
-    body = response.get_data()
+def _pack(reply: Reply, declared: Declared | None) -> bytes:
+    body = reply.body
     if declared is not None and declared.told_once:
         body = json.dumps({k: v for k, v in json.loads(body).items() if k not in declared.told_once}).encode()
-    headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
-    return json.dumps([response.status_code, headers, base64.b64encode(body).decode()]).encode()
+    headers = {name: reply.headers[name] for name in _KEPT_HEADERS if name in reply.headers}
+    return json.dumps([reply.status, headers, base64.b64encode(body).decode()]).encode()
 
 
-def _unpack(kept: bytes) -> Response:
+def _unpack(kept: bytes) -> Reply:
     status, headers, body = json.loads(kept)
     if status == _STREAMED:
         raise Conflict("The first request with this Idempotency-Key was answered by a stream.", extra=headers)
-    response = Response(base64.b64decode(body), status, headers)
-    response.headers["Idempotency-Replayed"] = "true"
-    return response
+    return Reply(status, headers | {"Idempotency-Replayed": "true"}, base64.b64decode(body))

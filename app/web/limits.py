@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 import structlog
-from flask import Flask, g, request
+from flask import Flask, request
 from limits import RateLimitItem, parse
 from limits.storage import storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 from redis import RedisError
 
+from app.access import Principal
 from app.kernel.errors import RateLimited
 from app.web import context
 from app.web.counters import Counters
@@ -26,16 +27,39 @@ _BY_ADDRESS: Final = 3
 _AWAY_SECONDS: Final = 5.0
 
 
-class _Limits:
-    """Counts against limits: in Redis where there is one, by this process alone while it doesn't answer."""
+class Limits:
+    """Counts against limits: in Redis where there is one, by this process alone while it doesn't answer.
 
-    def __init__(self, storage: str | None, password: str | None) -> None:
+    Args:
+        rate: How many requests one token may send.
+        storage: The URL of the Redis that counts for all processes; None where each counts for itself.
+        password: Redis's password, where the URL doesn't hold it.
+    """
+
+    def __init__(self, *, rate: str, storage: str | None, password: str | None = None) -> None:
+        self._rate = parse(rate)
         self._alone = FixedWindowRateLimiter(Counters())
         self._shared = self._alone
         if storage:
             options = {} if password is None else {"password": password}
             self._shared = FixedWindowRateLimiter(storage_from_string(storage, **options))
         self._away_until = 0.0
+
+    def count_request(self, principal: Principal) -> None:
+        """Count a request to the API by whoever sends it. Raises ``RateLimited``."""
+        self.count(self._rate, "strongroom", principal.actor.id)
+
+    def count_failed_proof(self, token_id: str, address: str) -> None:
+        """Count a well-formed token that proved nothing, by address and by the id that it gives.
+
+        Only such attempts are counted and refused: nobody can lock a right token out by sending wrong ones.
+
+        Raises:
+            RateLimited: There were too many in the last minute.
+        """
+        sentence = "Too many tokens that prove nothing"
+        self.count(_FAILED_FROM_ADDRESS, "failed-from", address, sentence=sentence)
+        self.count(_FAILED_FOR_TOKEN, "failed-for", token_id, sentence=sentence)
 
     def count(self, limit: RateLimitItem, *whose: str, sentence: str = "Too many requests in too short a time") -> None:
         """Count one more. Raises ``RateLimited`` where that is beyond the limit."""
@@ -54,20 +78,14 @@ class _Limits:
         raise RateLimited(f"{sentence}; try again in {wait} s.", retry_after=wait)
 
 
-def limit_requests(app: Flask, *, rate: str, storage: str | None, password: str | None = None) -> None:
-    """Count each token's requests to the API; to be called after the gate, so that it is known whose they are.
-
-    Args:
-        storage: The URL of the Redis that counts for all processes; None where each counts for itself.
-        password: Redis's password, where the URL doesn't hold it.
-    """
-    limit, limits = parse(rate), _Limits(storage, password)
+def limit_requests(app: Flask, limits: Limits) -> None:
+    """Count each token's requests to the API; to be called after the gate, so that it is known whose they are."""
     app.extensions[_EXTENSION] = limits
 
     @app.before_request
     def _count() -> None:
-        if "principal" in g:
-            limits.count(limit, "strongroom", context.principal().actor.id)
+        if (principal := context.incoming().principal) is not None:
+            limits.count_request(principal)
 
 
 def limit_passwords(app: Flask, endpoint: str, *, rate: str, whose: Callable[[], str | None]) -> None:
@@ -77,7 +95,7 @@ def limit_passwords(app: Flask, endpoint: str, *, rate: str, whose: Callable[[],
 
     ``whose`` tells the user whose password the request tries; None: it tries none. All endpoints count together.
     """
-    limit, limits = parse(rate), cast(_Limits, app.extensions[_EXTENSION])
+    limit, limits = parse(rate), cast(Limits, app.extensions[_EXTENSION])
     by_address = type(limit)(_BY_ADDRESS * limit.amount, limit.multiples)
     view: Callable[..., Any] = app.view_functions[endpoint]
 
@@ -88,17 +106,3 @@ def limit_passwords(app: Flask, endpoint: str, *, rate: str, whose: Callable[[],
         return view(**arguments)
 
     app.view_functions[endpoint] = _view_with_limit
-
-
-def count_failed_proof(app: Flask, token_id: str) -> None:
-    """Count a well-formed token that proved nothing, by address and by the id that it gives.
-
-    Only such attempts are counted and refused: nobody can lock a right token out by sending wrong ones.
-
-    Raises:
-        RateLimited: there were too many in the last minute.
-    """
-    limits: _Limits = app.extensions[_EXTENSION]
-    sentence = "Too many tokens that prove nothing"
-    limits.count(_FAILED_FROM_ADDRESS, "failed-from", request.remote_addr or "", sentence=sentence)
-    limits.count(_FAILED_FOR_TOKEN, "failed-for", token_id, sentence=sentence)

@@ -21,9 +21,9 @@ from app.web.examples import sample
 from app.web.idempotency import HEADER, KEY
 from app.web.links import add_links
 from app.web.operations import Declared, Problem, declaration_of
+from app.web.reply import PROBLEM_JSON
 
 JSON: Final = "application/json"
-PROBLEM_JSON: Final = "application/problem+json"
 _DOCUMENT: Final = "strongroom_openapi"
 _CONVERTER: Final = re.compile(r"<(?:[a-z]+(?:\([^)]*\))?:)?([a-z_]+)>")
 

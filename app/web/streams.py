@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
-
-from flask import Flask, Response, request
 
 from app.access import Access
 from app.kernel.errors import RecordUnavailable, StrongroomError
@@ -15,7 +12,6 @@ CALL_ID: Final = "Strongroom-Call-Id"
 PROXY_STATUS: Final = "Proxy-Status"
 ERROR_EVENT: Final = "strongroom-error"
 _STREAM: Final = "strongroom.stream"
-_CALLS: Final = frozenset({"calls.AdHocCalls", "blocks.BlockRun"})
 # RFC 9209, section 2.3: what a machine that doesn't know this service makes of its codes.
 _ERROR_TYPES: Final = {
     "upstream_timeout": "http_response_timeout",
@@ -83,42 +79,14 @@ class Stream(Protocol):
         """End it where how it ends can't be recorded now; it is later."""
 
 
-def hand_over(stream: Stream) -> Response:
-    """Return a stream's head as a view's answer; the front sends its body."""
-    request.environ[_STREAM] = stream
-    response = Response(status=stream.status)
-    del response.headers["Content-Type"]
-    for name, value in stream.headers:
-        response.headers.add(name, value.encode("latin-1", "replace").decode("latin-1"))
-    response.headers["Content-Security-Policy"] = "sandbox"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["X-Accel-Buffering"] = "no"  # a proxy before us lets it go on as it comes
-    mark_answered(response, call_id=stream.call_id, status=stream.status)
-    return response
+def hold_stream(environ: dict[str, object], stream: Stream) -> None:
+    """Hand a stream over to the front, beside the answer that is its head."""
+    environ[_STREAM] = stream
 
 
 def stream_of(environ: dict[str, object]) -> Stream | None:
-    """Return the stream that a view handed over, if it did."""
+    """Return the stream that was handed over with this request's answer, if one was."""
     return environ.get(_STREAM)  # type: ignore[return-value]
-
-
-def mark_answered(response: Response, *, call_id: str, status: int) -> Response:
-    """Say which call this is the answer of, and that the upstream answered (RFC 9209)."""
-    response.headers[CALL_ID] = call_id
-    response.headers[PROXY_STATUS] = f"strongroom; received-status={status}"
-    return response
-
-
-def tell_proxy_status(app: Flask) -> None:
-    """Say on every answer of a call that isn't the upstream's whose error it is (RFC 9209)."""
-
-    @app.after_request
-    def _tell(response: Response) -> Response:
-        if request.endpoint in _CALLS and request.method == "POST" and PROXY_STATUS not in response.headers:
-            problem = json.loads(response.get_data()) if response.mimetype == "application/problem+json" else {}
-            status = proxy_status(str(problem.get("code")), str(problem.get("party")))
-            response.headers[PROXY_STATUS] = status
-        return response
 
 
 def proxy_status(code: str, party: str) -> str:
