@@ -112,7 +112,7 @@ def check(client: Client, kind: str, slot: Slot) -> Answer:
     told: Told | str = answer.code
     if not answer.code:
         client.ledger.calls.add(answer.document["call_id"])
-        told = _told(answer, client, slot)
+        told = _compare(answer, client, slot)
     for complaint in complaints(told, possible):
         where = client.ledger.lost if complaint.startswith("lost") else client.ledger.wrong
         where.append(f"{kind}, {slot.block.name}: {complaint}")
@@ -121,7 +121,7 @@ def check(client: Client, kind: str, slot: Slot) -> Answer:
     return answer
 
 
-def _told(answer: Answer, client: Client, slot: Slot) -> Told:
+def _compare(answer: Answer, client: Client, slot: Slot) -> Told:
     content = answer.document["body"]["content"]
     redacted = f"[redacted:{slot.secret.name}]"
     if answer.document["status"] != 200 or content["echo"] != redacted:

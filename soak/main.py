@@ -108,9 +108,11 @@ def soak(running: World, scale: Scale) -> Report:
         ended = revoke.measure(running, scale.ends)
         tell("measured: what a delete, a revoke and a removal end")
         fallen = list(_break_things(running, scale, pace, until=began + scale.seconds))
-    return _judged(running, all_slots, Report(
-        fallen, ended, memory.lives(warm_up=scale.warm_up, shortest=30), scale.growth, {}, pace=pace
-    ))  # fmt: skip
+    return _judge(
+        running,
+        all_slots,
+        Report(fallen, ended, memory.lives(warm_up=scale.warm_up, shortest=30), scale.growth, {}, pace=pace),
+    )
 
 
 def _everybody(running: World, shares: Sequence[Sequence[Slot]], stop: threading.Event) -> list[threading.Thread]:
@@ -154,7 +156,7 @@ def _await_normal(running: World, ended: float, pace: Pace) -> float | None:
         time.sleep(0.5)
 
 
-def _judged(running: World, all_slots: Sequence[Slot], report: Report) -> Report:
+def _judge(running: World, all_slots: Sequence[Slot], report: Report) -> Report:
     ledger, journal = running.ledger, running.journal
     checks.finish_what_was_cut_off(running)
     checks.everything_is_there(running, all_slots)

@@ -115,9 +115,14 @@ class Secret:
         return found
 
     def _written(
-        self, client: Client, wanted: Held, method: str, path: str, body: Any = None,
+        self,
+        client: Client,
+        wanted: Held,
+        method: str,
+        path: str,
+        body: Any = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:  # fmt: skip
+    ) -> Answer:
         before = self.register.possible
         self.register.begin(wanted)
         answer = client.ask(method, path, body, headers=headers)
@@ -228,9 +233,14 @@ def _read_back(register: Register, held: Held, ledger: Ledger) -> bool:
 
 
 def _write(
-    register: Register, client: Client, wanted: Held, method: str, path: str, body: Any = None,
+    register: Register,
+    client: Client,
+    wanted: Held,
+    method: str,
+    path: str,
+    body: Any = None,
     headers: Mapping[str, str] | None = None,
-) -> Answer:  # fmt: skip
+) -> Answer:
     before = register.possible
     register.begin(wanted)
     answer = client.ask(method, path, body, headers=headers)

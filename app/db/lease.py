@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 
 from app.db.base import Base
 from app.db.cursor import Raw
+from app.kernel.turns import holding
 
 T = TypeVar("T")
 
@@ -80,7 +81,7 @@ class Lease:
             SQLAlchemyError: The lease can't be stored.
         """
         if self._process is None:
-            with self._lock:
+            with holding(self._lock):
                 if self._process is None:
                     process = secrets.token_hex(NAME_CHARACTERS // 2)
                     self._renew(process)

@@ -11,23 +11,31 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from itertools import chain
 from typing import Final
 
-from app.redaction.encodings import ESCAPES
+import numpy as np
+
+from app.redaction.dumps import without_columns
+from app.redaction.encodings import USUAL
 from app.redaction.joins import CUTS, rejoin, squeezed_places
+from app.redaction.letters import LetterSearch
 from app.redaction.lists import unpack_lists
 from app.redaction.packings import Sought, unpack
+from app.redaction.pieces import pieces, small_pieces
+from app.redaction.rare_escapes import ESCAPES, binaries, may_hold_binaries
 from app.redaction.search import Search
 from app.redaction.shortcut import LARGEST, reads_one_way
-from app.redaction.views import View, readable, rewrite
+from app.redaction.views import BREAK, View, readable, rewrite
 from app.redaction.wide import wide
 
 _EXPANDS: Final = 24
 """How many bytes a byte of a value is written with where it is escaped several times."""
 _EACH: Final = 64
 """What a view costs beside its bytes."""
-_FREE: Final = 6 << 20
-_MOST_PER_BYTE: Final = 12
+_FREE: Final = 4 << 20
+_MOST_PER_BYTE: Final = 5
+_BREAK: Final = bytes((BREAK,))
 _FOLLOWS: Final = bytes(range(0x80, 0xC0))
 _ASCII: Final = re.compile(rb"[\x00-\x7f]+")
 _PADDING: Final = re.compile(rb"(?:=|%3[dD]|\\u003[dD]){0,2}")
@@ -49,19 +57,26 @@ class Match:
 
 
 class Searches:
-    """What is looked for: in views as they are, and in views without what may cut a text (see ``joins``).
+    """What is looked for: in views as they are, without what may cut a text (see ``joins``), and by letters alone.
 
     Args:
         plain: Texts that hold something of what may cut a text, or are too short to be looked for without it.
-        squeezed: All other texts, and texts that were squeezed.
+        squeezed: Other texts without anything that may cut them, which have too few letters.
+        lettered: Texts with enough letters and digits to be looked for by these (see ``letters``).
     """
 
     def __init__(
-        self, plain: Sequence[tuple[str, bytes]], squeezed: Sequence[tuple[str, bytes]], *, any_case: bool = False
+        self,
+        plain: Sequence[tuple[str, bytes]],
+        squeezed: Sequence[tuple[str, bytes]],
+        lettered: Sequence[tuple[str, bytes]],
+        *,
+        any_case: bool = False,
     ) -> None:
-        texts = [text for _, text in (*plain, *squeezed) if text]
+        texts = [text for _, text in (*plain, *squeezed, *lettered) if text]
         self.plain = Search(plain, any_case=any_case)
         self.squeezed = Search(squeezed, any_case=any_case)
+        self.lettered = LetterSearch(lettered, any_case=any_case)
         self.least = min(map(len, texts), default=0)
         self.longest = max(map(len, texts), default=0)
         self.ascii_only = all(map(bytes.isascii, texts))
@@ -107,12 +122,16 @@ def matches(body: bytes, searches: Searches, budget: Budget) -> Iterator[Match]:
     waiting, seen = deque([View.of(body)]), set[bytes]()
     if searches.read_one_way(body):
         budget.spend(len(body))
-        yield from _in_view(waiting.pop(), searches)
+        view = waiting.pop()
+        if any(True for _ in _in_view(View.of(_BREAK.join((body, *small_pieces(body)))), searches)):
+            yield from _in_view(view, searches)
+            yield from _in_pieces(view, searches)
     while waiting:
         view = waiting.popleft()
         budget.spend(len(view.text))
         for match in _in_view(view, searches):
             yield replace(match, end=_past_padding(body, match.end)) if view.padded else match
+        yield from _in_pieces(view, searches)
         for further in _views_of(view, searches):
             budget.spend(len(further.text))
             known = blake2b(further.raw, digest_size=16).digest()
@@ -122,6 +141,8 @@ def matches(body: bytes, searches: Searches, budget: Budget) -> Iterator[Match]:
 
 
 def _in_view(view: View, searches: Searches) -> Iterator[Match]:
+    for first, last, name in searches.lettered.find(view):
+        yield Match(*view.span(first, last), name, view.encoding, view.bare)
     for first, last, name in searches.plain.find(view.raw):
         yield Match(*view.span(first, last), name, view.encoding, view.bare)
     if found := searches.squeezed.find(view.raw, without=CUTS):
@@ -129,6 +150,13 @@ def _in_view(view: View, searches: Searches) -> Iterator[Match]:
         for first, last, name in found:
             span = view.span(int(places[first]), int(places[last - 1]) + 1)
             yield Match(*span, name, view.encoding, view.bare)
+
+
+def _in_pieces(view: View, searches: Searches) -> Iterator[Match]:
+    for kept in pieces(view.raw):
+        left = View.of(view.text[kept].tobytes())
+        if any(True for _ in _in_view(left, searches)):
+            yield from _in_view(view.pick(np.flatnonzero(kept)), searches)
 
 
 def _past_padding(body: bytes, end: int) -> int:
@@ -146,11 +174,17 @@ def _views_of(view: View, searches: Searches) -> Iterator[View]:
 
 
 def _views_of_text(view: View, searches: Searches, reach: int) -> Iterator[View]:
-    for order, (begins, undo) in enumerate(ESCAPES):
-        if begins in view.raw:
+    kinds = USUAL if view.settled else ESCAPES
+    for order, (signs, undo) in enumerate(kinds):
+        if any(sign in view.raw for sign in signs) and (undo is not binaries or may_hold_binaries(view.raw)):
             further = rewrite(view, undo(view.text), order=order, reach=reach)
             if further is not None:
-                yield further
-    yield from rejoin(view, order=len(ESCAPES))
-    yield from unpack(view, searches.sought, reach=reach)
-    yield from unpack_lists(view, fewest=searches.fewest, ascii_only=searches.ascii_only)
+                yield further if order < len(USUAL) else replace(further, settled=True)
+    if not view.settled:
+        yield from rejoin(view, order=len(ESCAPES))
+        yield from without_columns(view, order=len(ESCAPES))
+    for unpacked in chain(
+        unpack(view, searches.sought, reach=reach),
+        unpack_lists(view, fewest=searches.fewest, ascii_only=searches.ascii_only),
+    ):
+        yield replace(unpacked, settled=True)

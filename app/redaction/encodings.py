@@ -13,25 +13,12 @@ from html.entities import html5
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from app.redaction.escapes import DIGIT, NO_DIGIT, Found, Reader, escaping, table_of
 from app.redaction.search import Bytes
-from app.redaction.views import Edits, Flags, Places
+from app.redaction.views import Edits, Places
 
-Numbers = NDArray[np.int64]
-
-_NONE: Final = 0xFF
 _WIDTH: Final = 8  # bytes that an escape stands for at most: two characters that an HTML name stands for
-
-
-def _table(pairs: dict[int, int], otherwise: int = _NONE) -> Bytes:
-    table = np.full(256, otherwise, np.uint8)
-    for key, value in pairs.items():
-        table[key] = value
-    return table
-
-
-_DIGIT: Final = _table({ord(char): int(char, 16) for char in "0123456789abcdefABCDEF"})
 _LETTERS: Final = {
     ord("n"): 10,
     ord("r"): 13,
@@ -42,95 +29,7 @@ _LETTERS: Final = {
     ord("a"): 7,
     ord("e"): 27,
 }
-_SHORT: Final = _table(_LETTERS | {code: code for code in range(0x20, 0x7F) if not chr(code).isalnum()})
-
-
-def utf8(points: Numbers) -> tuple[Bytes, Places]:
-    """Encode code points: a row of bytes for each, and how many of them count. Surrogates are encoded alike."""
-    out = np.zeros((len(points), 4), np.uint8)
-    count = 1 + (points > 0x7F).astype(np.intp) + (points > 0x7FF) + (points > 0xFFFF)
-    lead = np.array([0, 0, 0xC0, 0xE0, 0xF0])
-    for size in range(1, 5):
-        mine = count == size
-        if mine.any():
-            these = points[mine]
-            rows = [(these >> 6 * (size - 1)) | lead[size]]
-            rows += [((these >> 6 * (size - 1 - place)) & 0x3F) | 0x80 for place in range(1, size)]
-            out[mine, :size] = np.stack(rows, axis=1)
-    return out, count
-
-
-class _Reader:
-    """A view's bytes at places that may lie behind its end, where zeros are."""
-
-    def __init__(self, text: Bytes, beyond: int = 40) -> None:
-        self._text = np.concatenate((text, np.zeros(beyond, np.uint8)))
-
-    def __call__(self, places: Places) -> Bytes:
-        return self._text[places]
-
-    def hexadecimal(self, places: Places, digits: int) -> tuple[Numbers, Flags]:
-        """Read numbers of so many digits: what they are, and where they are numbers."""
-        value, good = np.zeros(len(places), np.int64), np.ones(len(places), np.bool_)
-        for ahead in range(digits):
-            digit = _DIGIT[self(places + ahead)]
-            good &= digit != _NONE
-            value = value * 16 + digit
-        return value, good
-
-    def number(self, places: Places, base: int, most: int) -> tuple[Numbers, Places]:
-        """Read numbers of up to ``most`` digits: what they are, and how many digits they have."""
-        value, size = np.zeros(len(places), np.int64), np.zeros(len(places), np.intp)
-        for ahead in range(most):
-            digit = _DIGIT[self(places + ahead)]
-            more = (digit < base) & (size == ahead)
-            if not more.any():
-                break
-            value[more] = value[more] * base + digit[more]
-            size[more] += 1
-        return value, size
-
-
-class _Found:
-    """The escapes of a layer, gathered kind by kind."""
-
-    def __init__(self) -> None:
-        self._parts: list[tuple[Places, Places, Bytes, Places]] = []
-
-    def points(self, which: Flags, at: Places, size: Places | int, points: Numbers) -> None:
-        """Add escapes that stand for code points."""
-        which = which & (points <= 0x10FFFF)
-        if which.any():
-            self.add(which, at, size, *utf8(points[which]))
-
-    def bytes_(self, which: Flags, at: Places, size: Places | int, values: NDArray[np.integer]) -> None:
-        """Add escapes that stand for a byte each."""
-        out = values[which].astype(np.uint8)[:, None]
-        self.add(which, at, size, out, np.ones(len(out), np.intp))
-
-    def nothing(self, which: Flags, at: Places, size: Places | int) -> None:
-        """Add what stands for nothing."""
-        count = int(which.sum())
-        self.add(which, at, size, np.zeros((count, 1), np.uint8), np.zeros(count, np.intp))
-
-    def add(self, which: Flags, at: Places, size: Places | int, out: Bytes, count: Places) -> None:
-        """Add escapes, each with a row of bytes of which ``count`` count."""
-        if len(out):
-            sizes = np.full(len(out), size, np.intp) if isinstance(size, int) else size[which]
-            self._parts.append((at[which], sizes, out, count))
-
-    def edits(self) -> Edits:
-        """Return them from left to right."""
-        if len(self._parts) == 1:
-            return Edits(*self._parts[0])
-        if not self._parts:
-            nobody = np.zeros(0, np.intp)
-            return Edits(nobody, nobody, np.zeros((0, 1), np.uint8), nobody)
-        width = max(out.shape[1] for _, _, out, _ in self._parts)
-        wide = [(at, size, np.pad(out, ((0, 0), (0, width - out.shape[1]))), n) for at, size, out, n in self._parts]
-        at, size, out, count = (np.concatenate(column) for column in zip(*wide, strict=True))
-        order = np.argsort(at, kind="stable")
-        return Edits(at[order], size[order], out[order], count[order])
+_SHORT: Final = table_of(_LETTERS | {code: code for code in range(0x20, 0x7F) if not chr(code).isalnum()})
 
 
 def backslashes(text: Bytes) -> Edits:
@@ -144,14 +43,14 @@ def backslashed_points(text: Bytes) -> Edits:
 
 
 def _backslashes(text: Bytes, *, as_bytes: bool) -> Edits:
-    at = _escaping(np.flatnonzero(text == ord("\\")))
+    at = escaping(np.flatnonzero(text == ord("\\")))
     at = at[at + 1 < len(text)]
-    read, found = _Reader(text), _Found()
+    read, found = Reader(text), Found()
     char = read(at + 1)
     if not as_bytes and not _has_high(char, read(at + 2)):
         return found.edits()  # it would be the same once more
     short = _SHORT[char]
-    found.bytes_(short != _NONE, at, 2, short)
+    found.bytes_(short != NO_DIGIT, at, 2, short)
     found.nothing(char == 10, at, 2)
     found.nothing((char == 13) & (read(at + 2) == 10), at, 3)
     for letter, digits in ((ord("u"), 4), (ord("U"), 8), (ord("x"), 2)):
@@ -173,25 +72,15 @@ def _backslashes(text: Bytes, *, as_bytes: bool) -> Edits:
 
 
 def _has_high(char: Bytes, digit: Bytes) -> bool:
-    hexadecimal = (char == ord("x")) & (_DIGIT[digit] > 7)
+    hexadecimal = (char == ord("x")) & (DIGIT[digit] > 7)
     octal = (char == ord("2")) | (char == ord("3"))
     return bool((hexadecimal | octal).any())
-
-
-def _escaping(places: Places) -> Places:
-    r"""Leave out of all backslashes those that are escaped themselves: every second one of a run."""
-    if not len(places):
-        return places
-    first = np.concatenate(([True], np.diff(places) != 1))
-    begins = places[np.maximum.accumulate(np.where(first, np.arange(len(places)), 0))]
-    escaping: Places = places[(places - begins) % 2 == 0]
-    return escaping
 
 
 def percents(text: Bytes) -> Edits:
     """Read ``%41``, as bytes."""
     at = np.flatnonzero(text == ord("%"))
-    read, found = _Reader(text), _Found()
+    read, found = Reader(text), Found()
     value, good = read.hexadecimal(at + 1, 2)
     found.bytes_(good, at, 3, value)
     return found.edits()
@@ -200,7 +89,7 @@ def percents(text: Bytes) -> Edits:
 def percented_points(text: Bytes) -> Edits:
     """Read what JavaScript's ``escape`` writes: ``%u20AC``, and ``%e9`` for a character of Latin-1."""
     at = np.flatnonzero(text == ord("%"))
-    read, found = _Reader(text), _Found()
+    read, found = Reader(text), Found()
     value, good = read.hexadecimal(at + 2, 4)
     good &= read(at + 1) == ord("u")
     if good.any():
@@ -213,7 +102,7 @@ def percented_points(text: Bytes) -> Edits:
 def quoted_printable(text: Bytes) -> Edits:
     """Read ``=41``, and a line that was broken with ``=`` as one."""
     at = np.flatnonzero(text == ord("="))
-    read, found = _Reader(text), _Found()
+    read, found = Reader(text), Found()
     value, good = read.hexadecimal(at + 1, 2)
     found.bytes_(good, at, 3, value)
     after = read(at + 1)
@@ -225,7 +114,7 @@ def quoted_printable(text: Bytes) -> Edits:
 def references(text: Bytes) -> Edits:
     """Read HTML's ``&#65;``, ``&#x41;`` and ``&amp;``, also without the semicolon where browsers read that."""
     at = np.flatnonzero(text == ord("&"))
-    read, found = _Reader(text, 64), _Found()
+    read, found = Reader(text, 64), Found()
     number = at[read(at + 1) == ord("#")]
     hexadecimal = (read(number + 2) | 0x20) == ord("x")
     for mine, ahead, base in ((number[~hexadecimal], 2, 10), (number[hexadecimal], 3, 16)):
@@ -241,7 +130,7 @@ def references(text: Bytes) -> Edits:
 def surrogates(text: Bytes) -> Edits:
     """Join the two halves of a character that were escaped each by itself (CESU-8)."""
     at = np.flatnonzero(text == 0xED)
-    read, found = _Reader(text), _Found()
+    read, found = Reader(text), Found()
     halves = [(read(at + ahead).astype(np.int64) & 0xFF) for ahead in range(6)]
     pair = (halves[1] >> 4 == 0xA) & (halves[3] == 0xED) & (halves[4] >> 4 == 0xB)
     high, low = ((halves[1 + ahead] & 0xF) << 6 | (halves[2 + ahead] & 0x3F) for ahead in (0, 3))
@@ -274,7 +163,7 @@ _LONGEST_NAME: Final = max(map(len, html5))
 _LONGEST_OPEN: Final = max(len(name) for name in html5 if not name.endswith(";"))
 
 
-def _names(at: Places, read: _Reader, found: _Found) -> None:
+def _names(at: Places, read: Reader, found: Found) -> None:
     """Take the longest name that stands at each place."""
     best, size = np.full(len(at), -1), np.zeros(len(at), np.intp)
     going, hashes = np.arange(len(at)), np.zeros(len(at), np.uint64)
@@ -300,13 +189,13 @@ def _names(at: Places, read: _Reader, found: _Found) -> None:
 # --- all of them ------------------------------------------------------------------------------------------------------
 
 Undo = Callable[[Bytes], Edits]
-ESCAPES: Final[tuple[tuple[bytes, Undo], ...]] = (
-    (b"\\", backslashes),
-    (b"\\", backslashed_points),
-    (b"%", percents),
-    (b"%u", percented_points),
-    (b"&", references),
-    (b"=", quoted_printable),
-    (b"\xed", surrogates),
+USUAL: Final[tuple[tuple[tuple[bytes, ...], Undo], ...]] = (
+    ((b"\\",), backslashes),
+    ((b"\\",), backslashed_points),
+    ((b"%",), percents),
+    ((b"%u",), percented_points),
+    ((b"&",), references),
+    ((b"=",), quoted_printable),
+    ((b"\xed",), surrogates),
 )
-"""Each kind of escapes, with the byte that all of its kind begin with."""
+"""The kinds that a value's own forms are undone by (see ``receiver_forms``): verdicts count on this list."""

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.redaction.blocks import translated_blocks
-from app.redaction.encodings import utf8
+from app.redaction.escapes import utf8
+from app.redaction.packings import in_a_row
 from app.redaction.search import Bytes
 from app.redaction.views import BREAK, Flags, Places, View
 
@@ -43,8 +44,8 @@ _QUOTES: Final = _flags(b"\"'`")
 _SPACES: Final = _flags(b" \t\r\n")
 _OPENS: Final = _flags(b" \t\r\n,;|[{(:>=")
 _CLOSES: Final = _flags(b" \t\r\n,;|]})")
-_IN_WORD: Final = _flags(_ALNUM + b"._%" + bytes(range(0x80, 0x100)))
-_NUMBERS: Final = _classes({_DIGITS: b"1", _ALNUM.translate(None, _DIGITS) + b"._%": b"a"}, b" ")
+_IN_WORD: Final = _flags(_ALNUM + b"%" + bytes(range(0x80, 0x100)))
+_NUMBERS: Final = _classes({_DIGITS: b"1", _ALNUM.translate(None, _DIGITS) + b"%": b"a"}, b" ")
 _ITEMS: Final = _classes({b"\"'`": b'"', b" \t\r\n,": b" ", b":{}[]": b"-"}, b"a")
 _SINGLES: Final = _ITEMS.replace(b'"', b" ")
 _BLANK: Final = ord(" ")
@@ -68,7 +69,7 @@ def _may_hold_numbers(raw: bytes, fewest: int, *, ascii_only: bool) -> bool:
         return False
     if ascii_only:
         words = classes.split()
-        if words.count(b"1") + words.count(b"11") + words.count(b"111") < fewest:
+        if sum(words.count(b"1" * size) for size in range(1, 5)) < fewest:
             return False
     return len(_find_numbers(raw, fewest, ascii_only=ascii_only)) > 0
 
@@ -90,7 +91,7 @@ def unpack_lists(view: View, *, fewest: int, ascii_only: bool) -> Iterator[View]
 def _find_numbers(raw: bytes, fewest: int, *, ascii_only: bool) -> Places:
     """Return where numbers begin, where there are as many near together as a text has characters."""
     found: list[Places] = []
-    longest, last_found = 3 if ascii_only else _LONGEST_NUMBER, -1
+    longest, last_found = 4 if ascii_only else _LONGEST_NUMBER, -1
     for first, carried, block in translated_blocks(raw, _NUMBERS, b"", overlap=longest + 1):
         classes = np.frombuffer(b"".join((b"" if carried else b" ", block, b" " * (longest + 1))), np.uint8)
         blank, digit = classes == _BLANK, classes == _DIGIT
@@ -108,13 +109,16 @@ def _find_numbers(raw: bytes, fewest: int, *, ascii_only: bool) -> Places:
 
 
 def _may_hold_characters(raw: bytes, fewest: int) -> bool:
-    """Tell whether there are as many single characters in quotes, or apart, as a text has."""
-    count = 0
-    for _, _, block in translated_blocks(raw, _ITEMS, _FOLLOWS, overlap=2):
+    """Tell whether as many single characters stand in quotes, or apart, near together as a text has."""
+    least = max(1, fewest // 2)  # blanks, commas and quotes among them aren't counted
+    found: list[Places] = []
+    for first, _, block in translated_blocks(raw, _ITEMS, _FOLLOWS, overlap=2):
         items = np.frombuffer(block, np.uint8)
         single = (items[:-2] == items[2:]) & (items[:-2] < _OTHER) & (items[1:-1] == _OTHER)
-        count += int(np.count_nonzero(single))
-    return count >= fewest // 2  # blanks, commas and quotes among them aren't counted
+        found.append(first + np.flatnonzero(single))
+    places = np.concatenate(found)
+    near = places[least - 1 :] - places[: max(0, len(places) - least + 1)] <= 2 * _GAP * least
+    return bool(near.any())
 
 
 def numbers(view: View, begins: Places, fewest: int, *, highest: int = 0x10FFFF) -> Iterator[View]:
@@ -135,19 +139,56 @@ def numbers(view: View, begins: Places, fewest: int, *, highest: int = 0x10FFFF)
         size[more] += 1
     ends = begins + size
     after, second = text[ends], text[ends + 1]
-    negative = (text[begins - 1] == ord("-")) & (begins > 0) & (value > 0) & (value <= 128)
+    negative = (text[begins - 1] == ord("-")) & (begins > 0) & ~digits[begins - 2] & (value > 0) & (value <= 128)
     value = np.where(negative, 256 - value, value)
     colon = np.where(_QUOTES[second], text[ends + 2], second) == ord(":")  # CSV writes each quote twice
     key = (_QUOTES[after] & colon) | ((after == ord(":")) & _SPACES[second])
-    word = _IN_WORD[after] & ~((after == ord(".")) & ~_IN_WORD[second])
-    kept = ~word & ~key & (value <= highest)
+    kept = ~_IN_WORD[after] & ~key
     begins, ends, value = begins[kept], ends[kept], value[kept]
-    chain = _find_lists(view, begins, ends, fewest)
+    yield from _read_numbers(view, begins, ends, value, fewest, highest)
+    if (octal := _octal(value)) is not None:
+        yield from _read_numbers(view, begins, ends, octal, fewest, highest)
+    counts = _counts_up(value, fewest)
+    if counts.any():
+        yield from _read_numbers(view, begins[~counts], ends[~counts], value[~counts], fewest, highest)
+
+
+def _octal(value: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Return what numbers are whose digits are octal ones; None where no other reading makes sense of them."""
+    ones, eights, others = value % 10, value // 10 % 10, value // 100
+    fits = (ones < 8) & (eights < 8) & (others < 4)
+    return (
+        np.where(fits, ones + 8 * eights + 64 * others, BREAK) if 10 * np.count_nonzero(fits) > 9 * len(fits) else None
+    )
+
+
+def _counts_up(value: NDArray[np.int64], fewest: int) -> Flags:
+    """Tell which numbers count up by one at every second place, as what numbers the items of a list does."""
+    counts = np.zeros(len(value), np.bool_)
+    begins = np.flatnonzero(in_a_row(value[2:] == value[:-2] + 1, max(1, fewest - 1), apart=2))
+    for place in range(fewest if len(begins) else 0):
+        counts[begins + 2 * place] = True
+    return counts
+
+
+def _read_numbers(
+    view: View, begins: Places, ends: Places, value: NDArray[np.int64], fewest: int, highest: int
+) -> Iterator[View]:
+    # What no text holds ends a list; zeros (of UTF-16, of numbers with a point) are left out.
+    small = value <= highest
+    begins, ends, value = begins[small], ends[small], value[small]
+    strange = (value < ord(" ")) & ~_SPACES[np.minimum(value, 255)] & (value > 0)
+    before = np.cumsum(strange, dtype=np.intp)
+    kept = ~strange & (value > 0)
+    if highest > 0x7F:  # half of a character of UTF-16 may be any number
+        before, kept = np.zeros(len(value), np.intp), np.ones(len(value), np.bool_)
+    begins, ends, value, before = begins[kept], ends[kept], value[kept], before[kept]
+    chain = _find_lists(view, begins, ends, fewest, before)
     inside = chain >= 0
     begins, ends, value, chain = begins[inside], ends[inside], value[inside], chain[inside]
     if (value < 256).any():
         yield lay_out(view, begins, ends, np.where(value < 256, value, BREAK)[:, None], chain, bare=True)
-    if (value > 127).any():
+    if highest > 0x7F and (value > 127).any():
         out, count = utf8(np.where(value <= 0x10FFFF, value, 0xFFFD))
         yield lay_out(view, begins, ends, out, chain, count, bare=True)
 
@@ -160,7 +201,15 @@ def characters(view: View, fewest: int) -> Iterator[View]:
     found = [_find_quoted(text, quote, size) for size in ((1,) if view.raw.isascii() else (1, 2, 3, 4))]
     apart = (text == ord(" ")) | (text == ord(",")) | (text == ord("\n"))
     alone = np.flatnonzero(apart[:-2] & ~apart[1:-1] & apart[2:]) + 1
-    found.append((alone[~(_OPENS | _CLOSES | _QUOTES)[text[alone]]], 1))
+    alone = alone[~(_OPENS | _CLOSES | _QUOTES)[text[alone]]]
+    yield from _read_characters(view, text, found, count, fewest)
+    if len(alone):
+        yield from _read_characters(view, text, [*found, (alone, 1)], count, fewest)
+
+
+def _read_characters(
+    view: View, text: Bytes, found: list[tuple[Places, int]], count: int, fewest: int
+) -> Iterator[View]:
     begins = np.concatenate([at for at, _ in found])
     sizes = np.concatenate([np.full(len(at), size) for at, size in found])
     order = np.argsort(begins, kind="stable")
@@ -186,11 +235,19 @@ def _find_quoted(text: Bytes, quote: Flags, size: int) -> tuple[Places, int]:
     return at[is_lead & opens & closes & (text[at] == text[at + size + 1])] + 1, size
 
 
-def _find_lists(view: View, begins: Places, ends: Places, fewest: int) -> NDArray[np.intp]:
-    """Number the lists that items belong to; -1 for what is in no list that is long enough, or in nothing new."""
+def _find_lists(
+    view: View, begins: Places, ends: Places, fewest: int, before: Places | None = None
+) -> NDArray[np.intp]:
+    """Number the lists that items belong to; -1 for what is in no list that is long enough, or in nothing new.
+
+    Args:
+        before: How often a list ended before each item, where that isn't told by the space between items alone.
+    """
     if not len(begins):
         return begins
     breaks = np.concatenate(([True], begins[1:] - ends[:-1] > _GAP))
+    if before is not None:
+        breaks[1:] |= before[1:] != before[:-1]
     group = np.cumsum(breaks) - 1
     starts = np.flatnonzero(breaks)
     sizes = np.diff(np.concatenate((starts, [len(begins)])))

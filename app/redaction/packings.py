@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -24,7 +24,9 @@ _URL_SAFE: Final = {ord("-"): 62, ord("_"): 63}
 _SEXTETS: Final = {char: value for value, char in enumerate(_BASE64)} | _URL_SAFE
 _DIGITS: Final = {char: int(chr(char), 16) for char in b"0123456789abcdefABCDEF"}
 _ALNUM: Final = bytes(code for code in range(128) if chr(code).isalnum())
+_PADDING: Final = {ord("="): 12}  # at a group's third place, and at its fourth
 _SHORTEST_RUN: Final = 5
+_INNER_PADDING: Final = re.compile(rb"=[ \t\r\n\\\"'`,:]*[A-Za-z0-9+/_-]")
 _PREFIXED: Final = re.compile(rb"0[xX]")
 _NOT_HEX: Final = bytes(set(range(128)) - set(_ALNUM))
 
@@ -97,6 +99,24 @@ HEXADECIMAL: Final = _Packing(
     word="<u2",
     wanted=np.uint16(0x0201),
 )
+PADDED: Final = replace(
+    BASE64,
+    roles=_table(dict.fromkeys(_SEXTETS, 15) | _PADDING),
+    ascii_roles=_table({char: _sextet_roles(value) for char, value in _SEXTETS.items()} | _PADDING),
+    shape=_shape(_SEXTETS | _PADDING),
+)
+"""base64 of several pieces, each with its own padding."""
+BINARY: Final = _Packing(
+    group=8,
+    made=1,
+    values=_table({ord("1"): 1}),
+    roles=_table({ord("0"): 255, ord("1"): 255}),
+    ascii_roles=_table({ord("0"): 255, ord("1"): 254}),
+    between=_NOT_HEX,
+    shape=_shape({ord("0"): 0, ord("1"): 1}),
+    word="<u8",
+    wanted=np.uint64(0x8040201008040201),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +138,9 @@ class Sought:
 
 def may_hold_packings(raw: bytes, sought: Sought) -> bool:
     """Tell whether something may be packed that is as long as what is looked for."""
-    return any(_may_hold(raw, packing, sought.ascii_run) for packing in (BASE64, HEXADECIMAL))
+    return any(_may_hold(raw, packing, sought.ascii_run) for packing in (BASE64, HEXADECIMAL, BINARY)) or (
+        _INNER_PADDING.search(raw) is not None and _may_hold(raw, PADDED, sought.ascii_run)
+    )
 
 
 def _may_hold(raw: bytes, packing: _Packing, least: int) -> bool:
@@ -139,6 +161,10 @@ def unpack(view: View, sought: Sought, *, reach: int) -> Iterator[View]:
     """
     yield from _unpack(view, BASE64, sought, reach)
     yield from _unpack(view, HEXADECIMAL, sought, reach)
+    yield from _unpack(view, BINARY, sought, reach)
+    if _INNER_PADDING.search(view.raw):
+        for padded in _unpack(view, PADDED, sought, reach):
+            yield padded.pick(np.flatnonzero(padded.text), packed=True, padded=True)
     if _PREFIXED.search(view.raw):
         yield from _unpack(_without_prefixes(view), HEXADECIMAL, sought, reach)
 
@@ -166,7 +192,7 @@ def _unpack(view: View, packing: _Packing, sought: Sought, reach: int) -> Iterat
         values = np.frombuffer(view.raw.translate(packing.values, packing.between), np.uint8)
         phases = _by_phase(found, packing, count, margin)
         unpacked = [_unpack_at(view, kept, values, places, packing) for places in phases]
-        yield _concatenate(unpacked, padded=packing is BASE64)
+        yield _concatenate(unpacked, padded=packing in (BASE64, PADDED))
 
 
 def _find_groups(raw: bytes, packing: _Packing, count: int, roles: bytes) -> Places:
@@ -221,21 +247,30 @@ def _by_phase(found: Places, packing: _Packing, count: int, margin: int) -> Iter
 
 def _places_kept(view: View, between: bytes) -> Places:
     """Return the places of all but what may stand between."""
-    gone = np.zeros(256, np.bool_)
-    gone[np.frombuffer(between, np.uint8)] = True
-    return np.flatnonzero(~gone[view.text])
+    table = bytes(code not in between for code in range(256))
+    return np.flatnonzero(np.frombuffer(view.raw.translate(table), np.bool_)).astype(np.int32)
 
 
 def _unpack_at(view: View, kept: Places, values: Bytes, groups: Places, packing: _Packing) -> View:
     """Read the groups that begin at these places; what lies beyond either end counts as zeros."""
-    size, last = packing.group, len(values) - 1
-    places = groups[:, None] + np.arange(size)
-    inside = (places >= 0) & (places <= last)
-    places = np.clip(places, 0, last)
-    digits = np.where(inside, values[places], 0).astype(np.uint8).T
-    out = _three_bytes(digits) if packing is BASE64 else (digits[0] << 4 | digits[1])[:, None]
-    # Each byte is made of two neighbouring characters.
-    start, end = view.spread(kept[places[:, :-1]].ravel(), kept[places[:, 1:]].ravel())
+    size = packing.group
+    first, count = int(groups[0]), len(groups)
+    margin = max(0, -first, int(groups[-1]) + size - len(values))
+    values, kept = np.pad(values, margin), np.pad(kept, margin, mode="edge")
+    if int(groups[-1]) - first == size * (count - 1):  # they follow one another
+        row = slice(first + margin, first + margin + size * count)
+        digits, places = values[row].reshape(count, size), kept[row].reshape(count, size)
+    else:
+        at = groups[:, None] + np.arange(margin, margin + size)
+        digits, places = values[at], kept[at]
+    if packing is BINARY:
+        out = np.packbits(digits, axis=1)
+        start, end = view.spread(places[:, 0], places[:, -1])
+    else:
+        columns = digits.T
+        out = (columns[0] << 4 | columns[1])[:, None] if packing is HEXADECIMAL else _three_bytes(columns)
+        # Each byte is made of two neighbouring characters.
+        start, end = view.spread(places[:, :-1].ravel(), places[:, 1:].ravel())
     return _break_between(View(out.ravel(), start, end), groups, packing)
 
 

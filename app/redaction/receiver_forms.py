@@ -18,7 +18,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from app.redaction.encodings import ESCAPES
+from app.redaction.encodings import USUAL
 from app.redaction.joins import join, unprefix
 from app.redaction.views import View, rewrite
 
@@ -107,7 +107,7 @@ def canonical(raw: bytes) -> bytes:
     view = View(np.frombuffer(raw, np.uint8))
     for _ in range(_LAYERS):
         before = view
-        for _, undo in ESCAPES:
+        for _, undo in USUAL:
             view = rewrite(View(view.text), undo(view.text), order=0, reach=len(raw)) or view
         if view.raw == before.raw:
             break

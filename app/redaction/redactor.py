@@ -6,14 +6,17 @@ Every place of a body that holds a whole value, in whatever form (see ``canonica
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from app.kernel.secret import SecretValue
 from app.redaction.canonical import Budget, Match, Searches, matches
 from app.redaction.frames import RedactionStream
 from app.redaction.joins import squeeze
+from app.redaction.letters import SHORTEST as SHORTEST_LETTERED
+from app.redaction.letters import letters
 from app.redaction.markers import places_of, put_markers
-from app.redaction.receiver_forms import SHORTEST_JOINED, approved_forms, judge, whole
+from app.redaction.receiver_forms import SHORTEST_JOINED, Form, approved_forms, judge, whole
 
 
 class Redactor:
@@ -94,14 +97,18 @@ def judge_value(value: SecretValue, fits: Callable[[str], bool]) -> SecretValue:
 def _searches(values: Sequence[tuple[str, SecretValue]], *, any_case: bool) -> Searches:
     plain: list[tuple[str, bytes]] = []
     squeezed: list[tuple[str, bytes]] = []
+    lettered: list[tuple[str, bytes]] = []
     for name, value in values:
-        for text in whole(value.expose()):
-            for raw in _encodings_of(text):
-                (squeezed if _stays_whole(raw) else plain).append((name, raw))
-        for form in approved_forms(value.expose(), value.forms):
-            for raw in _encodings_of(form.text):
-                (squeezed if form.how != "plain" or _stays_whole(raw) else plain).append((name, raw))
-    return Searches(plain, squeezed, any_case=any_case)
+        texts = [Form(text) for text in whole(value.expose())]
+        for form in (*texts, *approved_forms(value.expose(), value.forms)):
+            for raw, is_wide in _encodings_of(form.text):
+                if not is_wide and len(letters(raw)) >= SHORTEST_LETTERED:
+                    lettered.append((name, raw))
+                elif form.how != "plain" or _stays_whole(raw):
+                    squeezed.append((name, raw))
+                else:
+                    plain.append((name, raw))
+    return Searches(plain, squeezed, lettered, any_case=any_case)
 
 
 def _stays_whole(raw: bytes) -> bool:
@@ -109,21 +116,24 @@ def _stays_whole(raw: bytes) -> bool:
     return len(raw) >= SHORTEST_JOINED and b"+" not in raw and squeeze(raw) == raw
 
 
-def _encodings_of(text: str) -> Iterator[bytes]:
-    """Give a text's bytes in each charset whose bytes no other view reads as UTF-8."""
+def _encodings_of(text: str) -> Iterator[tuple[bytes, bool]]:
+    """Give a text's bytes in each charset whose bytes no other view reads as UTF-8, and whether it is a wide one."""
     utf8 = text.encode("utf-8", "surrogatepass")
-    yield utf8
+    yield utf8, False
     if text.isascii():
         return
     for charset in ("latin-1", "cp1252"):
         try:
-            yield text.encode(charset)
+            yield text.encode(charset), False
         except UnicodeEncodeError:
             continue
-    # What UTF-8 becomes where somebody takes it for a Western charset: "Ã©" for "é".
+    for same in (unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text)):
+        yield same.encode("utf-8", "surrogatepass"), False
+    # What UTF-8 becomes where somebody takes it for a Western charset, once or twice: "Ã©" for "é".
     latin1 = utf8.decode("latin-1")
+    yield latin1.encode().decode("latin-1").encode(), False
     windows = "".join(char.encode("latin-1").decode("cp1252", "ignore") or char for char in latin1)
-    yield from (misread.encode() for misread in (latin1, windows))
+    yield from ((misread.encode(), False) for misread in (latin1, windows))
     for unit in (16, 32):
         for order in ("le", "be"):
-            yield text.encode(f"utf-{unit}-{order}", "surrogatepass")
+            yield text.encode(f"utf-{unit}-{order}", "surrogatepass"), True

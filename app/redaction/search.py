@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import secrets
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from app.redaction.blocks import translated_blocks
 
 Bytes = NDArray[np.uint8]
 Hashes = NDArray[np.uint32]
+Label = TypeVar("Label")
 
 FOLD: Final = bytes.maketrans(b"+", b" ")
 """What counts as one character: a form writes a blank as ``+``."""
@@ -39,21 +40,21 @@ _FACTORS: Final = tuple(np.uint32(secrets.randbits(32) | 1) for _ in range(_LEVE
 _LAST_FACTOR: Final = np.uint32(secrets.randbits(32) | 1)
 
 
-class Search:
+class Search(Generic[Label]):
     """Finds several texts at once; made once for a call, used for each view of a body.
 
     Args:
-        texts: Each with the name of the value that it is a form of; an empty one is found nowhere.
+        texts: Each with a label; of equal texts the first one's counts. An empty text is found nowhere.
         any_case: Whether ASCII letters count whatever their case.
     """
 
-    def __init__(self, texts: Sequence[tuple[str, bytes]], *, any_case: bool = False) -> None:
-        self._fold = FOLD_CASE if any_case else FOLD
+    def __init__(self, texts: Iterable[tuple[Label, bytes]], *, any_case: bool = False) -> None:
+        self.fold = FOLD_CASE if any_case else FOLD
         self._table = _TABLE_ANY_CASE if any_case else _TABLE
-        by_size: dict[int, dict[bytes, str]] = defaultdict(dict)
-        for name, text in texts:
+        by_size: dict[int, dict[bytes, Label]] = defaultdict(dict)
+        for label, text in texts:
             if text:  # an empty one is found nowhere
-                by_size[len(text)].setdefault(text.translate(self._fold), name)
+                by_size[len(text)].setdefault(text.translate(self.fold), label)
         self._by_size = {size: list(by_size[size].items()) for size in sorted(by_size)}
         self._sizes = list(self._by_size)
         # All texts in a row, and where each begins: they are hashed together with the first block that is looked at.
@@ -61,8 +62,8 @@ class Search:
         self._wanted: dict[int, Hashes] = {}
         self.longest = max(by_size, default=0)
 
-    def find(self, raw: bytes, *, without: bytes = b"") -> list[tuple[int, int, str]]:
-        """Return where texts stand: the first byte, the one after the last, and the value's name.
+    def find(self, raw: bytes, *, without: bytes = b"") -> list[tuple[int, int, Label]]:
+        """Return where texts stand: the first byte, the one after the last, and the text's label.
 
         Args:
             without: What is left out of ``raw`` before; the places are those in what is left.
@@ -81,7 +82,7 @@ class Search:
                         places[size, number] += (first + begin + np.flatnonzero(same)).tolist()
         if not places:
             return []
-        left = raw.translate(self._fold, without)
+        left = raw.translate(self.fold, without)
         return [hit for (size, number), found in places.items() for hit in self._compare(left, size, number, found)]
 
     def _hash(self, block: bytes, carried: int) -> Iterator[tuple[int, int, Hashes]]:
@@ -101,13 +102,13 @@ class Search:
             if size <= len(block):
                 yield size, begin, hashes[begin : len(block) - size + 1]
 
-    def _compare(self, left: bytes, size: int, number: int, places: list[int]) -> Iterator[tuple[int, int, str]]:
-        text, name = self._by_size[size][number]
+    def _compare(self, left: bytes, size: int, number: int, places: list[int]) -> Iterator[tuple[int, int, Label]]:
+        text, label = self._by_size[size][number]
         free = 0
         for at in places:
             if at >= free and left[at : at + size] == text:
                 free = at + size
-                yield at, free, name
+                yield at, free, label
 
 
 def _windows(block: Bytes, sizes: Sequence[int], table: Hashes) -> Iterator[tuple[int, Hashes]]:

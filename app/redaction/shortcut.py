@@ -8,17 +8,21 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from app.redaction.dumps import may_hold_dump
 from app.redaction.joins import may_be_cut
 from app.redaction.lists import may_hold_lists
 from app.redaction.packings import Sought, may_hold_packings
+from app.redaction.rare_escapes import may_hold_binaries
 
 LARGEST: Final = 16 * 1024
 """Beyond so many bytes the shortcut saves nothing."""
 _ESCAPES: Final = (
     (b"%", re.compile(rb"%(?:u|[0-9A-Fa-f]{2})")),
     (b"&", re.compile(rb"&[#A-Za-z]")),
-    (b"=", re.compile(rb"=(?:[0-9A-Fa-f]{2}|\r?\n)")),
+    (b"=", re.compile(rb"=(?:[0-9A-Fa-f]{2}|\r?\n|\?)")),
 )
+_SIGNS: Final = (b"\\", b"\0", b"\xed", b"~0", b"~1", b"U+", b"u+", b"0o", b"0b", b"0x", b"0O", b"0B", b"0X")
+"""What nothing is escaped without, beside what ``_ESCAPES`` look for."""
 
 
 def reads_one_way(raw: bytes, sought: Sought, *, fewest: int, ascii_only: bool) -> bool:
@@ -28,12 +32,14 @@ def reads_one_way(raw: bytes, sought: Sought, *, fewest: int, ascii_only: bool) 
         fewest: The least characters of a text that is looked for.
         ascii_only: Whether all of these are ASCII.
     """
-    if b"\\" in raw or b"\0" in raw or b"\xed" in raw or sought.few_ascii:
+    if sought.few_ascii or any(sign in raw for sign in _SIGNS):
         return False
     if any(sign in raw and escape.search(raw) for sign, escape in _ESCAPES):
         return False
     return (
         not may_be_cut(raw)
+        and not may_hold_dump(raw)
+        and not may_hold_binaries(raw)
         and not may_hold_lists(raw, fewest, ascii_only=ascii_only)
         and not may_hold_packings(raw, sought)
     )

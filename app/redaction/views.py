@@ -42,6 +42,8 @@ class View:
     """Whether it was unpacked, and may be noise for the most part."""
     padded: bool = False
     """Whether it was base64, behind which ``=`` may stand."""
+    settled: bool = False
+    """Whether only the usual kinds of escapes are undone in it: of unpacked bytes others would make no end of noise."""
 
     @classmethod
     def of(cls, body: bytes) -> View:
@@ -65,7 +67,8 @@ class View:
         """Return a view of these bytes alone; all of them count as fresh unless ``fresh`` says otherwise."""
         start = places.astype(np.int32) if self.start is None else self.start[places]
         end = start + np.int32(1) if self.end is None else self.end[places]
-        return View(self.text[places], start, end, encoding=self.encoding, **changes)  # type: ignore[arg-type]
+        kept = {"encoding": self.encoding, "settled": self.settled} | changes
+        return View(self.text[places], start, end, **kept)  # type: ignore[arg-type]
 
     def spread(self, first: Places, last: Places) -> tuple[Offsets, Offsets]:
         """Return the body's offsets of pieces that begin with the byte ``first`` and end with the byte ``last``."""
@@ -150,7 +153,7 @@ def _apply(view: View, edits: Edits, order: int) -> View:
     nothing = edits.count == 0
     fresh[np.minimum((edits.at + edits.size)[nothing], size - 1)] = True
     left = np.flatnonzero(kept)
-    return View(text[left], start[left], end[left], fresh[left], view.encoding, order)
+    return View(text[left], start[left], end[left], fresh[left], view.encoding, order, settled=view.settled)
 
 
 def readable(view: View, least: int, *, ascii_only: bool) -> View | None:

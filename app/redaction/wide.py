@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from app.redaction.encodings import utf8
+from app.redaction.escapes import utf8
 from app.redaction.lists import lay_out
 from app.redaction.search import Bytes
 from app.redaction.views import BREAK, Flags, Places, View

@@ -9,6 +9,7 @@ import base64
 import codecs
 import hashlib
 import json
+import unicodedata
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -27,8 +28,10 @@ TRANSFORMS: dict[str, Transform] = {
     "in capitals": lambda v: v.upper(),
     "compressed within the text": lambda v: base64.b64encode(zlib.compress(v.encode())).decode(),
     "base32": lambda v: base64.b32encode(v.encode()).decode(),
+    "base85, Ascii85 and uuencode": lambda v: base64.b85encode(v.encode()).decode(),
+    "as larger numbers": lambda v: str(int.from_bytes(v.encode())),
+    "by its characters' names": lambda v: " ".join(unicodedata.name(char) for char in v),
     "cut short by one": lambda v: v[:-1],
-    "keyed characters in CSV twice": lambda v: json.dumps(dict(enumerate(v))).replace('"', '""""'),
 }
 
 

@@ -249,8 +249,11 @@ def test_a_recipe_works_as_it_stands(ours: Workspace, upstream: Upstream, title:
     ran = subprocess.run(
         ["bash", "-euo", "pipefail"],
         input="\n".join(setup) + script.replace("acme", ours.name),
-        env=environ, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert ran.returncode == 0, ran.stderr
     *_, answer = values(ran.stdout)
     assert look_alike.faults == []

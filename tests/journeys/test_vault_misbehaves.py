@@ -165,8 +165,11 @@ def test_the_service_says_why_it_cannot_and_mends_itself(stage: Stage, upstream:
     workspace, value = f"w{secrets.token_hex(6)}", "canary-" + secrets.token_hex(16)
     assert service.ask("POST", "/workspaces", {"name": workspace}).status_code == 201
     body = {
-        "name": "TOKEN", "value": value, "visibility": "restricted", "allowed_hosts": [f"127.0.0.1:{upstream.port}"],
-    }  # fmt: skip
+        "name": "TOKEN",
+        "value": value,
+        "visibility": "restricted",
+        "allowed_hosts": [f"127.0.0.1:{upstream.port}"],
+    }
     path = f"/workspaces/{workspace}/secrets"
     assert service.ask("POST", path, body).status_code == 201
     header = {"name": "Authorization", "value": "{{secrets.TOKEN}}"}
@@ -240,9 +243,12 @@ def test_a_secret_that_changes_while_it_is_read_is_a_conflict_and_no_alarm(
     changed: list[int] = []
     # The first read breaks off, and before it is repeated, somebody else is faster.
     fault = Fault(
-        "cut before", "GET", f"/data/{workspace}/", times=1,
+        "cut before",
+        "GET",
+        f"/data/{workspace}/",
+        times=1,
         then=lambda: changed.append(CHANGES[change](service, f"{path}/TOKEN").status_code),
-    )  # fmt: skip
+    )
     call = {"url": f"http://{host}/", "headers": [{"name": "Authorization", "value": "{{secrets.TOKEN}}"}]}
     with stage.proxy.broken(fault):
         if deed == "calls":

@@ -81,9 +81,14 @@ class Topology:
     def run(self, service: str, command: list[str] | None = None, stdin: str = "") -> str:
         """Run a service's command, or another in its place as `docker compose run` does, to its end."""
         done = subprocess.run(
-            command or self.command(service), env=self.environment(service), cwd=ROOT, input=stdin,
-            capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
+            command or self.command(service),
+            env=self.environment(service),
+            cwd=ROOT,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
         assert done.returncode == 0, f"{service} {shlex.join(command or [])}: {done.stdout} {done.stderr}"
         return done.stdout
 

@@ -1,4 +1,4 @@
-"""Threads that wait for one another at Vault's door give their turn at computing to others meanwhile."""
+"""Threads that wait for one another at a door give their turn at computing to others meanwhile."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from app.db.lease import Lease
 from app.kernel.turns import computing, waiting
 from app.vault.shared import SharedReads
 from app.vault.tokens import Tokens
@@ -33,7 +34,12 @@ def _share_reads() -> Callable[[], object]:
     return lambda: reads.read("what", _ask_vault)
 
 
-@pytest.mark.parametrize("kind", [_log_in, _share_reads])
+def _begin_lease() -> Callable[[], object]:
+    lease = Lease(lambda _process, _write: (_ask_vault(), None)[1], "sqlite")
+    return lambda: lease.process
+
+
+@pytest.mark.parametrize("kind", [_log_in, _share_reads, _begin_lease])
 def test_more_callers_than_turns_at_once_all_get_an_answer(kind: Callable[[], Callable[[], object]]) -> None:
     ask, turns, answers = kind(), threading.Semaphore(TURNS), list[object]()
 

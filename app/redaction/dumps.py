@@ -1,0 +1,85 @@
+"""Dumps: bytes in lines, each with its address and often its text beside it (``xxd``, ``od``). Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from app.redaction.search import Bytes
+from app.redaction.views import Flags, Places, View
+
+_ADDRESS: Final = re.compile(rb"\n[ \t]*[0-9A-Fa-f]{4,16}[: \t]")
+_MOST_PAIRS: Final = 16
+_HEXADECIMAL: Final = np.array([chr(code) in "0123456789abcdefABCDEF" for code in range(256)])
+_BLANK: Final = np.array([code in b" \t" for code in range(256)])
+_BEFORE: Final = np.array([code in b"\n\"'>`" for code in range(256)])
+"""What a dump's first line may follow in a document."""
+_BEYOND: Final = 24
+
+
+def may_hold_dump(raw: bytes) -> bool:
+    """Tell whether a line begins with an address."""
+    return _ADDRESS.search(raw) is not None
+
+
+def without_columns(view: View, *, order: int) -> Iterator[View]:
+    """Give a dump's lines without their addresses: whole, the digits alone, and the text beside them alone.
+
+    Args:
+        order: See ``joins.rejoin``.
+    """
+    if not may_hold_dump(view.raw):
+        return
+    text = np.concatenate((view.text, np.full(_BEYOND, ord("\n"), np.uint8)))
+    begins, stops = _lines(text, len(view.text))
+    digits, texts = _columns(text, begins)
+    texts = np.minimum(texts, stops)
+    for first, end in ((digits, stops), (digits, texts), (texts, stops)):
+        if int((end - first).sum()):
+            yield _pick(view, first, end, order)
+
+
+def _lines(text: Bytes, size: int) -> tuple[Places, Places]:
+    """Return where lines begin and end that may be a dump's."""
+    ends = np.append(np.flatnonzero(text[:size] == ord("\n")) + 1, size)
+    begins = np.append(np.flatnonzero(_BEFORE[text[:size]]) + 1, 0)
+    begins = np.sort(begins[begins < size])
+    begins = _skip(text, begins, _BLANK, 8)
+    address = _skip(text, begins, _HEXADECIMAL, 16)
+    is_address = (address - begins >= 4) & (_BLANK[text[address]] | (text[address] == ord(":")))
+    begins = _skip(text, address[is_address] + 1, _BLANK, 8)
+    begins = np.minimum(begins, size)
+    return begins, ends[np.searchsorted(ends, begins, "right").clip(0, len(ends) - 1)]
+
+
+def _columns(text: Bytes, begins: Places) -> tuple[Places, Places]:
+    """Return where each line's digits begin, and where they end: pairs of digits, with up to two blanks between."""
+    at = begins
+    for _ in range(_MOST_PAIRS):
+        pair = _HEXADECIMAL[text[at]] & _HEXADECIMAL[text[at + 1]]
+        if not pair.any():
+            break
+        at = np.where(pair, np.minimum(_skip(text, np.minimum(at + 2, len(text) - 3), _BLANK, 2), len(text) - 3), at)
+    return begins, at
+
+
+def _skip(text: Bytes, at: Places, kind: Flags, most: int) -> Places:
+    """Go past up to so many bytes of a kind."""
+    last = len(text) - 1
+    for _ in range(most):
+        more = kind[text[at]]
+        if not more.any():
+            break
+        at = np.minimum(at + more, last)
+    return at
+
+
+def _pick(view: View, first: Places, end: Places, order: int) -> View:
+    sizes = np.maximum(end - first, 0)
+    stops = np.cumsum(sizes)
+    places = np.arange(int(stops[-1])) + np.repeat(first - (stops - sizes), sizes)
+    fresh = np.concatenate(([False], np.diff(places) > 1))
+    return view.pick(places, order=order, fresh=fresh)

@@ -1,0 +1,108 @@
+"""Texts in pieces between which other text stands: keys, tags, the numbers of lines. Pure.
+
+What stands between is left out, so that the pieces follow one another. Most bodies are of that kind and few hold a text
+like this; so what is left is searched as bytes, and only where something was found its places are computed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from app.redaction.views import Flags, Places
+
+
+def _classes(*kinds: bytes) -> bytes:
+    """Return a table that gives each kind of bytes its number, from 1 on, and all others 0."""
+    table = bytearray(256)
+    for number, kind in enumerate(kinds, 1):
+        for code in kind:
+            table[code] = number
+    return bytes(table)
+
+
+def _flags(codes: bytes) -> Flags:
+    return np.array([code in codes for code in range(256)])
+
+
+_QUOTES: Final = _classes(b"\"'`")
+_STRING: Final = re.compile(
+    rb"""(?:\A|(?<=[ \t\r\n,;|[{(:>=]))[bBuUrRfFL@]?["'`]+([^"'`]+)(?=["'`]+(?:(?![ \t]?[:=])[ \t\r\n,;|\]})]|\Z))"""
+)
+_KEYS: Final = _classes(b"\n;&", b":=\t)|", b" ")
+_TAGS: Final = _classes(b"<", b">")
+_OPENS: Final = _flags(b" \t\r\n,;|[{(:>=")
+_MARKS: Final = _flags(b"bBuUrRfFL@")  # what a language may write before a string's quote
+_CLOSES: Final = _flags(b" \t\r\n,;|]})")
+_SPACES: Final = _flags(b" \t")
+_SEPARATES: Final = _flags(b":=")
+
+
+def pieces(raw: bytes) -> Iterator[Flags]:
+    """Tell what is left of a text without keys, and without tags, where it has any: a flag for each byte."""
+    if raw.count(b'"') + raw.count(b"'") > 3:
+        yield _strings(raw)
+    yield from _bare(raw)
+
+
+def small_pieces(raw: bytes) -> Iterator[bytes]:
+    """Give what is left of a small text, or more of it; faster than ``pieces``, which computes where it stands."""
+    if b'"' in raw or b"'" in raw:
+        yield b"".join(_STRING.findall(raw))
+    for kept in _bare(raw):
+        yield np.frombuffer(raw, np.uint8)[kept].tobytes()
+
+
+def _bare(raw: bytes) -> Iterator[Flags]:
+    if any(raw.count(sign) > 1 for sign in (b"\n", b";", b"&")):
+        yield ~_keys(raw)
+    if b"<" in raw and b">" in raw:
+        yield ~_tags(raw)
+
+
+def _strings(raw: bytes) -> Flags:
+    """Tell what stands in quotes and is no key; quotes that are written several times in a row count as one."""
+    text = np.frombuffer(raw, np.uint8)
+    at = np.flatnonzero(np.frombuffer(raw.translate(_QUOTES), np.bool_))
+    apart = at[1:] - at[:-1] > 1
+    first = at[np.concatenate(([True], apart))]
+    last = at[np.concatenate((apart, [True]))]
+    size = len(text)
+    before = text[np.maximum(first[:-1] - 1, 0)]
+    before = np.where(_MARKS[before], text[np.maximum(first[:-1] - 2, 0)], before)
+    after = text[np.minimum(last[1:] + 1, size - 1)]
+    further = text[np.minimum(last[1:] + 2, size - 1)]
+    value = _OPENS[before] | (first[:-1] < 2)
+    value &= _CLOSES[after] & ~(_SPACES[after] & _SEPARATES[further]) | (last[1:] == size - 1)
+    return _within(last[:-1][value] + 1, first[1:][value], size)
+
+
+def _keys(raw: bytes) -> Flags:
+    """Tell what stands between the beginning of a line, or of a pair, and the first that separates a key from it."""
+    classes = np.frombuffer(raw.translate(_KEYS), np.uint8)
+    marks = np.flatnonzero((classes == 1) | (classes == 2))
+    separates = classes[marks] == 2
+    first = separates & ~np.concatenate(([False], separates[:-1]))
+    begins = np.concatenate(([-1], marks[:-1]))[first] + 1
+    ends = marks[first] + 1
+    return _within(begins, ends, len(raw))
+
+
+def _tags(raw: bytes) -> Flags:
+    """Tell what stands in angle brackets."""
+    classes = np.frombuffer(raw.translate(_TAGS), np.uint8)
+    marks = np.flatnonzero(classes)
+    opens = classes[marks] == 1
+    tag = opens[:-1] & ~opens[1:]
+    return _within(marks[:-1][tag], marks[1:][tag] + 1, len(raw))
+
+
+def _within(first: Places, end: Places, size: int) -> Flags:
+    """Tell which bytes lie in one of these spans, of which none overlaps another."""
+    steps = np.zeros(size + 1, np.int8)
+    steps[first] += 1
+    steps[end] -= 1
+    return np.cumsum(steps[:-1], dtype=np.int8).view(np.bool_)

@@ -1,0 +1,138 @@
+"""What writers of all kinds make of a text: each gives back what a few lines turn back, and each is found."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import textwrap
+from collections.abc import Callable, Iterable
+from email.header import Header
+from urllib.parse import quote
+
+import pytest
+
+from app.kernel.secret import SecretValue
+from app.redaction.redactor import Redactor, judge_value
+
+TOK = "sk_live_51HxQ-U8JZpDE0iGXl_D6gNC"
+SLASH = "wJalr/FXUtn+EMI/K7="
+LINES = [base64.b64encode(bytes((n * 53 + m * 17) % 256 for m in range(48))).decode() for n in range(1, 5)]
+PEM = "\n".join(("-----BEGIN PRIVATE KEY-----", *LINES, "-----END PRIVATE KEY-----", ""))
+VALUES = {"tok": TOK, "slash": SLASH, "pem": PEM}
+
+Form = Callable[[str], str]
+
+
+def _pieces(text: str, size: int) -> list[str]:
+    return [text[at : at + size] for at in range(0, len(text), size)]
+
+
+def _each(template: str, separator: str = "") -> Form:
+    """Write each byte by a template of ``str.format``."""
+    return lambda v: separator.join(template.format(code) for code in v.encode())
+
+
+def _php(items: Callable[[str], Iterable[object]], template: str) -> Form:
+    return lambda v: "Array\n(\n" + "".join(template.format(at, item) for at, item in enumerate(items(v))) + ")\n"
+
+
+def _dump(v: str, line: str) -> str:
+    rows = []
+    for at, piece in enumerate(_pieces(v, 16)):
+        raw = piece.encode()
+        shown = "".join(char if " " <= char <= "~" else "." for char in piece)
+        pairs = " ".join(raw[first : first + 2].hex() for first in range(0, len(raw), 2))
+        rows.append(line.format(at=16 * at, pairs=pairs, hex=raw.hex(" "), text=shown))
+    return "\n".join(rows)
+
+
+def _mail_words(v: str) -> str:
+    return "\n ".join(f"=?utf-8?b?{base64.b64encode(piece.encode()).decode()}?=" for piece in _pieces(v, 10))
+
+
+FORMS: dict[str, Form] = {
+    # cut in pieces
+    "by dashes": lambda v: "-".join(_pieces(v, 4)),
+    "by bars": "|".join,
+    "by dots": ".".join,
+    "by zero-width blanks": "\u200b".join,
+    "by tags": lambda v: "".join(f"<span class='c'>{piece}</span>" for piece in _pieces(v, 5)),
+    "by a comment": lambda v: v[:5] + "<!-- -->" + v[5:],
+    "by line breaks in HTML": lambda v: "<br />\n".join(_pieces(v, 8)),
+    "by keys": lambda v: json.dumps({f"part{at}": piece for at, piece in enumerate(_pieces(v, 8))}),
+    "by keys of objects": lambda v: json.dumps([{"part": n, "text": part} for n, part in enumerate(_pieces(v, 6))]),
+    "by events": lambda v: "".join(f"data: {json.dumps({'delta': {'content': part}})}\n\n" for part in _pieces(v, 5)),
+    "by numbered lines": lambda v: "\n".join(f"{at}: {part}" for at, part in enumerate(_pieces(v.strip(), 8))),
+    "by a mail's parameters": lambda v: "; ".join(
+        f"name*{n}*={quote(p, safe='')}" for n, p in enumerate(_pieces(v, 8))
+    ),
+    "by a shell's quotes": lambda v: v[:4] + "''" + v[4:8] + '""' + v[8:],
+    "by operators": lambda v: " . ".join(f"'{part}'" for part in _pieces(v, 6)),
+    "by Python's strings of bytes": lambda v: "\n      ".join(repr(part.encode()) for part in _pieces(v, 8)),
+    "print_r of characters": _php(list, "    [{0}] => {1}\n"),
+    "var_export of characters": _php(list, "  {0} => '{1}',\n"),
+    "objects of characters": lambda v: json.dumps([{"i": at, "c": char} for at, char in enumerate(v)]),
+    # numbers
+    "print_r of bytes": _php(str.encode, "    [{0}] => {1}\n"),
+    "var_dump of bytes": _php(str.encode, "  [{0}]=>\n  int({1})\n"),
+    "pairs of place and byte": lambda v: json.dumps(list(enumerate(v.encode()))),
+    "decimal, dotted": _each("{}", "."),
+    "decimal, by dashes": _each("{}", "-"),
+    "decimal, with a point": lambda v: json.dumps([float(code) for code in v.encode()]),
+    "octal": _each("{:03o}", " "),
+    "octal, with a nought": _each("0{:o}", ", "),
+    "octal, as Python writes it": lambda v: json.dumps([oct(code) for code in v.encode()]),
+    "binary": _each("{:08b}", " "),
+    "binary, together": _each("{:08b}"),
+    "binary, as Go writes it": _each("{:b}", " "),
+    "binary, as Python writes it": lambda v: json.dumps([bin(code) for code in v.encode()]),
+    "hexadecimal, as Go writes it": _each("{:#x}", " "),
+    "code points": _each("U+{:04X}", " "),
+    # escapes
+    "for LDAP": lambda v: re.sub(r"[^A-Za-z0-9]", lambda found: f"\\{ord(found[0]):02x}", v),
+    "for CSS": lambda v: re.sub(r"[^A-Za-z0-9]", lambda found: f"\\{ord(found[0]):x} ", v),
+    "for CSS, in full": lambda v: re.sub(r"[^A-Za-z0-9]", lambda found: f"\\{ord(found[0]):06x}", v),
+    "for DNS": _each("\\{:03d}"),
+    "for echo": _each("\\0{:03o}"),
+    "for Perl": _each("\\o{{{:o}}}"),
+    "for RTF": _each("\\u{}?"),
+    "for a JSON Pointer": lambda v: v.replace("~", "~0").replace("/", "~1"),
+    # mail
+    "mail's words, quoted": lambda v: "\n ".join(
+        f"=?utf-8?q?{''.join(f'={code:02X}' for code in part.encode())}?=" for part in _pieces(v, 16)
+    ),
+    "mail's words, base64": _mail_words,
+    "mail's header": lambda v: Header(v + " é", "utf-8").encode(),
+    # packings
+    "base64 piece by piece": lambda v: "\n".join(base64.b64encode(part.encode()).decode() for part in _pieces(v, 8)),
+    "base64 of each character": lambda v: json.dumps([base64.b64encode(char.encode()).decode() for char in v]),
+    "base64 of user and password": lambda v: base64.b64encode(f"user:{v}".encode()).decode(),
+    "base64 four times": lambda v: base64.b64encode(base64.b64encode(base64.b64encode(v.encode()))).decode(),
+    "a token's payload": lambda v: (
+        f"e30.{base64.urlsafe_b64encode(json.dumps({'k': v}).encode()).decode().rstrip('=')}."
+    ),
+    "xxd": lambda v: "x\n" + _dump(v, "{at:08x}: {pairs:<40} {text}"),
+    "xxd in JSON": lambda v: json.dumps({"dump": _dump(v, "{at:08x}: {pairs:<40} {text}")}),
+    "hexdump": lambda v: "x\n" + _dump(v, "{at:08x}  {hex:<48}  |{text}|"),
+    "a packet's bytes": lambda v: "x\n" + _dump(v, "{at:04x}   {hex:<48}   {text}"),
+    "hexadecimal in lines": lambda v: "\n".join(textwrap.wrap(v.encode().hex(), 32)),
+}
+
+
+@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize("padding", ["", " \\" * 9000], ids=["small", "large"])
+def test_a_form_that_is_turned_back_in_a_few_lines_is_found(form: Form, value: str, padding: str) -> None:
+    body = form(value)
+    left, count = Redactor({"T": judge_value(SecretValue(value), lambda text: len(text) > 15)}).body(
+        (body + padding).encode()
+    )
+    assert count >= 1
+    assert body.encode() not in left
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_a_text_with_another_end_stays(form: Form) -> None:
+    body = form(TOK[:-1] + "D").encode()
+    assert Redactor({"T": SecretValue(TOK)}).body(body) == (body, 0)
