@@ -124,6 +124,7 @@ def _configure(app: Flask, settings: Settings, secret_key: bytes) -> None:
         API_VERSION=__version__,
         OPENAPI_VERSION="3.1.0",
         API_SPEC_OPTIONS={
+            "servers": [{"url": "/", "description": "This service."}],
             "info": {"description": _ABOUT, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
             "components": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
             "security": [{"bearer": []}],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 
 from app.audit.chain import FIELDS, GENESIS, Event, Link, place, secrets_of
@@ -13,11 +14,13 @@ from app.db import Raw
 if {each.name for each in EventRow.__table__.columns} != {*FIELDS, "secrets"}:
     raise TypeError("a column of events that isn't a field of Event would be stored and not hashed")
 # What is looked for by the names of secrets is made of hashed facts, and compared with them when a chain is read.
-_ADD_EVENTS: Final = f"INSERT INTO events ({', '.join((*FIELDS, 'secrets'))})"
+_PLACED: Final = ("seq", "at", "detail", "hash")
+_AS_STORED: Final = tuple(name for name in FIELDS if name not in _PLACED)
+_as_stored: Final = attrgetter(*_AS_STORED)
+_ADD_EVENTS: Final = f"INSERT INTO events ({', '.join((*_AS_STORED, *_PLACED, 'secrets'))})"
 _BEGIN_CHAIN: Final = "INSERT INTO chain_heads (chain, seq, hash) VALUES (?, 0, ?) ON CONFLICT DO NOTHING"
 _HEAD_OF: Final = "SELECT seq, hash FROM chain_heads WHERE chain = ?"
 _MOVE_HEAD: Final = "UPDATE chain_heads SET seq = ?, hash = ? WHERE chain = ?"
-_AS_STORED: Final = tuple(name for name in FIELDS if name not in ("seq", "at", "detail", "hash"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,8 @@ def append(raw: Raw, events: Sequence[Event]) -> None:
     for event in events:
         placed = place(heads[event.chain], event)
         heads[event.chain] = placed.link
-        row = {name: getattr(event, name) for name in _AS_STORED}
-        row |= {"seq": placed.link.seq, "at": raw.moment(event.at), "detail": placed.detail, "hash": placed.link.hash}
-        rows.append([*(row[name] for name in FIELDS), secrets_of(event)])
+        link = placed.link
+        rows.append((*_as_stored(event), link.seq, raw.moment(event.at), placed.detail, link.hash, secrets_of(event)))
     raw.insert(_ADD_EVENTS, rows)
     raw.run(_MOVE_HEAD, [(head.seq, head.hash, chain) for chain, head in heads.items()])
 

@@ -6,6 +6,7 @@ examples are written out from that here, so that no route repeats them.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -18,6 +19,7 @@ from app.kernel.errors import StrongroomError
 from app.web.errors import STATUS
 from app.web.examples import sample
 from app.web.idempotency import HEADER, KEY
+from app.web.links import add_links
 from app.web.operations import Declared, Problem, declaration_of
 from app.web.reply import PROBLEM_JSON
 
@@ -57,6 +59,8 @@ def complete(api: Api, app: Flask) -> None:
     written = api.spec.to_dict()
     for declared, operation in _operations(app, written):
         _complete(operation, declared, written)
+    add_links(written)
+    _drop_what_is_unused(written)
     _use_the_newest_dialect(written)
     app.extensions[_DOCUMENT] = written
 
@@ -194,6 +198,16 @@ def _use_the_newest_dialect(written: Any) -> None:
                 part["anyOf"].append({"const": part.pop("x-also")})
             if "pattern" in part:
                 part["pattern"] = part["pattern"].replace("\\Z", "$")
+
+
+def _drop_what_is_unused(written: dict[str, Any]) -> None:
+    """Leave out the components that flask-smorest writes by itself and that nothing here refers to."""
+    for kind in ("responses", "schemas"):  # responses refer to schemas
+        text = json.dumps(written)
+        components = written["components"].get(kind, {})
+        for name in [name for name in components if f'"#/components/{kind}/{name}"' not in text]:
+            del components[name]
+    written["components"] = {kind: components for kind, components in written["components"].items() if components}
 
 
 def _schemas(schema: Any) -> Iterator[dict[str, Any]]:

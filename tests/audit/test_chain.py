@@ -16,7 +16,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.access import Role
-from app.audit.chain import GENESIS, Checkpoint, Event, Link, Verdict, canonical, facts_of, link, statement, verify
+from app.audit.chain import (
+    GENESIS,
+    Checkpoint,
+    Event,
+    Link,
+    Verdict,
+    canonical,
+    facts_of,
+    link,
+    place,
+    secrets_of,
+    statement,
+    verify,
+)
 from app.audit.checkpoints import genuine_by
 
 KEY = Ed25519PrivateKey.generate()
@@ -213,3 +226,38 @@ def test_facts_are_written_in_one_way_only(detail: dict[str, Any]) -> None:
     facts = {"seq": 1, "detail": detail, "at": "2026"}
     written = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert canonical(facts) == written.encode(errors="surrogatepass")
+
+
+@given(details)
+def test_an_event_is_put_next_and_its_detail_is_written_as_it_is_hashed(detail: dict[str, Any]) -> None:
+    before = Link(4, "a" * 64)
+    placed = place(before, replace(event(5, detail), seq=99))
+    facts = facts_of(event(5, detail))
+    assert placed.link == Link(5, link(before.hash, facts))
+    assert json.loads(placed.detail) == json.loads(json.dumps(facts["detail"]))
+
+
+def test_a_detail_that_orjson_does_not_write_as_json_does_is_written_by_json() -> None:
+    detail = {"b": 2**70, "a": "\ud800"}
+    placed = place(Link(0, GENESIS), event(1, detail))
+    assert placed.link == Link(1, link(GENESIS, facts_of(event(1, detail))))
+    assert json.loads(placed.detail) == detail
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "detail", "found"),
+    [
+        ("secret", "TOKEN", {}, ",TOKEN,"),
+        ("secret", "TOKEN", {"secrets": ["A"]}, ",TOKEN,"),
+        ("call", None, {"secrets": ["A", "B"]}, ",A,B,"),
+        ("call", None, {"secrets": []}, ""),
+        ("call", None, {}, ""),
+        ("call", "x", {"secrets": "A"}, ""),
+        ("call", "x", {"secrets": 3}, ""),
+        ("workspace", "acme", {}, ""),
+    ],
+)
+def test_the_secrets_of_an_event_are_found_by_their_names(
+    target: str, name: str | None, detail: dict[str, Any], found: str
+) -> None:
+    assert secrets_of(replace(event(1, detail), target_type=target, target_name=name)) == found

@@ -109,3 +109,15 @@ def test_a_name_is_ascii_and_short(text: str) -> None:
 @pytest.mark.parametrize("text", ["A" * 65, "9a", "", "a b", "é", "a\n", "a-b"])
 def test_anything_else_is_no_name(text: str) -> None:
     assert not is_name(text)
+
+
+@pytest.mark.parametrize("text", ["{{", "{{ }}", "{{a b}}", "{{secrets.}}", "{{9a}}", "{{$later}}"])
+def test_what_is_no_template_is_told_with_all_that_are(text: str) -> None:
+    with pytest.raises(ValidationFailed) as refused:
+        parse(text)
+    sentence = (
+        'What begins with "{{" is {{variable}}, {{secrets.NAME}}, {{$timestamp}}, {{$timestamp_ms}} or {{$uuid}}; '
+        'a name is a letter or _ and then letters, digits and _, 64 at most. Two literal braces are written {{"{{"}}.'
+    )
+    assert refused.value.detail == f"The field header X-Token holds a malformed template. {sentence}"
+    assert refused.value.errors == {HERE: [sentence]}

@@ -132,6 +132,33 @@ def test_of_a_stream_that_breaks_what_came_before_goes_on(service: Service, upst
     assert set(lines[:-1]) <= {b'{"n":1}'}
 
 
+# Escapes of escapes, each depth of which has to be looked through: more than a frame of this length may cost.
+COSTLY = (b"data: %" + b"25" * 8000 + b"41\n") * 20 + b"\n"
+FAULTS = {
+    "looked through for too long": (COSTLY, "response_not_readable"),
+    "too long": (b"data: " + b"x" * (1024 * 1024) + b"\n\n", "response_too_large"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_of_a_stream_with_a_piece_that_can_not_go_on_what_came_before_does(
+    service: Service, upstream: Upstream, ws: str, fault: str
+) -> None:
+    piece, code = FAULTS[fault]
+    before = b"data: 1\n\n"
+    upstream.scripts["/stream"] = answering([before * 6000, piece, b"data: 2\n\n"], EVENTS)
+    add_block(service, upstream, ws, timeout=60)
+    with reading(service, ws) as reader:
+        reader.rest()
+    body, _, told = body_of(reader).partition(b"\n\nevent: strongroom-error\ndata: ")
+    assert json.loads(told)["code"] == code
+    went_on = body.split(b"\n\n")
+    assert set(went_on) <= {b"data: 1", b""}
+    assert len(went_on) > 3000  # but for the last window, which is looked through together with what comes after it
+    (done,) = [each for each in outcomes(service, ws, await_end=True) if each["outcome"] != "streaming"][:1]
+    assert (done["outcome"], done["detail"]["code"]) == ("failed", code)
+
+
 def test_a_pause_within_a_value_lets_nothing_go(service: Service, upstream: Upstream, ws: str) -> None:
     go = threading.Event()
 

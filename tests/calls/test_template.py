@@ -367,3 +367,72 @@ def test_a_url_that_is_none_is_refused_where_it_stands(url: str) -> None:
 def test_a_url_without_a_path_calls_the_root() -> None:
     assert parse(url="https://api.example.com").path.source == "/"
     assert parse(url="https://api.example.com?a=1").path.source == "/"
+
+
+def refusal_of(call: WrittenCall) -> tuple[str, str, str, list[str]]:
+    """Return what is told of a call: the sentence, the place's pointer and label, and what stands there."""
+    with pytest.raises(ValidationFailed) as refused:
+        parse_call(call)
+    ((place, sentences),) = (refused.value.errors or {}).items()
+    return refused.value.detail, str(place), place.label, list(sentences)
+
+
+def deep(levels: int) -> object:
+    content: object = "x"
+    for _ in range(levels):
+        content = [content]
+    return content
+
+
+def test_the_head_of_a_part_holds_no_template_and_no_line() -> None:
+    for member in ("name", "filename", "content_type"):
+        head: dict[str, Any] = {"name": "file", "value": "x"}
+        part = WrittenPart(**(head | {member: "a\r\nb"}))
+        detail, place, label, sentences = refusal_of(written(body_type="multipart", content=(part,), method="POST"))
+        assert (detail, sentences) == ("A part's head holds no line break.", ["Holds a line break."])
+        assert place == f"/call/body/content/0/{member}"
+        assert label == f"body {part.name[:64]}"
+        part = WrittenPart(**(head | {member: "{{a}}"}))
+        with pytest.raises(TemplateNotAllowed) as refused:
+            parse_call(written(body_type="multipart", content=(part,), method="POST"))
+        assert refused.value.detail.startswith("The head of a multipart part")
+        assert [str(each) for each in refused.value.errors or {}] == [place]
+
+
+def test_a_body_of_json_has_an_end_to_its_depth_and_to_its_numbers() -> None:
+    with pytest.raises(ValidationFailed) as refused:
+        parse_call(written(body_type="json", content=deep(10_000), method="POST"))
+    assert refused.value.detail == "The JSON body is nested too deep."
+    ((most,),) = (refused.value.errors or {}).values()
+    levels = int(most.removeprefix("At most ").removesuffix(" levels."))
+    parse_call(written(body_type="json", content=deep(levels), method="POST"))
+    with pytest.raises(ValidationFailed):
+        parse_call(written(body_type="json", content=deep(levels + 1), method="POST"))
+    for number in (float("inf"), float("-inf"), float("nan")):
+        detail, place, label, sentences = refusal_of(
+            written(body_type="json", content={"a": [1, {"b": number}]}, method="POST")
+        )
+        assert (detail, sentences) == ("The JSON body has a number that is too great.", ["Too great."])
+        assert place == "/call/body/content/a/1/b"
+        assert label.startswith("body ")
+        assert label.endswith(".a[1].b")
+
+
+def test_a_name_in_json_or_in_a_form_or_query_holds_no_template() -> None:
+    for call, what, place in (
+        (
+            written(body_type="json", content={"x": {"{{a}}": 1}}, method="POST"),
+            "A name in a JSON body",
+            "/call/body/content/x",
+        ),
+        (written(query=(Pair("{{a}}", "b"),)), "The name of a query parameter", "/call/query/0/name"),
+        (
+            written(body_type="form", content=(Pair("{{a}}", "b"),), method="POST"),
+            "The name of a body parameter",
+            "/call/body/content/0/name",
+        ),
+    ):
+        with pytest.raises(TemplateNotAllowed) as refused:
+            parse_call(call)
+        assert refused.value.detail.startswith(what)
+        assert [str(each) for each in refused.value.errors or {}] == [place]

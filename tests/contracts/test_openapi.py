@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from tests.support.service import Service
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 CONFIG = Path(__file__).with_name("schemathesis.toml")
+ROOT = Path(__file__).parents[2]
+HOOKS = "tests.contracts.schemathesis_hooks"
 METHODS = {"get", "post", "put", "patch", "delete"}
 
 
@@ -102,7 +105,20 @@ def test_every_edit_needs_the_tag_that_was_read(openapi: dict[str, Any]) -> None
             assert [each["required"] for each in tags] == [True], name
 
 
-def explore(service: Service, *, at_least: int, examples: int, phases: str) -> None:
+def test_what_makes_a_thing_links_to_what_can_be_done_with_it(openapi: dict[str, Any]) -> None:
+    known = {operation["operationId"]: name for name, operation in operations(openapi)}
+    reached: set[str] = set()
+    for name, operation in operations(openapi):
+        made = operation["responses"].get("201")
+        assert made is None or made["links"], name
+        for link in (made or {}).get("links", {}).values():
+            wanted = {f"path.{each}" for each in re.findall(r"{(\w+)}", known[link["operationId"]])}
+            assert wanted == {key for key in link["parameters"] if key.startswith("path.")}, (name, link)
+            reached.add(link["operationId"])
+    assert len(reached) >= 40
+
+
+def explore(service: Service, *, at_least: int, examples: int, phases: str, hooks: bool = False) -> str:
     ws = f"w{uuid.uuid4().hex[:12]}"
     assert service.ask("POST", "/workspaces", {"name": ws}).status_code == 201
     secret = {"name": "TOKEN", "value": "some-value-1", "visibility": "masked"}
@@ -116,12 +132,14 @@ def explore(service: Service, *, at_least: int, examples: int, phases: str) -> N
             "--checks", "all", "--phases", phases, "--max-examples", str(examples),
             "--continue-on-failure", "--seed", "20", "--no-color",
         ],
-        capture_output=True, text=True, cwd=service.folder, timeout=3000,
+        capture_output=True, text=True, cwd=ROOT, timeout=3000,
+        env=os.environ | ({"SCHEMATHESIS_HOOKS": HOOKS, "PYTHONPATH": str(ROOT)} if hooks else {}),
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout[-8000:] + ran.stderr[-2000:]
     made = re.search(r"(\d+) generated", ran.stdout)
     assert made is not None
     assert int(made[1]) >= at_least, ran.stdout[-2000:]
+    return ran.stdout
 
 
 def test_schemathesis_finds_nothing_in_a_few_hundred_cases(service: Service) -> None:

@@ -38,3 +38,10 @@ def test_the_sentence_is_all_that_it_prints() -> None:
     assert str(error) == error.detail == "A sentence."
     assert "canary" not in repr(error)
     assert (error.retry_after, error.extra) == (3, {"more": "canary"})
+
+
+def test_a_refused_redirect_says_what_was_sent_and_nothing_of_the_upstreams() -> None:
+    refused = errors.RedirectRefused("it leads elsewhere", reason="host_not_allowed", status=302, sent_bytes=7)
+    assert refused.detail == "The call was sent, and the upstream's redirect isn't followed: it leads elsewhere."
+    assert refused.extra == {"reason": "host_not_allowed", "upstream_status": 302}
+    assert refused.facts == {"status": 302, "sent_bytes": 7, "redirect_refused": "host_not_allowed"}

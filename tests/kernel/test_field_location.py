@@ -41,3 +41,17 @@ def test_a_location_has_words_for_people(location: FieldLocation, label: str) ->
 def test_what_a_location_is_called_makes_it_no_other_one() -> None:
     assert in_body("url", label="url path") == in_body("url", label="url query a")
     assert in_body("limit") != in_query("limit")
+
+
+def test_the_places_beside_the_body_are_named_by_their_kind() -> None:
+    assert (in_header("If-Match"), in_path("ws"), in_query("limit")) == (
+        FieldLocation("header", ("If-Match",)),
+        FieldLocation("path", ("ws",)),
+        FieldLocation("query", ("limit",)),
+    )
+    assert [str(each) for each in (in_header("If-Match"), in_path("ws"), in_query("limit"))] == [
+        "header:If-Match",
+        "path:ws",
+        "query:limit",
+    ]
+    assert str(FieldLocation("query", ("a", 1))) == "query:a.1"

@@ -3,7 +3,16 @@ from __future__ import annotations
 import pytest
 
 from app.kernel.errors import AllowedHostsTooWide, ValidationFailed, in_body
-from app.outbound.hosts import HostPattern, host_in, is_canonical, matches, normalise_patterns, parse_pattern
+from app.outbound.hosts import (
+    HostPattern,
+    has_wildcard,
+    host_in,
+    is_canonical,
+    matches,
+    normalise_patterns,
+    owner_label,
+    parse_pattern,
+)
 from app.outbound.model import Origin
 
 
@@ -267,3 +276,104 @@ def test_a_plain_host_is_canonical(host: str) -> None:
 @pytest.mark.parametrize("host", ["127.1", "127.0.0.1.", "0x", "a.0x7f", "::0", "::ffff:1.2.3.4", "%61", "fe80::1%1"])
 def test_any_other_form_of_an_address_is_not_canonical(host: str) -> None:
     assert not is_canonical(host)
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow", "covered"),
+    [
+        ("*", "api.example.com", True),
+        ("*", "*.example.com", True),
+        ("*", "*", True),
+        ("*.example.com", "*", False),
+        ("*.example.com", "api.example.com", True),
+        ("*.example.com", "a.b.example.com", False),
+        ("*.example.com", "example.com", False),
+        ("*.example.com", "api.example.org", False),
+        ("*.example.com", "*.example.com", True),
+        ("*.example.com", "*.api.example.com", False),
+        ("*.example.com", "api.example.com:8443", False),
+        ("*.example.com:8443", "api.example.com:8443", True),
+        ("*.example.com:8443", "api.example.com", False),
+        ("api.example.com", "api.example.com", True),
+        ("api.example.com", "*.example.com", False),
+        ("api.example.com", "api.example.com:8443", False),
+        ("192.0.2.1", "192.0.2.1", True),
+    ],
+)
+def test_a_pattern_covers_another_where_all_its_hosts_are_this_ones(wide: str, narrow: str, covered: bool) -> None:
+    assert parse_pattern(wide).covers(parse_pattern(narrow)) is covered
+
+
+def test_a_wildcard_covers_no_address() -> None:
+    assert not HostPattern("one_label", "0.2.1").covers(HostPattern("exact", "192.0.2.1"))
+
+
+@pytest.mark.parametrize(
+    ("host", "label"),
+    [
+        ("api.example.co.uk", "example"),
+        ("example.com", "example"),
+        ("a.b.example.com", "example"),
+        ("localhost", "localhost"),
+        ("192.0.2.1", ""),
+        ("::1", ""),
+        ("co.uk", "co"),
+    ],
+)
+def test_the_label_that_an_owner_registered(host: str, label: str) -> None:
+    assert owner_label(host) == label
+
+
+@pytest.mark.parametrize(
+    ("patterns", "found"),
+    [([], False), (["a.example.com"], False), (["a.example.com", "*.example.com"], True), (["*"], True)],
+)
+def test_wildcards_are_seen(patterns: list[str], found: bool) -> None:
+    assert has_wildcard(patterns) is found
+
+
+def test_a_restricted_secret_without_wide_is_told_why_it_needs_it() -> None:
+    for host, why in (
+        ("*.example.com", "whoever has a name under it could read the value there"),
+        ("*.zendesk.com", "anybody can have a name under zendesk.com from its provider"),
+    ):
+        with pytest.raises(AllowedHostsTooWide) as refused:
+            normalise_patterns(["api.example.com", host], any_host_allowed=True, wildcards_allowed=False)
+        sentence = f'A restricted secret names its hosts: {host} needs "wide": true, since {why}.'
+        assert refused.value.detail == sentence
+        assert refused.value.errors == {in_body("allowed_hosts", 1): [sentence]}
+    assert normalise_patterns(["b.example.com", "*.example.com"], any_host_allowed=False) == (
+        "*.example.com",
+        "b.example.com",
+    )
+
+
+def test_any_host_is_refused_at_its_place_in_words() -> None:
+    with pytest.raises(AllowedHostsTooWide) as refused:
+        normalise_patterns(["api.example.com", "b.example.com", "*"], any_host_allowed=False)
+    sentence = "A restricted secret names its hosts: '*' would let it go to anybody's."
+    assert refused.value.detail == sentence
+    assert refused.value.errors == {in_body("allowed_hosts", 2): [sentence]}
+
+
+def test_patterns_are_sorted_and_each_stands_once() -> None:
+    given = ["B.example.com", "a.example.com", "b.example.com.", " a.example.com "]
+    assert normalise_patterns(given, any_host_allowed=True) == ("a.example.com", "b.example.com")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("::1", "An IPv6 address stands in brackets."),
+        ("[::1", "Brackets hold an IPv6 address."),
+        ("[xyz]", "Brackets hold an IPv6 address."),
+        ("192.0.2.01", "Write the host plainly, an address in its shortest usual form."),
+        ("*.192.0.2.1", "A wildcard stands before a name, not before an address."),
+    ],
+)
+def test_a_host_that_is_none_is_told_what_is_wrong_with_it(text: str, words: str) -> None:
+    with pytest.raises(ValidationFailed) as refused:
+        parse_pattern(text, field=in_body("allowed_hosts", 3))
+    assert words in refused.value.detail
+    (location,) = refused.value.errors or {}
+    assert location == in_body("allowed_hosts", 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from dataclasses import replace
 from email.parser import BytesParser
 from typing import Any
 
@@ -14,6 +15,7 @@ from app.kernel.secret import SecretValue
 from app.outbound.inject import (
     authority,
     base_url,
+    from_base64,
     inject,
     keep_escapes,
     preview,
@@ -29,6 +31,7 @@ from app.outbound.model import (
     FormBody,
     JsonBody,
     MultipartBody,
+    NoBody,
     Origin,
     Part,
     Prepared,
@@ -355,3 +358,63 @@ def test_a_preview_is_whole_but_for_its_values() -> None:
     assert (shown.method, shown.url) == ("POST", "https://api.example.com/[secret:T]?k=[secret:T]")
     assert shown.body == '{"a": "[secret:T]"}'
     assert shown.headers == (("Content-Type", "application/json"), ACCEPT)
+
+
+@pytest.mark.parametrize(("form_encoded", "written"), [(True, "a%3Ab:%2B+x%2F"), (False, "a:b:+ x/")])
+def test_basic_credentials_may_be_form_encoded_first_as_oauth_asks(form_encoded: bool, written: str) -> None:
+    call = Call(
+        method="POST",
+        origin=ORIGIN,
+        path=ROOT,
+        basic=(of(Slot("ID")), of(Slot("KEY"))),
+        form_encoded_basic=form_encoded,
+    )
+    if not form_encoded:
+        call = replace(call, basic=(of("name"), of(Slot("KEY"))))
+        written = "name:+ x/"
+    sent = inject(call, {"ID": SecretValue("a:b"), "KEY": SecretValue("+ x/")})
+    assert dict(sent.headers)["Authorization"] == f"Basic {b64encode(written.encode()).decode()}"
+
+
+def test_a_multipart_body_names_its_own_boundary_whatever_was_given() -> None:
+    call = Call(
+        method="POST",
+        origin=ORIGIN,
+        path=ROOT,
+        headers=(("content-TYPE", of("multipart/form-data")), ("X-A", of("b"))),
+        body=MultipartBody((Part("a", of("b"), None, None),)),
+    )
+    names = [name for name, _ in inject(call, {}).headers]
+    assert names == ["X-A", "Content-Type", "Accept"]
+
+
+def test_what_is_given_is_not_given_once_more() -> None:
+    headers = (("ACCEPT", of("text/csv")), ("content-type", of("text/x")))
+    call = Call(method="POST", origin=ORIGIN, path=ROOT, headers=headers, body=TextBody(of("a")))
+    assert inject(call, {}).headers == (("ACCEPT", "text/csv"), ("content-type", "text/x"))
+
+
+def test_a_preview_shows_a_name_in_each_values_place() -> None:
+    call = Call(
+        method="POST",
+        origin=ORIGIN,
+        path=ROOT,
+        headers=(("X-Key", of("k ", Slot("KEY"))),),
+        body=BytesBody(of("/w=="), "application/octet-stream"),
+    )
+    shown = preview(call)
+    assert (shown.method, shown.url) == ("POST", "https://api.example.com/")
+    assert dict(shown.headers)["X-Key"] == "k [secret:KEY]"
+    assert shown.body == "\ufffd"
+    assert preview(replace(call, body=NoBody())).body is None
+
+
+@pytest.mark.parametrize(("text", "raw"), [("YWI=", b"ab"), ("Y W\nI=", b"ab"), ("", b"")])
+def test_base64_may_have_blanks_and_lines(text: str, raw: bytes) -> None:
+    assert from_base64(text) == raw
+
+
+@pytest.mark.parametrize("text", ["Y", "YWI", "Y-I=", "YWI=x", "é"])
+def test_what_is_no_base64_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):  # binascii's own words
+        from_base64(text)

@@ -9,7 +9,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.policies.plan import ORDER, Body, Identity, Kind, Thing, login_role, login_settings, plan, vault_path
+from app.policies.plan import (
+    AUDITED,
+    ENGINE_SETTINGS,
+    ORDER,
+    RECORD_KEY_FACTS,
+    TUNING,
+    Body,
+    Identity,
+    Kind,
+    Thing,
+    is_grant,
+    login_role,
+    login_settings,
+    plan,
+    vault_path,
+    wanted_things,
+)
+from app.policies.table import ROLES
 from app.vault.options import Mounts
 from app.vault.roles import SERVICE
 
@@ -172,3 +189,63 @@ def test_nobody_elses_keys_count_for_a_login() -> None:
 )
 def test_each_kind_of_thing_has_its_path(kind: Kind, path: str) -> None:
     assert vault_path(kind, "x", mounts=MOUNTS) == path
+
+
+def test_everything_that_vault_should_hold_is_listed_and_nothing_else() -> None:
+    texts = {role: f"text of {role}" for role in ROLES}
+    things = wanted_things(
+        mounts=Mounts(kv="kv-here", transit="transit-here", jwt="jwt-here"),
+        public_keys=["a key"],
+        policies=texts,
+        grants={"acme": "text of acme's", "beta": "text of beta's"},
+    )
+    found = {(thing.kind, thing.name): thing.body for thing in things}
+    assert len(found) == len(things)
+    login = found.pop(("login mount", "jwt-here"))
+    values = found.pop(("engine mount", "kv-here"))
+    keys = found.pop(("engine mount", "transit-here"))
+    for mount, facts in (
+        (login, {"type": "jwt", "description": "Strongroom: logins"}),
+        (values, {"type": "kv", "description": "Strongroom: values", "options": {"version": "2"}}),
+        (keys, {"type": "transit", "description": "Strongroom: keys"}),
+    ):
+        assert isinstance(mount, dict)
+        token_type = {"token_type": "default-service"} if mount is login else {}
+        assert mount == facts | {"config": {**TUNING, **token_type}}
+    assert found.pop(("engine settings", "kv-here")) == ENGINE_SETTINGS
+    assert found.pop(("key", "_record")) == RECORD_KEY_FACTS
+    assert found.pop(("login settings", "jwt-here")) == login_settings(["a key"])
+    assert found.pop(("audit", "any")) == AUDITED
+    roles = {name: body for (kind, name), body in found.items() if kind == "role"}
+    assert roles == {role: login_role(role) for role in ROLES if role != "operator"} | {
+        f"grant-{one}": login_role(f"grant-{one}", workspace=one) for one in ("acme", "beta")
+    }
+    policies = {name: body for (kind, name), body in found.items() if kind == "policy"}
+    assert policies == {f"strongroom-{role}": text for role, text in texts.items()} | {
+        "strongroom-grant-acme": "text of acme's", "strongroom-grant-beta": "text of beta's",
+    }  # fmt: skip
+    assert len(roles) + len(policies) == len(found)
+    assert [thing.kind for thing in things] == sorted((thing.kind for thing in things), key=ORDER.index)
+
+
+def test_a_role_without_a_policy_is_left_out_and_so_is_an_audit_device_that_cannot_be_seen() -> None:
+    things = wanted_things(mounts=Mounts(), public_keys=[], policies={"editor": "text"}, audited=False)
+    assert [thing.name for thing in things if thing.kind in ("policy", "role")] == ["strongroom-editor", "editor"]
+    assert not [thing for thing in things if thing.kind == "audit"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "wanted"),
+    [
+        ("policy", "strongroom-grant-acme", True),
+        ("policy", "strongroom-editor", False),
+        ("policy", "grant-acme", False),
+        ("role", "grant-acme", True),
+        ("role", "editor", False),
+        ("role", "strongroom-grant-acme", False),
+        ("engine mount", "grant-acme", False),
+        ("key", "strongroom-grant-acme", False),
+    ],
+)
+def test_what_is_of_a_grant_is_told_by_its_name(kind: Kind, name: str, wanted: bool) -> None:
+    assert is_grant(kind, name) is wanted

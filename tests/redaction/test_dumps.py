@@ -1,4 +1,4 @@
-"""A dump's columns are read each by itself."""
+"""Dumps: lines without their addresses, the digits alone and the text alone."""
 
 from __future__ import annotations
 
@@ -7,21 +7,40 @@ import pytest
 from app.redaction.dumps import may_hold_dump, without_columns
 from app.redaction.views import View
 
-XXD = b"$ xxd\n00000000: 736b 5f6c  sk_l\n00000004: 6976 65    ive\n"
+XXD = (
+    b"\n00000000: 736b 5f6c 6976 655f 3531 4878 512d 5538  sk_live_51HxQ-U8"
+    b"\n00000010: 4a5a 7044 4530 6947 586c 5f44 3667 4e43  JZpDE0iGXl_D6gNC\n"
+)
 
 
-def test_a_dump_is_read_whole_by_its_digits_and_by_its_text() -> None:
-    views = [view.raw for view in without_columns(View.of(XXD), order=9)]
-    assert views == [b"736b 5f6c  sk_l\n6976 65    ive\n", b"736b 5f6c  6976 65  ", b"sk_l\n  ive\n"]
+@pytest.mark.parametrize(
+    ("raw", "dump"),
+    [
+        (XXD, True),
+        (b"x\n0000 73", True),
+        (b"x\n  deadbeef\t73", True),
+        (b"x\n000 73", False),
+        (b"00000000: 736b", False),
+        (b"x\nabcdefg: 1", False),
+        (b"", False),
+    ],
+)
+def test_a_dump_has_lines_that_begin_with_an_address(raw: bytes, dump: bool) -> None:
+    assert may_hold_dump(raw) is dump
+    if not dump:
+        assert list(without_columns(View.of(raw), order=3)) == []
 
 
-def test_the_way_back_leads_to_the_bodys_bytes() -> None:
-    digits = list(without_columns(View.of(XXD), order=9))[1]
-    first, last = digits.span(0, len(digits.raw))
-    assert XXD[first:last] == b"736b 5f6c  sk_l\n00000004: 6976 65  "
+def test_digits_and_text_follow_one_another() -> None:
+    views = [view.raw for view in without_columns(View.of(XXD), order=3)]
+    squeezed = [b"".join(view.split()) for view in views]
+    assert b"736b5f6c6976655f35314878512d55384a5a704445306947586c5f4436674e43" in squeezed[1]
+    assert b"sk_live_51HxQ-U8JZpDE0iGXl_D6gNC" in squeezed[2]
 
 
-@pytest.mark.parametrize("raw", [b"", b"\nabc: d", b"\n12345", b"0000: 11 22", b"\nwords: 11"])
-def test_other_lines_are_no_dump(raw: bytes) -> None:
-    assert not may_hold_dump(raw)
-    assert list(without_columns(View.of(raw), order=9)) == []
+def test_what_is_left_leads_back_to_the_body() -> None:
+    for view in without_columns(View.of(XXD), order=3):
+        assert view.order == 3
+        for at in range(0, len(view.raw), 5):
+            first, last = view.span(at, at + 1)
+            assert XXD[first:last] == view.raw[at : at + 1]

@@ -1,52 +1,72 @@
-"""Lists of numbers and of characters are read as the text that they are."""
+"""Lists of numbers and of characters."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import pytest
 
 from app.redaction.lists import may_hold_lists, unpack_lists
 from app.redaction.views import View
 
-TEXT = "hbfdgcea"
+TEXT = "canary-7f3a9c21-tail"
+ITEMS = TEXT.encode()
 
 
-def read(raw: str, *, fewest: int = 8, ascii_only: bool = True) -> list[bytes]:
-    return [view.raw for view in unpack_lists(View.of(raw.encode()), fewest=fewest, ascii_only=ascii_only)]
+def unpack(raw: bytes, *, ascii_only: bool = True, fewest: int = len(TEXT)) -> list[bytes]:
+    return [view.raw for view in unpack_lists(View.of(raw), fewest=fewest, ascii_only=ascii_only)]
 
 
 @pytest.mark.parametrize(
-    "raw",
+    "write",
     [
-        str(list(TEXT.encode())),
-        " ".join(map(str, TEXT.encode())),
-        ".".join(map(str, TEXT.encode())),
-        "[" + ", ".join(f"{code}.0" for code in TEXT.encode()) + "]",
-        "{" + ", ".join(f'"{at}": {code}' for at, code in enumerate(TEXT.encode())) + "}",
-        " ".join(f"{code:03o}" for code in TEXT.encode()),
-        "".join(f"[{at + 40}] => {code}\n" for at, code in enumerate(TEXT.encode())),
-        "{" + ", ".join(f'"{at}": "{char}"' for at, char in enumerate(TEXT)) + "}",
+        lambda: b"[" + b",".join(b"%d" % code for code in ITEMS) + b"]",
+        lambda: b"[" + b", ".join(b"%d" % code for code in ITEMS) + b"]",
+        lambda: b"{" + b", ".join(b'"%d": %d' % pair for pair in enumerate(ITEMS)) + b"}",
+        lambda: b"\n".join(b"%d => %d" % pair for pair in enumerate(ITEMS)),
+        lambda: b" ".join(b"%03o" % code for code in ITEMS),
+        lambda: b"[" + b",".join(b"'%c'" % code for code in ITEMS) + b"]",
+        lambda: b'["' + b'", "'.join(b"%c" % code for code in ITEMS) + b'"]',
+        lambda: b"{" + b", ".join(b'"%d": "%c"' % pair for pair in enumerate(ITEMS)) + b"}",
+        lambda: b" ".join(b"%c" % code for code in ITEMS),
     ],
 )
-def test_a_list_is_read(raw: str) -> None:
-    assert any(TEXT.encode() in text for text in read(raw))
-    assert may_hold_lists(raw.encode(), 8, ascii_only=True)
+def test_a_list_is_put_together(write: Callable[[], bytes]) -> None:
+    raw = b"x = " + write() + b" ; and more"
+    assert may_hold_lists(raw, len(TEXT), ascii_only=True)
+    found = unpack(raw)
+    assert any(ITEMS in text.replace(b"\xff", b"") for text in found)
 
 
-def test_numbers_beyond_ascii_are_bytes_or_characters() -> None:
-    assert any("éééééééé".encode() in text for text in read(str([0xE9] * 8), ascii_only=False))
-    assert any("éééé".encode() in text for text in read(str(list("éééé".encode())), ascii_only=False))
-    assert any("éééé".encode() in text for text in read(str([-61, -87] * 4), ascii_only=False))
+def test_negative_numbers_are_bytes_as_java_writes_them() -> None:
+    items = "clé-é-ü-ß-abcdefghij".encode()
+    raw = b"[" + b", ".join(b"%d" % (code - 256 if code > 127 else code) for code in items) + b"]"
+    assert any(items in text for text in unpack(raw, ascii_only=False))
 
 
-@pytest.mark.parametrize("raw", ["", "[1, 2]", "[97, 98, 99, 100, 101, 102]", "a97 b98 c99 d100 e101 f102 g103 h104"])
-def test_what_is_too_short_or_part_of_a_word_is_no_list(raw: str) -> None:
-    assert read(raw) == []
+def test_numbers_beyond_a_byte_are_code_points() -> None:
+    text = "ключ-ключ-ключ-ключ!"
+    raw = b"[" + b", ".join(b"%d" % ord(char) for char in text) + b"]"
+    assert any(text.encode() in found for found in unpack(raw, ascii_only=False))
 
 
-def test_the_way_back_leads_to_the_numbers() -> None:
-    raw = "x " + str(list(TEXT.encode())) + " y"
-    view = next(iter(unpack_lists(View.of(raw.encode()), fewest=8, ascii_only=True)))
-    first = view.raw.index(b"bfd")
-    begin, end = view.span(first, first + 3)
-    assert raw[begin:end] == "98, 102, 100"
+def test_what_was_put_together_leads_back_to_its_items() -> None:
+    raw = b"[" + b",".join(b"%d" % code for code in ITEMS) + b"]"
+    (view, *_) = unpack_lists(View.of(raw), fewest=len(TEXT), ascii_only=True)
+    at = view.raw.index(ITEMS)
+    first, last = view.span(at, at + len(ITEMS))
+    assert raw[first:last] == raw[1:-1]
     assert view.bare
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"[1, 2, 3]", b'{"a": 1, "b": [4, 5]}', b"some words of a text", b"1.5 2.5 3.5", b"['a', 'b']"]
+)
+def test_a_short_list_is_none(raw: bytes) -> None:
+    assert not may_hold_lists(raw, len(TEXT), ascii_only=True)
+    assert unpack(raw) == []
+
+
+def test_items_that_stand_far_apart_are_no_list() -> None:
+    raw = (b" " * 100).join(b"%d" % code for code in ITEMS)
+    assert unpack(raw) == []

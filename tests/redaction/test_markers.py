@@ -1,40 +1,69 @@
-"""Markers take the place of what matches cover, and JSON stays JSON."""
+"""Markers in the place of what was found: places that overlap, JSON that stays JSON, other widths."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 
 from app.redaction.canonical import Match
-from app.redaction.markers import markers_for, places_of, put_markers
+from app.redaction.markers import marker_of, places_of, put_markers
+
+
+def at(*spans: tuple[int, int], name: str = "T", encoding: str = "utf-8") -> list[Match]:
+    return [Match(start, end, name, encoding) for start, end in spans]
+
+
+def test_without_places_a_body_is_as_it_was() -> None:
+    body = b"anything"
+    assert put_markers(body, []) == (body, 0)
+    assert put_markers(body, [])[0] is body
+
+
+def test_each_place_gets_its_marker_and_what_is_between_stays() -> None:
+    assert put_markers(b"a SECRET b SECRET c", at((2, 8), (11, 17))) == (b"a [redacted:T] b [redacted:T] c", 2)
+
+
+def test_places_that_overlap_are_one_and_named_by_the_first_and_longest() -> None:
+    found = [Match(4, 9, "B"), Match(0, 6, "A"), Match(0, 3, "C"), Match(9, 12, "D")]
+    assert [(place.start, place.end, place.name) for place in places_of(found)] == [(0, 9, "A"), (9, 12, "D")]
+
+
+def test_a_place_within_another_is_part_of_it() -> None:
+    assert [(place.start, place.end) for place in places_of(at((0, 9), (2, 4)))] == [(0, 9)]
+
+
+def test_of_two_readings_of_wide_characters_the_aligned_one_is_meant() -> None:
+    found = [*at((3, 23), encoding="utf-16-be"), *at((2, 22), encoding="utf-16-le")]
+    assert [(place.start, place.encoding) for place in places_of(found)] == [(2, "utf-16-le")]
+    alone = at((3, 23), encoding="utf-16-be")
+    assert [place.start for place in places_of(alone)] == [3]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le"])
+def test_a_marker_is_written_as_its_place_is(encoding: str) -> None:
+    (place,) = at((0, 8), encoding=encoding)
+    assert marker_of(place).decode(encoding) == "[redacted:T]"
 
 
 @pytest.mark.parametrize(
-    ("body", "found", "left", "count"),
+    ("body", "span", "left"),
     [
-        (b"abcdef", [], b"abcdef", 0),
-        (b"abcdef", [Match(1, 3, "A")], b"a[redacted:A]def", 1),
-        (b"abcdef", [Match(1, 3, "A"), Match(2, 5, "B")], b"a[redacted:A]f", 1),
-        (b"abcdef", [Match(1, 2, "A"), Match(1, 4, "B")], b"a[redacted:B]ef", 1),
-        (b"abcdef", [Match(1, 3, "A"), Match(3, 5, "B")], b"a[redacted:A][redacted:B]f", 2),
-        (b"[1, 234]", [Match(4, 7, "A")], b'[1, "[redacted:A]"]', 1),
-        (b"[1, 12345]", [Match(5, 7, "A")], b'[1, "[redacted:A]"]', 1),
-        (b'["x234"]', [Match(3, 6, "A")], b'["x[redacted:A]"]', 1),
-        (b'["a\\"b", 7]', [Match(2, 6, "A"), Match(9, 10, "B")], b'["[redacted:A]", "[redacted:B]"]', 2),
-        (b"-5", [Match(0, 2, "A")], b'"[redacted:A]"', 1),
-        (b"{no json 5", [Match(9, 10, "A")], b"{no json [redacted:A]", 1),
+        (b'{"a": 1234567890}', (6, 16), b'{"a": "[redacted:T]"}'),
+        (b'{"a": -12345678.5e3}', (7, 15), b'{"a": "[redacted:T]"}'),
+        (b'{"a": "1234567890"}', (7, 17), b'{"a": "[redacted:T]"}'),
+        (b'{"a": "x 1234567890 y"}', (9, 19), b'{"a": "x [redacted:T] y"}'),
+        (b'{"a\\"1234": 1}', (5, 9), b'{"a\\"[redacted:T]": 1}'),
+        (b"[1234567890]", (1, 11), b'["[redacted:T]"]'),
+        (b"1234567890", (0, 10), b'"[redacted:T]"'),
+        (b'{"a": ["1","2","3"]}', (7, 18), b'{"a": ["[redacted:T]"]}'),
     ],
 )
-def test_each_place_becomes_a_marker(body: bytes, found: list[Match], left: bytes, count: int) -> None:
-    assert put_markers(body, found) == (left, count)
-    assert len(markers_for(body, found)) == count
+def test_what_was_json_stays_json(body: bytes, span: tuple[int, int], left: bytes) -> None:
+    assert put_markers(body, at(span)) == (left, 1)
+    json.loads(left)
 
 
-def test_of_two_readings_a_byte_apart_the_aligned_one_is_meant() -> None:
-    found = [Match(3, 9, "A", "utf-16-be"), Match(4, 10, "A", "utf-16-le")]
-    assert list(places_of(found)) == [found[1]]
-
-
-def test_a_marker_is_written_as_the_place_was() -> None:
-    assert (
-        put_markers(b"ab\0c\0d", [Match(1, 5, "A", "utf-16-le")])[0] == b"a" + "[redacted:A]".encode("utf-16-le") + b"d"
-    )
+def test_what_was_no_json_gets_no_quotes() -> None:
+    assert put_markers(b'{"a": 1234567890', at((6, 16)))[0] == b'{"a": [redacted:T]'
+    assert put_markers(b"key=1234567890", at((4, 14)))[0] == b"key=[redacted:T]"

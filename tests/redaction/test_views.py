@@ -1,46 +1,91 @@
-"""A view keeps the way back to the body's bytes, and tells what the last step made."""
+"""Views: pieces of a body with the way back, layers that are undone, and what could be text."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from app.redaction.encodings import percents
 from app.redaction.views import BREAK, Edits, View, readable, rewrite
 
-
-def edits(*pieces: tuple[int, int, bytes]) -> Edits:
-    width = max(len(out) for _, _, out in pieces) or 1
-    rows = np.array([list(out.ljust(width, b"\0")) for _, _, out in pieces], np.uint8)
-    at, size = ([piece[place] for piece in pieces] for place in (0, 1))
-    return Edits(np.array(at), np.array(size), rows, np.array([len(out) for _, _, out in pieces]))
+HERE = 10_000
 
 
-def test_edits_take_the_place_of_what_they_stand_for() -> None:
-    view = rewrite(View.of(b"a%41b%42"), edits((1, 3, b"A"), (5, 3, b"B")), order=2, reach=100)
+def undo(view: View, *, order: int = 0, reach: int = HERE) -> View | None:
+    return rewrite(view, percents(view.text), order=order, reach=reach)
+
+
+def test_a_body_is_its_own_view() -> None:
+    view = View.of(b"abc")
+    assert view.raw == b"abc"
+    assert view.span(1, 3) == (1, 3)
+
+
+def test_what_was_undone_leads_back_to_all_that_it_was_made_of() -> None:
+    once = undo(View.of(b"a%2541b"))
+    assert once is not None
+    assert once.raw == b"a%41b"
+    twice = undo(once)
+    assert twice is not None
+    assert twice.raw == b"aAb"
+    assert [twice.span(at, at + 1) for at in range(3)] == [(0, 1), (1, 6), (6, 7)]
+    assert twice.span(0, 3) == (0, 7)
+    assert undo(twice) is None
+
+
+def test_an_earlier_kind_is_undone_only_where_something_is_new() -> None:
+    view = undo(View.of(b"%41 %2542"), order=3)
     assert view is not None
-    assert (view.raw, view.span(1, 2), view.span(0, 4)) == (b"aAbB", (1, 4), (0, 8))
+    assert view.raw == b"A %42"
+    again = undo(view, order=1)
+    assert again is not None
+    assert again.raw == b"A B"
+    stale = View(view.text, view.start, view.end, np.zeros(len(view.text), np.bool_), order=3)
+    assert undo(stale, order=1) is None
+    assert undo(stale, order=3) is not None
+
+
+def test_what_stands_for_nothing_makes_its_neighbour_new() -> None:
+    edits = Edits(np.array([1]), np.array([2]), np.zeros((1, 1), np.uint8), np.array([0]))
+    view = rewrite(View.of(b"a--b"), edits, order=0, reach=HERE)
+    assert view is not None
+    assert view.raw == b"ab"
     assert view.fresh is not None
-    assert view.fresh.tolist() == [False, True, False, True]
+    assert view.fresh.tolist() == [False, True]
 
 
-def test_a_kind_that_came_before_is_undone_only_where_something_is_new() -> None:
-    view = rewrite(View.of(b"a%41b%42"), edits((1, 3, b"A")), order=2, reach=100)
+def test_of_a_large_view_the_neighbourhood_of_what_changed_is_left() -> None:
+    raw = bytearray(b"x" * 100_000)
+    raw[50_000:50_003] = b"%41"
+    view = undo(View.of(bytes(raw)), reach=100)
     assert view is not None
-    assert rewrite(view, edits((3, 3, b"B")), order=1, reach=100) is None
-    assert rewrite(view, edits((1, 1, b"X")), order=1, reach=100) is not None
+    assert len(view.raw) < 300
+    at = view.raw.index(b"A")
+    assert view.span(at, at + 1) == (50_000, 50_003)
+    assert view.raw.endswith(bytes((BREAK,)))
 
 
-def test_a_large_view_is_cut_to_what_is_near_to_an_edit() -> None:
-    view = rewrite(View.of(b"x" * 20_000 + b"%41" + b"y" * 20_000), edits((20_000, 3, b"A")), order=2, reach=10)
+def test_a_pick_keeps_its_places_and_its_encoding() -> None:
+    view = View(np.frombuffer(b"abcdef", np.uint8), encoding="utf-16-le", settled=True)
+    picked = view.pick(np.array([1, 4]))
+    assert (picked.raw, picked.span(0, 1), picked.span(0, 2)) == (b"be", (1, 2), (1, 5))
+    assert (picked.encoding, picked.settled) == ("utf-16-le", True)
+
+
+@pytest.mark.parametrize("raw", [b"plain text", "schön".encode()])
+def test_text_is_readable_as_it_is(raw: bytes) -> None:
+    view = View.of(raw)
+    assert readable(view, 4, ascii_only=False) is view
+
+
+def test_of_other_bytes_the_pieces_that_could_be_text_are_left() -> None:
+    raw = b"\xff" * 64 + b"hello" + bytes(200) + "schön".encode() + b"\xff" * 50 + b"ab" + b"\0"
+    view = readable(View.of(raw), 4, ascii_only=False)
     assert view is not None
-    assert view.raw == b"x" * 10 + b"A" + b"y" * 10 + bytes([BREAK])
-    assert view.span(10, 11) == (20_000, 20_003)
-
-
-@pytest.mark.parametrize(
-    ("raw", "left"),
-    [(b"plain text", b"plain text"), (b"\0\x01\0", None), (b"\0" * 9 + b"text" + b"\0" * 9, b"text\xff")],
-)
-def test_what_could_be_no_text_is_left_out(raw: bytes, left: bytes | None) -> None:
-    view = readable(View.of(raw), 4, ascii_only=True)
-    assert (view.raw if view else None) == left
+    assert view.raw == b"hello\xff" + "schön".encode() + b"\xff"
+    at = view.raw.index(b"sch")
+    assert view.span(at, at + 3) == (raw.index(b"sch"), raw.index(b"sch") + 3)
+    ascii_only = readable(View.of(raw), 4, ascii_only=True)
+    assert ascii_only is not None
+    assert ascii_only.raw == b"hello\xff"
+    assert readable(View.of(bytes(100)), 4, ascii_only=True) is None

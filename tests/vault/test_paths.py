@@ -6,9 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.kernel.errors import ValidationFailed
+from app.kernel.errors import ValidationFailed, in_body
 from app.vault import VISIBILITIES, SecretAddress
-from app.vault.paths import RECORD_KEY, chain_of_entry, entry, folder, key_name
+from app.vault.paths import (
+    RECORD_KEY,
+    chain_entry,
+    chain_of_entry,
+    checked_workspace,
+    entry,
+    folder,
+    key_name,
+    signing_key_name,
+    tokens_entry,
+)
 from app.vault.record import FORWARDING_ENTRY
 
 BAD_WORKSPACES = [
@@ -74,3 +84,46 @@ def test_the_entry_that_proves_forwarding_is_no_chain_s() -> None:
     folder, _, name = FORWARDING_ENTRY.partition("/")
     assert folder == RECORD_KEY
     assert chain_of_entry(name) is None
+
+
+def test_tokens_keys_and_checkpoints_have_places_of_their_own() -> None:
+    address = SecretAddress("acme", "kv", "restricted", "TOKEN")
+    assert tokens_entry(address) == "acme/tokens/TOKEN"
+    assert signing_key_name(address) == "acme.sign.TOKEN"
+    assert chain_entry("acme") == "_record/acme"
+    assert chain_entry("") == "_record/_service"
+    assert chain_of_entry("_service") == ""
+    assert chain_of_entry("acme") == "acme"
+    assert chain_of_entry("_other") is None
+    assert checked_workspace("acme") == "acme"
+
+
+@pytest.mark.parametrize("workspace", BAD_WORKSPACES)
+def test_a_name_that_is_no_workspaces_is_refused_at_its_field(workspace: str) -> None:
+    for place in (
+        lambda: checked_workspace(workspace),
+        lambda: folder(workspace, "masked"),
+        lambda: tokens_entry(SecretAddress(workspace, "kv", "restricted", "TOKEN")),
+        lambda: signing_key_name(SecretAddress(workspace, "kv", "restricted", "TOKEN")),
+        *([lambda: chain_entry(workspace)] if workspace else []),
+    ):
+        with pytest.raises(ValidationFailed) as refused:
+            place()
+        assert refused.value.detail == "This is no workspace's name."
+        assert refused.value.errors == {in_body("workspace"): ["is no workspace's name"]}
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_a_name_that_is_no_secrets_is_refused_at_its_field(name: str) -> None:
+    for place in (tokens_entry, signing_key_name, entry):
+        with pytest.raises(ValidationFailed) as refused:
+            place(SecretAddress("acme", "kv", "restricted", name))
+        assert refused.value.detail == "This is no secret's name."
+        assert refused.value.errors == {in_body("name"): ["is no secret's name"]}
+
+
+def test_a_visibility_that_is_none_is_refused_at_its_field() -> None:
+    with pytest.raises(ValidationFailed) as refused:
+        folder("acme", "public")  # type: ignore[arg-type]
+    assert refused.value.detail == "A secret is masked or restricted."
+    assert refused.value.errors == {in_body("visibility"): ["is masked or restricted"]}

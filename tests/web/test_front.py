@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import select
 import socket
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
 
 from app.web.front import Front, FrontLimits
 from tests.support.service import Service
+from tests.support.upstream import Upstream
 
 _LATER = 20.0
 
@@ -135,6 +138,34 @@ def test_a_stranger_sends_no_large_body(service: Service, ws_name: str) -> None:
     lines = f"POST /api/v1/workspaces/{ws_name}/calls HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer srm_x_y\r\n"
     status, problem = send(service, f"{lines}Content-Length: 70000\r\n\r\n".encode() + b" " * 70000)
     assert (status, problem["code"]) == (413, "payload_too_large")
+
+
+def test_large_bodies_share_512_mebibytes_a_process(service: Service, ws_name: str, upstream: Upstream) -> None:
+    path = f"/api/v1/workspaces/{ws_name}/calls"
+    large = 42 * 1024 * 1024  # nearly as much as a call may have: twelve of them fit
+    workers = int(service.environ.get("STRONGROOM_WORKERS", "1"))
+    with ExitStack() as stack:
+        waiting: list[socket.socket] = []
+        refused: list[socket.socket] = []
+        while not refused and len(waiting) <= 12 * workers:
+            connection = socket.create_connection(("127.0.0.1", service.port), timeout=_LATER)
+            waiting.append(stack.enter_context(closing(connection)))
+            connection.sendall(head(service, path, f"Content-Length: {large}") + b" ")
+            refused = select.select(waiting, [], [], 0.3)[0]
+        refused = refused or select.select(waiting, [], [], _LATER)[0]
+        assert len(waiting) >= 13, "twelve of them have room"
+        told = refused[0].recv(65536)
+        assert told.startswith(b"HTTP/1.1 429 ")
+        assert b"too_many_calls" in told
+        assert b"retry-after: 1" in told.lower()
+        assert service.ask("GET", "/me").status_code == 200  # what is small goes on
+    # Their connections are closed, so their bytes count no more.
+    call = {"method": "POST", "url": f"http://127.0.0.1:{upstream.port}/"}
+    call |= {"body": {"type": "text", "content": "x" * (3 * 1024 * 1024 // 2)}}  # type: ignore[dict-item]
+    end, status = time.monotonic() + _LATER, 429
+    while status == 429 and time.monotonic() < end:
+        status = service.ask("POST", f"/workspaces/{ws_name}/calls", call).status_code
+    assert status == 200
 
 
 def test_a_head_has_a_limit(service: Service) -> None:

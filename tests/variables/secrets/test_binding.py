@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from app.outbound.model import AllowedRequest
-from app.variables.secrets.binding import Rules, binding
+from app.variables.secrets.binding import Rules, Source, as_pointer, binding
 from app.variables.secrets.types import Aws4Parts, HmacParts, build_parts
 
 WHO: Final[dict[str, Any]] = {"workspace": "acme", "secret_id": "1", "name": "TOKEN", "visibility": "restricted"}
@@ -94,3 +94,7 @@ def test_what_widens(after: Rules, wider: bool) -> None:
     assert after.widens(RULES) is wider
     assert RULES.widens(replace(RULES, requests=(READ,)))
     assert not RULES.widens(replace(RULES, wide=True))
+
+
+def test_a_source_is_written_in_one_form() -> None:
+    assert as_pointer(Source("secret/team-a/zendesk", "token")) == {"path": "secret/team-a/zendesk", "field": "token"}

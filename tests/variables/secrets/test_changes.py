@@ -7,10 +7,11 @@ from typing import Final
 import pytest
 
 from app.access import GRANTS, Role
-from app.kernel.errors import Conflict, NameTaken, NotFound, StrongroomError
+from app.kernel.errors import Conflict, NameTaken, NotForThisType, NotFound, StrongroomError, in_body
 from app.variables.secrets.changes import (
     ASKED_FOR,
     NEEDS,
+    OF_OWN_VALUES,
     REMEDIES,
     TOLD_AS,
     TRANSITIONS,
@@ -23,6 +24,7 @@ from app.variables.secrets.changes import (
     decide,
     finding_of,
     remedy_for,
+    require_own_value,
 )
 
 # A row for each event, a column for each state: the state that follows; - for what can't be, an error's code else.
@@ -144,3 +146,51 @@ def test_what_vault_holds(
 ) -> None:
     told = finding_of(there=there, binding=binding, value=value, versions=versions, bindings=("ours", next_))
     assert told is found
+
+
+@pytest.mark.parametrize(
+    ("event", "state", "sentence", "retry_after"),
+    [
+        (Event.READ, State.ABSENT, "There is no secret TOKEN.", None),
+        (Event.USE, State.PENDING, "TOKEN is {state}; it can't be used or changed until that is finished.", 60),
+        (Event.DESCRIBE, State.RULES_CHANGING, "Another change of TOKEN is under way.", 60),
+    ],
+)
+def test_a_refusal_says_what_is_the_matter_and_when_to_come_again(
+    event: Event, state: State, sentence: str, retry_after: int | None
+) -> None:
+    with pytest.raises(StrongroomError) as refused:
+        advance(state, event, name="TOKEN")
+    assert refused.value.detail in {
+        sentence.format(state=state),
+        "TOKEN is being created at this moment; what was cut off is mended within three minutes.",
+    }
+    if retry_after is not None:
+        assert refused.value.retry_after in {retry_after, 5}
+
+
+def test_a_name_of_any_length_is_quoted_in_part() -> None:
+    with pytest.raises(NotFound) as refused:
+        advance(State.ABSENT, Event.READ, name="A" * 100)
+    assert refused.value.detail == f"There is no secret {'A' * 64}."
+
+
+def test_a_taken_name_is_told_at_its_field() -> None:
+    with pytest.raises(NameTaken) as refused:
+        advance(State.ACTIVE, Event.CREATE, name="TOKEN")
+    assert refused.value.detail == (
+        "The name TOKEN is taken, by a variable or secret (upper and lower case count as one)."
+    )
+    assert refused.value.errors == {in_body("name"): ["Is taken."]}
+
+
+def test_a_value_that_operators_manage_is_changed_where_it_lies() -> None:
+    for event in Event:
+        require_own_value(event, name="TOKEN", managed=False)
+        if event not in OF_OWN_VALUES:
+            require_own_value(event, name="TOKEN", managed=True)
+            continue
+        with pytest.raises(NotForThisType) as refused:
+            require_own_value(event, name="TOKEN", managed=True)
+        assert refused.value.detail == ("The value of TOKEN is managed in Vault by its operators: it is changed there.")
+    assert OF_OWN_VALUES
