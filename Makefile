@@ -25,6 +25,7 @@ help:
 	@echo "make audit      look up known weaknesses of the pinned packages (needs a package index that knows them)"
 	@echo "make test       check, and the tests of a few minutes, the core of them on PostgreSQL too"
 	@echo "make test-fast  the pure tests: no server, no browser, under a minute"
+	@echo "make producers  Debian's Ruby, PHP, Perl, Node.js and Go, whose forms of a value the long tests try"
 	@echo "make test-all   check, and every test, on both databases"
 	@echo "make coverage   which branches of the pure core the pure tests go through"
 	@echo "make mutation   change the pure core in one place at a time, and count what no test notices"
