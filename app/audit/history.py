@@ -3,17 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, Literal
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import exists, func, or_, select
 from sqlalchemy.orm import aliased
 
+from app.access import Access, Permission, require
 from app.audit.chain import Event
 from app.audit.models import EventRow
-from app.audit.service import EventPage, Filters, Target, as_event, conditions, end_of
+from app.audit.service import EventPage, Filters, Target, as_event, check_filters, conditions, end_of, read_page
 from app.db import Sessions, live_processes
 
 RUNS_LOOKED_THROUGH: Final = 50_000
+COUNTED_AT_MOST: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedEvents:
+    """Some events of a list that is gone through by number, newest first.
+
+    ``through`` is the ``seq`` at which the list begins, so that newer events don't shift its pages; ``total`` is how
+    many there are, and None where there are more than ``COUNTED_AT_MOST``.
+    """
+
+    events: Sequence[Event]
+    through: int
+    total: int | None
+    more: bool
+
+
+def list_by_number(
+    filters: Filters, *, access: Access, sessions: Sessions, limit: int, offset: int, through: int | None = None
+) -> NumberedEvents:
+    """List a workspace's events, newest first, for pages that are asked for by their number.
+
+    Args:
+        offset: How many to leave out.
+        through: Where the list begins, from the page before; None begins with the newest event.
+
+    Raises:
+        Forbidden: The actor may not read the record.
+        ValidationFailed: The filters contradict each other.
+    """
+    require(access, Permission.AUDIT_READ)
+    check_filters(filters)
+    chain = str(access.workspace)
+    with sessions.read() as session:
+        end = end_of(session, chain)
+        through = end if through is None else min(through, end)
+        some = (
+            select(EventRow.seq)
+            .where(EventRow.chain == chain, EventRow.seq <= through, *conditions(filters, live_processes(session)))
+            .limit(COUNTED_AT_MOST + 1)
+        )
+        counted = session.scalar(select(func.count()).select_from(some.subquery())) or 0
+    found = read_page(filters, chain=chain, sessions=sessions, limit=limit, below=through + 1, offset=offset)
+    total = counted if counted <= COUNTED_AT_MOST else None
+    return NumberedEvents(found.events, through, total, more=found.below is not None)
 
 
 def last_runs(block: Target, *, chain: str, sessions: Sessions, limit: int, below: int | None = None) -> EventPage:

@@ -262,9 +262,12 @@ def check_filters(filters: Filters) -> None:
         )
 
 
-def read_page(filters: Filters, *, chain: str, sessions: Sessions, limit: int, below: int | None) -> EventPage:
-    """Read some events of a chain, newest first, below a ``seq``."""
-    query = select(EventRow).where(EventRow.chain == chain).order_by(EventRow.seq.desc()).limit(limit + 1)
+def read_page(
+    filters: Filters, *, chain: str, sessions: Sessions, limit: int, below: int | None, offset: int = 0
+) -> EventPage:
+    """Read some events of a chain, newest first, below a ``seq``, and leave out the first ``offset`` of them."""
+    ordered = select(EventRow).where(EventRow.chain == chain).order_by(EventRow.seq.desc())
+    query = ordered.offset(offset).limit(limit + 1)
     if below is not None:
         query = query.where(EventRow.seq < below)
     with sessions.read() as session:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,6 +30,7 @@ from app.kernel.errors import InUse, NameTaken, NotFound, StrongroomError, Valid
 from app.kernel.preconditions import check_revision, require_confirmation
 from app.kernel.unset import UNSET, Unset
 from app.variables.secrets.references import UsableSecret, note_uses, secrets_checked_by, usable_secrets, uses_of_any
+from app.variables.service import note_variable_uses, plain_names
 from app.workspaces.service import settings_of
 
 BLOCK_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
@@ -104,8 +105,9 @@ def create_block(new: NewBlock, *, access: Access, sessions: Sessions, clock: Cl
                     f"There is a block {new.name} already.", errors={in_body("name"): ["Is taken."]}
                 ) from None
             secrets = _take_call(row, template, deed, session=session)
+            plain = plain_names(template.workspace_variables, access=access, session=session)
             deed.complete(session, clock)
-    return _as_block(row, template, secrets, access=access)
+    return _as_block(row, template, secrets, plain, access=access)
 
 
 def _refuse_reserved(name: str) -> None:
@@ -144,6 +146,8 @@ def _take_call(row: BlockRow, template: CallTemplate, deed: Deed, *, session: Se
     secrets = needed_secrets(template, workspace=workspace, session=session, hold=True)
     row.call = as_json(template.written)
     note_uses(session, workspace=row.workspace, block=row.name, secrets=secrets)
+    variables = template.workspace_variables
+    note_variable_uses(session, workspace=row.workspace, block=row.name, variables=variables)
     return secrets
 
 
@@ -236,6 +240,7 @@ def delete_block(
             check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
             _require_no_check(row, session)
             note_uses(session, workspace=row.workspace, block=row.name, secrets=())
+            note_variable_uses(session, workspace=row.workspace, block=row.name, variables=())
             session.delete(row)
             deed.complete(session, clock)
 
@@ -307,12 +312,15 @@ def _record(
 
 
 def _as_blocks(rows: Iterable[BlockRow], *, access: Access, session: Session) -> Sequence[Block]:
-    """Return rows as somebody with this standing sees them, their secrets looked up in one query."""
+    """Return rows as somebody with this standing sees them, their secrets and variables looked up in a query each."""
     read = [(row, _read(row)) for row in rows]
-    names = {name for _, template in read if isinstance(template, CallTemplate) for name in template.secrets}
+    templates = [template for _, template in read if isinstance(template, CallTemplate)]
+    names = {name for template in templates for name in template.secrets}
     workspace = settings_of(str(access.workspace), session)
     secrets = usable_secrets(names, workspace=workspace, session=session)
-    return [_as_block(row, template, secrets, access=access) for row, template in read]
+    variables = {name for template in templates for name in template.workspace_variables}
+    plain = plain_names(variables, access=access, session=session)
+    return [_as_block(row, template, secrets, plain, access=access) for row, template in read]
 
 
 def _read(row: BlockRow) -> CallTemplate | StrongroomError:
@@ -323,7 +331,12 @@ def _read(row: BlockRow) -> CallTemplate | StrongroomError:
 
 
 def _as_block(
-    row: BlockRow, read: CallTemplate | StrongroomError, secrets: Mapping[str, UsableSecret], *, access: Access
+    row: BlockRow,
+    read: CallTemplate | StrongroomError,
+    secrets: Mapping[str, UsableSecret],
+    plain: Set[str],
+    *,
+    access: Access,
 ) -> Block:
     writes = allows(access, Permission.BLOCK_WRITE)
     return Block(
@@ -333,7 +346,7 @@ def _as_block(
         call=from_json(row.call),
         answer=cast(AnswerKind, row.answer),
         uses=() if isinstance(read, StrongroomError) else read.secrets,
-        problems=unreadable(read) if isinstance(read, StrongroomError) else problems_of(read, secrets),
+        problems=unreadable(read) if isinstance(read, StrongroomError) else problems_of(read, secrets, plain),
         created_at=row.created_at,
         created_by=row.created_by,
         updated_at=row.updated_at,

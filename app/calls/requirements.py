@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -15,6 +15,7 @@ from app.calls.template import CallTemplate, resolve
 from app.kernel.errors import (
     CallerError,
     FieldLocation,
+    MissingVariable,
     PlaceNotAllowed,
     RequestNotAllowed,
     SecretExpired,
@@ -37,13 +38,14 @@ _JSON_TYPE: Final = re.compile(r"(?:application|text)/(?:[^;]*\+)?json(?:;|$|\s)
 
 @dataclass(frozen=True, slots=True)
 class BlockProblem:
-    """Why a block wouldn't run as it stands: where, the code of the refusal, a sentence, and the secret that it is
-    about."""
+    """Why a block wouldn't run as it stands: where, the code of the refusal, a sentence, and the secret or the variable
+    that it is about."""
 
     location: FieldLocation
     code: str
     sentence: str
     secret: str | None = None
+    variable: str | None = None
 
 
 def needed_secrets(
@@ -123,10 +125,27 @@ def require_requests(call: Call, secrets: Mapping[str, UsableSecret]) -> None:
             require_request(name, requests, line)
 
 
-def problems_of(template: CallTemplate, secrets: Mapping[str, UsableSecret]) -> tuple[BlockProblem, ...]:
-    """Tell, field by field, what has come between a saved call and its secrets since it was saved."""
+def problems_of(
+    template: CallTemplate, secrets: Mapping[str, UsableSecret], plain: Set[str]
+) -> tuple[BlockProblem, ...]:
+    """Tell, field by field, what has come between a saved call and its secrets and variables since it was saved.
+
+    Args:
+        plain: The names of the workspace's plain variables, as far as the call refers to them.
+    """
     found = [problem for field in template.fields for problem in _problems(field, template, secrets)]
-    return (*found, *_raw_json(template))
+    missing = template.workspace_variables - plain
+    return (*found, *_missing_variables(template, missing), *_raw_json(template))
+
+
+def _missing_variables(template: CallTemplate, missing: Set[str]) -> Iterator[BlockProblem]:
+    """Tell of variables that have a value only where a run brings one: once each, at the first field with it."""
+    told: set[str] = set()
+    for field in template.fields:
+        for name in sorted((field.variables & missing) - told):
+            told.add(name)
+            sentence = f"The variable {name} is missing: it has no default, and the workspace has no variable {name}."
+            yield BlockProblem(field.location, MissingVariable.code, sentence, variable=name)
 
 
 def _raw_json(template: CallTemplate) -> Iterator[BlockProblem]:

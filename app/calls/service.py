@@ -347,7 +347,7 @@ def requirements_of(template: CallTemplate, *, access: Access, session: Session)
     workspace = settings_of(str(access.workspace), session)
     secrets = needed_secrets(template, workspace=workspace, session=session)
     own = dict(template.written.variables)
-    defaults = {**plain_values(template.variables - own.keys(), access=access, session=session), **own}
+    defaults = {**plain_values(template.workspace_variables, access=access, session=session), **own}
     guesses = guesses_of(secrets, session)
     return Requirements(workspace.refuse_expired, secrets, defaults, guesses, _complete(template, defaults), changes)
 

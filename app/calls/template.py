@@ -91,6 +91,11 @@ class CallTemplate:
         """The names of the variables that it refers to."""
         return frozenset(name for field in self.fields for name in field.variables)
 
+    @cached_property
+    def workspace_variables(self) -> frozenset[str]:
+        """The names of the variables without a default of the call's own, for which the workspace's values stand in."""
+        return self.variables - dict(self.written.variables).keys()
+
 
 @dataclass(frozen=True, slots=True)
 class _Part:

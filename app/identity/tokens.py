@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, cast
 
-from sqlalchemy import Row, Table, bindparam, delete, select
+from sqlalchemy import Row, Table, bindparam, delete, func, select
 from sqlalchemy.orm import Session
 
 from app.access import OPERATOR, Access, Actor, Permission, Principal, Role, require
@@ -135,12 +135,15 @@ class Tokens:
                 deed.complete(session, self._clock)
         return IssuedToken(_as_token(row), bearer=f"srm_{row.id}_{random}")
 
-    def list(self, *, access: Access, limit: int, after: tuple[datetime, str] | None = None) -> Sequence[Token]:
+    def list(
+        self, *, access: Access, limit: int, after: tuple[datetime, str] | None = None, offset: int = 0
+    ) -> Sequence[Token]:
         """List the tokens of the workspace that ``access`` stands in (or the platform's), oldest first.
 
         Args:
             limit: How many at most.
             after: When the last one of the page before was created, and its id.
+            offset: How many to leave out, where the list is asked for by the number of a page.
 
         Raises:
             Forbidden: The actor may not manage tokens here.
@@ -152,9 +155,20 @@ class Tokens:
             query = query.where(
                 (TokenRow.created_at > moment) | ((TokenRow.created_at == moment) & (TokenRow.id > token_id))
             )
-        query = query.order_by(TokenRow.created_at, TokenRow.id).limit(limit)
+        query = query.order_by(TokenRow.created_at, TokenRow.id).offset(offset).limit(limit)
         with self._sessions.read() as session:
             return [_as_token(row) for row in session.scalars(query)]
+
+    def count(self, *, access: Access) -> int:
+        """Return how many tokens ``list`` lists altogether.
+
+        Raises:
+            Forbidden: The actor may not manage tokens here.
+        """
+        _require_rights(access)
+        query = select(func.count()).select_from(TokenRow).where(TokenRow.workspace == access.workspace)
+        with self._sessions.read() as session:
+            return session.scalar(query) or 0
 
     def get(self, token_id: str, *, access: Access) -> Token:
         """Return one token.

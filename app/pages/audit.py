@@ -6,31 +6,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
-from urllib.parse import urlencode
 
 from flask import Response, request
 
 from app.access import Permission, require
-from app.audit import service
 from app.audit.chain import Verdict
 from app.audit.checkpoints import verify_chain
 from app.audit.export import Format, export_events
+from app.audit.history import COUNTED_AT_MOST, NumberedEvents, list_by_number
 from app.audit.service import Filters
 from app.blocks.service import list_blocks
 from app.kernel.errors import ValidationFailed, VaultError, in_body
-from app.pages.forms import Typed
+from app.pages.forms import Typed, number
 from app.pages.layout import pages, show
+from app.pages.list_pages import ListPage, page_asked
 from app.pages.messages import ACTIONS, OUTCOMES, facts, sentence
 from app.variables import listing
 from app.variables.listing import Wanted
 from app.web import context
 from app.web.errors import STATUS
-from app.web.paging import cursor, position
 from app.workspaces.members import Members
 
 ROWS: Final = 50
 NEWEST_VERIFIED: Final = 2000
-_LIST: Final = "audit-page"
 _TEXTS: Final = ("actor", "action", "secret", "block", "call", "outcome")
 _CHOICES: Final = 500
 
@@ -44,14 +42,14 @@ def audit(ws: str) -> Response:
     except ValidationFailed as error:
         require(context.access(), Permission.AUDIT_READ)
         return _show(ws, Typed.after(error, asked), STATUS[error.code])
-    resources = context.resources()
-    below = position(request.args.get("cursor") or None, _LIST, int)
-    found = service.list_events(
+    place = page_asked(ROWS)
+    found = list_by_number(
         filters,
         access=context.access(),
-        sessions=resources.sessions,
-        limit=ROWS,
-        below=below,
+        sessions=context.resources().sessions,
+        limit=place.size,
+        offset=place.offset,
+        through=max(number(request.args.get("upto", "")), 0) or None,
     )
     kept = {name: text for name, text in asked.items() if text}
     return _show(
@@ -59,11 +57,19 @@ def audit(ws: str) -> Response:
         Typed(asked),
         rows=[(event, sentence(event), facts(event)) for event in found.events],
         narrowed=bool(kept),
-        further=urlencode(kept | {"cursor": cursor(_LIST, found.below)}) if found.below is not None else None,
-        first=below is None,
+        place=_place(place, found),
+        upto=found.through,
         chain=_chain(ws),
-        kept=urlencode(kept),
+        kept=kept,
     )
+
+
+def _place(asked: ListPage, found: NumberedEvents) -> ListPage:
+    if found.total is not None:
+        return replace(asked, total=found.total)
+    if not found.more:  # at its end the list is counted after all
+        return replace(asked, total=asked.offset + len(found.events))
+    return replace(asked, total=COUNTED_AT_MOST, uncounted=True)
 
 
 def _filters_of_request() -> Mapping[str, str]:

@@ -31,6 +31,7 @@ from app.pages.layout import go, may, pages, redirect_with_message, show
 from app.pages.list_pages import page_asked
 from app.pages.responses import outgoing, refusal_of, show_call
 from app.pages.use_it import use_it
+from app.pages.variable_offers import shared_values
 from app.variables import listing
 from app.variables.secrets.queries import Secret
 from app.web import context
@@ -162,7 +163,13 @@ def change_block(ws: str, block: str) -> Response:
 
 def _save_answer(now: Block, told: str) -> Response:
     """Tell the editor that what it shows is saved; it stays as it is, with test values and answer."""
-    detail = {"message": told, "revision": now.revision, "title": now.title, "missing": list(_missing(now))}
+    detail = {
+        "message": told,
+        "revision": now.revision,
+        "title": now.title,
+        "missing": list(_missing(now)),
+        "lacking": list(_lacking(now)),
+    }
     return Response("", 204, {"HX-Trigger": json.dumps({"strongroom:saved": detail})})
 
 
@@ -196,10 +203,10 @@ def _block(name: str) -> Block:
 
 
 def _form(found: Block) -> CallForm:
-    """Return a block's form, with its problems beside the fields that have them."""
+    """Return a block's form, with its problems beside the fields that have them; what a run may bring stands above."""
     form = form_of(found.call, name=found.name, title=found.title, answer=found.answer, revision=found.revision)
     errors: dict[str, list[str]] = {}
-    for problem in found.problems:
+    for problem in [each for each in found.problems if each.variable is None]:
         errors.setdefault(control_of(problem.location, form) or "problem", []).append(problem.sentence)
     return replace(form, errors=errors, problem=" ".join(errors.pop("problem", [])) or None)
 
@@ -226,6 +233,7 @@ def _names(ws: str, form: CallForm, found: Block | None = None) -> dict[str, Any
     variables = _variables(form)
     return {
         "missing": _missing(found),
+        "lacking": _lacking(found),
         "raced": False,
         "changed": False,
         "answer": None,
@@ -236,6 +244,7 @@ def _names(ws: str, form: CallForm, found: Block | None = None) -> dict[str, Any
         "variables": variables,
         "use_it": use_it(_run_url(ws, found), variables) if found else {},
         "runs": _last_runs(found.name) if found else (),
+        "shared": shared_values(variables),
         "defaults": {row.get("name"): row.get("value", "") for row in form.rows.get("variables", ())},
         "ws": ws,
     }
@@ -261,6 +270,11 @@ def _missing(found: Block | None) -> Sequence[str]:
     """Return the secrets of a block that are gone."""
     problems = found.problems if found else ()
     return sorted({each.secret for each in problems if each.secret and each.code == "unknown_secret"})
+
+
+def _lacking(found: Block | None) -> Sequence[str]:
+    """Return the variables of a block that have a value only where a run brings one."""
+    return [each.variable for each in (found.problems if found else ()) if each.variable]
 
 
 def _variables(form: CallForm) -> Sequence[str]:

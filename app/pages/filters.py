@@ -74,4 +74,5 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "breakable": breakable,
     "count": count,
     "local": local,
+    "readable": readable,
 }

@@ -13,11 +13,17 @@ _MOST_PAGES: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """One page of a list: its number, from 1, how many rows a page has, and how many there are altogether."""
+    """One page of a list: its number, from 1, how many rows a page has, and how many there are altogether.
+
+    ``usual`` is how many a page has that nobody asked for another size of; with ``uncounted`` there are more than
+    ``total``.
+    """
 
     number: int
     size: int
     total: int = 0
+    usual: int = SIZES[0]
+    uncounted: bool = False
 
     @property
     def offset(self) -> int:
@@ -27,7 +33,8 @@ class ListPage:
     @property
     def last(self) -> int:
         """The number of its last row."""
-        return min(self.offset + self.size, self.total)
+        end = self.offset + self.size
+        return end if self.uncounted else min(end, self.total)
 
     @property
     def previous(self) -> int | None:
@@ -37,11 +44,11 @@ class ListPage:
     @property
     def following(self) -> int | None:
         """The number of the page after."""
-        return self.number + 1 if self.last < self.total else None
+        return self.number + 1 if self.uncounted or self.last < self.total else None
 
 
-def page_asked() -> ListPage:
+def page_asked(usual: int = SIZES[0]) -> ListPage:
     """Return the page of a list that the URL asks for; what can't be read asks for the first."""
     number = request.args.get("page", 1, int)
-    size = request.args.get("size", SIZES[0], int)
-    return ListPage(min(max(number, 1), _MOST_PAGES), size if size in SIZES else SIZES[0])
+    size = request.args.get("size", usual, int)
+    return ListPage(min(max(number, 1), _MOST_PAGES), size if size in SIZES else usual, usual=usual)

@@ -82,6 +82,8 @@ class Sentence:
     what: str | None
     rest: str
     secrets: Sequence[str] = ()
+    actor: str | None = None
+    """By what the record is narrowed to the same actor."""
 
 
 def sentence(event: Event) -> Sentence:
@@ -94,7 +96,8 @@ def sentence(event: Event) -> Sentence:
     if event.action == "call.run" and event.target_type == "call":
         what = "a call that wasn't saved"
     via = "through the platform" if event.acting_for else None
-    return Sentence(_who(event), via, deed, what, ", ".join(_details(event)), _secrets(event))
+    actor = event.acting_for or event.actor_id
+    return Sentence(_who(event), via, deed, what, ", ".join(_details(event)), _secrets(event), actor)
 
 
 def _who(event: Event) -> str:

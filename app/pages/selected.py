@@ -99,10 +99,8 @@ def _action_for(deed: str, sent: Mapping[str, str], number: int) -> Callable[[Se
 
 def _delete(each: Selected) -> None:
     item, access = each.entry.item, context.access()
-    if isinstance(item, Secret):
-        Secrets(context.resources()).delete(item.name, confirm=item.name, force=True, revision=None, access=access)
-    else:
-        Variables(context.resources()).delete(item.name, revision=None, access=access)
+    delete = (Secrets if isinstance(item, Secret) else Variables)(context.resources()).delete
+    delete(item.name, confirm=item.name, force=True, revision=None, access=access)
 
 
 def _update(each: Selected, changes: Mapping[str, object]) -> None:

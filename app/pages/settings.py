@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from flask import Response, flash, request, url_for
@@ -12,14 +13,12 @@ from app.identity.tokens import Tokens
 from app.kernel.errors import StrongroomError
 from app.pages.forms import Typed, form_texts, moment, number, read
 from app.pages.layout import go, may, pages, redirect_with_message, show, workspace
+from app.pages.list_pages import page_asked
 from app.web import context
 from app.web.errors import STATUS
-from app.web.paging import cursor, moment_and_name
 from app.workspaces.schemas import WorkspacePatch
 from app.workspaces.service import Workspace, Workspaces
 
-ROWS: Final = 50
-_LIST: Final = "tokens-page"
 TOKEN_ROLES: Final = (Role.RUNTIME, Role.EDITOR, Role.ADMIN)
 
 
@@ -42,18 +41,14 @@ def _form_of(shown: Workspace) -> Typed:
 
 
 def _show(ws: str, form: Typed, status: int = 200) -> Response:
-    after = moment_and_name(request.args.get("cursor") or None, _LIST)
-    tokens = _tokens().list(access=context.access(), limit=ROWS + 1, after=after)
-    last = tokens[ROWS - 1] if len(tokens) > ROWS else None
-    further = cursor(_LIST, [last.created_at.isoformat(), last.id]) if last else None
+    asked, access = page_asked(), context.access()
     return show(
         "settings/settings.html",
         status,
         form=form,
-        tokens=tokens[:ROWS],
+        tokens=_tokens().list(access=access, limit=asked.size, offset=asked.offset),
+        place=replace(asked, total=_tokens().count(access=access)),
         now=context.resources().clock(),
-        further=further,
-        first=after is None,
         ws=ws,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flask import Response, url_for
+from flask import Response, request, url_for
 
 from app.access import Permission, require
 from app.kernel.errors import NotFound, StrongroomError
@@ -26,8 +26,13 @@ from app.web.errors import STATUS
 
 @pages.get("/workspaces/<ws>/variables/<name>")
 def variable(ws: str, name: str) -> Response:
-    """Show one variable or secret."""
-    entry, blocks = listing.get_entry(name, access=context.access(), resources=context.resources())
+    """Show one variable or secret; where nothing has this name and it is ``new``, ask for a new one."""
+    try:
+        entry, blocks = listing.get_entry(name, access=context.access(), resources=context.resources())
+    except NotFound:
+        if name != "new":
+            raise
+        return go(f"{url_for('pages.new_variable_form', ws=ws)}?{request.query_string.decode()}".rstrip("?"))
     if isinstance(entry.item, Secret):
         return show_secret(ws, entry.item)
     return show("variables/plain.html", item=entry.item, blocks=blocks, ws=ws)

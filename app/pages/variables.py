@@ -96,9 +96,9 @@ def _filters_of_request() -> Wanted:
     )
 
 
-@pages.get("/workspaces/<ws>/variables/new")
+@pages.get("/workspaces/<ws>/variables/-/new")
 def new_variable_form(ws: str) -> Response:
-    """Ask for a new variable or secret."""
+    """Ask for a new variable or secret; an address that no variable's page has."""
     require(context.access(), Permission.VARIABLE_WRITE)
     kind = "secret" if may(Permission.SECRET_WRITE) and request.args.get("kind") != "plain" else "plain"
     texts = {"kind": kind, "visibility": "masked", "name": request.args.get("name", "")[:64]}
@@ -304,12 +304,10 @@ def delete_variable(ws: str, name: str) -> Response:
     resources = context.resources()
     entry, blocks = listing.get_entry(name, access=context.access(), resources=resources)
     try:
-        if isinstance(entry.item, Variable):
-            Variables(resources).delete(name, revision=None, access=context.access())
-        else:
-            by_typing = _needs_typing(entry.item, blocks)
-            confirm = request.form.get("typed" if by_typing else "confirm", "").strip()
-            Secrets(resources).delete(name, confirm=confirm, force=by_typing, revision=None, access=context.access())
+        by_typing = _needs_typing(entry.item, blocks)
+        confirm = request.form.get("typed" if by_typing else "confirm", "").strip()
+        delete = Variables(resources).delete if isinstance(entry.item, Variable) else Secrets(resources).delete
+        delete(name, confirm=confirm, force=by_typing, revision=None, access=context.access())
     except NotFound:
         raise
     except StrongroomError as error:
@@ -321,7 +319,7 @@ def delete_variable(ws: str, name: str) -> Response:
 def _show_delete(ws: str, name: str, error: StrongroomError | None = None) -> Response:
     entry, blocks = listing.get_entry(name, access=context.access(), resources=context.resources())
     require(context.access(), Permission.VARIABLE_WRITE if entry.kind == "plain" else Permission.SECRET_WRITE)
-    by_typing = isinstance(entry.item, Secret) and _needs_typing(entry.item, blocks)
+    by_typing = _needs_typing(entry.item, blocks)
     refused = Typed.after if by_typing else Typed.of_a_button
     return show(
         "variables/delete.html",
@@ -335,8 +333,8 @@ def _show_delete(ws: str, name: str, error: StrongroomError | None = None) -> Re
     )
 
 
-def _needs_typing(secret: Secret, blocks: object) -> bool:
-    return secret.visibility == "restricted" or bool(blocks)
+def _needs_typing(item: Variable | Secret, blocks: object) -> bool:
+    return bool(blocks) or (isinstance(item, Secret) and item.visibility == "restricted")
 
 
 @pages.post("/workspaces/<ws>/variables/<name>/reveal")

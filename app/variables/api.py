@@ -383,7 +383,18 @@ class OneVariable(MethodView):
         variable = Variables(context.resources()).update(name, changes, revision=revision, access=context.access())
         return _answer_plain(variable)
 
-    @described("Delete a plain variable", needs=Permission.VARIABLE_WRITE, codes=("not_found", "precondition_failed"))
+    @described(
+        "Delete a plain variable",
+        needs=Permission.VARIABLE_WRITE,
+        codes=("not_found", "in_use", "confirmation_required", "precondition_failed", "validation_failed"),
+    )
+    @blueprint.arguments(DeletionQuery, location="query")
     @blueprint.response(204)
-    def delete(self, ws: str, name: str) -> None:
-        Variables(context.resources()).delete(name, revision=revision_sent(), access=context.access())
+    def delete(self, query: dict[str, Any], ws: str, name: str) -> None:
+        Variables(context.resources()).delete(
+            name,
+            confirm=query["confirm"],
+            force=query["force"],
+            revision=revision_sent(),
+            access=context.access(),
+        )

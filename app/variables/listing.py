@@ -16,8 +16,9 @@ from app.kernel.errors import NotFound
 from app.resources import Resources
 from app.variables.models import SecretUseRow, UpstreamDenialRow, VariableRow
 from app.variables.secrets.queries import EXPIRING_WITHIN, Secret, as_secret
+from app.variables.secrets.references import blocks_using
 from app.variables.secrets.usage import DENIED_WITHIN, denials
-from app.variables.service import Variable, as_variable
+from app.variables.service import Variable, as_variable, blocks_by_variable
 from app.vault import Visibility
 
 Kind = Literal["plain", "secret"]
@@ -103,7 +104,7 @@ def list_variables(
         query = query.where(_beyond(after, wanted.order))
     with resources.sessions.read() as session:
         rows = session.scalars(query).all()
-        used = _uses(session, access, [row.name for row in rows[:limit]])
+        used = _uses(rows[:limit], access, session)
         denied = denials([row.id for row in rows[:limit]], session=session, since=now - DENIED_WITHIN)
         total = session.scalar(select(func.count()).select_from(narrowed.subquery())) if counted else None
     entries = [_as_entry(row, used, denied, access=access, now=now) for row in rows[:limit]]
@@ -118,15 +119,19 @@ def get_entry(name: str, *, access: Access, resources: Resources) -> tuple[Entry
     """
     require(access, Permission.VARIABLE_READ)
     require(access, Permission.SECRET_READ)
-    uses = select(SecretUseRow.block).where(
-        SecretUseRow.workspace == access.workspace, SecretUseRow.secret_name == name
-    )
     with resources.sessions.read() as session:
         row = session.scalar(_of(access).where(VariableRow.name == name))
-        blocks = session.scalars(uses.order_by(SecretUseRow.block)).all()
-    if row is None:
-        raise NotFound(f"There is no variable or secret {name[:64]}.")
-    return _as_entry(row, {name: len(blocks)}, {}, access=access, now=resources.clock()), blocks
+        if row is None:
+            raise NotFound(f"There is no variable or secret {name[:64]}.")
+        blocks = _blocks(row, session)
+    used = _Uses({name: len(blocks)}, {name: blocks})
+    return _as_entry(row, used, {}, access=access, now=resources.clock()), blocks
+
+
+def _blocks(row: VariableRow, session: Session) -> Sequence[str]:
+    if row.kind == "secret":
+        return blocks_using(row.name, row.workspace, session)
+    return blocks_by_variable([row.name], row.workspace, session).get(row.name, ())
 
 
 def _of(access: Access) -> Select[VariableRow]:
@@ -180,19 +185,28 @@ def _place(row: VariableRow, order: Order) -> Place:
     return Place(_NEVER if field == "name" else _MOMENTS[field][1](row), row.folded_name)
 
 
-def _uses(session: Session, access: Access, names: Sequence[str]) -> Mapping[str, int]:
+@dataclass(frozen=True, slots=True)
+class _Uses:
+    """How many blocks use each secret, and which use each plain variable, by name."""
+
+    secrets: Mapping[str, int]
+    variables: Mapping[str, Sequence[str]]
+
+
+def _uses(rows: Sequence[VariableRow], access: Access, session: Session) -> _Uses:
+    secrets, plain = ([row.name for row in rows if row.kind == kind] for kind in ("secret", "plain"))
     query = (
         select(SecretUseRow.secret_name, func.count())
-        .where(SecretUseRow.workspace == access.workspace, SecretUseRow.secret_name.in_(names))
+        .where(SecretUseRow.workspace == access.workspace, SecretUseRow.secret_name.in_(secrets))
         .group_by(SecretUseRow.secret_name)
     )
-    return {row[0]: row[1] for row in session.execute(query)}
+    counts = {row[0]: row[1] for row in session.execute(query)}
+    return _Uses(counts, blocks_by_variable(plain, str(access.workspace), session))
 
 
-def _as_entry(
-    row: VariableRow, used: Mapping[str, int], denied: Mapping[str, int], *, access: Access, now: datetime
-) -> Entry:
+def _as_entry(row: VariableRow, used: _Uses, denied: Mapping[str, int], *, access: Access, now: datetime) -> Entry:
     if row.kind == "plain":
-        return Entry("plain", as_variable(row, access=access), row.last_used_at, 0)
+        variable = as_variable(row, used.variables, access=access)
+        return Entry("plain", variable, row.last_used_at, len(variable.used_in))
     secret = as_secret(row, access=access, now=now)
-    return Entry("secret", secret, row.last_used_at, used.get(row.name, 0), denied.get(row.id, 0))
+    return Entry("secret", secret, row.last_used_at, used.secrets.get(row.name, 0), denied.get(row.id, 0))

@@ -1,4 +1,4 @@
-"""Plain variables and secrets in one table, since they share one name space; and which block uses which secret."""
+"""Plain variables and secrets in one table, since they share one name space; and which block uses which of them."""
 
 from __future__ import annotations
 
@@ -89,6 +89,16 @@ class SecretUseRow(Base):
 
     workspace: Mapped[str] = mapped_column(String(64), primary_key=True)
     secret_name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    block: Mapped[str] = mapped_column(String(64), primary_key=True)
+
+
+class VariableUseRow(Base):
+    """A block whose runs take a plain variable's value where they bring none; by name, as secrets' uses are."""
+
+    __tablename__ = "variable_uses"
+
+    workspace: Mapped[str] = mapped_column(String(64), primary_key=True)
+    variable_name: Mapped[str] = mapped_column(String(64), primary_key=True)
     block: Mapped[str] = mapped_column(String(64), primary_key=True)
 
 

@@ -53,4 +53,9 @@ class VariableSchema(Schema):
     created_by = fields.String(required=True)
     updated_at = fields.AwareDateTime(required=True)
     updated_by = fields.String(required=True)
+    used_in = fields.List(
+        fields.String(),
+        required=True,
+        metadata={"description": "Names of API blocks that take its value where a run brings none."},
+    )
     permissions = fields.Nested(VariablePermissionsSchema, required=True)

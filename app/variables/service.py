@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -17,18 +17,18 @@ from app.access import Access, Permission, allows, require
 from app.audit.actions import Action
 from app.audit.service import Deed, Target, recorded
 from app.kernel.errors import NotFound
-from app.kernel.preconditions import check_revision
+from app.kernel.preconditions import check_revision, require_confirmation
 from app.kernel.unset import UNSET, Unset
 from app.resources import Resources
-from app.variables.models import VariableRow
+from app.variables.models import VariableRow, VariableUseRow
 from app.variables.secrets.changes import name_taken
-from app.variables.validation import check_size
+from app.variables.validation import check_size, require_unused
 from app.workspaces.service import settings_of
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A plain variable as somebody with this standing sees it."""
+    """A plain variable as somebody with this standing sees it; ``used_in`` names blocks, sorted."""
 
     id: str
     name: str
@@ -39,6 +39,7 @@ class Variable:
     updated_at: datetime
     updated_by: str
     revision: int
+    used_in: tuple[str, ...]
     permissions: Mapping[str, bool]
 
 
@@ -84,10 +85,11 @@ class Variables:
                     settings_of(str(access.workspace), session)
                     session.add(row)
                     session.flush()
+                    used_in = blocks_by_variable([row.name], row.workspace, session)
                     deed.complete(session, self._clock)
             except IntegrityError:
                 raise name_taken(new.name) from None
-        return as_variable(row, access=access)
+        return as_variable(row, used_in, access=access)
 
     def _new_row(self, new: NewVariable, variable_id: str, *, access: Access) -> VariableRow:
         now, by = self._clock(), access.actor.name
@@ -117,7 +119,18 @@ class Variables:
         """
         require(access, Permission.VARIABLE_READ)
         with self._sessions.read() as session:
-            return as_variable(_plain_row(session, access, name), access=access)
+            row = _plain_row(session, access, name)
+            return as_variable(row, blocks_by_variable([name], row.workspace, session), access=access)
+
+    def values(self, names: Collection[str], *, access: Access) -> Mapping[str, object]:
+        """Return the values of these variables, as far as they are there.
+
+        Raises:
+            Forbidden: The role may not.
+        """
+        require(access, Permission.VARIABLE_READ)
+        with self._sessions.read() as session:
+            return plain_values(names, access=access, session=session)
 
     def update(self, name: str, changes: VariableChanges, *, revision: int | None, access: Access) -> Variable:
         """Change a plain variable.
@@ -145,23 +158,36 @@ class Variables:
                 deed.detail["changed"] = sorted(changed)
                 row.revision += 1
                 row.updated_at, row.updated_by = self._clock(), access.actor.name
+                used_in = blocks_by_variable([row.name], row.workspace, session)
                 deed.complete(session, self._clock)
-            return as_variable(row, access=access)
+            return as_variable(row, used_in, access=access)
 
-    def delete(self, name: str, *, revision: int | None, access: Access) -> None:
+    def delete(
+        self, name: str, *, confirm: str | None = None, force: bool = False, revision: int | None, access: Access
+    ) -> None:
         """Delete a plain variable.
+
+        Args:
+            confirm: Its name; asked for with ``force`` alone, and compared wherever it is given.
+            force: Delete it although blocks use it.
 
         Raises:
             Forbidden: The role may not.
             NotFound: There is no such variable.
+            ConfirmationRequired: ``confirm`` isn't its name.
             PreconditionFailed: Somebody changed it since this revision.
+            InUse: Blocks use it and ``force`` isn't set; ``extra["blocks"]`` names them.
         """
         with self._record("variable.delete", Target("variable", None, name[:64]), access) as deed:
             require(access, Permission.VARIABLE_WRITE)
             with self._sessions.begin() as session:
                 row = _plain_row(session, access, name, for_update=True)
                 deed.target = Target("variable", row.id, row.name)
+                if force or confirm is not None:
+                    require_confirmation(confirm, row.name)
                 check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
+                if not force:
+                    require_unused(row.name, blocks_by_variable([row.name], row.workspace, session).get(row.name, ()))
                 session.delete(row)
                 deed.complete(session, self._clock)
 
@@ -190,8 +216,8 @@ def _as_given(text: str | None, typed: bool) -> object:
     return json.loads(text or "null") if typed else text or ""
 
 
-def as_variable(row: VariableRow, *, access: Access) -> Variable:
-    """Return a row as somebody with this standing sees it."""
+def as_variable(row: VariableRow, used_in: Mapping[str, Sequence[str]], *, access: Access) -> Variable:
+    """Return a row as somebody with this standing sees it; ``used_in`` comes from ``blocks_by_variable``."""
     writes = allows(access, Permission.VARIABLE_WRITE)
     return Variable(
         id=row.id,
@@ -203,6 +229,7 @@ def as_variable(row: VariableRow, *, access: Access) -> Variable:
         updated_at=row.updated_at,
         updated_by=row.updated_by,
         revision=row.revision,
+        used_in=tuple(used_in.get(row.name, ())),
         permissions={"edit": writes, "delete": writes},
     )
 
@@ -215,3 +242,33 @@ def plain_values(names: Collection[str], *, access: Access, session: Session) ->
         VariableRow.workspace == access.workspace, VariableRow.kind == "plain", VariableRow.name.in_(sorted(names))
     )
     return {name: _as_given(value, typed) for name, value, typed in session.execute(query)}
+
+
+def plain_names(names: Collection[str], *, access: Access, session: Session) -> Set[str]:
+    """Return which of these names are plain variables' of the workspace, for another domain's story in its session."""
+    if not names:
+        return frozenset()
+    query = select(VariableRow.name).where(
+        VariableRow.workspace == access.workspace, VariableRow.kind == "plain", VariableRow.name.in_(sorted(names))
+    )
+    return frozenset(session.scalars(query))
+
+
+def blocks_by_variable(names: Collection[str], workspace: str, session: Session) -> Mapping[str, Sequence[str]]:
+    """Return the blocks that use each of these plain variables, sorted; a variable that none uses is left out."""
+    found: dict[str, list[str]] = {}
+    if names:
+        query = select(VariableUseRow.variable_name, VariableUseRow.block).where(
+            VariableUseRow.workspace == workspace, VariableUseRow.variable_name.in_(sorted(names))
+        )
+        for name, block in session.execute(query.order_by(VariableUseRow.block)):
+            found.setdefault(name, []).append(block)
+    return found
+
+
+def note_variable_uses(session: Session, *, workspace: str, block: str, variables: Iterable[str]) -> None:
+    """Replace what is known of the plain variables that a block uses (none: the block is gone)."""
+    session.execute(delete(VariableUseRow).where(VariableUseRow.workspace == workspace, VariableUseRow.block == block))
+    session.add_all(
+        VariableUseRow(workspace=workspace, variable_name=name, block=block) for name in sorted(set(variables))
+    )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from app.kernel.errors import AllowedHostsRequired, TooGuessable, TooLong, TooShort, Unprocessable, in_body
+from app.kernel.errors import AllowedHostsRequired, InUse, TooGuessable, TooLong, TooShort, Unprocessable, in_body
 from app.kernel.secret import SecretValue
 from app.outbound.hosts import normalise_patterns
 from app.outbound.places import normalise_places
@@ -68,6 +68,19 @@ def check_size(size: int) -> None:
     """Raise ``TooLong`` where a value of so many bytes, a secret's or a plain one, is too large."""
     if size > GREATEST_BYTES:
         raise TooLong(_TOO_LONG, errors={in_body("value"): [_TOO_LONG]})
+
+
+def require_unused(name: str, blocks: Sequence[str]) -> None:
+    """Do nothing where no block uses a variable or secret.
+
+    Raises:
+        InUse: These do; ``extra["blocks"]`` names them.
+    """
+    if blocks:
+        raise InUse(
+            f"{name} is used by {len(blocks)} API block{'s' if len(blocks) > 1 else ''}: {', '.join(blocks)}.",
+            extra={"blocks": list(blocks)},
+        )
 
 
 def normalise_hosts(texts: Sequence[str] | None, visibility: Visibility, *, wide: bool) -> tuple[str, ...]:

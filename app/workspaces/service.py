@@ -130,13 +130,20 @@ class Workspaces:
             raise _name_taken(new.name) from None
         return row
 
-    def list(self, *, principal: Principal, limit: int, after: str | None = None) -> Sequence[Workspace]:
+    def list(
+        self, *, principal: Principal, limit: int, after: str | None = None, offset: int = 0
+    ) -> Sequence[Workspace]:
         """List the workspaces that an actor is something in, by name; the platform sees that each exists.
+
+        Args:
+            after: The name after which the list goes on.
+            offset: How many to leave out, where the list is asked for by the number of a page.
 
         Raises:
             Forbidden: A runtime token sees none: it runs blocks and reads nothing.
         """
-        query = select(WorkspaceRow).where(WorkspaceRow.state == "active").order_by(WorkspaceRow.name).limit(limit)
+        query = select(WorkspaceRow).where(WorkspaceRow.state == "active").order_by(WorkspaceRow.name)
+        query = query.offset(offset).limit(limit)
         if principal.user is not None:
             query = query.join(MemberRow, MemberRow.workspace == WorkspaceRow.name).where(
                 MemberRow.user_id == principal.user

@@ -116,3 +116,23 @@ def test_the_way_back_ends_with_an_empty_database(engine: Engine) -> None:
     _fill(engine)
     downgrade(engine, "base")
     assert inspect(engine).get_table_names() == ["alembic_version"]
+
+
+def test_the_variables_that_saved_blocks_use_are_noted(engine: Engine) -> None:
+    upgrade(engine, "0019")
+    _fill(engine)
+    call = {
+        "url": "https://api.example.com/{{ region }}/{{+path}}",
+        "headers": [{"name": "A", "value": "{{secrets.TOKEN}} {{$uuid}}"}],
+        "body": {"type": "json", "content": {"a": ["{{zone}}", "{{own}}"]}},
+        "captures": [{"name": "x", "path": "$['{{no}}']"}],
+        "variables": {"own": "{{never}}"},
+    }
+    with engine.begin() as connection:
+        table = _tables(engine).tables["blocks"]
+        connection.execute(table.update(), {"call": call})
+        (workspace, name), *_ = connection.execute(select(table.c.workspace, table.c.name)).all()
+    upgrade(engine)
+    with engine.begin() as connection:
+        uses = connection.execute(select(_tables(engine).tables["variable_uses"])).all()
+    assert sorted(uses) == [(workspace, used, name) for used in ("path", "region", "zone")]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.pages.conftest import PASSWORD, make_block, make_secret, make_variable
+from tests.pages.conftest import PASSWORD, application, make_block, make_secret, make_variable
 from tests.support.browser import Window
 from tests.support.caller import Caller
 from tests.support.service import Service
@@ -30,12 +30,29 @@ class Form:
 FORMS = {
     "new secret": Form("variables", "Create new", {"name": "TAKEN", "value": "pasted-once", "description": "mine"}),
     "new variable": Form("variables", "Create new", {"kind-plain": "", "name": "TAKEN", "value": "eu-1"}),
+    "new signing secret": Form(
+        "variables/-/types/hmac",
+        None,
+        {"name": "TAKEN", "key": "8f1c0b7a6d5e4f3928170655", "allowed_hosts": "a.example", "description": "mine"},
+    ),
     "edit secret": Form("variables", "Edit TAKEN", {"value": "rotated-once", "allowed_hosts": "*.com"}),
     "edit variable": Form("variables", "Edit REGION", {"value": "x" * 70_000, "description": "where"}),
     "delete secret": Form("variables", "Delete KEY", {"typed": "KEYS"}, "Delete secret"),
     "new block": Form("blocks/-/new", None, {"block_name": "call", "title": "Mine", "url": "https://a.example/{{x}}"}),
     "edit block": Form("blocks/call", None, {"title": "Mine", "url": "https://{{host}}/", "test-host": "h"}),
     "ticked": Form("variables/-/selected?names=TAKEN&do=hosts", None, {"allowed_hosts": "*.com"}, "Set allowed hosts"),
+    "ticked expiry": Form(
+        "variables/-/selected?names=TAKEN&names=REGION&do=expiry",
+        None,
+        {"expires_at": "2031-01-31T10:00"},
+        "Set expiry",
+    ),
+    "import": Form(
+        "variables/-/import",
+        None,
+        {"content": "A_KEY=short-but-long-enough", "visibility-restricted": "", "allowed_hosts": "*.com"},
+        "Preview",
+    ),
     "add member": Form("members", "Add member", {"user": "olga@example.com"}),
     "settings": Form("settings", None, {"title": " "}),
     "new token": Form("settings", "Create token", {"label": "mine", "role-editor": "", "ad_hoc": ""}),
@@ -43,6 +60,19 @@ FORMS = {
     "password": Form("/change-password", None, {"current": "not my password", "password": "a longer sentence"}),
     "sign-in": Form("/sign-in", None, {"user": "nobody@example.com", "password": "something"}, "Sign in"),
 }
+
+
+# What each of them is sent to; beside it, forms in which there is nothing to type, and what no form is sent to.
+SENT_TO = {
+    "new_variable", "new_typed_secret", "edit_variable", "delete_variable",
+    "new_block", "change_block", "change_selected", "import_file",
+    "add_member", "change_settings", "new_token", "delete_workspace", "change_password", "sign_in",
+}  # fmt: skip
+WITHOUT_TYPING = {
+    "edit_member", "remove_member", "delete_block", "revoke_token", "roll_back", "renew_secret", "end_session",
+    "end_other_sessions", "sign_out",
+}  # fmt: skip
+NO_FORM = {"reveal_variable", "still_here", "block_from_curl", "end_provider_sessions"}
 
 
 @pytest.fixture
@@ -90,6 +120,14 @@ def test_what_was_typed_into_any_form_stays_when_it_is_refused(opened: Callable[
         page.evaluate("document.querySelectorAll('form').forEach((each) => each.reset())")  # so that no page asks
     owner.note_violations()
     assert owner.violations == owner.errors == []
+
+
+def test_there_is_no_form_beside_those(service: Service) -> None:
+    with application(service) as app:
+        routes = [rule for rule in app.url_map.iter_rules() if "POST" in (rule.methods or ())]
+    taken = {rule.endpoint.removeprefix("pages.") for rule in routes if rule.endpoint.startswith("pages.")}
+    assert taken == SENT_TO | WITHOUT_TYPING | NO_FORM
+    assert not (SENT_TO & WITHOUT_TYPING)
 
 
 def test_a_refused_edit_is_saved_by_the_second_press_with_the_value_that_was_typed(

@@ -113,3 +113,68 @@ def test_a_runtime_token_sees_none_and_a_stranger_no_workspace(service: Service,
     assert (
         problem(service.ask("POST", f"{workspace.path}/variables", {"name": "X", "value": "x"}, token=token))[0] == 403
     )
+
+
+# --- used by blocks ---------------------------------------------------------------------------------------------------
+
+
+def save_block(service: Service, workspace: Workspace, name: str, **call: object) -> None:
+    body = {"name": name, "call": {"url": "https://api.example.com/{{region}}"} | call}
+    answer = service.ask("POST", f"{workspace.path}/blocks", body)
+    assert answer.status_code == 201, answer.text
+
+
+def test_a_variable_in_use_is_kept_until_no_block_uses_it_or_somebody_insists(
+    service: Service, workspace: Workspace
+) -> None:
+    path = f"{workspace.path}/variables/region"
+    made = service.ask("POST", f"{workspace.path}/variables", {"name": "region", "value": "eu"})
+    assert made.json()["used_in"] == []
+    for name in ("two", "one"):
+        save_block(service, workspace, name)
+    save_block(service, workspace, "its-own", variables={"region": "us"})
+    save_block(service, workspace, "other-case", url="https://api.example.com/{{REGION}}")
+    assert service.ask("GET", path).json()["used_in"] == ["one", "two"]
+    assert service.ask("GET", f"{workspace.path}/variables").json()["items"][0]["used_in"] == ["one", "two"]
+    refused = service.ask("DELETE", path)
+    assert problem(refused) == (409, "in_use")
+    assert refused.json()["blocks"] == ["one", "two"]
+    assert problem(service.ask("DELETE", f"{path}?force=true")) == (422, "confirmation_required")
+    assert problem(service.ask("DELETE", f"{path}?confirm=REGION")) == (422, "confirmation_required")
+    assert problem(service.ask("DELETE", f"{path}?confirm=region")) == (409, "in_use")
+    changed = {"call": {"url": "https://api.example.com/", "headers": [{"name": "X-A", "value": "{{region}}"}]}}
+    for name, call in (("one", {"url": "https://api.example.com/"}), ("two", changed["call"])):
+        answer = service.ask("PATCH", f"{workspace.path}/blocks/{name}", {"call": call}, headers={"If-Match": "*"})
+        assert answer.ok, answer.text
+    assert service.ask("DELETE", path).json()["blocks"] == ["two"]
+    assert service.ask("DELETE", f"{path}?force=true&confirm=region").status_code == 204
+    assert service.ask("DELETE", f"{workspace.path}/blocks/two?confirm=two").status_code == 204
+    again = service.ask("POST", f"{workspace.path}/variables", {"name": "region", "value": "eu"})
+    assert again.json()["used_in"] == []
+    assert service.ask("DELETE", path).status_code == 204
+
+
+def test_a_block_without_its_variable_has_a_problem_until_it_is_back(service: Service, workspace: Workspace) -> None:
+    call = {"headers": [{"name": "X-A", "value": "{{region}} {{zone}}"}], "variables": {"zone": "a"}}
+    save_block(service, workspace, "calls", **call)
+    block = f"{workspace.path}/blocks/calls"
+    told = {
+        "field": "/call/url",
+        "label": "url path",
+        "code": "missing_variable",
+        "detail": "The variable region is missing: it has no default, and the workspace has no variable region.",
+    }
+    assert service.ask("GET", block).json()["problems"] == [told]
+    assert service.ask("GET", f"{workspace.path}/blocks").json()["items"][0]["problems"] == [told]
+    assert problem(service.ask("POST", f"{block}/preview", {})) == (422, "missing_variable")
+    made = service.ask("POST", f"{workspace.path}/variables", {"name": "region", "value": "eu"})
+    assert made.json()["used_in"] == ["calls"]
+    assert service.ask("GET", block).json()["problems"] == []
+    deleted = service.ask("DELETE", f"{workspace.path}/variables/region?force=true&confirm=region")
+    assert deleted.status_code == 204
+    assert service.ask("GET", block).json()["problems"] == [told]
+    secret = {"name": "region", "value": "masked-value-1", "visibility": "masked"}
+    assert service.ask("POST", f"{workspace.path}/secrets", secret, keep=False).status_code == 201
+    assert service.ask("GET", block).json()["problems"] == [told]  # {{region}} is no secret
+    defaults = {"call": {"url": "https://api.example.com/{{region}}", "variables": {"region": "us"}}}
+    assert service.ask("PATCH", block, defaults, headers={"If-Match": "*"}).json()["problems"] == []

@@ -5,6 +5,7 @@ import { draw, icon, make, say, watchChips } from "./chips.js";
 import { makeSecret, watchPickers } from "./combobox.js";
 import { tell } from "./dialogs.js";
 import { showFaults } from "./forms.js";
+import { watchNames } from "./names.js";
 import { references } from "./references.js";
 import { watchCurl } from "./curl.js";
 import { watchStreams } from "./streams.js";
@@ -14,6 +15,7 @@ const CREDENTIAL = /^(?:(?:Bearer|Token|Basic|ApiKey|Key)\s+)?(\S{12,})$/i;
 const CELLS = "input, textarea";
 let form = null;
 let changed = false;
+let shared = new Map(); // the workspace's variables that the page refers to: what each stands for, or null
 let answered = null; // what a call answered, while Save puts a new editor in the place of this one
 
 /** Bring the editor that is on the page to life; again after Save has put a new one there. */
@@ -22,6 +24,8 @@ function start() {
   if (!form) return;
   changed = "changed" in form.dataset;
   watchChips();
+  shared = new Map();
+  watchHeading();
   form.querySelectorAll("[data-rows]").forEach((rows) => {
     rows.querySelectorAll("[data-spare]").forEach((spare) => spare.remove()); // a button does its work here
     name(rows);
@@ -31,7 +35,14 @@ function start() {
   if (changed) form.querySelector("[aria-invalid=true]")?.focus(); // it came back because of that
 }
 
+/** The heading sticks, and is as high as its title is long: what sticks below it begins where it ends. */
+function watchHeading() {
+  const heading = document.querySelector(".editor-heading");
+  new ResizeObserver(() => document.documentElement.style.setProperty("--heading", `${heading.offsetHeight}px`)).observe(heading);
+}
+
 watchPickers();
+watchNames();
 watchCurl(start);
 watchStreams(showAnswer);
 start();
@@ -83,6 +94,7 @@ document.addEventListener("htmx:confirm", (event) => {
 document.addEventListener("strongroom:saved", ({ detail }) => {
   form.elements.revision.value = detail.revision;
   form.dataset.missing = detail.missing.join(" ");
+  showLacking(detail.lacking);
   document.querySelector(".editor-heading h1").textContent = detail.title;
   changed = false;
   form.querySelectorAll("[data-rows]").forEach(name);
@@ -205,7 +217,7 @@ function name(rows) {
 /** Have a field for each variable that is used by what would be sent, in the order of the page. */
 function showTests() {
   const used = new Set();
-  for (const field of form.querySelectorAll("[data-slot] > :is(input, textarea)")) {
+  for (const field of form.querySelectorAll("[data-slot] > :is(input, textarea), #base64")) {
     if (!field.checkVisibility()) continue; // of a body or a sign-in of another kind
     for (const each of references(field.value)) if (each.variable) used.add(each.variable);
   }
@@ -216,9 +228,12 @@ function showTests() {
     row.querySelector("[data-cell=name]").value, row.querySelector("[data-cell=value]").value,
   ]));
   for (const item of wanted) {
-    const given = defaults.get(item.dataset.test);
-    item.querySelector("textarea").placeholder = given === undefined ? "" : `default: ${given}`;
+    const variable = item.dataset.test;
+    const given = defaults.get(variable) ?? shared.get(variable) ?? null;
+    item.querySelector("textarea").placeholder = given === null ? "" : `default: ${given}`;
+    item.querySelector("[data-shared]").hidden = defaults.has(variable) || !shared.get(variable);
   }
+  void learn([...used].filter((variable) => !shared.has(variable)));
   const same = wanted.length === list.children.length && wanted.every((item, at) => list.children[at] === item);
   if (same) return;
   const focused = document.activeElement;
@@ -234,8 +249,44 @@ function test(variable) {
   const input = made.querySelector("textarea");
   label.htmlFor = input.id = input.name = `test-${variable}`;
   label.querySelector("code").textContent = variable;
+  const link = made.querySelector("[data-shared] a");
+  link.textContent = variable;
+  link.href = link.href.replace(/NAME$/, variable);
   return made;
 }
+
+/** Ask what the workspace has for variables that are new to the page, and show it. */
+async function learn(names) {
+  if (!names.length) return;
+  for (const name of names) shared.set(name, null); // each is asked for once
+  const query = new URLSearchParams(names.map((name) => ["name", name]));
+  const answer = await fetch(`${form.dataset.variables}?${query}`, { headers: { Accept: "application/json" }, cache: "no-store" }).catch(() => null);
+  const told = answer?.ok ? await answer.json().catch(() => ({})) : {};
+  for (const { name, value } of told.variables ?? []) shared.set(name, value);
+  if (told.variables?.length) showTests();
+}
+
+/** Say which variables of the saved block have a value only where a run brings one. */
+function showLacking(names) {
+  const list = document.getElementById("lacking");
+  const there = new Map([...list.children].map((each) => [each.dataset.variable, each]));
+  list.replaceChildren(...names.map((name) => there.get(name) ?? lack(name)));
+}
+
+function lack(name) {
+  const made = document.getElementById("lacking-template").content.cloneNode(true).firstElementChild;
+  made.dataset.variable = name;
+  made.querySelectorAll("code").forEach((each) => (each.textContent = name));
+  const link = made.querySelector("a");
+  if (link) link.href = link.href.replace(/NAME$/, name);
+  return made;
+}
+
+document.addEventListener("strongroom:done", ({ detail }) => {
+  shared.delete(detail?.name); // which may be a variable that was lacking
+  document.querySelector(`#lacking > [data-variable="${CSS.escape(detail?.name ?? "")}"]`)?.remove();
+  if (form) showTests();
+});
 
 // --- after Send ---------------------------------------------------------------------------------------------------
 

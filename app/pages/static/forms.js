@@ -57,7 +57,7 @@ function fault(control, form) {
   const { validity, value, dataset } = control;
   const label = (form.querySelector(`label[for="${CSS.escape(control.id)}"]`)?.textContent ?? "this").trim();
   const needed = control.required || checkedOf(form, dataset.requiredWith);
-  if (needed && !value.trim()) return dataset.missing ?? `Enter ${withArticle(label)}.`;
+  if (needed && !value.trim()) return dataset.missing ?? (label.startsWith("Type ") ? `${label}.` : `Enter ${withArticle(label)}.`);
   if (!value) return validity.badInput ? "Enter a whole date and time." : null;
   const [, least] = (dataset.least ?? "").split(" ").map((each) => each.split(":")).find(([radio]) => checkedOf(form, radio)) ?? [];
   const shortest = Number(dataset.length ?? least ?? 0);
@@ -71,7 +71,7 @@ const checkedOf = (form, id) => Boolean(id && form.querySelector(`#${id}:checked
 function withArticle(label) {
   const words = label.charAt(0).toLowerCase() + label.slice(1);
   if (/^(current|new) password/.test(words)) return `your ${words}`;
-  return /^(type |url|test )/i.test(label) || /s$/.test(words) ? words : `${/^[aeiou]/.test(words) ? "an" : "a"} ${words}`;
+  return /^(url|test )/i.test(label) || /s$/.test(words) ? words : `${/^[aeiou]/.test(words) ? "an" : "a"} ${words}`;
 }
 
 // --- after it was refused ---------------------------------------------------------------------------------------------

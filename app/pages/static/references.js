@@ -1,7 +1,7 @@
 // What a field's text refers to, and where in it a secret goes. Pure: texts and positions, no page.
 
 const NAME = "[A-Za-z_][A-Za-z0-9_]{0,63}";
-const REFERENCE = new RegExp(`\\{\\{ *(?:"\\{\\{"|secrets\\.(${NAME})|(${NAME})) *\\}\\}`, "g");
+const REFERENCE = new RegExp(`\\{\\{ *(?:"\\{\\{"|secrets\\.(${NAME})|\\+? *(${NAME})) *\\}\\}`, "g");
 
 /** The references of a text, in order: { start, end, secret } or { start, end, variable }. */
 export function references(text) {

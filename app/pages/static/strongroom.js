@@ -22,6 +22,9 @@ watchValues();
 // On a telephone filters stand behind one line, unless they are in use.
 if (matchMedia("(max-width: 40rem)").matches) document.querySelectorAll("[data-fold]:not([data-used])").forEach((each) => (each.open = false));
 
+// Tabs that don't all fit can be moved; the one that is open is in sight.
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 // A message that came with the page is read out by taking the focus to it.
 const message = document.querySelector("#message .message");
 message?.focus();

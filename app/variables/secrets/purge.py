@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import delete
 
 from app.db import Sessions
-from app.variables.models import SecretUseRow, VariableRow
+from app.variables.models import SecretUseRow, VariableRow, VariableUseRow
 from app.vault import Engine, Vault
 
 
@@ -17,5 +17,6 @@ def purge_variables(workspace: str, engine: Engine, *, sessions: Sessions, vault
     """
     vault.purge_workspace(workspace, engine)
     with sessions.begin() as session:
-        session.execute(delete(SecretUseRow).where(SecretUseRow.workspace == workspace))
+        for uses in (SecretUseRow, VariableUseRow):
+            session.execute(delete(uses).where(uses.workspace == workspace))
         session.execute(delete(VariableRow).where(VariableRow.workspace == workspace, VariableRow.state != "pending"))

@@ -18,7 +18,6 @@ from app.access import Access
 from app.audit.service import Deed, Target
 from app.kernel.errors import (
     CheckFailed,
-    InUse,
     NotForThisType,
     PreconditionFailed,
     Unanswered,
@@ -76,7 +75,7 @@ from app.variables.secrets.store import (
     take_over_rules,
     vault_facts,
 )
-from app.variables.validation import check_value
+from app.variables.validation import check_value, require_unused
 from app.vault import SecretAddress, Visibility, Written
 from app.workspaces.service import settings_of
 
@@ -370,7 +369,8 @@ class Secrets:
                 require_confirmation(confirm, row.name)
                 check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
                 begin(session, row, Event.DELETE, access=access, at=resources.clock())
-                _require_unused(row, force, session)
+                if not force:
+                    require_unused(row.name, blocks_using(row.name, row.workspace, session))
                 row.revision += 1
                 address = address_of(row, settings_of(row.workspace, session).engine)
             try:
@@ -389,12 +389,3 @@ def _require_use(row: VariableRow, block: str, session: Session) -> None:
     if block not in blocks_using(row.name, row.workspace, session):
         sentence = f"There is no block {block[:64]} that uses {row.name}."
         raise ValidationFailed(sentence, errors={in_body("check_block"): [sentence]})
-
-
-def _require_unused(row: VariableRow, force: bool, session: Session) -> None:
-    blocks = blocks_using(row.name, row.workspace, session)
-    if blocks and not force:
-        raise InUse(
-            f"{row.name} is used by {len(blocks)} API block{'s' if len(blocks) > 1 else ''}: {', '.join(blocks)}.",
-            extra={"blocks": list(blocks)},
-        )
