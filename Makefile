@@ -71,6 +71,7 @@ system-packages:
 		missing="chromium"; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
 	command -v nginx >/dev/null || test -x /usr/sbin/nginx || missing="$$missing nginx-light"; \
+	for name in curl $(ALSO); do command -v "$$name" >/dev/null || missing="$$missing $$name"; done; \
 	test -n "$$missing" || exit 0; \
 	cannot() { echo "The tests need:$${missing:+ $$missing}. $$1 Install that by hand, then call make again." >&2; exit 1; }; \
 	command -v apt-get >/dev/null || cannot "This is no Debian."; \
@@ -129,6 +130,7 @@ test: setup-dev check
 	$(BIN)/python -m pytest -n 2 -m "not slow" --dist loadfile --postgresql $(CORE)
 
 # Everything on SQLite, then on PostgreSQL everything that stands on a database (tests/conftest.py names the rest).
+test-all: ALSO = npm
 test-all: setup-dev check coverage
 	$(BIN)/python -m pytest -n 2
 	$(BIN)/python -m pytest -n 2 --postgresql
@@ -174,6 +176,8 @@ lock:
 	$(COMPILE) requirements/tools.in --output-file requirements/tools.txt
 	$(COMPILE) requirements/bench.in --output-file requirements/bench.txt
 	$(COMPILE) requirements/litellm.in --output-file requirements/litellm.txt
+	$(COMPILE) requirements/generators.in --output-file requirements/generators.txt
+	cd tests/contracts/generators && npm install --package-lock-only --omit-lockfile-registry-resolved
 
 clean:
 	rm -rf build dist mutants *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
