@@ -13,7 +13,7 @@ DEV = $(VENV)/.dev.stamp
 TOOLS = $(VENV)/.tools.stamp
 
 .DEFAULT_GOAL = help
-.PHONY: help setup setup-dev system-packages run demo check format audit test test-fast test-all coverage mutation bench bench-setup soak dist lock clean
+.PHONY: help setup setup-dev system-packages producers run demo check format audit test test-fast test-all coverage mutation bench bench-setup soak dist lock clean
 
 help:
 	@echo "make setup      the service in $(VENV), from pinned and hashed packages"
@@ -25,6 +25,7 @@ help:
 	@echo "make audit      look up known weaknesses of the pinned packages (needs a package index that knows them)"
 	@echo "make test       check, and the tests of a few minutes, the core of them on PostgreSQL too"
 	@echo "make test-fast  the pure tests: no server, no browser, under a minute"
+	@echo "make producers  Debian's Ruby, PHP, Perl, Node.js and Go, whose forms of a value the long tests try"
 	@echo "make test-all   check, and every test, on both databases"
 	@echo "make coverage   which branches of the pure core the pure tests go through"
 	@echo "make mutation   change the pure core in one place at a time, and count what no test notices"
@@ -71,6 +72,7 @@ system-packages:
 		missing="chromium"; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
 	command -v nginx >/dev/null || test -x /usr/sbin/nginx || missing="$$missing nginx-light"; \
+	for name in curl $(ALSO); do command -v "$$name" >/dev/null || missing="$$missing $$name"; done; \
 	test -n "$$missing" || exit 0; \
 	cannot() { echo "The tests need:$${missing:+ $$missing}. $$1 Install that by hand, then call make again." >&2; exit 1; }; \
 	command -v apt-get >/dev/null || cannot "This is no Debian."; \
@@ -83,6 +85,14 @@ system-packages:
 	$$as_root apt-get update -qq || cannot "apt-get update failed."; \
 	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null || \
 		cannot "apt-get install failed."
+
+# The languages whose forms of a value tests/attacks/test_producers.py tries: hundreds of MiB, so for `test-all` alone.
+producers:
+	@missing=""; \
+	for each in ruby:ruby php:php-cli perl:perl node:nodejs go:golang-go; do \
+		command -v "$${each%%:*}" >/dev/null || missing="$$missing $${each##*:}"; \
+	done; \
+	test -z "$$missing" || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null; }
 
 # ---------------------------------------------------------------------------------------------------------------------
 
@@ -129,7 +139,8 @@ test: setup-dev check
 	$(BIN)/python -m pytest -n 2 -m "not slow" --dist loadfile --postgresql $(CORE)
 
 # Everything on SQLite, then on PostgreSQL everything that stands on a database (tests/conftest.py names the rest).
-test-all: setup-dev check coverage
+test-all: ALSO = npm
+test-all: setup-dev producers check coverage
 	$(BIN)/python -m pytest -n 2
 	$(BIN)/python -m pytest -n 2 --postgresql
 
@@ -174,6 +185,8 @@ lock:
 	$(COMPILE) requirements/tools.in --output-file requirements/tools.txt
 	$(COMPILE) requirements/bench.in --output-file requirements/bench.txt
 	$(COMPILE) requirements/litellm.in --output-file requirements/litellm.txt
+	$(COMPILE) requirements/generators.in --output-file requirements/generators.txt
+	cd tests/contracts/generators && npm install --package-lock-only --omit-lockfile-registry-resolved
 
 clean:
 	rm -rf build dist mutants *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis

@@ -32,6 +32,7 @@ PURE: Final = (
     "house/test_gallery.py",
     "house/test_habits.py",
     "house/test_manners.py",
+    "house/test_pure_files.py",
     "house/test_settings_page.py",
     "kernel",
     "outbound/test_decode.py",

@@ -6,6 +6,7 @@ import errno
 import gc
 import multiprocessing
 import os
+import resource
 import signal
 import socket
 from typing import Final
@@ -28,6 +29,7 @@ HEAD_MILLISECONDS: Final = 5000
 """How long a head may take, and how long a connection may be idle before one."""
 _HEAD_BYTES: Final = 32 * 1024
 _CONNECTIONS: Final = 8192
+_FILES: Final = 65_536
 
 log = structlog.get_logger(__name__)
 
@@ -44,13 +46,14 @@ def run() -> None:
     for ignored in ignored_variables(os.environ):
         log.warning("variable_ignored", variable=ignored.name, why=ignored.why)
     _refuse_taken_port(settings)
+    connections = limit_connections(_raise_file_limit())
     # What is there now is shared with every process that is forked, for as long as none of them touches it.
     gc.collect()
     gc.freeze()
     with caretaker(settings):
         # A worker is told to stop as any process is, also before it has begun to listen for that.
         os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
-        _server(settings).serve()
+        _server(settings, connections).serve()
 
 
 def _refuse_taken_port(settings: Settings) -> None:
@@ -67,7 +70,25 @@ def _refuse_taken_port(settings: Settings) -> None:
             ) from None
 
 
-def _server(settings: Settings) -> MPServer:
+def _raise_file_limit() -> int:
+    """Let this process, and all that it starts, have as many open files as it may, and return how many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        return wanted
+    return _FILES if soft == resource.RLIM_INFINITY else soft
+
+
+def limit_connections(files: int) -> int:
+    """Return how many connections a worker may have where it may have so many open files.
+
+    Half of them are left for the database, Vault and upstreams: whoever opens connections to us must not take those.
+    """
+    return min(_CONNECTIONS, files // 2)
+
+
+def _server(settings: Settings, connections: int) -> MPServer:
     # Forked, from a process that has no other thread than those that wait for its children: nothing is imported a
     # second time, and a worker ends without the interpreter's own end, in which the server's threads would be lost.
     multiprocessing.set_start_method("fork", force=True)
@@ -81,7 +102,7 @@ def _server(settings: Settings) -> MPServer:
         http1_settings=HTTP1Settings(header_read_timeout=HEAD_MILLISECONDS, max_buffer_size=_HEAD_BYTES),
         workers=settings.workers,
         backlog=1024,
-        backpressure=_CONNECTIONS,
+        backpressure=connections,
         websockets=False,
         respawn_failed_workers=True,
         # What is broken off then still has to be recorded and answered.

@@ -7,7 +7,6 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -117,7 +116,6 @@ def _comparable(upstream: Upstream) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
 @pytest.mark.parametrize("command", COMMANDS, ids=[f"{n}" for n in range(len(COMMANDS))])
 def test_a_draft_sends_what_curl_sends(
     service: Service, ws_path: str, upstream: Upstream, command: str, tmp_path: Path

@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import os
+import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.support.actors import Workspace
 from tests.support.memory import holds
-from tests.support.service import children_of
+from tests.support.service import STRONGROOM, children_of
 from tests.support.upstream import Upstream
 
 KEY = "canary-key-that-was-wrapped-7Qx2Lm9TzR"
@@ -128,3 +131,24 @@ def test_a_secret_that_is_not_there_and_a_plain_value_take_no_key(workspace: Wor
         assert told in done.stderr
     other = workspace.service.command("secret", "import-key", "PLAIN", "--workspace", "no-such-place", stdin="canary")
     assert other.returncode == 1
+
+
+def test_the_guide_s_commands_run_as_they_stand(workspace: Workspace, tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "backend.md").read_text()
+    commands = re.findall(r"^    (strongroom secret import-key .+)$", guide, re.MULTILINE)
+    (shown,) = re.findall(r"^```json\n(\{\"name\": \"SLACK_SIGNING\".+?)^```$", guide, re.MULTILINE | re.DOTALL)
+    definition = json.loads(shown)
+    (tmp_path / "key").write_text(definition.pop("key"))
+    (tmp_path / "slack-signing.json").write_text(json.dumps(definition))
+    (tmp_path / "next-key").write_text(base64.b64encode(bytes(range(40))).decode())
+    (tmp_path / "secret-access-key").write_text("canary/Secret+Access/Key0123456789abcdefg")
+    there = {"name": "AWS", "type": "aws4", "visibility": "restricted", "allowed_hosts": ["s3.amazonaws.com"]}
+    key = {"access_key_id": "AKIDBEFORE", "secret_access_key": "x" * 40, "region": "us-east-1", "service": "s3"}
+    assert workspace.ask("POST", "secrets", there | key).status_code == 201
+    assert len(commands) == 3
+    environ = {**workspace.service.environ, "PATH": f"{STRONGROOM.parent}:{os.environ['PATH']}"}
+    script = "\n".join(commands).replace("--workspace acme", f"--workspace {workspace.name}")
+    ran = subprocess.run(["bash", "-eu"], input=script, cwd=tmp_path, env=environ, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert workspace.ask("GET", "secrets/SLACK_SIGNING").json()["version"] == 2
+    assert workspace.ask("GET", "secrets/AWS").json()["access_key_id"] == "AKIDEXAMPLE"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -29,7 +30,7 @@ def test_what_the_service_needs_is_pinned() -> None:
     assert names(PROJECT["dependencies"]) <= pinned("runtime.txt")
 
 
-@pytest.mark.parametrize("kind", ["build", "dev", "tools", "bench", "litellm"])
+@pytest.mark.parametrize("kind", ["build", "dev", "tools", "bench", "litellm", "generators"])
 def test_what_the_project_needs_besides_is_pinned(kind: str) -> None:
     wanted = names((ROOT / "requirements" / f"{kind}.in").read_text().splitlines())
     assert wanted
@@ -39,6 +40,13 @@ def test_what_the_project_needs_besides_is_pinned(kind: str) -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "requirements").iterdir()), ids=lambda path: path.name)
 def test_no_package_index_is_named(path: Path) -> None:
     assert not re.search(r"https?://|--(extra-)?index-url|--find-links", path.read_text())
+
+
+def test_the_lock_of_node_packages_names_no_index_and_has_a_hash_for_each() -> None:
+    lock = json.loads((ROOT / "tests/contracts/generators/package-lock.json").read_text())
+    packages = [package for name, package in lock["packages"].items() if name]
+    assert packages
+    assert all("resolved" not in package and package["integrity"].startswith("sha512-") for package in packages)
 
 
 def test_the_workflow_runs_on_every_python_that_the_project_names() -> None:

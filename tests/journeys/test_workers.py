@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import resource
 import signal
 import time
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import requests
 
 from app.cli.processes import CARETAKER
+from app.cli.server import limit_connections
 from tests.support.service import Service, children_of, running, workers_of
 
 
@@ -56,6 +59,23 @@ def test_fewer_workers_than_cores_run_where_there_is_room(tmp_path: Path) -> Non
     mine = os.sched_getaffinity(0)
     with running(tmp_path, STRONGROOM_WORKERS="1") as service:
         await_cores(service, [sorted(mine)])
+
+
+def test_a_worker_has_as_many_files_as_the_system_allows_whatever_it_was_started_with(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert hard > 512, "this machine's own limit leaves nothing to raise"
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    try:
+        with running(tmp_path, STRONGROOM_WORKERS="1") as service:
+            (worker,) = workers_of(service)
+            (line,) = re.findall(r"Max open files +(\d+)", Path(f"/proc/{worker}/limits").read_text())
+            assert int(line) == min(hard, 65_536)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_connections_never_take_the_files_that_the_database_vault_and_upstreams_need() -> None:
+    assert [limit_connections(files) for files in (600, 1024, 16_384, 65_536)] == [300, 512, 8192, 8192]
 
 
 def test_an_interrupt_that_reaches_everybody_is_the_parents_business(tmp_path: Path) -> None:

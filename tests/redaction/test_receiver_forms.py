@@ -1,0 +1,69 @@
+"""What a receiver makes of a value: each form in an order that never changes, and looked for by verdict alone."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from app.redaction.receiver_forms import approved_forms, canonical, judge, whole
+
+VALUE = ' "Bearer sk_live_51HxQ-U8JZpDE0" '
+
+
+def texts(value: str, verdict: str | None = None) -> list[str]:
+    return [form.text for form in approved_forms(value, judge(value, lambda _: True) if verdict is None else verdict)]
+
+
+def test_a_value_of_several_lines_is_looked_for_with_every_line_end() -> None:
+    assert whole("one line") == ["one line"]
+    assert set(whole("a\r\nb")) == {"a\r\nb", "a\nb", "a\rb"}
+    assert whole("a\nb")[0] == "a\nb"
+
+
+def test_blanks_quotes_and_a_schemes_word_are_taken_off() -> None:
+    assert {VALUE.strip(), VALUE.strip().strip('"'), "sk_live_51HxQ-U8JZpDE0"} <= set(texts(VALUE))
+
+
+def test_credentials_are_taken_apart() -> None:
+    encoded = base64.b64encode(b"name:pass-7f3a9c21").decode()
+    assert {"name:pass-7f3a9c21", "pass-7f3a9c21"} <= set(texts(f"Basic {encoded}"))
+    assert not {"name"} & set(texts("Basic !!!!"))
+
+
+def test_a_keys_lines_and_the_strings_of_a_document_are_forms() -> None:
+    pem = "-----BEGIN X-----\nMIIBVgIBADAN\nBgkqhkiG9w0B\n-----END X-----\n"
+    assert {"MIIBVgIBADANBgkqhkiG9w0B", "MIIBVgIBADAN", "BgkqhkiG9w0B"} <= set(texts(pem))
+    document = '{"key": "k3-canary-7f3a", "list": ["other-9c21d5", 5]}'
+    assert {"k3-canary-7f3a", "other-9c21d5"} <= set(texts(document))
+    assert "deep-canary-7f" in texts('{"a": "{\\"b\\": \\"deep-canary-7f\\"}"}')
+
+
+def test_a_form_is_looked_for_only_where_it_was_found_fit() -> None:
+    verdict = judge(VALUE, lambda text: text == "sk_live_51HxQ-U8JZpDE0")
+    assert texts(VALUE, verdict) == ["sk_live_51HxQ-U8JZpDE0"] * texts(VALUE, verdict).count("sk_live_51HxQ-U8JZpDE0")
+    assert texts(VALUE, verdict)
+    assert texts(VALUE, judge(VALUE, lambda _: False)) == []
+
+
+@pytest.mark.parametrize("verdict", [None, "", "0:ff", "2:1"])
+def test_without_a_verdict_of_this_kind_there_are_no_forms(verdict: str | None) -> None:
+    assert approved_forms(VALUE, verdict) == []
+
+
+def test_the_order_of_forms_never_changes() -> None:
+    # A verdict that was stored yesterday names its forms by their places.
+    assert judge(VALUE, lambda text: text == VALUE.strip()) == "1:1"
+    first = [form.text for form in approved_forms(VALUE, "1:7")]
+    assert first == [VALUE.strip(), VALUE.strip()[1:-1], "sk_live_51HxQ-U8JZpDE0"]
+
+
+def test_a_short_form_is_never_looked_for() -> None:
+    assert "abc" not in texts(' "abc" ')
+
+
+@pytest.mark.parametrize(
+    ("raw", "left"), [(b"%2541", b"A"), (rb"\\u0041", b"A"), (b"&amp;lt;", b"<"), (b"plain", b"plain"), (b"", b"")]
+)
+def test_escapes_are_undone_until_nothing_changes(raw: bytes, left: bytes) -> None:
+    assert canonical(raw) == left
