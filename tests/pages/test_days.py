@@ -39,7 +39,7 @@ def tab(page: Page, name: str) -> None:
 
 def arrive(window: Window, user: str, workspace: str) -> Page:
     page = window.sign_in(user, PASSWORD)
-    page.locator(f'a[href="/workspaces/{workspace}/variables"]').click()
+    page.locator(f'a[href="/workspaces/{workspace}/variables"]').first.click()  # first steps lead there too
     expect(page.get_by_role("heading", name="Variables", exact=True)).to_be_visible()
     return page
 
