@@ -13,7 +13,7 @@ DEV = $(VENV)/.dev.stamp
 TOOLS = $(VENV)/.tools.stamp
 
 .DEFAULT_GOAL = help
-.PHONY: help setup setup-dev system-packages run demo check format audit test test-fast test-all coverage mutation bench bench-setup soak dist lock clean
+.PHONY: help setup setup-dev system-packages producers run demo check format audit test test-fast test-all coverage mutation bench bench-setup soak dist lock clean
 
 help:
 	@echo "make setup      the service in $(VENV), from pinned and hashed packages"
@@ -25,6 +25,7 @@ help:
 	@echo "make audit      look up known weaknesses of the pinned packages (needs a package index that knows them)"
 	@echo "make test       check, and the tests of a few minutes, the core of them on PostgreSQL too"
 	@echo "make test-fast  the pure tests: no server, no browser, under a minute"
+	@echo "make producers  Debian's Ruby, PHP, Perl, Node.js and Go, whose forms of a value the long tests try"
 	@echo "make test-all   check, and every test, on both databases"
 	@echo "make coverage   which branches of the pure core the pure tests go through"
 	@echo "make mutation   change the pure core in one place at a time, and count what no test notices"
@@ -85,6 +86,14 @@ system-packages:
 	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null || \
 		cannot "apt-get install failed."
 
+# The languages whose forms of a value tests/attacks/test_producers.py tries: hundreds of MiB, so for `test-all` alone.
+producers:
+	@missing=""; \
+	for each in ruby:ruby php:php-cli perl:perl node:nodejs go:golang-go; do \
+		command -v "$${each%%:*}" >/dev/null || missing="$$missing $${each##*:}"; \
+	done; \
+	test -z "$$missing" || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null; }
+
 # ---------------------------------------------------------------------------------------------------------------------
 
 run: setup
@@ -131,7 +140,7 @@ test: setup-dev check
 
 # Everything on SQLite, then on PostgreSQL everything that stands on a database (tests/conftest.py names the rest).
 test-all: ALSO = npm
-test-all: setup-dev check coverage
+test-all: setup-dev producers check coverage
 	$(BIN)/python -m pytest -n 2
 	$(BIN)/python -m pytest -n 2 --postgresql
 

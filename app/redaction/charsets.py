@@ -7,10 +7,11 @@ put a value together that nobody could see in the bytes, after they had been loo
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from app.redaction.frames import RedactionStream
+from app.redaction.markers import splice
 from app.redaction.redactor import Redactor
 
 # What `Redactor` knows as bytes; in the others a value is looked for once more when the text is read.
@@ -61,6 +62,22 @@ _SYNONYMS: Final = {
 }
 
 
+_STATEFUL: Final = frozenset({"iso2022_jp"})  # what a byte means there goes by what stands before it
+_ORDER_MARKS: Final = (
+    codecs.BOM_UTF8,
+    codecs.BOM_UTF32_LE,
+    codecs.BOM_UTF32_BE,
+    codecs.BOM_UTF16_LE,
+    codecs.BOM_UTF16_BE,
+)
+# Markers get no byte order mark of their own.
+_MARKED: Final = {
+    ("utf-16", codecs.BOM_UTF16_BE): "utf-16-be",
+    ("utf-16", codecs.BOM_UTF16_LE): "utf-16-le",
+    ("utf-32", codecs.BOM_UTF32_BE[:2]): "utf-32-be",
+    ("utf-32", codecs.BOM_UTF32_LE[:2]): "utf-32-le",
+}
+_NO_MARK: Final = {"utf-16": "utf-16-le", "utf-32": "utf-32-le", "utf-8-sig": "utf-8"}
 _MARKS: Final = (
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16's, with which it begins
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -95,7 +112,7 @@ def charset_in(body: bytes, told: str | None) -> str | None:
 
 
 def redact_text(body: bytes, charset: str | None, redactor: Redactor) -> tuple[bytes, int]:
-    """Take values out of a body in a charset whose bytes aren't UTF-8's.
+    """Take values out of a body in a charset whose bytes aren't UTF-8's; all other bytes stay as they are.
 
     What isn't in the charset that it claims stays as it is: nobody reads it as text either.
 
@@ -106,10 +123,43 @@ def redact_text(body: bytes, charset: str | None, redactor: Redactor) -> tuple[b
     if codec is None or codec in _SEEN_AS_BYTES:
         return body, 0
     try:
-        text, count = redactor.body(body.decode(codec).encode())
-        return (text.decode().encode(codec), count) if count else (body, 0)
+        text = body.decode(codec)
+        utf8 = text.encode()
     except UnicodeError:
         return body, 0
+    markers = redactor.markers(utf8)
+    if not markers:
+        return body, 0
+    if codec in _STATEFUL:
+        return splice(utf8, markers).decode().encode(codec), len(markers)
+    edges = sorted({edge for start, end, _ in markers for edge in (start, end)})
+    offsets = dict(zip(edges, _offsets_in(body, codec, _characters_before(utf8, edges)), strict=True))
+    unmarked = _MARKED.get((codec, body[:2]), _NO_MARK.get(codec, codec))
+    return splice(
+        body, [(offsets[start], offsets[end], marker.decode().encode(unmarked)) for start, end, marker in markers]
+    ), len(markers)
+
+
+def _characters_before(utf8: bytes, edges: Sequence[int]) -> Iterator[int]:
+    """Give how many characters stand before each place of a text in UTF-8."""
+    count = done = 0
+    for edge in edges:
+        count, done = count + len(utf8[done:edge].decode()), edge
+        yield count
+
+
+def _offsets_in(body: bytes, codec: str, counts: Iterable[int]) -> Iterator[int]:
+    """Give after how many bytes of a body so many characters have been read, for counts in rising order."""
+    decoder = codecs.getincrementaldecoder(codec)()
+    read = at = 0
+    for count in counts:
+        while read < count:
+            read += len(decoder.decode(body[at : at + 1]))
+            at += 1
+        if not at and body.startswith(_ORDER_MARKS):
+            yield next(len(mark) for mark in _ORDER_MARKS if body.startswith(mark))
+        else:
+            yield at
 
 
 class RedactedText:

@@ -146,20 +146,20 @@ def numbers(view: View, begins: Places, fewest: int, *, highest: int = 0x10FFFF)
     kept = ~_IN_WORD[after] & ~key
     begins, ends, value = begins[kept], ends[kept], value[kept]
     yield from _read_numbers(view, begins, ends, value, fewest, highest)
-    if (octal := _octal(value)) is not None:
+    if (octal := _octal(value, fewest)) is not None:
         yield from _read_numbers(view, begins, ends, octal, fewest, highest)
     counts = _counts_up(value, fewest)
     if counts.any():
         yield from _read_numbers(view, begins[~counts], ends[~counts], value[~counts], fewest, highest)
 
 
-def _octal(value: NDArray[np.int64]) -> NDArray[np.int64] | None:
-    """Return what numbers are whose digits are octal ones; None where no other reading makes sense of them."""
+def _octal(value: NDArray[np.int64], fewest: int) -> NDArray[np.int64] | None:
+    """Return what numbers are whose digits are octal ones; None where too few of these follow one another."""
     ones, eights, others = value % 10, value // 10 % 10, value // 100
     fits = (ones < 8) & (eights < 8) & (others < 4)
-    return (
-        np.where(fits, ones + 8 * eights + 64 * others, BREAK) if 10 * np.count_nonzero(fits) > 9 * len(fits) else None
-    )
+    if not np.count_nonzero(in_a_row(fits, fewest, apart=1)):
+        return None
+    return np.where(fits, ones + 8 * eights + 64 * others, 1)  # the last is what no text holds
 
 
 def _counts_up(value: NDArray[np.int64], fewest: int) -> Flags:

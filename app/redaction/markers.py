@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import orjson
@@ -10,6 +10,7 @@ import orjson
 from app.redaction.canonical import Match
 
 _NUMBER_BYTES: Final = b"0123456789+-.eE"
+_JSON_BEGINS: Final = (b"{", b"[", b"-", *(b"%d" % digit for digit in range(10)))
 _UNITS: Final = {"utf-16-le": 2, "utf-16-be": 2, "utf-32-le": 4, "utf-32-be": 4}
 
 
@@ -19,14 +20,18 @@ def put_markers(body: bytes, found: Iterable[Match]) -> tuple[bytes, int]:
     Where matches overlap they are one place; it is named by the one that starts first, and of these by the longest.
     What was JSON stays JSON: a marker in the place of a bare number becomes a string.
     """
+    markers = markers_for(body, found)
+    return (splice(body, markers), len(markers)) if markers else (body, 0)
+
+
+def markers_for(body: bytes, found: Iterable[Match]) -> list[tuple[int, int, bytes]]:
+    """Return the places that matches cover, each with the bytes that take its place; see ``put_markers``."""
     places = list(places_of(found))
-    if not places:
-        return body, 0
-    plain = _splice(body, [(place.start, place.end, marker_of(place)) for place in places])
-    if body.lstrip()[:1] not in (b"{", b"[", *(b"%d" % digit for digit in range(10)), b"-") or not _is_json(body):
-        return plain, len(places)
-    quoted = _splice(body, list(_in_json(body, places)))
-    return (quoted if _is_json(quoted) else plain), len(places)
+    plain = [(place.start, place.end, marker_of(place)) for place in places]
+    if not places or body.lstrip()[:1] not in _JSON_BEGINS or not _is_json(body):
+        return plain
+    quoted = list(_in_json(body, places))
+    return quoted if _is_json(splice(body, quoted)) else plain
 
 
 def places_of(found: Iterable[Match]) -> Iterator[Match]:
@@ -55,7 +60,8 @@ def marker_of(place: Match) -> bytes:
     return f"[redacted:{place.name}]".encode(place.encoding)
 
 
-def _splice(body: bytes, pieces: list[tuple[int, int, bytes]]) -> bytes:
+def splice(body: bytes, pieces: Sequence[tuple[int, int, bytes]]) -> bytes:
+    """Put bytes in the place of others: from where, up to where, and which."""
     out: list[bytes] = []
     done = 0
     for start, end, marker in pieces:

@@ -15,7 +15,7 @@ from app.redaction.frames import RedactionStream
 from app.redaction.joins import squeeze
 from app.redaction.letters import SHORTEST as SHORTEST_LETTERED
 from app.redaction.letters import letters
-from app.redaction.markers import places_of, put_markers
+from app.redaction.markers import markers_for, places_of, put_markers
 from app.redaction.receiver_forms import SHORTEST_JOINED, Form, approved_forms, judge, whole
 
 
@@ -53,6 +53,10 @@ class Redactor:
             OutOfBudgetError: Looking through it would take longer than it may.
         """
         return put_markers(body, self._matches(body))
+
+    def markers(self, body: bytes) -> list[tuple[int, int, bytes]]:
+        """Return the places of a whole body that would be redacted, each with its marker. Raises what ``body`` does."""
+        return markers_for(body, self._matches(body))
 
     def stream(self, media_type: str | None = None) -> RedactionStream:
         """Begin an answer that goes on while it comes; see ``frames``."""

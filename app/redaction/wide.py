@@ -62,7 +62,9 @@ def _read(view: View, at: Places, high: Bytes, low: Bytes, name: str, *, ascii_o
 
 
 def _read_ascii(view: View, at: Places, high: Bytes, low: Bytes, name: str) -> View:
-    text = np.where((high == 0) & (low < 0x80), low, BREAK).astype(np.uint8)
+    good = high == 0
+    good[:-1] |= good[1:]  # in the other byte order the first character's NUL stands behind it
+    text = np.where(good & (low < 0x80), low, BREAK).astype(np.uint8)
     text[np.flatnonzero(np.diff(at) > 2)] = BREAK
-    start, end = view.spread(at, at + 1)
+    start, end = view.spread(at + (high != 0), at + 1)
     return View(text, start, end, encoding=name)

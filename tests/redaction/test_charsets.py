@@ -38,3 +38,28 @@ def test_a_body_of_windows_1252_is_looked_through_whatever_it_says(label: str | 
     body, count = Redactor({"T": SecretValue(value)}).body(f"<{value}>".encode("cp1252"))
     assert (body, count) == (b"<[redacted:T]>", 1)
     assert redact_text(body, label, Redactor({"T": SecretValue(value)})) == (body, 0)
+
+
+@pytest.mark.parametrize(
+    ("charset", "before", "after"),
+    [
+        ("shift_jis", b"\x81\x90 \x87\x90 ", b" \xfa\x54"),  # two of these are written another way by a writer
+        ("utf-16", b"\xfe\xff", b"\x20\xac"),  # the other byte order
+        ("utf-16", b"\xff\xfe", b"\xac\x20"),
+        ("windows-1251", b"\xcf\xf0", b"\xe8"),
+        ("gb18030", b"\x81\x30\x81\x30", b"\xa2\xe3"),
+        ("iso-8859-15", b"\xa4", b"\xa6"),
+    ],
+)
+def test_what_stands_beside_a_value_stays_byte_for_byte(charset: str, before: bytes, after: bytes) -> None:
+    wide = {b"\xfe\xff": "utf-16-be", b"\xff\xfe": "utf-16-le"}.get(before, charset)
+    value, marker = "canary-19-value".encode(wide), "[redacted:T]".encode(wide)
+    body = before + value + after + value
+    left = redact_text(body, charset, Redactor({"T": SecretValue("canary-19-value")}))
+    assert left == (before + marker + after + marker, 2)
+
+
+def test_a_bare_number_in_another_charset_becomes_a_text() -> None:
+    body = "[1, 90210777664423, 2]".encode("utf-16")
+    out, count = redact_text(body, "utf-16", Redactor({"T": SecretValue("90210777664423")}))
+    assert (out.decode("utf-16"), count) == ('[1, "[redacted:T]", 2]', 1)

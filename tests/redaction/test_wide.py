@@ -47,3 +47,10 @@ def test_letters_beyond_western_ones_are_read_beside_them() -> None:
 @pytest.mark.parametrize("raw", [b"", b"plain", bytes(100), b"a\0b", b"a\0b\0"])
 def test_what_has_no_three_western_characters_is_not_wide(raw: bytes) -> None:
     assert read(raw) == []
+
+
+def test_in_the_other_byte_order_the_first_character_is_read_too() -> None:
+    raw = b"x" + TEXT.encode("utf-16-le") + b"\0\0"
+    (view,) = wide(View.of(raw), 500, ascii_only=True)
+    first = view.raw.index(TEXT.encode())
+    assert view.span(first, first + len(TEXT)) == (1, 2 * len(TEXT))
