@@ -33,8 +33,8 @@ _EXPANDS: Final = 24
 """How many bytes a byte of a value is written with where it is escaped several times."""
 _EACH: Final = 64
 """What a view costs beside its bytes."""
-_FREE: Final = 4 << 20
-_MOST_PER_BYTE: Final = 5
+_FREE: Final = 6 << 20
+_MOST_PER_BYTE: Final = 12
 _BREAK: Final = bytes((BREAK,))
 _FOLLOWS: Final = bytes(range(0x80, 0xC0))
 _ASCII: Final = re.compile(rb"[\x00-\x7f]+")
