@@ -11,7 +11,7 @@ import secrets
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -43,8 +43,11 @@ log = structlog.get_logger(__name__)
 
 
 @contextmanager
-def caretaker(settings: Settings) -> Iterator[None]:
+def caretaker(settings: Settings, *, meanwhile: Callable[[], None]) -> Iterator[None]:
     """Have the caretaker at work for as long as the block runs, and whatever was forked in it.
+
+    Args:
+        meanwhile: What this process does while the caretaker gets ready.
 
     Raises:
         SystemExit: It ended before its time; it said why.
@@ -61,6 +64,7 @@ def caretaker(settings: Settings) -> Iterator[None]:
     os.close(served)
     child = _Child(pid)
     try:
+        meanwhile()
         child.ended_early = not os.read(ready, 1)
         if not child.ended_early:
             child.watch()

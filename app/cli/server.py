@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import socket
+from importlib import import_module
 from typing import Final
 
 import structlog
@@ -50,10 +51,17 @@ def run() -> None:
     # What is there now is shared with every process that is forked, for as long as none of them touches it.
     gc.collect()
     gc.freeze()
-    with caretaker(settings):
+    with caretaker(settings, meanwhile=_load_dictionaries):
         # A worker is told to stop as any process is, also before it has begun to listen for that.
         os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
         _server(settings, connections).serve()
+
+
+def _load_dictionaries() -> None:
+    """Load what a worker would load by itself when it first judges a value: there once, it is shared."""
+    import_module("zxcvbn")
+    gc.collect()
+    gc.freeze()
 
 
 def _refuse_taken_port(settings: Settings) -> None:
