@@ -24,6 +24,7 @@ from app.kernel.errors import (
 from app.kernel.secret import SecretValue
 from app.outbound.answer_stream import AnswerStream, passed_headers
 from app.outbound.guard import Guard
+from app.outbound.guesses import Guesses
 from app.outbound.inject import inject, preview, write_with_marks
 from app.outbound.model import (
     Call,
@@ -72,6 +73,7 @@ class OutboundClient:
         self._rules = rules
         self._guard = Guard(rules)
         self._wire = Wire(rules.ca_file)
+        self._guesses = Guesses()
 
     def check(self, call: Call, secrets: Sequence[UsedSecret]) -> Destination:
         """See ``Outbound.check``."""
@@ -79,15 +81,7 @@ class OutboundClient:
 
     def find_guesses(self, call: Call, values: Mapping[str, SecretValue]) -> Sequence[str]:
         """See ``Outbound.find_guesses``."""
-        if not values:
-            return ()
-        written = write_with_marks(call)
-        head = "\n".join((written.url, *(f"{name}:{value}" for name, value in written.headers)))
-        own = b"\n\n".join((head.encode("latin-1", "replace"), written.body or b""))
-        try:
-            return sorted(Redactor(values).names_in(own))
-        except OutOfBudgetError:  # an echo of it can't be read either
-            return ()
+        return self._guesses.find(call, values) if values else ()
 
     def preview(self, call: Call) -> Preview:
         """See ``Outbound.preview``."""
