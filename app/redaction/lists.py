@@ -60,7 +60,9 @@ def may_hold_lists(raw: bytes, fewest: int, *, ascii_only: bool) -> bool:
         fewest: The least characters of a text that is looked for.
         ascii_only: Whether all of these are ASCII.
     """
-    return _may_hold_numbers(raw, fewest, ascii_only=ascii_only) or _may_hold_single(raw, fewest)
+    if _may_hold_single(raw, fewest) and _may_hold_characters(raw, fewest):
+        return True
+    return _may_hold_numbers(raw, fewest, ascii_only=ascii_only)
 
 
 def _may_hold_numbers(raw: bytes, fewest: int, *, ascii_only: bool) -> bool:
