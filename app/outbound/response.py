@@ -151,7 +151,9 @@ def _beside(headers: Sequence[tuple[str, str]], body: bytes) -> bytes:
 
 
 def _together(headers: Sequence[tuple[str, str]]) -> bytes:
-    return "\n".join(f"{name}:{value}\n{name}: {value}" for name, value in headers).encode("latin-1", "replace")
+    # Each in both of its spellings, but apart: numbers that stood twice near together would look like a list.
+    spellings = ("\n".join(f"{name}:{blank}{value}" for name, value in headers) for blank in ("", " "))
+    return _APART.join(spelling.encode("latin-1", "replace") for spelling in spellings)
 
 
 def content_type_of(headers: Sequence[tuple[str, str]]) -> tuple[str | None, str | None]:

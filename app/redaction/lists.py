@@ -107,7 +107,9 @@ def _find_numbers(raw: bytes, fewest: int, *, ascii_only: bool) -> Places:
         last_found = int(places[-1]) if len(places) else last_found
     places = np.concatenate(found) if found else np.zeros(0, np.intp)
     near = places[fewest - 1 :] - places[: max(0, len(places) - fewest + 1)] <= _USUAL_GAP * (fewest - 1)
-    return places if np.count_nonzero(near) else places[:0]
+    apart = np.flatnonzero(np.diff(places) > _GAP + _LONGEST_NUMBER)
+    longest_list = np.diff(np.concatenate(([-1], apart, [len(places) - 1]))).max()
+    return places if np.count_nonzero(near) and longest_list >= fewest else places[:0]
 
 
 def _may_hold_characters(raw: bytes, fewest: int) -> bool:
