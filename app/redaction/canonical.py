@@ -33,7 +33,7 @@ _EXPANDS: Final = 24
 """How many bytes a byte of a value is written with where it is escaped several times."""
 _EACH: Final = 64
 """What a view costs beside its bytes."""
-_FREE: Final = 6 << 20
+_FREE: Final = 7 << 20
 _MOST_PER_BYTE: Final = 12
 _BREAK: Final = bytes((BREAK,))
 _FOLLOWS: Final = bytes(range(0x80, 0xC0))

@@ -183,6 +183,7 @@ def test_a_text_that_says_it_is_json_is_told_among_the_problems(
     made = service.ask("POST", f"{ws_path}/blocks", {"name": "raw", "call": call})
     assert made.status_code == 201, made.text
     problems = made.json()["problems"]
-    assert [each["field"] for each in problems] == (["/call/headers/0/value"] if told else [])
+    others = [each["field"] for each in problems if each["code"] != "missing_variable"]
+    assert others == (["/call/headers/0/value"] if told else [])
     assert service.ask("GET", f"{ws_path}/blocks/raw").json()["problems"] == problems
     service.ask("DELETE", f"{ws_path}/blocks/raw?confirm=raw")

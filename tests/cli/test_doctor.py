@@ -48,6 +48,7 @@ def test_a_variable_of_vault_s_that_is_not_obeyed_is_named(own: Service) -> None
     assert "canary" not in str(report)
 
 
+@pytest.mark.slow
 def test_grants_that_were_not_applied_are_red_and_applied_ones_green(own: Service, tmp_path: Path) -> None:
     grant = '[[grant]]\nworkspace = "acme"\npath = "secret/team"\nfields = ["token"]\nhosts = ["api.example.com"]\n'
     (tmp_path / "grants.toml").write_text(grant)
@@ -82,6 +83,7 @@ def test_a_record_that_was_changed_is_red_and_names_the_chain(own: Service) -> N
             connection.execute(text(change), {"actor": was})
 
 
+@pytest.mark.slow
 def test_a_record_that_was_removed_is_red_since_vault_knows_of_it(own: Service) -> None:
     assert own.ask("POST", "/workspaces", {"name": "removed"}).ok
     export = own.ask("GET", "/workspaces/removed/audit", headers={"Accept": "application/x-ndjson"})
@@ -97,6 +99,7 @@ def test_a_record_that_was_removed_is_red_since_vault_knows_of_it(own: Service) 
     assert "record of removed" not in examined(own)
 
 
+@pytest.mark.slow
 def test_a_record_that_was_cut_back_to_an_older_checkpoint_is_red(own: Service) -> None:
     for made in ({"name": "cut-back"}, None):
         if made is not None:

@@ -40,6 +40,7 @@ def signature(workspace: Workspace, upstream: Upstream, name: str, header: str =
     return upstream.seen[-1].header(header) or ""
 
 
+@pytest.mark.slow
 def test_a_key_is_imported_and_takes_the_place_of_another(
     workspace: Workspace, upstream: Upstream, tmp_path: Path
 ) -> None:
@@ -123,6 +124,7 @@ def test_what_is_no_such_key_is_refused_and_nothing_is_there(
     assert workspace.ask("GET", "secrets/SIGNS").status_code == 404
 
 
+@pytest.mark.slow
 def test_a_secret_that_is_not_there_and_a_plain_value_take_no_key(workspace: Workspace) -> None:
     workspace.secret("PLAIN", "value-that-is-plain-1")
     for name, told in (("GONE", "GONE"), ("PLAIN", "hmac, jwt and aws4")):

@@ -24,6 +24,7 @@ def test_vault_apply_has_nothing_left_to_do(service: Service) -> None:
     assert (done.returncode, done.stdout.strip()) == (0, "Nothing to do."), done.stderr
 
 
+@pytest.mark.slow
 def test_users_are_created_reset_and_disabled(service: Service) -> None:
     name = f"u{uuid.uuid4().hex[:8]}"
     assert service.command("user", "create", name, "--password-stdin", stdin="a long password\n").returncode == 0
@@ -43,6 +44,7 @@ def test_users_are_created_reset_and_disabled(service: Service) -> None:
     assert service.ask("GET", "/me", user=name).status_code == 200
 
 
+@pytest.mark.slow
 def test_tokens_are_made_listed_and_revoked(service: Service) -> None:
     made = json.loads(service.command("token", "create", "--platform", "--label", "x", "--json").stdout)
     assert service.ask("GET", "/me", token=made["token"]).status_code == 200
@@ -57,6 +59,7 @@ def test_tokens_are_made_listed_and_revoked(service: Service) -> None:
     assert service.command("token", "revoke", "nothing").returncode == 1
 
 
+@pytest.mark.slow
 def test_a_label_does_not_steer_the_terminal(service: Service) -> None:
     made = json.loads(service.command("token", "create", "--platform", "--label", "a\x1b[2J\nb", "--json").stdout)
     (line,) = [line for line in service.command("token", "list").stdout.splitlines() if line.startswith(made["id"])]
@@ -77,6 +80,7 @@ def test_a_workspace_is_made_for_its_owner(service: Service) -> None:
     assert service.command("workspace", "create", f"{name}-2", "--owner", "zoe", "--title", "x" * 129).returncode == 2
 
 
+@pytest.mark.slow
 def test_reconcile_and_upgrade_do_nothing_twice(service: Service) -> None:
     assert service.command("db", "upgrade").returncode == 0
     assert service.command("reconcile").returncode == 0  # whatever another test left

@@ -14,6 +14,7 @@ import requests
 from tests.support.service import launch, running
 
 
+@pytest.mark.slow
 def test_a_kill_loses_no_answered_secret(tmp_path: Path, chance: random.Random) -> None:
     answered: dict[str, str] = {}
     enough = chance.randint(20, 120)

@@ -46,6 +46,7 @@ def test_a_call_under_way_ends_before_the_service_does(tmp_path: Path, upstream:
     assert answer.json()["body"]["content"] == {"slow": True}
 
 
+@pytest.mark.slow
 def test_a_call_that_takes_longer_than_the_stop_is_answered_and_recorded(tmp_path: Path, upstream: Upstream) -> None:
     arrived, ended = threading.Event(), threading.Event()
     upstream.scripts["/slow"] = _slowly(arrived, lambda: ended.wait(60))
@@ -66,6 +67,7 @@ def test_a_call_that_takes_longer_than_the_stop_is_answered_and_recorded(tmp_pat
         again.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_an_idle_service_stops_with_exit_0_and_takes_its_vault_along(tmp_path: Path, sent: signal.Signals) -> None:
     with running(tmp_path) as service:

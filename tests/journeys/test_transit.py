@@ -77,6 +77,7 @@ def key_version(service: Service, workspace: str, path: str) -> str:
     return str(stored.split(":")[1])
 
 
+@pytest.mark.slow
 def test_keys_rotate_and_values_follow_without_losing_anything(
     service: Service, transit: str, upstream: Upstream
 ) -> None:

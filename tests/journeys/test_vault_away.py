@@ -68,6 +68,7 @@ def test_a_forged_row_sends_nothing(own: Service, upstream: Upstream, column: st
     assert f"binding {workspace}/TOKEN" in red
 
 
+@pytest.mark.slow
 def test_a_stopped_vault_is_a_503_that_mends_itself(own: Service, upstream: Upstream) -> None:
     workspace, value, call = make(own, upstream)
     pid = _bao(own)

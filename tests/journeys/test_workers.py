@@ -39,6 +39,7 @@ def await_cores(service: Service, wanted: list[list[int]], *, gone: int | None =
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_as_many_workers_as_cores_have_one_each_also_after_one_was_killed(tmp_path: Path) -> None:
     mine = os.sched_getaffinity(0)
     two = set(sorted(mine)[:2])
@@ -55,12 +56,14 @@ def test_as_many_workers_as_cores_have_one_each_also_after_one_was_killed(tmp_pa
         os.sched_setaffinity(0, mine)
 
 
+@pytest.mark.slow
 def test_fewer_workers_than_cores_run_where_there_is_room(tmp_path: Path) -> None:
     mine = os.sched_getaffinity(0)
     with running(tmp_path, STRONGROOM_WORKERS="1") as service:
         await_cores(service, [sorted(mine)])
 
 
+@pytest.mark.slow
 def test_a_worker_has_as_many_files_as_the_system_allows_whatever_it_was_started_with(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert hard > 512, "this machine's own limit leaves nothing to raise"
@@ -78,6 +81,7 @@ def test_connections_never_take_the_files_that_the_database_vault_and_upstreams_
     assert [limit_connections(files) for files in (600, 1024, 16_384, 65_536)] == [300, 512, 8192, 8192]
 
 
+@pytest.mark.slow
 def test_an_interrupt_that_reaches_everybody_is_the_parents_business(tmp_path: Path) -> None:
     with running(tmp_path, STRONGROOM_WORKERS="1") as service:
         worker = workers_of(service)
@@ -96,6 +100,7 @@ def test_a_service_whose_caretaker_is_gone_stops_and_says_so(tmp_path: Path) -> 
         assert "caretaker_ended" in (tmp_path / "service.log").read_text()
 
 
+@pytest.mark.slow
 def test_workers_that_lose_their_parent_are_outlived_by_the_caretaker_which_stops_vault(tmp_path: Path) -> None:
     with running(tmp_path, STRONGROOM_WORKERS="1") as service:
         below = children_of(service.process.pid)
