@@ -9,6 +9,7 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
 import requests
 
 from app.cli.processes import CARETAKER
