@@ -186,6 +186,7 @@ lock:
 	$(COMPILE) requirements/bench.in --output-file requirements/bench.txt
 	$(COMPILE) requirements/litellm.in --output-file requirements/litellm.txt
 	$(COMPILE) requirements/generators.in --output-file requirements/generators.txt
+	$(COMPILE) requirements/httpbin.in --output-file requirements/httpbin.txt
 	cd tests/contracts/generators && npm install --package-lock-only --omit-lockfile-registry-resolved
 
 clean:

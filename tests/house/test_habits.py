@@ -30,7 +30,7 @@ def test_what_the_service_needs_is_pinned() -> None:
     assert names(PROJECT["dependencies"]) <= pinned("runtime.txt")
 
 
-@pytest.mark.parametrize("kind", ["build", "dev", "tools", "bench", "litellm", "generators"])
+@pytest.mark.parametrize("kind", ["build", "dev", "tools", "bench", "litellm", "generators", "httpbin"])
 def test_what_the_project_needs_besides_is_pinned(kind: str) -> None:
     wanted = names((ROOT / "requirements" / f"{kind}.in").read_text().splitlines())
     assert wanted
