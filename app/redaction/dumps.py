@@ -9,13 +9,13 @@ from typing import Final
 import numpy as np
 
 from app.redaction.search import Bytes
-from app.redaction.views import Flags, Places, View
+from app.redaction.views import Flags, Places, View, flags_of
 
 _ADDRESS: Final = re.compile(rb"\n[ \t]*[0-9A-Fa-f]{4,16}[: \t]")
 _MOST_PAIRS: Final = 16
-_HEXADECIMAL: Final = np.array([chr(code) in "0123456789abcdefABCDEF" for code in range(256)])
-_BLANK: Final = np.array([code in b" \t" for code in range(256)])
-_BEFORE: Final = np.array([code in b"\n\"'>`" for code in range(256)])
+_HEXADECIMAL: Final = flags_of(b"0123456789abcdefABCDEF")
+_BLANK: Final = flags_of(b" \t")
+_BEFORE: Final = flags_of(b"\n\"'>`")
 """What a dump's first line may follow in a document."""
 _BEYOND: Final = 24
 

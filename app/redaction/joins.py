@@ -14,7 +14,7 @@ import numpy as np
 
 from app.redaction.blocks import translated_blocks
 from app.redaction.search import Bytes
-from app.redaction.views import Flags, Places, View
+from app.redaction.views import Places, View, flags_of
 
 CUTS: Final = b" \t\r\n\\\"'`,"
 """What may stand between two pieces of a text: blanks, line ends, quotes, backslashes and commas."""
@@ -27,15 +27,11 @@ _LINE_PREFIX: Final = re.compile(rb"\n[ \t]*[" + re.escape(_PREFIXES) + rb"]")
 _OPERATOR_CLASSES: Final = bytes.maketrans(_QUOTES + _OPERATORS, b'"' * len(_QUOTES) + b"+" * len(_OPERATORS))
 
 
-def _flags(codes: bytes) -> Flags:
-    return np.array([code in codes for code in range(256)])
-
-
-_IS_KEPT: Final = ~_flags(CUTS)
-_IS_SPACE: Final = _flags(_SPACES)
-_IS_QUOTE: Final = _flags(_QUOTES)
-_IS_OPERATOR: Final = _flags(_OPERATORS)
-_IS_PREFIX: Final = _flags(_PREFIXES)
+_IS_KEPT: Final = ~flags_of(CUTS)
+_IS_SPACE: Final = flags_of(_SPACES)
+_IS_QUOTE: Final = flags_of(_QUOTES)
+_IS_OPERATOR: Final = flags_of(_OPERATORS)
+_IS_PREFIX: Final = flags_of(_PREFIXES)
 
 
 def squeeze(text: bytes) -> bytes:

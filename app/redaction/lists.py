@@ -16,7 +16,7 @@ from app.redaction.blocks import translated_blocks
 from app.redaction.escapes import utf8
 from app.redaction.packings import in_a_row
 from app.redaction.search import Bytes
-from app.redaction.views import BREAK, Flags, Places, View
+from app.redaction.views import BREAK, Flags, Places, View, flags_of
 
 _DIGITS: Final = b"0123456789"
 _ALNUM: Final = bytes(code for code in range(128) if chr(code).isalnum())
@@ -28,10 +28,6 @@ _USUAL_GAP: Final = 24
 _LONGEST_NUMBER: Final = 7
 
 
-def _flags(codes: bytes) -> Flags:
-    return np.array([code in codes for code in range(256)])
-
-
 def _classes(classes: dict[bytes, bytes], otherwise: bytes) -> bytes:
     table = bytearray(otherwise * 256)
     for codes, name in classes.items():
@@ -40,11 +36,11 @@ def _classes(classes: dict[bytes, bytes], otherwise: bytes) -> bytes:
     return bytes(table)
 
 
-_QUOTES: Final = _flags(b"\"'`")
-_SPACES: Final = _flags(b" \t\r\n")
-_OPENS: Final = _flags(b" \t\r\n,;|[{(:>=")
-_CLOSES: Final = _flags(b" \t\r\n,;|]})")
-_IN_WORD: Final = _flags(_ALNUM + b"%" + bytes(range(0x80, 0x100)))
+_QUOTES: Final = flags_of(b"\"'`")
+_SPACES: Final = flags_of(b" \t\r\n")
+_OPENS: Final = flags_of(b" \t\r\n,;|[{(:>=")
+_CLOSES: Final = flags_of(b" \t\r\n,;|]})")
+_IN_WORD: Final = flags_of(_ALNUM + b"%" + bytes(range(0x80, 0x100)))
 _NUMBERS: Final = _classes({_DIGITS: b"1", _ALNUM.translate(None, _DIGITS) + b"%": b"a"}, b" ")
 _ITEMS: Final = _classes({b"\"'`": b'"', b" \t\r\n,": b" ", b":{}[]": b"-"}, b"a")
 _SINGLES: Final = _ITEMS.replace(b'"', b" ")

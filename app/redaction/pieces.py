@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from app.redaction.views import Flags, Places
+from app.redaction.views import Flags, Places, flags_of
 
 
 def _classes(*kinds: bytes) -> bytes:
@@ -24,21 +24,17 @@ def _classes(*kinds: bytes) -> bytes:
     return bytes(table)
 
 
-def _flags(codes: bytes) -> Flags:
-    return np.array([code in codes for code in range(256)])
-
-
 _QUOTES: Final = _classes(b"\"'`")
 _STRING: Final = re.compile(
     rb"""(?:\A|(?<=[ \t\r\n,;|[{(:>=]))[bBuUrRfFL@]?["'`]+([^"'`]+)(?=["'`]+(?:(?![ \t]?[:=])[ \t\r\n,;|\]})]|\Z))"""
 )
 _KEYS: Final = _classes(b"\n;&", b":=\t)|", b" ")
 _TAGS: Final = _classes(b"<", b">")
-_OPENS: Final = _flags(b" \t\r\n,;|[{(:>=")
-_MARKS: Final = _flags(b"bBuUrRfFL@")  # what a language may write before a string's quote
-_CLOSES: Final = _flags(b" \t\r\n,;|]})")
-_SPACES: Final = _flags(b" \t")
-_SEPARATES: Final = _flags(b":=")
+_OPENS: Final = flags_of(b" \t\r\n,;|[{(:>=")
+_MARKS: Final = flags_of(b"bBuUrRfFL@")  # what a language may write before a string's quote
+_CLOSES: Final = flags_of(b" \t\r\n,;|]})")
+_SPACES: Final = flags_of(b" \t")
+_SEPARATES: Final = flags_of(b":=")
 
 
 def pieces(raw: bytes) -> Iterator[Flags]:

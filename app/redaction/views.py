@@ -21,6 +21,11 @@ _WHOLE: Final = 8 * 1024
 """A view up to this size is never cut to the neighbourhood of what changed."""
 
 
+def flags_of(codes: bytes) -> Flags:
+    """Return for each of the 256 bytes whether it is one of these."""
+    return np.array([code in codes for code in range(256)])
+
+
 @dataclass(frozen=True, eq=False)
 class View:
     """Bytes to look through.
