@@ -15,7 +15,7 @@ from app.cli.runtime import open_service, read_settings
 from app.kernel.errors import NotForThisType, ValidationFailed
 from app.kernel.secret import SecretValue
 from app.resources import Resources
-from app.variables.schemas import SecretBody
+from app.variables.schemas.secrets import SecretBody
 from app.variables.secrets.creation import NewSecret
 from app.variables.secrets.deposits import Credential, read_key
 from app.variables.secrets.edits import SecretChanges

@@ -61,12 +61,8 @@ def _stale(_error: CSRFError) -> Response:
     return response
 
 
-class StalePage(StrongroomError):
+class StalePage(StrongroomError, party="caller", code="bad_request", title="Page out of date"):
     """A form without the token of this session."""
-
-    code = "bad_request"
-    party = "caller"
-    title = "Page out of date"
 
 
 @pages.errorhandler(RateLimited)

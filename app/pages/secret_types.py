@@ -21,7 +21,7 @@ from app.pages.secret_forms import (
 )
 from app.pages.secret_templates import TYPE_LABELS, TYPE_TEXTS, Template, find_template, templates_of
 from app.pages.variable_page import show_secret
-from app.variables.schemas import SecretBody
+from app.variables.schemas.secrets import SecretBody
 from app.variables.secrets.queries import SecretQueries
 from app.variables.secrets.renewal import renew
 from app.variables.secrets.service import Secrets

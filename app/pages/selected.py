@@ -15,7 +15,7 @@ from app.pages.forms import Typed, form_texts, lines, moment, plain_words, read
 from app.pages.layout import go, pages, show
 from app.variables import listing
 from app.variables.listing import Entry
-from app.variables.schemas import SecretPatch
+from app.variables.schemas.secrets import SecretPatch
 from app.variables.secrets.queries import Secret
 from app.variables.secrets.service import Secrets
 from app.variables.service import Variables

@@ -32,8 +32,8 @@ from app.pages.secret_requests import write_requests
 from app.pages.secret_templates import TYPE_LABELS
 from app.variables import listing
 from app.variables.listing import ORDERS, Entry, Kind, Order, Wanted
-from app.variables.plain_schemas import VariableBody, VariablePatch
-from app.variables.schemas import RevealSchema, SecretBody, SecretPatch, ValueBody
+from app.variables.schemas.plain import VariableBody, VariablePatch
+from app.variables.schemas.secrets import RevealSchema, SecretBody, SecretPatch, ValueBody
 from app.variables.secrets.changes import name_taken
 from app.variables.secrets.check import Check
 from app.variables.secrets.queries import HIDE_AFTER_SECONDS, Secret, SecretQueries

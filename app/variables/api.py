@@ -9,10 +9,10 @@ from flask.views import MethodView
 
 from app.access import Permission
 from app.variables import listing
-from app.variables.import_schemas import ImportBody, ImportedLines
 from app.variables.imports import Import, Imports
-from app.variables.plain_schemas import VariableBody, VariablePatch, VariableSchema
-from app.variables.schemas import (
+from app.variables.schemas.imports import ImportBody, ImportedLines
+from app.variables.schemas.plain import VariableBody, VariablePatch, VariableSchema
+from app.variables.schemas.secrets import (
     ConfirmQuery,
     DeletionQuery,
     RevealSchema,

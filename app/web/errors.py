@@ -191,11 +191,8 @@ def from_http(error: HTTPException) -> StrongroomError:
     return StrongroomError("An unforeseen fault; the log has it under this request id.")
 
 
-class BadRequest(MalformedJson):
-    """A request that is no proper HTTP."""
-
-    code = "bad_request"
-    title = "Bad request"
+class BadRequest(MalformedJson, code="bad_request", title="Bad request"):
+    """The request isn't valid HTTP."""
 
 
 def validation_failed(error: ValidationError, *, source: Source = "body") -> ValidationFailed:

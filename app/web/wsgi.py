@@ -26,12 +26,8 @@ _OURS: Final = b"strongroom-"
 _BARE: Final = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
 
 
-class AmbiguousHeader(StrongroomError):
+class AmbiguousHeader(StrongroomError, party="caller", code="bad_request", title="Bad request"):
     """A header that decides something came twice, or with a byte beyond ASCII."""
-
-    code = "bad_request"
-    party = "caller"
-    title = "Bad request"
 
 
 @dataclass(frozen=True, slots=True)

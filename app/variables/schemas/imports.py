@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from app.variables.fields import requests_field, texts_field
 from app.variables.imports import RESULTS, Import
+from app.variables.schemas.fields import requests_field, texts_field
 from app.vault import VISIBILITIES
 from app.web.body import Input, PlainText, Truth
 

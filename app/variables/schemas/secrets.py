@@ -8,7 +8,8 @@ from marshmallow import Schema, ValidationError, fields, post_dump, post_load, v
 
 from app.kernel.secret import SecretValue
 from app.kernel.unset import UNSET
-from app.variables.fields import (
+from app.variables.listing import Entry, Kind
+from app.variables.schemas.fields import (
     AllowedRequestSchema,
     GivenFields,
     PartsSchema,
@@ -18,8 +19,7 @@ from app.variables.fields import (
     take_parts,
     texts_field,
 )
-from app.variables.listing import Entry, Kind
-from app.variables.plain_schemas import DESCRIPTION, NAME, VariableSchema
+from app.variables.schemas.plain import DESCRIPTION, NAME, VariableSchema
 from app.variables.secrets.binding import Source
 from app.variables.secrets.check import Check
 from app.variables.secrets.creation import NewSecret
