@@ -15,7 +15,7 @@ from app.calls.template import CALL
 from app.kernel.errors import FieldLocation, in_body
 from app.outbound.model import Method
 from app.telemetry import step
-from app.web.body import Input, JsonValue, Number, PlainText, Truth
+from app.web.body import Input, JsonValue, PlainText, StrictBoolean, StrictNumber
 from app.web.operations import BODY
 from app.web.reply import Reply, json_reply, mark_answered
 
@@ -144,7 +144,7 @@ class _Value(JsonValue):
         return value if isinstance(value, str) else super()._deserialize(value, attr, data, **kwargs)
 
 
-class Variables(fields.Dict):
+class VariablesField(fields.Dict):
     """Values of variables, any JSON, by their names."""
 
     def __init__(self) -> None:
@@ -179,9 +179,9 @@ class CallBody(Input):
     auth = fields.Nested(AuthBody, load_default=None, allow_none=True)
     body = fields.Nested(BodyBody, load_default=None, allow_none=True)
     captures = fields.List(fields.Nested(CaptureBody), load_default=list, validate=_MANY)
-    variables = Variables()
-    timeout_seconds = Number(load_default=10.0, validate=validate.Range(0, 300, min_inclusive=False))
-    follow_redirects = Truth(load_default=False)
+    variables = VariablesField()
+    timeout_seconds = StrictNumber(load_default=10.0, validate=validate.Range(0, 300, min_inclusive=False))
+    follow_redirects = StrictBoolean(load_default=False)
 
     @post_load
     def _to_call(self, data: dict[str, Any], **_kwargs: object) -> WrittenCall:
@@ -238,7 +238,7 @@ def _within_call(messages: Mapping[str, Any], beside: Mapping[str, object]) -> d
 class RunBody(Input):
     """What a run of a saved block is given."""
 
-    variables = Variables()
+    variables = VariablesField()
 
 
 class HeaderSchema(Schema):

@@ -13,7 +13,7 @@ from app.calls.captures import Capture, compile_capture
 from app.calls.definition import BodyType, Pair, WrittenCall, WrittenPart
 from app.calls.field_template import (
     Template,
-    Variable,
+    TemplateVariable,
     fill,
     is_name,
     parse_template,
@@ -82,9 +82,9 @@ class CallTemplate:
         return tuple(sorted({field.secret for field in self.fields if field.secret}))
 
     @cached_property
-    def timely(self) -> bool:
+    def varies(self) -> bool:
         """Whether a field holds something that is another one in each call."""
-        return any(field.timely for field in self.fields)
+        return any(field.varies for field in self.fields)
 
     @cached_property
     def variables(self) -> frozenset[str]:
@@ -327,7 +327,7 @@ def resolve(call: CallTemplate, variables: Mapping[str, object]) -> Call:
     return Call(
         method=cast(Method, call.written.method),
         origin=call.origin,
-        path=_climbs_nowhere(fill(call.path, variables)),
+        path=_refuse_dot_segments(fill(call.path, variables)),
         url_query=tuple(fill(each, variables) for each in call.url_query),
         query=tuple((name, fill(value, variables)) for name, value in call.query),
         headers=headers,
@@ -339,7 +339,7 @@ def resolve(call: CallTemplate, variables: Mapping[str, object]) -> Call:
     )
 
 
-def _climbs_nowhere(path: Field) -> Field:
+def _refuse_dot_segments(path: Field) -> Field:
     """Refuse a path in which a variable makes a segment ``.`` or ``..``, which would lead elsewhere."""
     text = "".join(
         (piece.text if piece.segments else piece.text.replace("/", "%2F"))
@@ -389,7 +389,7 @@ def _fill_part(each: _Part, variables: Mapping[str, object]) -> Part:
 def _resolved_json(body: object, variables: Mapping[str, object]) -> object:
     if isinstance(body, Template):
         alone = body.pieces[0] if len(body.pieces) == 1 else None
-        if isinstance(alone, Variable) and not isinstance(variables[alone.name], str):
+        if isinstance(alone, TemplateVariable) and not isinstance(variables[alone.name], str):
             return variables[alone.name]  # which keeps its type where nothing stands around it
         return fill(body, variables)
     if isinstance(body, Mapping):

@@ -14,8 +14,8 @@ _here = threading.local()
 
 
 @contextmanager
-def computing(turns: threading.Semaphore) -> Iterator[None]:
-    """Take a turn for as long as the block runs, except while it is in ``waiting``."""
+def take_turn(turns: threading.Semaphore) -> Iterator[None]:
+    """Take a turn for as long as the block runs, except while it is in ``yield_turn``."""
     turns.acquire()
     _here.turns = turns
     try:
@@ -26,7 +26,7 @@ def computing(turns: threading.Semaphore) -> Iterator[None]:
 
 
 @contextmanager
-def waiting() -> Iterator[None]:
+def yield_turn() -> Iterator[None]:
     """Give this thread's turn to others while the block waits for something outside; nothing happens without a turn."""
     turns: threading.Semaphore | None = getattr(_here, "turns", None)
     if turns is None:
@@ -40,9 +40,9 @@ def waiting() -> Iterator[None]:
 
 
 @contextmanager
-def holding(lock: threading.Lock) -> Iterator[None]:
+def hold_lock(lock: threading.Lock) -> Iterator[None]:
     """Hold a lock for as long as the block runs, waiting for it without a turn: its holder may need one to go on."""
-    with waiting():
+    with yield_turn():
         lock.acquire()
     try:
         yield

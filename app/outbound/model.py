@@ -191,7 +191,7 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class RequestPreview:
     """A call as it would go out, with ``[secret:NAME]`` where a value would stand."""
 
     method: str
@@ -390,5 +390,5 @@ class Outbound(Protocol):
     def find_guesses(self, call: Call, values: Mapping[str, SecretValue]) -> Sequence[str]:
         """Return the names of the values that the call's own text holds, in whatever form: its author knows them."""
 
-    def preview(self, call: Call) -> Preview:
+    def preview(self, call: Call) -> RequestPreview:
         """Show the call as it would go out, with markers for values."""

@@ -35,7 +35,7 @@ def ask_system(host: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(sockaddr[0]).partition("%")[0] for *_, sockaddr in found))
 
 
-def asking(server: str) -> Resolve:
+def resolver_at(server: str) -> Resolve:
     """Make a resolver that asks one DNS server, ``ip:port``, and neither ``/etc/hosts`` nor search domains.
 
     The server follows CNAMEs. Raises ``ValueError`` for what is no ``ip:port``.

@@ -17,12 +17,12 @@ from app.audit.history import COUNTED_AT_MOST, NumberedEvents, list_by_number
 from app.audit.service import Filters
 from app.blocks.service import list_blocks
 from app.kernel.errors import ValidationFailed, VaultError, in_body
-from app.pages.forms import Typed, number
+from app.pages.forms import FormState, number
 from app.pages.layout import pages, show
-from app.pages.list_pages import ListPage, page_asked
+from app.pages.list_pages import ListPage, requested_page
 from app.pages.messages import ACTIONS, OUTCOMES, facts, sentence
 from app.variables import listing
-from app.variables.listing import Wanted
+from app.variables.listing import ListQuery
 from app.web import context
 from app.web.errors import STATUS
 from app.workspaces.members import Members
@@ -41,8 +41,8 @@ def audit(ws: str) -> Response:
         filters = _filters(asked)
     except ValidationFailed as error:
         require(context.access(), Permission.AUDIT_READ)
-        return _show(ws, Typed.after(error, asked), STATUS[error.code])
-    place = page_asked(ROWS)
+        return _show(ws, FormState.after(error, asked), STATUS[error.code])
+    place = requested_page(ROWS)
     found = list_by_number(
         filters,
         access=context.access(),
@@ -54,7 +54,7 @@ def audit(ws: str) -> Response:
     kept = {name: text for name, text in asked.items() if text}
     return _show(
         ws,
-        Typed(asked),
+        FormState(asked),
         rows=[(event, sentence(event), facts(event)) for event in found.events],
         narrowed=bool(kept),
         place=_place(place, found),
@@ -107,7 +107,7 @@ def audit_export(ws: str) -> Response:
     return Response(pieces, content_type=content_type, headers=headers)
 
 
-def _show(ws: str, form: Typed, status: int = 200, **names: object) -> Response:
+def _show(ws: str, form: FormState, status: int = 200, **names: object) -> Response:
     choices = _choices()
     return show("audit.html", status, form=form, actions=ACTIONS, outcomes=OUTCOMES, choices=choices, ws=ws, **names)
 
@@ -116,7 +116,7 @@ def _choices() -> Mapping[str, Sequence[str]]:
     """Return what a filter can be set to, by its field: whom and what there is now."""
     resources, access = context.resources(), context.access()
     secrets = listing.list_variables(
-        Wanted(kind="secret"), access=access, resources=resources, limit=_CHOICES, counted=False
+        ListQuery(kind="secret"), access=access, resources=resources, limit=_CHOICES, counted=False
     )
     blocks = list_blocks(access=access, sessions=resources.sessions, limit=_CHOICES)
     members = Members(resources.sessions, resources.clock).list(access=access, limit=_CHOICES)

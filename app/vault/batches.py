@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final, Generic, TypeVar
 
-from app.kernel.turns import waiting
+from app.kernel.turns import yield_turn
 
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
@@ -59,7 +59,7 @@ class Batches(Generic[K, R]):
             leads = key not in self._queues
             self._queues.setdefault(key, deque()).append(mine)
         if not leads:
-            with waiting():  # whoever asks Vault needs a turn to come back from there
+            with yield_turn():  # whoever asks Vault needs a turn to come back from there
                 mine.woken.acquire()
         if not mine.sent:
             self._lead(key, mine)

@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Any, Literal
 
 from app.kernel.errors import VaultRefused
-from app.vault.answers import RETRY_AFTER, Answer
+from app.vault.answers import RETRY_AFTER, VaultResponse
 from app.vault.options import Server
-from app.vault.transport import Line, read_health, unavailable
+from app.vault.transport import VaultConnections, read_health, unavailable
 from app.vault.versions import version_warning
 
 Verb = Literal["GET", "LIST", "POST", "PATCH", "DELETE"]
@@ -33,7 +33,7 @@ class VaultOperator:
     """Vault, for an operator's commands. Use it as a context manager, or ``close`` it."""
 
     def __init__(self, server: Server, token: str) -> None:
-        self._line = Line(server)
+        self._line = VaultConnections(server)
         self._token = token
 
     def __enter__(self) -> VaultOperator:
@@ -85,12 +85,12 @@ class VaultOperator:
         auth = answer.document["auth"]
         return LoggedIn(auth["client_token"], auth["lease_duration"], auth["renewable"], tuple(auth["policies"]))
 
-    def attempt(self, verb: Verb, path: str, token: str, body: Mapping[str, Any] | None = None) -> Answer:
+    def attempt(self, verb: Verb, path: str, token: str, body: Mapping[str, Any] | None = None) -> VaultResponse:
         """Try something with another token, and return whatever Vault answers."""
         headers = {"Content-Type": "application/merge-patch+json"} if verb == "PATCH" else None
         return self._line.ask(verb, path, token=token, body=body, headers=headers, repeat=True)
 
-    def _ask(self, verb: Verb, path: str, body: Mapping[str, Any] | None = None) -> Answer | None:
+    def _ask(self, verb: Verb, path: str, body: Mapping[str, Any] | None = None) -> VaultResponse | None:
         answer = self._line.ask(verb, path, token=self._token, body=body, repeat=True)
         if answer.status == 404:
             return None

@@ -12,7 +12,7 @@ from copy import copy
 from threading import Event, Lock
 from typing import Generic, TypeVar
 
-from app.kernel.turns import waiting
+from app.kernel.turns import yield_turn
 
 V = TypeVar("V")
 
@@ -45,7 +45,7 @@ class SharedReads(Generic[V]):
                 self._pass_on(what)
         if carries_out:
             return self._in_turn(what, mine, read)
-        with waiting():  # whoever reads needs a turn to come back from the wait for Vault
+        with yield_turn():  # whoever reads needs a turn to come back from the wait for Vault
             mine.over.wait()
         if mine.error is not None:
             raise copy(mine.error) from None
@@ -65,7 +65,7 @@ class SharedReads(Generic[V]):
 
     def _in_turn(self, what: Hashable, mine: _Round[V], read: Callable[[], V]) -> V:
         try:
-            with waiting():
+            with yield_turn():
                 mine.turn.wait()
             value = read()
             mine.gave = (value,)

@@ -20,10 +20,10 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.kernel.errors import RecordUnavailable, StrongroomError
-from app.kernel.turns import computing
+from app.kernel.turns import take_turn
 from app.web.errors import problem_document
 from app.web.streams import Stream, stream_headers
-from app.web.wsgi import Answer, Environ
+from app.web.wsgi import Environ, WsgiResponse
 
 T = TypeVar("T")
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -71,7 +71,9 @@ class Relay:
         self._taking = ThreadPoolExecutor(_THREADS, "stream")
         self._asking = ThreadPoolExecutor(_THREADS, "stream-record")  # may wait for the database
 
-    async def send_on(self, stream: Stream, answer: Answer, environ: Environ, receive: Receive, send: Send) -> None:
+    async def send_on(
+        self, stream: Stream, answer: WsgiResponse, environ: Environ, receive: Receive, send: Send
+    ) -> None:
         """Send a stream's head, and its body as it comes, until it ends one way or another."""
         ending = asyncio.ensure_future(self._until_ended(stream, environ, receive))
         ending.add_done_callback(_look_at)
@@ -186,7 +188,7 @@ class Relay:
 
     def _start(self, pool: ThreadPoolExecutor, step: Callable[[], T]) -> asyncio.Future[T]:
         def _in_turn() -> T:
-            with computing(self._turns):
+            with take_turn(self._turns):
                 return step()
 
         started = asyncio.get_running_loop().run_in_executor(pool, _in_turn)
@@ -199,7 +201,7 @@ def _look_at(done: asyncio.Future[Any]) -> None:
         done.exception()
 
 
-def _request_id(answer: Answer) -> str:
+def _request_id(answer: WsgiResponse) -> str:
     return next((value.decode("latin-1") for name, value in answer.headers if name == b"x-request-id"), "")
 
 

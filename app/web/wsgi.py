@@ -31,7 +31,7 @@ class AmbiguousHeader(StrongroomError, party="caller", code="bad_request", title
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WsgiResponse:
     """What Flask answered: its head, and its body, either whole or as pieces that come one by one."""
 
     status: int
@@ -94,7 +94,7 @@ def environ_of(scope: dict[str, Any], body: bytes) -> Environ:
     return environ
 
 
-def run(app: WsgiApp, environ: Environ) -> Answer:
+def run(app: WsgiApp, environ: Environ) -> WsgiResponse:
     """Have the application answer; of what comes in pieces none is taken yet."""
     head: list[Any] = []
 
@@ -104,4 +104,4 @@ def run(app: WsgiApp, environ: Environ) -> Answer:
     pieces = app(environ, _start_response)
     status, headers = head
     whole = environ["REQUEST_METHOD"] == "HEAD" or any(name == b"content-length" for name, _ in headers)
-    return Answer(status, headers, pieces, whole or status in (204, 304))
+    return WsgiResponse(status, headers, pieces, whole or status in (204, 304))

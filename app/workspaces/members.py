@@ -14,7 +14,7 @@ from app.access import MEMBER_ROLES, Access, Permission, Principal, Role, requir
 from app.audit.actions import Action
 from app.audit.service import Target, recorded
 from app.db import Sessions, VersionedCache
-from app.identity.users import check_user_id, know_user, revoke_tokens_made_by
+from app.identity.users import check_user_id, ensure_user, revoke_tokens_made_by
 from app.kernel.clock import Clock
 from app.kernel.errors import LastOwner, NotFound, PreconditionFailed, ValidationFailed, in_body
 from app.kernel.preconditions import check_revision, require_confirmation
@@ -209,7 +209,7 @@ class Members:
 
 
 def _add_member(session: Session, user: str, role: Role, *, access: Access, now: datetime) -> MemberRow:
-    know_user(session, user, now=now)
+    ensure_user(session, user, now=now)
     row = MemberRow(
         workspace=access.workspace, user_id=user, role=role.value, revision=1, added_at=now, added_by=access.actor.name
     )

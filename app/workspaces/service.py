@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from app.access import OPERATOR, Access, Permission, Principal, Role, require
 from app.audit.service import Target, recorded
 from app.db import Sessions
-from app.identity.users import check_user_id, know_user
+from app.identity.users import check_user_id, ensure_user
 from app.kernel.errors import NameTaken, NotFound, StrongroomError, ValidationFailed, VaultError, in_body
 from app.kernel.preconditions import check_revision, require_confirmation
 from app.kernel.unset import UNSET, Unset
@@ -121,8 +121,8 @@ class Workspaces:
         )
         try:
             with self._sessions.begin() as session:
-                _give_way(session, new.name, now=now)
-                know_user(session, owner, now=now)
+                _drop_stale_pending(session, new.name, now=now)
+                ensure_user(session, owner, now=now)
                 session.add(row)
                 session.flush()
                 session.add(member)
@@ -258,7 +258,7 @@ def _first_owner(new: NewWorkspace, principal: Principal) -> str:
     return owner
 
 
-def _give_way(session: Session, name: str, *, now: datetime) -> None:
+def _drop_stale_pending(session: Session, name: str, *, now: datetime) -> None:
     # A workspace whose creation was broken off never was one: nobody could enter it, and Vault holds no value of it.
     row = session.get(WorkspaceRow, name, with_for_update=True)
     if row is not None and row.state == "pending" and row.created_at <= now - _CREATED_WITHIN:
@@ -300,7 +300,7 @@ def find_workspace(workspace: str, session: Session) -> Workspace:
     return _as_workspace(row)
 
 
-def hold_workspace(workspace: str, session: Session) -> None:
+def lock_workspace(workspace: str, session: Session) -> None:
     """Have a workspace's deletion begin before this transaction, or after it. Raises ``NotFound``."""
     query = select(WorkspaceRow.state).where(WorkspaceRow.name == workspace)
     if session.scalar(query.with_for_update(read=True)) != "active":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -89,6 +90,17 @@ def test_no_function_is_named_by_a_participle() -> None:
         if not is_attribute(function) and is_named_by_a_participle(function.name)
     }
     assert not found
+
+
+def test_one_word_is_one_thing() -> None:
+    """A public class has its name for itself: ``Answer`` was four of them."""
+    names = Counter(
+        node.name
+        for name, path in SOURCES.items()
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert not {name for name, count in names.items() if count > 1}
 
 
 def test_a_file_can_be_read_in_one_sitting() -> None:

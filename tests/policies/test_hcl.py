@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.policies.hcl import PathRule, PolicyFileWrong, parse
+from app.policies.hcl import InvalidPolicyFile, PathRule, parse
 
 WHOLE = """\
 # a comment
@@ -75,7 +75,7 @@ READ = 'capabilities = ["read"]'
     ],
 )
 def test_whatever_else_a_file_says_is_refused_with_its_place(text: str, words: str) -> None:
-    with pytest.raises(PolicyFileWrong) as caught:
+    with pytest.raises(InvalidPolicyFile) as caught:
         parse("owner", text)
     assert words in str(caught.value)
     assert str(caught.value).startswith("owner.hcl")
