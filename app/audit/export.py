@@ -140,7 +140,7 @@ def verify_export(file: IO[bytes], keys: Mapping[int, str]) -> Sequence[Verdict]
         ]
     except InvalidLine as error:
         cut = " It breaks off there: the end of the export is missing." if error.cut_off else ""
-        raise ValidationFailed(f"Line {error.number} is no event of an NDJSON export.{cut}") from None
+        raise ValidationFailed(f"Line {error.number} isn't an event of an NDJSON export.{cut}") from None
 
 
 def _verdict(

@@ -48,10 +48,10 @@ class ExportLine:
 
 
 class InvalidLine(ValueError):
-    """A line that is no event of an export; ``number`` counts from 1, ``cut_off`` tells that it breaks off."""
+    """A line that isn't an event of an export; ``number`` counts from 1, ``cut_off`` tells that it breaks off."""
 
     def __init__(self, number: int, *, cut_off: bool = False) -> None:
-        super().__init__(f"Line {number} is no event of an export.")
+        super().__init__(f"Line {number} isn't an event of an export.")
         self.number = number
         self.cut_off = cut_off
 

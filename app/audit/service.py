@@ -258,7 +258,7 @@ def check_filters(filters: Filters) -> None:
     """Raise ``ValidationFailed`` where the filters contradict each other."""
     if filters.since and filters.until and filters.since > filters.until:
         raise ValidationFailed(
-            "The range of time ends before it begins.", errors={in_query("to"): ["Is before `from`."]}
+            "The range of time ends before it begins.", errors={in_query("to"): ["Must not be before `from`."]}
         )
 
 

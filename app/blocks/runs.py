@@ -192,7 +192,7 @@ def _provable(session: Session, access: Access, name: str, *, secret: str, locat
     if block.template.written.method not in ("GET", "HEAD"):
         raise _proves_nothing("A check is a GET or HEAD, which changes nothing there.", location)
     if secret not in block.template.secrets:
-        raise _proves_nothing(f"It doesn't use {secret}, so that it proves nothing about it.", location)
+        raise _proves_nothing(f"It doesn't use {secret}, so it proves nothing about it.", location)
     if block.streams:
         raise _proves_nothing("A block that streams can't be a check.", location)
     return block

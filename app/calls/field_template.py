@@ -110,14 +110,14 @@ def _reference(found: re.Match[str], location: FieldLocation, place: str) -> Tem
     if found["secret"]:
         return Slot(found["secret"])
     if found["segments"] and place != PATH:
-        sentence = "{{+name}} stands in the URL's path only."
+        sentence = "{{+name}} can only stand in the URL's path."
         raise TemplateNotAllowed(sentence, errors={location: [sentence]})
     return TemplateVariable(found["moment"] or found["variable"], segments=bool(found["segments"]))
 
 
 def _malformed_template(location: FieldLocation) -> ValidationFailed:
     sentence = (
-        'What begins with "{{" is {{variable}}, {{secrets.NAME}}, {{$timestamp}}, {{$timestamp_ms}} or {{$uuid}}; '
+        'What begins with "{{" must be {{variable}}, {{secrets.NAME}}, {{$timestamp}}, {{$timestamp_ms}} or {{$uuid}}; '
         'a name is a letter or _ and then letters, digits and _, 64 at most. Two literal braces are written {{"{{"}}.'
     )
     return ValidationFailed(

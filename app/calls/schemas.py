@@ -95,9 +95,9 @@ class AuthBody(Input):
         if data["type"] == "aws4" and data["secret"] is None:
             raise ValidationError("Name a secret of the type aws4.", "secret")
         if data["type"] != "aws4" and data["secret"] is not None:
-            raise ValidationError("Goes with aws4.", "secret")
+            raise ValidationError("Allowed only with aws4.", "secret")
         if data["type"] == "aws4" and (data["username"] or data["password"]):
-            raise ValidationError("Goes with basic.", "username" if data["username"] else "password")
+            raise ValidationError("Allowed only with basic.", "username" if data["username"] else "password")
         return data
 
 
@@ -118,7 +118,7 @@ class BodyBody(Input):
         elif data["type"] in ("text", "xml", "base64") and not isinstance(content, str):
             raise ValidationError("Must be text.", "content")
         if data["content_type"] is not None and data["type"] != "base64":
-            raise ValidationError("Goes with a base64 body; elsewhere it is a header.", "content_type")
+            raise ValidationError("Allowed only in a base64 body; elsewhere set the header.", "content_type")
         return data
 
 
@@ -226,7 +226,7 @@ class AdHocBody(CallBody):
         call: WrittenCall = super().load(data, **options)
         kind = data.get("answer", "full")
         if kind == "stream" and call.captures:
-            raise ValidationError({"captures": ["An answer that streams has none."]})
+            raise ValidationError({"captures": ["A streamed answer has no captures."]})
         return AdHocCall(call, location, kind)
 
 

@@ -163,7 +163,7 @@ def _header(pair: Pair, location: FieldLocation) -> tuple[str, Template]:
     value = location.member("value", label=label)
     if _NOT_IN_HEADERS.search(pair.value):
         raise ValidationFailed(
-            "A header holds no line break and no NUL.", errors={value: ["Holds a line break or NUL."]}
+            "A header holds no line break and no NUL.", errors={value: ["Remove the line break or NUL."]}
         )
     return pair.name, parse_template(pair.value, location=value, place=header_place(pair.name))
 
@@ -177,7 +177,8 @@ def _refuse_twins(written: WrittenCall, location: FieldLocation) -> None:
         if name in first:
             where = location.member("headers", index, "name", label=f"header {pair.name}")
             raise HeaderNotAllowed(
-                f"The header {pair.name} is set twice, by {first[name]} as well.", errors={where: ["Is set twice."]}
+                f"The header {pair.name} is set twice, by {first[name]} as well.",
+                errors={where: ["Set this header only once."]},
             )
         first[name] = f"the header {pair.name}"
 
@@ -250,7 +251,7 @@ def _captures(written: WrittenCall, location: FieldLocation) -> tuple[Capture, .
         if name in captures:
             raise ValidationFailed(
                 f"Two captures are named {name[:64]}.",
-                errors={where.member("name", label=where.label): ["This name stands twice."]},
+                errors={where.member("name", label=where.label): ["This name is used twice."]},
             )
         captures[name] = compile_capture(name, path, location=where)
     return tuple(captures.values())
@@ -274,7 +275,7 @@ def _json(content: object, path: str, location: FieldLocation, depth: int) -> ob
         ]
     if isinstance(content, float) and not math.isfinite(content):
         where = _with_label(location, f"body {path}")
-        raise ValidationFailed("The JSON body has a number that is too great.", errors={where: ["Too great."]})
+        raise ValidationFailed("The JSON body has a number that is too large.", errors={where: ["Too large."]})
     return content
 
 
@@ -284,7 +285,7 @@ def _multipart_part(part: WrittenPart, location: FieldLocation) -> _Part:
         where = location.member(member, label=label)
         refuse_template(text or "", "The head of a multipart part", location=where)
         if _NOT_IN_HEADERS.search(text or ""):
-            raise ValidationFailed("A part's head holds no line break.", errors={where: ["Holds a line break."]})
+            raise ValidationFailed("A part's head holds no line break.", errors={where: ["Remove the line break."]})
     _check_base64(part.encoding == "base64", part.value, location.member("value", label=label))
     return _Part(part, parse_template(part.value, location=location.member("value", label=label), place=BODY))
 

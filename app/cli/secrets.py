@@ -103,7 +103,7 @@ def _read_definition(file: IO[bytes], name: str) -> NewSecret:
     try:
         document: Any = json.loads(file.read(_GREATEST_DEFINITION).decode())
     except (ValueError, RecursionError):
-        raise ValidationFailed("The file that --new names is no JSON.") from None
+        raise ValidationFailed("The file that --new names isn't JSON.") from None
     if not isinstance(document, Mapping):
         raise ValidationFailed("The file that --new names holds no JSON object.")
     try:

@@ -99,7 +99,7 @@ def apply(yes: bool, prune: bool, prune_at_most: int, as_json: bool) -> None:
         if not as_json:
             _show(seen)
         if seen.changes and not yes:
-            click.confirm("Make it so?", abort=True, err=True)
+            click.confirm("Apply these changes?", abort=True, err=True)
         done = service.apply(live, setup, prune=prune, prune_at_most=prune_at_most, agreed=seen)
     if as_json:
         click.echo(json.dumps({"changes": [asdict(change) for change in done]}))

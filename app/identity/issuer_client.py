@@ -84,5 +84,5 @@ def _object(content: bytes) -> Mapping[str, object]:
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        raise IssuerUnavailable("The identity provider's answer is no JSON object.")
+        raise IssuerUnavailable("The identity provider's answer isn't a JSON object.")
     return document

@@ -107,7 +107,8 @@ class Users:
             raise ValidationFailed("The current password is wrong.", errors={in_body("current"): ["Is wrong."]})
         if password_matches(stored, new):
             raise ValidationFailed(
-                "The new password is the old one.", errors={in_body("password"): ["Choose another than now."]}
+                "The new password is the old one.",
+                errors={in_body("password"): ["Choose a password other than the current one."]},
             )
         access = Access(Actor("user", user_id), workspace=None, role=None, request_id=request_id)
         return self._set_password(user_id, new, "user.change_password", must_change=False, access=access)

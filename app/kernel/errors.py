@@ -93,7 +93,7 @@ class MethodNotAllowed(CallerError, code="method_not_allowed", title="Method not
 
 
 class MalformedJson(CallerError, code="malformed_json", title="Malformed JSON"):
-    """The body is no JSON."""
+    """The body isn't valid JSON."""
 
 
 class PayloadTooLarge(CallerError, code="payload_too_large", title="Payload too large"):

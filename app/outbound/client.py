@@ -299,6 +299,6 @@ def _require_same_request(call: Call, request: Prepared, destination: Destinatio
         for used in destination.secrets:
             require_request(used.name, used.allowed_requests, line.of(request))
     except RequestNotAllowed as refused:
-        sentence = "A value would make it another request than the one that is allowed."
+        sentence = "A value would turn it into a request that isn't allowed."
         raise ValueNotAllowedHere(sentence, errors={call.path.location: [sentence]}, extra=refused.extra) from None
     return line

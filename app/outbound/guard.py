@@ -122,7 +122,7 @@ def _network(text: str) -> IPv4Network | IPv6Network:
     try:
         return ip_network(text)
     except ValueError:
-        raise ValueError(f"{text!r} is no network, such as 10.1.0.0/16") from None
+        raise ValueError(f"{text!r} isn't a network, such as 10.1.0.0/16") from None
 
 
 def _bare(host: str) -> str:

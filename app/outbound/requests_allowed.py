@@ -294,7 +294,9 @@ def require_request(secret: str, allowed: Sequence[AllowedRequest] | None, line:
     if any(each.methods is None for each in fitting):
         return
     if not any(line.method in (each.methods or ()) for each in fitting):
-        raise _refusal(secret, "method_not_allowed", f"{line.method} is none of the methods that it is for there")
+        raise _refusal(
+            secret, "method_not_allowed", f"{line.method} isn't among the methods that it is allowed with there"
+        )
     if line.overrides:
         raise _refusal(secret, "method_overridden", "a header or parameter of it overrides the method")
 

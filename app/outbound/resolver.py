@@ -71,7 +71,7 @@ def _server(text: str) -> tuple[str, int]:
             raise ValueError
         return str(ip_address(address.removeprefix("[").removesuffix("]"))), int(port)
     except ValueError:
-        raise ValueError(f"{text!r} is no address and port of a DNS server, such as 10.0.0.2:53") from None
+        raise ValueError(f"{text!r} isn't an address and port of a DNS server, such as 10.0.0.2:53") from None
 
 
 def _unresolvable(host: str) -> UpstreamUnreachable:

@@ -131,7 +131,7 @@ def _filters(asked: Mapping[str, str]) -> Filters:
     since, until = _day("from", asked["from"]), _day("to", asked["to"], through=True)
     if since and until and since >= until:
         raise ValidationFailed(
-            "The last day is before the first.", errors={in_body("to"): ["Is before the first day."]}
+            "The last day is before the first.", errors={in_body("to"): ["Must not be before the first day."]}
         )
     given = {name: asked[name] or None for name in _TEXTS}
     # What is chosen from a list is meant; what is only typed may be a part of a name.
@@ -147,4 +147,4 @@ def _day(name: str, text: str, *, through: bool = False) -> datetime | None:
         day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
         return day + timedelta(days=1) if through else day
     except (ValueError, OverflowError):
-        raise ValidationFailed("This is no day.", errors={in_body(name): ["Is no day, such as 2030-01-31."]}) from None
+        raise ValidationFailed("Invalid day.", errors={in_body(name): ["Enter a day, such as 2030-01-31."]}) from None

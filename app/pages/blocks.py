@@ -154,7 +154,7 @@ def change_block(ws: str, block: str) -> Response:
             _update(found, changes, form)
     except StrongroomError as error:
         return _show_faulty(ws, form, error, found)
-    told = f"The API block {found.name} was saved." if changes else f"Nothing of {found.name} was changed."
+    told = f"The API block {found.name} was saved." if changes else f"{found.name} was not changed."
     if "HX-Request" in request.headers:
         return _save_answer(_block(block), told)
     flash(told)

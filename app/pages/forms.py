@@ -32,7 +32,7 @@ _PLAIN_WORDS: Final = tuple(
     )
 )
 _ISO: Final = re.compile(r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|\+00:00)")
-_TO_BE_TYPED: Final = "This can't be brought back. Type the name to go on."  # the API's sentence speaks of ?confirm=
+_TO_BE_TYPED: Final = "This can't be undone. Type the name to go on."  # the API's sentence speaks of ?confirm=
 
 
 @dataclass(frozen=True, slots=True)

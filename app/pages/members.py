@@ -80,7 +80,7 @@ def _require_new(user: str) -> None:
         _members().get(user, access=context.access())
     except NotFound:
         return
-    raise Conflict(f"{user} is a member already.", errors={in_body("user"): ["Is a member already."]})
+    raise Conflict(f"{user} is already a member.", errors={in_body("user"): ["This user is already a member."]})
 
 
 def _put(user: str, *, revision: int | None) -> None:
@@ -126,6 +126,6 @@ def remove_member(ws: str, user: str) -> Response:
     except StrongroomError as error:
         return show("members/delete.html", STATUS[error.code], member=member, form=FormState.of_a_button(error), ws=ws)
     if user == current_user.id:
-        flash(f"You are no member of {ws} any more.")
+        flash(f"You are no longer a member of {ws}.")
         return redirect_to(url_for("pages.workspaces"))
-    return redirect_with_message(f"{user} is no member any more.", url_for("pages.members", ws=ws))
+    return redirect_with_message(f"{user} is no longer a member.", url_for("pages.members", ws=ws))

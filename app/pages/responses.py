@@ -176,7 +176,7 @@ def _body_text(body: Mapping[str, object]) -> tuple[str, str | None]:
         return json.dumps(content, indent=2, ensure_ascii=False), None
     text = cast(str, content)
     if body["type"] == "base64":
-        return "", "Is no text, so it isn't shown." if text else "Empty."
+        return "", "It isn't text, so it isn't shown." if text else "Empty."
     return text, None if text else "Empty."
 
 

@@ -199,7 +199,7 @@ def edit_variable(ws: str, name: str) -> Response:
             error = beside_the_key(error, entry.item.type)
         lost = hidden and (has_value(sent) or bool(sent.get("value_lost")))
         return _show_edit(ws, entry, FormState.after(error, kept, value_lost=lost), STATUS[error.code])
-    told = f"{name} was saved." if changed else f"Nothing of {name} was changed."
+    told = f"{name} was saved." if changed else f"{name} was not changed."
     own = url_for("pages.variable", ws=ws, name=name)
     return redirect_with_message(told, own if is_dialog_over(own) else url_for("pages.variables", ws=ws), name=name)
 

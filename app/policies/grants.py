@@ -55,7 +55,7 @@ def parse_grants(text: str, *, mounts: Mounts) -> tuple[WorkspaceGrant, ...]:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InvalidGrantsFile(f"The file of grants is no TOML: {error}.") from None
+        raise InvalidGrantsFile(f"The file of grants isn't TOML: {error}.") from None
     unknown = sorted(set(document) - {"grant"})
     entries = document.get("grant", [])
     if unknown or not isinstance(entries, list):
@@ -120,7 +120,7 @@ def _policy(workspace: str, parts: Sequence[str]) -> str:
 
 def _entry(where: str, entry: object, mounts: Mounts) -> WorkspaceGrant:
     if not isinstance(entry, dict):
-        raise InvalidGrantsFile(f"{where} is no table.")
+        raise InvalidGrantsFile(f"{where} isn't a table.")
     unknown, missing = sorted(set(entry) - _KEYS), sorted(_KEYS - set(entry))
     if unknown:
         raise InvalidGrantsFile(f"{where} has an unknown key{_list_first(unknown)}.")

@@ -121,7 +121,7 @@ def _rule(role: str, reader: _Reader) -> PathRule:
         if name in found:
             raise InvalidPolicyFile(f"{where}: {name} stands twice. OpenBao would grant what both say.")
         if name not in _ATTRIBUTES:
-            raise InvalidPolicyFile(f"{where}: {name} is nothing that a policy of ours has.")
+            raise InvalidPolicyFile(f"{where}: {name} can't stand in a policy here.")
         found[name] = _ATTRIBUTES[name](where, reader)
     capabilities = found.get("capabilities")
     if not isinstance(capabilities, frozenset) or not capabilities <= CAPABILITIES:

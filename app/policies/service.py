@@ -80,7 +80,7 @@ def read_files(folder: Path) -> Mapping[str, str]:
     if missing:
         raise InvalidPolicyFile(f"{folder} lacks {missing[0]}.hcl.")
     if unknown:
-        raise InvalidPolicyFile(f"{folder} has {unknown[0]}.hcl, which is no role's.")
+        raise InvalidPolicyFile(f"{folder} has {unknown[0]}.hcl, which belongs to no role.")
     return files
 
 
@@ -214,7 +214,7 @@ def _accept(vault: VaultOperator, mounts: Mounts, keys: Sequence[bytes], *, no_l
         vault.write(path, login_settings([public_key(key) for key in keys]))
         if all(_opens(vault, mounts, key) for key in keys) and not any(_opens(vault, mounts, key) for key in no_longer):
             return
-    raise unavailable("Vault was told the keys that sign logins, and goes by others all the same. Call this again.")
+    raise unavailable("Vault still checks logins with other keys than those it was given. Run this again.")
 
 
 def _opens(vault: VaultOperator, mounts: Mounts, key: bytes) -> bool:
@@ -235,8 +235,8 @@ def _look_again(vault: VaultOperator, setup: Setup, done: Sequence[Change]) -> N
     if left:
         names = ", ".join(f"{change.kind} {change.name}" for change in left)
         raise ChangeNotKept(
-            f"Vault was told and didn't take it: {names}; all else was done. `strongroom vault plan` shows what"
-            " differs. Before 1.21 Vault can't take allowed_response_headers back."
+            f"Vault accepted these changes and didn't make them: {names}; all else was done. `strongroom vault plan`"
+            " shows what differs. Before 1.21 Vault can't take allowed_response_headers back."
         )
 
 

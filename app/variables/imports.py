@@ -142,7 +142,7 @@ def _verdict(each: Assignment, wanted: Import, *, taken: bool) -> ImportedLine |
     if each.empty:
         return ImportedLine(each.line, each.name, "skipped", detail="Is empty.")
     if taken:
-        return ImportedLine(each.line, each.name, "exists", detail="Is there already, and stays as it is.")
+        return ImportedLine(each.line, each.name, "exists", detail="It exists already, and stays as it is.")
     return None
 
 

@@ -187,6 +187,6 @@ def text_of(plaintext: str) -> str:
 
 def _undecryptable() -> Undecryptable:
     return Undecryptable(
-        "What lies in Vault under this secret's name can't be decrypted. Store a new value, or go back to another.",
+        "Vault's entry for this secret can't be decrypted. Store a new value, or roll back to another version.",
         retry_after=RETRY_AFTER,
     )

@@ -39,7 +39,9 @@ def load_signing_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise ServiceError("The key that signs Vault logins is missing, or no unencrypted P-256 private key in PEM.")
+        raise ServiceError(
+            "The key that signs Vault logins is missing, or isn't an unencrypted P-256 private key in PEM."
+        )
     return key
 
 

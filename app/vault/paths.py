@@ -38,7 +38,7 @@ def checked_workspace(workspace: str) -> str:
     """
     if not WORKSPACE.fullmatch(workspace):
         raise ValidationFailed(
-            "This is no workspace's name.", errors={in_body("workspace"): ["is no workspace's name"]}
+            "This isn't a workspace's name.", errors={in_body("workspace"): ["Must be a workspace's name."]}
         )
     return workspace
 
@@ -97,5 +97,5 @@ def signing_key_name(address: SecretAddress) -> str:
 
 def _checked_name(address: SecretAddress) -> str:
     if not NAME.fullmatch(address.name):
-        raise ValidationFailed("This is no secret's name.", errors={in_body("name"): ["is no secret's name"]})
+        raise ValidationFailed("This isn't a secret's name.", errors={in_body("name"): ["Must be a secret's name."]})
     return address.name

@@ -60,7 +60,8 @@ class VaultSession:
         """Do something with a token of this workspace and role; refused, log in anew and do it once more.
 
         Args:
-            repeat: whether doing it twice is as good as once (see ``VaultConnections.ask``); what was refused was never done.
+            repeat: whether doing it twice is as good as once (see ``VaultConnections.ask``); what was
+                refused was never done.
 
         Raises:
             NotFound: there is no such entry.
@@ -129,7 +130,7 @@ def _name_error(error: hvac.exceptions.VaultError) -> StrongroomError:
         return lost_race()
     if "not found" in words:
         return KeyMissing("Vault lacks one of our keys. Run `strongroom vault plan`.", retry_after=RETRY_AFTER)
-    return InvalidRequest("Vault found our request wrong.", retry_after=RETRY_AFTER)
+    return InvalidRequest("Vault rejected the request as invalid.", retry_after=RETRY_AFTER)
 
 
 class LoginRefused(VaultRefused):

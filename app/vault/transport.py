@@ -54,7 +54,7 @@ class VaultConnections:
     def __init__(self, server: Server) -> None:
         parts = urlsplit(server.address)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ServiceError("VAULT_ADDR is no http or https address.")
+            raise ServiceError("VAULT_ADDR isn't an http or https address.")
         self._prefix = parts.path.rstrip("/")
         self._connecting = partial(http1.deadline, server.connect_timeout)
         self._waiting = server.read_timeout

@@ -83,7 +83,7 @@ def _check_json(value: object, levels: int) -> None:
     elif isinstance(value, str) and not is_text(value):
         raise ValidationError("Must be Unicode text without NUL.")
     elif isinstance(value, float) and not math.isfinite(value):
-        raise ValidationError("The number is too great.")
+        raise ValidationError("The number is too large.")
 
 
 class StrictBoolean(fields.Boolean):
@@ -217,7 +217,7 @@ def read_json(raw: bytes, content_type: str | None) -> Any:
     try:
         return json.loads(raw.decode(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        raise MalformedJson("The body is no JSON.") from None
+        raise MalformedJson("The body isn't valid JSON.") from None
 
 
 def _is_json(content_type: str) -> bool:

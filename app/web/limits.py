@@ -57,7 +57,7 @@ class RequestLimits:
         Raises:
             RateLimited: There were too many in the last minute.
         """
-        sentence = "Too many tokens that prove nothing"
+        sentence = "Too many invalid tokens"
         self.count(_FAILED_FROM_ADDRESS, "failed-from", address, sentence=sentence)
         self.count(_FAILED_FOR_TOKEN, "failed-for", token_id, sentence=sentence)
 

@@ -96,7 +96,7 @@ class Relay:
             await self._tell(stream, error, request_id, send)
         except Exception as error:
             log.error("internal_error", kind=type(error).__name__, request_id=request_id)
-            await self._tell(stream, StrongroomError("An unforeseen fault ended the stream."), request_id, send)
+            await self._tell(stream, StrongroomError("An unexpected error ended the stream."), request_id, send)
         except BaseException:
             self._start(self._asking, stream.abandon)
             raise

@@ -232,7 +232,7 @@ def _require_over(access: Access, role_now: str | None, role_then: Role | None) 
     require(access, Permission.MEMBER_MANAGE)
     if role_then is not None and role_then not in MEMBER_ROLES:
         raise ValidationFailed(
-            "A member is owner, admin or editor.", errors={in_body("role"): ["One of: owner, admin, editor."]}
+            "A member is owner, admin or editor.", errors={in_body("role"): ["Must be one of: owner, admin, editor."]}
         )
     if Role.OWNER.value in (role_now, role_then):
         require(access, Permission.MEMBER_MANAGE_OWNERS)

@@ -246,7 +246,7 @@ def _first_owner(new: NewWorkspace, principal: Principal) -> str:
     if principal.user and new.owner and new.owner != principal.user:
         raise ValidationFailed(
             "The user acted for owns the workspace; name no other.",
-            errors={in_body("owner"): ["Is the user acted for."]},
+            errors={in_body("owner"): ["Must be the user acted for."]},
         )
     owner = new.owner or principal.user
     if owner is None:
@@ -281,7 +281,7 @@ def _still_pending(session: Session, row: WorkspaceRow) -> WorkspaceRow:
 
 
 def _name_taken(name: str) -> NameTaken:
-    return NameTaken(f"The name {name} was given before; a workspace's name is given once.")
+    return NameTaken(f"The name {name} was used before; a workspace's name is never used again.")
 
 
 def settings_of(workspace: str, session: Session) -> Workspace:

@@ -116,7 +116,7 @@ def test_what_is_no_template_is_told_with_all_that_are(text: str) -> None:
     with pytest.raises(ValidationFailed) as refused:
         parse(text)
     sentence = (
-        'What begins with "{{" is {{variable}}, {{secrets.NAME}}, {{$timestamp}}, {{$timestamp_ms}} or {{$uuid}}; '
+        'What begins with "{{" must be {{variable}}, {{secrets.NAME}}, {{$timestamp}}, {{$timestamp_ms}} or {{$uuid}}; '
         'a name is a letter or _ and then letters, digits and _, 64 at most. Two literal braces are written {{"{{"}}.'
     )
     assert refused.value.detail == f"The field header X-Token holds a malformed template. {sentence}"

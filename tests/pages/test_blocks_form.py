@@ -81,7 +81,7 @@ def test_a_json_number_that_a_page_could_change_stays() -> None:
         ('{"a": }', "line 1, character 7"),
         ("", "line 1"),
         ('{"a": 1, "a": 2}', "The name a stands twice"),
-        ("[NaN]", "NaN is no JSON"),
+        ("[NaN]", "NaN isn't JSON"),
         ("[" * 100_000, "nested too deep"),
         ("9" * 5000, "too many digits"),
     ],
@@ -184,7 +184,7 @@ def test_an_answer_is_told_in_numbers_and_its_json_is_indented() -> None:
 @pytest.mark.parametrize(
     ("body", "media_type", "note"),
     [
-        (b"\x00\xff", "application/octet-stream", "Is no text, so it isn't shown."),
+        (b"\x00\xff", "application/octet-stream", "It isn't text, so it isn't shown."),
         (b"", "text/plain", "Empty."),
         (b"x" * 50_000, "text/plain", "The first 40,000 of 50,000 characters."),
         (b"x", "text/plain", None),

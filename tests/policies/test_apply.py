@@ -237,7 +237,7 @@ def test_what_vault_was_told_and_did_not_take_is_named(team: Team) -> None:
             apply(operator, team.setup)
         assert "allowed_response_headers" in caught.value.detail
         done = command(team, "vault", "apply", "--yes", environ={"VAULT_ADDR": proxy.address})
-        assert (done.returncode, "didn't take it: engine mount strongroom" in done.stderr) == (1, True)
+        assert (done.returncode, "didn't make them: engine mount strongroom" in done.stderr) == (1, True)
     with team.operator() as operator:
         (change,) = apply(operator, team.setup)
         assert "X-Canary" in change.diff

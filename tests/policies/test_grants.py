@@ -25,10 +25,10 @@ def with_line(name: str, line: str) -> str:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[[grant]", "no TOML"),
+        ("[[grant]", "TOML: "),
         ("[[grants]]", "nothing else: grants"),
         ("grant = 1", "nothing else"),
-        ("grant = [1]", "is no table"),
+        ("grant = [1]", "isn't a table"),
         (GOOD + 'owner = "me"', "unknown key: owner"),
         (with_line("fields", ""), "lacks fields"),
         (GOOD + GOOD, "path secret/team-a/zendesk twice"),

@@ -66,7 +66,7 @@ def test_a_wider_path_or_verb_is_refused(text: str) -> None:
         ('path "x" {\n  capabilities = ["read"\n', "the end"),
         ('path "x" {\n  capabilities = ["read"]\n}}\n', "line 3"),
         ('path "x" {\n  capabilities = [read, "all"]\n}', "words that Vault knows"),
-        ('path "x" {\n  policy = "write"\n}', "policy is nothing"),
+        ('path "x" {\n  policy = "write"\n}', "policy can't stand in a policy"),
         ('name = "x"', "path expected"),
         ('path "x" { capabilities = ["read"] ; }', "line 1: not understood"),
         ('path "x" {}', "capabilities must be"),
@@ -138,7 +138,10 @@ MASKED = f'path "@@KV@@/data/{WORKSPACE}/masked/+"'
             f'{MASKED} {{ capabilities = ["read"] required_parameters = [] required_parameters = [] }}',
             "required_parameters stands twice",
         ),
-        (f'{MASKED} {{ capabilities = ["read"] denied_parameters = {{ "a" = [] }} }}', "denied_parameters is nothing"),
+        (
+            f'{MASKED} {{ capabilities = ["read"] denied_parameters = {{ "a" = [] }} }}',
+            "denied_parameters can't stand in a policy",
+        ),
         ('path "x" { capabilities = ["deny"] }\npath "/x" { capabilities = ["deny"] }', "twice"),
     ],
 )

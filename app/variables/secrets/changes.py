@@ -217,7 +217,8 @@ def _refusal(why: Refusal, state: State, name: str) -> StrongroomError:
         return Conflict(f"Another change of {name} is under way.", retry_after=60)
     under_way = "created" if state is State.PENDING else "deleted"
     return Conflict(
-        f"{name} is being {under_way} at this moment; what was cut off is mended within three minutes.", retry_after=5
+        f"{name} is being {under_way} at this moment; if that was interrupted, it is repaired within three minutes.",
+        retry_after=5,
     )
 
 

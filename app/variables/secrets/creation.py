@@ -229,6 +229,7 @@ class SecretCreation:
 def _as_conflict(error: StrongroomError, name: str) -> StrongroomError:
     if isinstance(error, WriteConflict):
         return Conflict(
-            f"Vault holds a value under the name {name} of which the database knows nothing; an operator has to look."
+            f"Vault holds a value under the name {name} that the database doesn't know."
+            " Ask an operator to run `strongroom doctor`."
         )
     return error

@@ -164,7 +164,9 @@ class AccessTokens:
         check_binding(stored, wish.secret)
         parts = parts_by_binding(stored, wish.secret)
         if not isinstance(parts, OAuth2Parts):
-            raise BindingMismatch(f"What lies in Vault for {wish.secret.name} gives no tokens.")
+            raise BindingMismatch(
+                f"Vault's entry for {wish.secret.name} holds no credentials for tokens. Store them again."
+            )
         return stored.value.values(), Owner.of(wish.secret.id, stored.version or 0, parts), parts
 
     def _state(self, wish: _TokenNeed, owner: Owner) -> TokenState:
@@ -270,7 +272,7 @@ class AccessTokens:
         signing, moment = Signing(self._vault), CallMoment(self._resources.clock(), str(uuid.uuid4()))
         key = signing.hold(secret, wish.request_ids)
         if not isinstance(key.made_of, JwtParts):
-            raise BindingMismatch(f"What lies in Vault for {name} makes no JWT.")
+            raise BindingMismatch(f"Vault's entry for {name} holds no key for a JWT. Store it again.")
         used = [UsedSecret(name, rules.hosts, allowed_requests=rules.requests) for rules in secret.rules]
         return signing.sign_jwt(key, key.made_of, moment, wish.request_ids), used
 

@@ -269,7 +269,7 @@ class Secrets:
         """
         before, made_of = rules_of(row).made_of, new_made_of(row, changes)
         if before is not None and isinstance(check, Check):
-            raise NotForThisType(f"{row.name} is of the type {row.type}: a new key of it can't be tried.")
+            raise NotForThisType(f"{row.name} is of the type {row.type}: a new key of it can't be checked.")
         require_token_url(made_of if made_of != before else None, outbound=self._resources.outbound)
         limits, visibility = self._resources.limits, cast(Visibility, row.visibility)
         return read_credential(changes.given, made_of, visibility, limits, before=before)

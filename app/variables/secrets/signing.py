@@ -70,7 +70,7 @@ class Signing:
         check_binding(stored, secret)
         version, made_of = stored.pointer.get("key_version"), parts_by_binding(stored, secret)
         if not isinstance(version, int) or made_of is None:
-            raise BindingMismatch(f"What lies in Vault for {secret.name} names no key. Run `strongroom doctor`.")
+            raise BindingMismatch(f"Vault's entry for {secret.name} names no key. Run `strongroom doctor`.")
         return HeldKey(secret, made_of, version, stored.version)
 
     def sign_message(self, key: HeldKey, parts: HmacParts, values: Mapping[str, bytes], ids: list[str]) -> SecretValue:

@@ -280,7 +280,7 @@ class SecretStore:
             stored = self._vault.metadata(address, role=person(access))
             if stored is not None and stored.binding == digest(row, rules_of(row)):
                 return Bound(row, address, stored)
-        raise BindingMismatch(f"What the database says of {name} isn't what Vault was told. Run `strongroom doctor`.")
+        raise BindingMismatch(f"What the database says of {name} doesn't match Vault. Run `strongroom doctor`.")
 
     def lock_bound(
         self, session: Session, seen: Bound, event: ChangeEvent, *, access: Access, revision: int | None

@@ -171,7 +171,7 @@ def test_a_refusal_says_what_is_the_matter_and_when_to_come_again(
         advance(state, event, name="TOKEN")
     assert refused.value.detail in {
         sentence.format(state=state),
-        "TOKEN is being created at this moment; what was cut off is mended within three minutes.",
+        "TOKEN is being created at this moment; if that was interrupted, it is repaired within three minutes.",
     }
     if retry_after is not None:
         assert refused.value.retry_after in {retry_after, 5}
