@@ -32,7 +32,12 @@ class ChainEntry:
 
 
 def append_entries(cursor: Cursor, entries: Sequence[ChainEntry]) -> None:
-    """Add the events of entries, in order, once each one's ``mark`` has let it in. Raises what a ``mark`` does."""
+    """Add the events of entries, in order, once each one's ``mark`` has let it in.
+
+    Raises:
+        Conflict: A ``mark`` didn't let its event in.
+        DBAPIError: The database can't.
+    """
     for entry in entries:
         if entry.mark is not None:
             entry.mark(cursor, entry.event.deed_id)

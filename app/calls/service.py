@@ -193,7 +193,7 @@ class Calls:
             require_source: Raises, while the answer streams, where what was run is no more.
 
         Raises:
-            StrongroomError: Whatever ``perform`` raises.
+            StrongroomError: The call was refused or failed before its answer's first byte; its code says how.
         """
         with ExitStack() as held:
             with self._prepare(
@@ -252,7 +252,11 @@ class Calls:
             yield _ReadyCall(deed, resolved, destination, call, material)
 
     def make(self, template: CallTemplate, *, access: Access) -> CompletedCall:
-        """Make a call that came with the request. Raises what ``perform`` does."""
+        """Make a call that came with the request.
+
+        Raises:
+            StrongroomError: The call was refused or failed; its code says how.
+        """
         return self.perform(
             _target_of(template),
             permission=Permission.CALL_AD_HOC,
@@ -262,7 +266,11 @@ class Calls:
         )
 
     def stream(self, template: CallTemplate, *, access: Access) -> StreamedCall:
-        """Make a call that came with the request, its answer as a stream. Raises what ``perform`` does."""
+        """Make a call that came with the request, its answer as a stream.
+
+        Raises:
+            StrongroomError: The call was refused or failed; its code says how.
+        """
         return self.perform_stream(
             _target_of(template),
             permission=Permission.CALL_AD_HOC,

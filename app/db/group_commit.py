@@ -53,7 +53,12 @@ class GroupCommit:
         self._turns = _Turns(engine, turn_seconds)
 
     def write(self, item: T, write: Callable[[Cursor, Sequence[T]], object]) -> None:
-        """Return when ``item`` is durable; raises what ``write`` did, or the commit, where it failed for this item."""
+        """Return when ``item`` is durable.
+
+        Raises:
+            Exception: What ``write`` raised for this item, or the commit.
+            RuntimeError: The thread that was to commit it was broken off.
+        """
         mine = _Write(item, write)
         mine.woken.acquire()
         with self._lock:

@@ -73,7 +73,12 @@ class Connection:
         return False
 
     def send(self, head: bytes, body: bytes | None, seconds: Seconds) -> None:
-        """Send a request. Where the other side takes no more of it, it may have answered. Raises ``WireError``."""
+        """Send a request. Where the other side takes no more of it, it may have answered.
+
+        Raises:
+            TlsFailed: TLS broke.
+            TimedOut: Time was over.
+        """
         try:
             if body and len(body) > _ONE_SEND:
                 self._send(head, seconds)

@@ -38,7 +38,11 @@ class IssuerClient:
         return self._fetch("GET", url, None, {})
 
     def post_form(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Mapping[str, object]:
-        """Send a form and read the JSON object that answers it. Raises ``IssuerUnavailable`` as ``get`` does."""
+        """Send a form and read the JSON object that answers it.
+
+        Raises:
+            IssuerUnavailable: The provider doesn't answer, or not with a JSON object, or the URL is on another origin.
+        """
         kind = {"Content-Type": "application/x-www-form-urlencoded"}
         return self._fetch("POST", url, urlencode(form).encode(), {**headers, **kind})
 

@@ -362,7 +362,13 @@ class Outbound(Protocol):
         workspace: str,
         hidden: Hidden = (),
     ) -> ResponseStream:
-        """Inject and send as ``send`` does, and give the answer as soon as its head is there. Raises what it does."""
+        """Inject and send as ``send`` does, and give the answer as soon as its head is there.
+
+        Raises:
+            ValueNotAllowedHere, PayloadTooLarge: Nothing was sent.
+            DestinationNotAllowed, RedirectRefused: A redirect may not be followed.
+            UpstreamError: The upstream gave no usable answer.
+        """
 
     def write(self, call: Call, values: Mapping[str, SecretValue]) -> Prepared:
         """Write the call out as ``send`` would send it, so that it can be signed.
@@ -382,7 +388,12 @@ class Outbound(Protocol):
         workspace: str,
         fields: TokenFields,
     ) -> TokenAnswer:
-        """Ask an authorization server for a token; no redirect is followed. Raises what ``send`` does."""
+        """Ask an authorization server for a token; no redirect is followed.
+
+        Raises:
+            ValueNotAllowedHere: A credential can't stand in its field; nothing was sent.
+            UpstreamError: The server gave no usable answer, or redirects.
+        """
 
     def stop_at(self, moment: float) -> None:
         """Break off whatever is under way at this moment of the monotonic clock, with ``Stopping``."""

@@ -185,7 +185,7 @@ def rotate_signing_key(vault: VaultOperator, mounts: Mounts, file: Path, *, wait
 
     Raises:
         ServiceError: where the file can't be read or replaced.
-        VaultRefused, VaultUnavailable: as ``find_changes``.
+        VaultRefused, VaultUnavailable: The operator's token doesn't reach so far, or Vault can't.
     """
     new = new_signing_key()
     old = file.read_bytes()
@@ -198,7 +198,9 @@ def rotate_signing_key(vault: VaultOperator, mounts: Mounts, file: Path, *, wait
 def add_signing_key(vault: VaultOperator, mounts: Mounts, file: Path, out: Path) -> None:
     """Make a further key in ``out``, and have Vault take it besides the one in ``file``. One that is there is used.
 
-    Raises as ``rotate_signing_key``.
+    Raises:
+        ServiceError: A file can't be read or written.
+        VaultRefused, VaultUnavailable: The operator's token doesn't reach so far, or Vault can't.
     """
     _accept(vault, mounts, [file.read_bytes(), read_or_make(out)])
 

@@ -52,7 +52,11 @@ class Batches(Generic[K, R]):
         """Who waits for the request after the one that is under way, for each key of which one is."""
 
     def ask(self, key: K, item: str) -> R:
-        """Return what came of an item. Raises what ``send`` does, for all who shared the request."""
+        """Return what came of an item.
+
+        Raises:
+            VaultRefused, VaultUnavailable: The request failed, for all who shared it.
+        """
         mine: _Part[R] = _Part(item)
         mine.woken.acquire()
         with self._lock:

@@ -46,7 +46,11 @@ def load_signing_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
 
 
 def public_key(pem: bytes) -> str:
-    """Return the public half, as the JWT mount wants it (PEM, SubjectPublicKeyInfo). Raises as above."""
+    """Return the public half, as the JWT mount wants it (PEM, SubjectPublicKeyInfo).
+
+    Raises:
+        ServiceError: The key isn't an unencrypted P-256 private key in PEM.
+    """
     public = load_signing_key(pem).public_key()
     return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
 

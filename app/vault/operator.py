@@ -56,17 +56,32 @@ class VaultOperator:
         return None if answer is None else answer.data
 
     def names(self, path: str) -> Sequence[str]:
-        """List what is under a path, sorted. Raises as ``read`` does."""
+        """List what is under a path, sorted.
+
+        Raises:
+            VaultRefused: The token doesn't reach so far.
+            VaultUnavailable: Vault can't.
+        """
         answer = self._ask("LIST", path)
         return [] if answer is None else sorted(answer.data["keys"])
 
     def write(self, path: str, body: Mapping[str, Any]) -> None:
-        """Write to a path; every write that is made here may be made twice. Raises as ``read`` does."""
+        """Write to a path; every write that is made here may be made twice.
+
+        Raises:
+            VaultRefused: The token doesn't reach so far.
+            VaultUnavailable: Vault can't.
+        """
         if self._ask("POST", path, body) is None:
             raise unavailable(f"Vault knows no path {path}.")
 
     def delete(self, path: str) -> None:
-        """Delete what is at a path; nothing happens where there is nothing. Raises as ``read`` does."""
+        """Delete what is at a path; nothing happens where there is nothing.
+
+        Raises:
+            VaultRefused: The token doesn't reach so far.
+            VaultUnavailable: Vault can't.
+        """
         self._ask("DELETE", path)
 
     def version_warning(self) -> str | None:

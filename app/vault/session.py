@@ -40,7 +40,14 @@ class VaultSession:
     def kv(
         self, workspace: str, role: str, method: Callable[..., Any], *args: Any, repeat: bool = True, **more: Any
     ) -> Any:
-        """Call a method of hvac's ``KvV2`` on our mount. Raises as ``in_role`` does."""
+        """Call a method of hvac's ``KvV2`` on our mount.
+
+        Raises:
+            NotFound: There is no such entry.
+            WriteConflict: Check-and-set lost a race.
+            VaultRefused: The policy of this role doesn't allow it.
+            VaultUnavailable: Vault can't.
+        """
         return self.in_role(
             workspace, role, lambda a: method(KvV2(a), *args, mount_point=self.mounts.kv, **more), repeat=repeat
         )
@@ -48,7 +55,14 @@ class VaultSession:
     def transit(
         self, workspace: str, role: str, method: Callable[..., Any], *args: Any, repeat: bool = True, **more: Any
     ) -> Any:
-        """Call a method of hvac's ``Transit`` on our mount. Raises as ``in_role`` does."""
+        """Call a method of hvac's ``Transit`` on our mount.
+
+        Raises:
+            NotFound: There is no such entry.
+            WriteConflict: Check-and-set lost a race.
+            VaultRefused: The policy of this role doesn't allow it.
+            VaultUnavailable: Vault can't.
+        """
         return self.in_role(
             workspace,
             role,
@@ -86,21 +100,42 @@ class VaultSession:
     def post(
         self, workspace: str, role: str, path: str, body: Mapping[str, Any], *, repeat: bool = True
     ) -> Mapping[str, Any]:
-        """Write to a path and return the answer's document. Raises as ``in_role`` does."""
+        """Write to a path and return the answer's document.
+
+        Raises:
+            NotFound: There is no such entry.
+            WriteConflict: Check-and-set lost a race.
+            VaultRefused: The policy of this role doesn't allow it.
+            VaultUnavailable: Vault can't.
+        """
         answer: Mapping[str, Any] | None = self.in_role(
             workspace, role, lambda adapter: adapter.post(f"/v1/{path}", json=dict(body)), repeat=repeat
         )
         return answer or {}
 
     def get(self, workspace: str, role: str, path: str) -> Mapping[str, Any]:
-        """Read a path and return the answer's document. Raises as ``in_role`` does."""
+        """Read a path and return the answer's document.
+
+        Raises:
+            NotFound: There is no such entry.
+            WriteConflict: Check-and-set lost a race.
+            VaultRefused: The policy of this role doesn't allow it.
+            VaultUnavailable: Vault can't.
+        """
         answer: Mapping[str, Any] | None = self.in_role(
             workspace, role, lambda adapter: adapter.get(f"/v1/{path}"), repeat=True
         )
         return answer or {}
 
     def delete(self, workspace: str, role: str, path: str) -> None:
-        """Delete what is at a path. Raises as ``in_role`` does."""
+        """Delete what is at a path.
+
+        Raises:
+            NotFound: There is no such entry.
+            WriteConflict: Check-and-set lost a race.
+            VaultRefused: The policy of this role doesn't allow it.
+            VaultUnavailable: Vault can't.
+        """
         self.in_role(workspace, role, lambda adapter: adapter.delete(f"/v1/{path}"), repeat=False)
 
     def _login(self, role: str, jwt: str) -> tuple[str, float]:

@@ -113,13 +113,21 @@ class AccessTokens:
         Raises:
             ReconnectRequired: The service gives no more until somebody connects it anew.
             TokenUnavailable: It gave none.
-            BindingMismatch, VaultUnavailable, RecordUnavailable
+            BindingMismatch, VaultUnavailable: The credentials can't be read, or the token can't be stored.
+            RecordUnavailable: The record can't be written.
         """
         until = time.monotonic() + patience
         return self._obtain(_TokenNeed(secret, access, until, self._now(), request_ids=request_ids))
 
     def renew(self, secret: UsableSecret, *, access: Access) -> HeldToken:
-        """Renew the token whatever its state. Raises as ``use`` does."""
+        """Renew the token whatever its state.
+
+        Raises:
+            ReconnectRequired: The service gives no more until somebody connects it anew.
+            TokenUnavailable: It gave none.
+            BindingMismatch, VaultUnavailable: The credentials can't be read, or the token can't be stored.
+            RecordUnavailable: The record can't be written.
+        """
         return self._obtain(_TokenNeed(secret, access, time.monotonic() + PATIENCE, self._now(), forced=True))
 
     def replace(self, held: HeldToken, *, access: Access, patience: float) -> HeldToken | None:
