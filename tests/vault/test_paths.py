@@ -126,4 +126,4 @@ def test_a_visibility_that_is_none_is_refused_at_its_field() -> None:
     with pytest.raises(ValidationFailed) as refused:
         folder("acme", "public")  # type: ignore[arg-type]
     assert refused.value.detail == "A secret is masked or restricted."
-    assert refused.value.errors == {in_body("visibility"): ["is masked or restricted"]}
+    assert refused.value.errors == {in_body("visibility"): ["Must be masked or restricted."]}
