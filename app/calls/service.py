@@ -252,7 +252,7 @@ class Calls:
             yield _ReadyCall(deed, resolved, destination, call, material)
 
     def make(self, template: CallTemplate, *, access: Access) -> CompletedCall:
-        """Make a call that came with the request. Raises ``StrongroomError``, whose code says why."""
+        """Make a call of the request. Raises ``StrongroomError``, whose code says why."""
         return self.perform(
             _target_of(template),
             permission=Permission.CALL_AD_HOC,
@@ -262,7 +262,7 @@ class Calls:
         )
 
     def stream(self, template: CallTemplate, *, access: Access) -> StreamedCall:
-        """Make a call that came with the request, its answer as a stream. Raises ``StrongroomError``, whose code says why."""
+        """Make a call of the request, its answer as a stream. Raises ``StrongroomError``, whose code says why."""
         return self.perform_stream(
             _target_of(template),
             permission=Permission.CALL_AD_HOC,
