@@ -196,7 +196,7 @@ def test_a_network_that_is_none_stops_the_start(network: str) -> None:
 
 
 def test_a_resolver_that_is_none_stops_the_start() -> None:
-    with pytest.raises(ValueError, match="is no address and port of a DNS server"):
+    with pytest.raises(ValueError, match="isn't an address and port of a DNS server"):
         Guard(OutboundRules(resolver="dns.example.com"))
 
 
