@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -45,18 +46,14 @@ class Threads:
         while True:
             self._do(*self._steps.get())
 
-    def _do(
-        self, loop: asyncio.AbstractEventLoop, outcome: asyncio.Future[Any], step: Callable[[], Any]
-    ) -> None:
+    def _do(self, loop: asyncio.AbstractEventLoop, outcome: asyncio.Future[Any], step: Callable[[], Any]) -> None:
         result, error = None, None
         try:
             result = step()
         except BaseException as raised:
             error = raised
-        try:
+        with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
             loop.call_soon_threadsafe(self._settle, outcome, result, error)
-        except RuntimeError:  # the loop is closed, and nobody waits any more
-            pass
         del step, result, error  # an error's traceback would hold them, and be held by them
 
     def _settle(self, outcome: asyncio.Future[Any], result: object, error: BaseException | None) -> None:
