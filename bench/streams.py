@@ -71,7 +71,7 @@ def _save(service: Strongroom, workspace: str, block: str, url: str) -> None:
 
 
 def _pace(service: Strongroom, filled: Filled, port: int, scale: Scale) -> dict[str, Any]:
-    """Read the same stream directly and through the service, in turn, once each worker has logged in at Vault for it."""
+    """Read the same stream directly and through the service, in turn, once each worker has logged in for it."""
     for _ in range(_WARM_UPS):
         with _ask(service, filled, "paced") as sock:
             sock.recv(65536)
