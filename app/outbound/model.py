@@ -349,8 +349,7 @@ class Outbound(Protocol):
         ``hidden`` values, by the names of their secrets, don't go out, and are taken out of what comes back all the
         same.
 
-        Raises ``ValueNotAllowedHere``, ``PayloadTooLarge``, any ``UpstreamError``, and ``DestinationNotAllowed`` for a
-        redirect that may not be followed.
+        Raises ``ValueNotAllowedHere``, ``PayloadTooLarge``, ``DestinationNotAllowed`` for a redirect, any ``UpstreamError``.
         """
 
     def send_stream(
@@ -364,10 +363,7 @@ class Outbound(Protocol):
     ) -> ResponseStream:
         """Inject and send as ``send`` does, and give the answer as soon as its head is there.
 
-        Raises:
-            ValueNotAllowedHere, PayloadTooLarge: Nothing was sent.
-            DestinationNotAllowed, RedirectRefused: A redirect may not be followed.
-            UpstreamError: The upstream gave no usable answer.
+        Raises ``ValueNotAllowedHere``, ``PayloadTooLarge``, ``DestinationNotAllowed`` for a redirect, any ``UpstreamError``.
         """
 
     def write(self, call: Call, values: Mapping[str, SecretValue]) -> Prepared:
@@ -388,12 +384,7 @@ class Outbound(Protocol):
         workspace: str,
         fields: TokenFields,
     ) -> TokenAnswer:
-        """Ask an authorization server for a token; no redirect is followed.
-
-        Raises:
-            ValueNotAllowedHere: A credential can't stand in its field; nothing was sent.
-            UpstreamError: The server gave no usable answer, or redirects.
-        """
+        """Ask an authorization server for a token; follows no redirect. Raises any ``UpstreamError``."""
 
     def stop_at(self, moment: float) -> None:
         """Break off whatever is under way at this moment of the monotonic clock, with ``Stopping``."""
