@@ -349,7 +349,7 @@ class Outbound(Protocol):
         ``hidden`` values, by the names of their secrets, don't go out, and are taken out of what comes back all the
         same.
 
-        Raises ``ValueNotAllowedHere``, ``PayloadTooLarge``, ``DestinationNotAllowed`` for a redirect, any ``UpstreamError``.
+        Raises ``ValueNotAllowedHere``, ``PayloadTooLarge``, ``DestinationNotAllowed`` and any ``UpstreamError``.
         """
 
     def send_stream(
@@ -363,7 +363,7 @@ class Outbound(Protocol):
     ) -> ResponseStream:
         """Inject and send as ``send`` does, and give the answer as soon as its head is there.
 
-        Raises ``ValueNotAllowedHere``, ``PayloadTooLarge``, ``DestinationNotAllowed`` for a redirect, any ``UpstreamError``.
+        Raises ``ValueNotAllowedHere``, ``PayloadTooLarge``, ``DestinationNotAllowed`` and any ``UpstreamError``.
         """
 
     def write(self, call: Call, values: Mapping[str, SecretValue]) -> Prepared:

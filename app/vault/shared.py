@@ -1,35 +1,41 @@
 """Reads that callers share who wait for the same at the same moment, and nobody who comes later.
 
-Whoever asks while a read of the same is under way waits for the next one, which starts when that has ended and serves
-all who wait by then; one of them carries it out. So nobody gets a read that had started before they asked, and no
-value is kept for anybody to come: it goes with the last of those who waited for it.
+A read is a request that all of its callers want the same part of: see ``batches``. So nobody gets a read that had
+started before they asked, and no value is kept for anybody to come: it goes with the last of those who waited for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from copy import copy
-from threading import Event, Lock
-from typing import Generic, TypeVar
+from collections.abc import Callable, Hashable, Sequence
+from typing import Final, Generic, TypeVar
 
+<<<<<<< HEAD
 from app.kernel.turns import yield_turn
+=======
+from app.vault.batches import Batches
+>>>>>>> main
 
+K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+_ALL_OF_IT: Final = ""
 
 
-class _Round(Generic[V]):
-    """A read that is still to start, and what came of it."""
+class SharedReads(Generic[K, V]):
+    """Safe to share among threads; starts none.
 
-    def __init__(self) -> None:
-        self.turn = Event()
-        self.over = Event()
-        self.gave: tuple[V] | None = None
-        self.error: Exception | None = None
+    Args:
+        read: Reads something once.
+    """
 
+    def __init__(self, read: Callable[[K], V]) -> None:
+        self._read = read
+        self._batches: Batches[K, V] = Batches(self._read_for_all)
 
-class SharedReads(Generic[V]):
-    """Reads under way, by what they read. Safe to share among threads; starts none."""
+    def read(self, what: K) -> V:
+        """Return what a read gives that all share who wait by its start. Raises what it does, a copy for each."""
+        return self._batches.ask(what, _ALL_OF_IT)
 
+<<<<<<< HEAD
     def __init__(self) -> None:
         self._lock = Lock()
         self._next: dict[Hashable, _Round[V] | None] = {}
@@ -85,3 +91,7 @@ class SharedReads(Generic[V]):
                 self._next[what] = None
         if others is not None and others is not mine:
             others.turn.set()
+=======
+    def _read_for_all(self, what: K, callers: Sequence[str]) -> Sequence[V]:
+        return [self._read(what)] * len(callers)
+>>>>>>> main
