@@ -88,3 +88,25 @@ def test_any_text_survives_both_forms(name: str, detail: dict[str, Any]) -> None
     except UnicodeEncodeError:  # half of a surrogate pair, which no database holds
         return
     assert from_json(written, 1).event == event
+
+
+def test_a_line_is_utf_8_as_it_is() -> None:
+    assert '"é 漢"'.encode() in to_json(ExportLine(replace(EVENT, detail={"title": "é 漢"}), None, None))
+
+
+class _Measured(io.BytesIO):
+    """Notes how much each line may have."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self.limits: list[int | None] = []
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        self.limits.append(size)
+        return super().readline(size)
+
+
+def test_no_line_is_read_without_a_limit() -> None:
+    file = _Measured(to_json(ExportLine(EVENT, None, None)) * 3)
+    assert len(list(read_back(file))) == 3
+    assert all(limit is not None and 0 < limit <= 1 << 24 for limit in file.limits)

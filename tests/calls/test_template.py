@@ -436,3 +436,29 @@ def test_a_name_in_json_or_in_a_form_or_query_holds_no_template() -> None:
             parse_call(call)
         assert refused.value.detail.startswith(what)
         assert [str(each) for each in refused.value.errors or {}] == [place]
+
+
+@pytest.mark.parametrize(
+    ("more", "label"),
+    [
+        ({"body_type": "text", "content": "{{"}, "body"),
+        ({"headers": (Pair("X-A", "{{"),)}, "header X-A"),
+        ({"headers": (Pair("X-A", "a"), Pair("X-B", "{{"))}, "header X-B"),
+    ],
+)
+def test_a_malformed_template_names_its_field_for_people(more: dict[str, Any], label: str) -> None:
+    with pytest.raises(ValidationFailed) as caught:
+        parse(**more)
+    assert caught.value.detail.startswith(f"The field {label} holds a malformed template. ")
+
+
+def test_a_signature_names_a_secret_and_stands_where_it_goes_out() -> None:
+    with pytest.raises(ValidationFailed) as caught:
+        parse(aws4="not a name")
+    assert caught.value.detail == "Name a secret of the type aws4."
+    (field,) = (each for each in parse(aws4="SIGNS").fields if each.secret)
+    assert (field.secret, field.place, field.pieces) == (
+        "SIGNS",
+        "header:authorization",
+        (Text("AWS4-HMAC-SHA256 "), Slot("SIGNS")),
+    )
