@@ -459,6 +459,6 @@ def test_a_signature_names_a_secret_and_stands_where_it_goes_out() -> None:
     (field,) = (each for each in parse(aws4="SIGNS").fields if each.secret)
     assert (field.secret, field.place, field.pieces) == (
         "SIGNS",
-        "header:authorization",
+        "header:Authorization",
         (Text("AWS4-HMAC-SHA256 "), Slot("SIGNS")),
     )
