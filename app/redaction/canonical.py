@@ -179,7 +179,9 @@ def _views_of(view: View, searches: Searches) -> Iterator[View]:
 def _views_of_text(view: View, searches: Searches, reach: int) -> Iterator[View]:
     kinds = USUAL if view.settled else ESCAPES
     for order, (signs, undo) in enumerate(kinds):
-        if any(sign in view.raw for sign in signs) and (undo is not binaries or may_hold_binaries(view.raw)):
+        if any(sign[:1] in view.raw and sign in view.raw for sign in signs) and (
+            undo is not binaries or may_hold_binaries(view.raw)
+        ):
             further = rewrite(view, undo(view.text), order=order, reach=reach)
             if further is not None:
                 yield further if order < len(USUAL) else replace(further, settled=True)

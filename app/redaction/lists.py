@@ -257,9 +257,9 @@ def _find_lists(
     sizes = np.diff(np.concatenate((starts, [len(begins)])))
     enough = sizes >= max(fewest, 2)
     if view.fresh is not None:
-        made = np.concatenate(([0], np.cumsum(view.fresh, dtype=np.int32)))
         closes = starts + sizes - 1
-        enough &= made[np.minimum(ends[closes] + 1, len(view.text))] > made[np.maximum(begins[starts] - 1, 0)]
+        first, last = np.maximum(begins[starts] - 1, 0), np.minimum(ends[closes] + 1, len(view.text))
+        enough &= view.made[last] > view.made[first]
     return np.where(enough[group], group, -1)
 
 

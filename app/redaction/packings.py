@@ -230,9 +230,8 @@ def _fresh(view: View, kept: Places, found: Places, *, before: int, after: int) 
     """Leave out what was there before the last step, so many places before and after each included."""
     if view.fresh is None:
         return found
-    made = np.concatenate(([0], np.cumsum(view.fresh, dtype=np.int32)))
     first, last = np.maximum(found - before, 0), np.minimum(found + after, len(kept)) - 1
-    new: Places = found[made[kept[last] + 1] > made[kept[first]]]
+    new: Places = found[view.made[kept[last] + 1] > view.made[kept[first]]]
     return new
 
 
