@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from app.db.lease import Lease
-from app.kernel.turns import computing, waiting
+from app.kernel.turns import Turns, computing, waiting
 from app.vault.shared import SharedReads
 from app.vault.tokens import Tokens
 
@@ -30,8 +30,8 @@ def _log_in() -> Callable[[], object]:
 
 
 def _share_reads() -> Callable[[], object]:
-    reads: SharedReads[str] = SharedReads()
-    return lambda: reads.read("what", _ask_vault)
+    reads: SharedReads[str, str] = SharedReads(lambda _what: _ask_vault())
+    return lambda: reads.read("what")
 
 
 def _begin_lease() -> Callable[[], object]:
@@ -41,7 +41,7 @@ def _begin_lease() -> Callable[[], object]:
 
 @pytest.mark.parametrize("kind", [_log_in, _share_reads, _begin_lease])
 def test_more_callers_than_turns_at_once_all_get_an_answer(kind: Callable[[], Callable[[], object]]) -> None:
-    ask, turns, answers = kind(), threading.Semaphore(TURNS), list[object]()
+    ask, turns, answers = kind(), Turns(TURNS), list[object]()
 
     def call() -> None:
         with computing(turns):
