@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, get_args
+from typing import Any, get_args
 
 from marshmallow import Schema, ValidationError, fields, post_dump, post_load, validate, validates_schema
 
 from app.kernel.secret import SecretValue
 from app.kernel.unset import UNSET
 from app.variables.fields import (
+    VARIANTS,
     AllowedRequestSchema,
     GivenFields,
     PartsSchema,
@@ -25,41 +26,10 @@ from app.variables.secrets.check import Check
 from app.variables.secrets.creation import NewSecret
 from app.variables.secrets.edits import SecretChanges
 from app.variables.secrets.queries import Expiry, Secret
-from app.variables.secrets.types import SECRET_TYPES, needed_parts, part_names
+from app.variables.secrets.types import SECRET_TYPES
 from app.vault import VISIBILITIES
 from app.web.body import Fixed, Input, Moment, Patch, PlainText, SecretText, Truth, Whole
 from app.web.paging import PageQuery
-
-
-def _variant(secret_type: str, *takes: str) -> dict[str, object]:
-    return {
-        "properties": {"type": {"const": secret_type}, "visibility": {"const": "restricted"}},
-        "takes": [*part_names(secret_type), *takes],
-        "needs": ["type", *needed_parts(secret_type)],
-    }
-
-
-_VARIANTS: Final[dict[str, dict[str, object]]] = {
-    "Value": {
-        "properties": {"type": {"const": "value"}, "from": {"type": "null"}},
-        "takes": ["value", "from"],
-        "needs": ["value"],
-    },
-    "Managed": {
-        "properties": {
-            "type": {"const": "value"},
-            "visibility": {"const": "restricted"},
-            "from": {"$ref": "#/components/schemas/SourceBody"},
-        },
-        "takes": ["from"],
-        "needs": ["from"],
-    },
-    "Hmac": _variant("hmac", "key", "key_encoding", "wrapped_key"),
-    "Jwt": _variant("jwt", "key", "wrapped_key"),
-    "Aws4": _variant("aws4", "secret_access_key"),
-    "OAuth2": _variant("oauth2", "client_secret", "refresh_token"),
-}
-"""What a new secret of each type is given: the OpenAPI document tells them apart (``app.web.openapi``)."""
 
 
 class SecretBody(GivenFields):
@@ -88,7 +58,7 @@ class SecretBody(GivenFields):
         validate=validate.OneOf(SECRET_TYPES),
         metadata={
             "description": "All but `value` are restricted, and are given a key or credentials.",
-            "x-variants": _VARIANTS,
+            "x-variants": VARIANTS,
         },
     )
 
