@@ -14,7 +14,7 @@ from app.variables.secrets.deposits import Credential
 from app.variables.secrets.queries import Secret
 from app.variables.secrets.types import PART_NAMES, Algorithm, ClientAuth, Grant, HashName, SignatureEncoding, as_json
 from app.vault.key_material import KeyEncoding
-from app.web.body import Input, JsonValue, PlainText, SecretText, Whole
+from app.web.body import Input, JsonValue, PlainText, SecretText, StrictInteger
 
 _SECRETS: Final = ("key", "secret_access_key", "client_secret", "refresh_token")
 _FEW: Final = validate.Length(max=100)
@@ -93,7 +93,7 @@ class PartsSchema(Schema):
     claims = _Claims(
         metadata={**_OTHER_TYPE, "type": "object", "description": "Of `jwt`: all but `iat`, `exp` and `jti`."}
     )
-    lifetime_seconds = Whole(metadata={**_OTHER_TYPE, "description": "Of `jwt`: 1 to 3600 (300)."})
+    lifetime_seconds = StrictInteger(metadata={**_OTHER_TYPE, "description": "Of `jwt`: 1 to 3600 (300)."})
     key_id = _text("Of `jwt`: the header's `kid`.")
     access_key_id = _text("Of `aws4`.", example="AKIDEXAMPLE")
     region = _text("Of `aws4`.", example="us-east-1")
