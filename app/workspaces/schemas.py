@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from marshmallow import Schema, fields, post_dump, validate
 
-from app.access import Role
+from app.access import MEMBER_ROLES, Role
 from app.vault import Engine
 from app.web.body import FixedField, Input, Patch, PlainText, StrictBoolean
 from app.workspaces.service import WORKSPACE_NAME, NewWorkspace, WorkspaceChanges
@@ -64,7 +64,12 @@ class WorkspacePage(Schema):
 class MemberBody(Input):
     """A member's role."""
 
-    role = fields.Enum(Role, by_value=True, required=True, metadata={"example": "editor"})
+    role = fields.Enum(
+        Role,
+        by_value=True,
+        required=True,
+        metadata={"example": "editor", "enum": [role.value for role in MEMBER_ROLES]},
+    )
 
 
 class MemberSchema(Schema):

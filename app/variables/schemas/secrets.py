@@ -10,6 +10,7 @@ from app.kernel.secret import SecretValue
 from app.kernel.unset import UNSET
 from app.variables.listing import Entry, Kind
 from app.variables.schemas.fields import (
+    VARIANTS,
     AllowedRequestSchema,
     GivenFields,
     PartsSchema,
@@ -57,7 +58,10 @@ class SecretBody(GivenFields):
     type = fields.String(
         load_default="value",
         validate=validate.OneOf(SECRET_TYPES),
-        metadata={"description": "All but `value` are restricted, and are given a key or credentials."},
+        metadata={
+            "description": "All but `value` are restricted, and are given a key or credentials.",
+            "x-variants": VARIANTS,
+        },
     )
 
     @post_load
