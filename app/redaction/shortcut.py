@@ -11,8 +11,11 @@ from typing import Final
 from app.redaction.dumps import may_hold_dump
 from app.redaction.joins import may_be_cut
 from app.redaction.lists import may_hold_lists
+from app.redaction.look_alikes import may_hold_look_alikes
 from app.redaction.packings import Sought, may_hold_packings
+from app.redaction.pieces import may_hold_tagged_items
 from app.redaction.rare_escapes import may_hold_binaries
+from app.redaction.triples import may_hold_triples
 
 LARGEST: Final = 16 * 1024
 """Beyond so many bytes the shortcut saves nothing."""
@@ -21,7 +24,23 @@ _ESCAPES: Final = (
     (b"&", re.compile(rb"&[#A-Za-z]")),
     (b"=", re.compile(rb"=(?:[0-9A-Fa-f]{2}|\r?\n|\?)")),
 )
-_SIGNS: Final = (b"\\", b"\0", b"\xed", b"~0", b"~1", b"U+", b"u+", b"0o", b"0b", b"0x", b"0O", b"0B", b"0X")
+_SIGNS: Final = (
+    b"\\",
+    b"\0",
+    b"\xed",
+    b"~0",
+    b"~1",
+    b"U+",
+    b"u+",
+    b"0o",
+    b"0b",
+    b"0x",
+    b"0O",
+    b"0B",
+    b"0X",
+    b"\x1b[",
+    b"<![CDATA[",
+)
 """What nothing is escaped without, beside what ``_ESCAPES`` look for."""
 
 
@@ -38,6 +57,9 @@ def reads_one_way(raw: bytes, sought: Sought, *, fewest: int, ascii_only: bool) 
         return False
     return (
         not may_be_cut(raw)
+        and not may_hold_look_alikes(raw)
+        and not may_hold_triples(raw, sought.least)
+        and not may_hold_tagged_items(raw, fewest)
         and not may_hold_dump(raw)
         and not may_hold_binaries(raw)
         and not may_hold_lists(raw, fewest, ascii_only=ascii_only)
