@@ -261,7 +261,7 @@ def _change_plain(entry: Entry) -> str:
             revision=number(sent.get("revision", "")),
             access=context.access(),
         )
-    return _told(entry, changed=bool(changes))
+    return _outcome(entry, changed=bool(changes))
 
 
 def _change_secret(entry: Entry) -> str:
@@ -282,10 +282,10 @@ def _change_secret(entry: Entry) -> str:
         secret = secrets.update(entry.item.name, read(SecretPatch(), changes | value), check=check, **where)
     elif changes or value:  # the record then says that a value was set, and nothing else
         secret = secrets.put_value(entry.item.name, read(ValueBody(), changes | value)["changes"], check=check, **where)
-    return with_warnings(_told(entry, changed=bool(changes or value)), secret)
+    return with_warnings(_outcome(entry, changed=bool(changes or value)), secret)
 
 
-def _told(entry: Entry, *, changed: bool) -> str:
+def _outcome(entry: Entry, *, changed: bool) -> str:
     return f"{entry.item.name} was saved." if changed else f"Nothing of {entry.item.name} was changed."
 
 
