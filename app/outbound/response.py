@@ -8,7 +8,7 @@ from typing import Final
 
 from app.kernel.errors import ResponseNotReadable, ResponseTooLarge
 from app.outbound.decode import decoder
-from app.outbound.transport import Answer
+from app.outbound.transport import UpstreamResponse
 from app.redaction.canonical import OutOfBudgetError
 from app.redaction.charsets import charset_in, is_seen_as_bytes, redact_text
 from app.redaction.redactor import Redactor
@@ -66,7 +66,7 @@ class RedactedBody:
     count: int
 
 
-def read_body(answer: Answer, limit: int) -> bytes:
+def read_body(answer: UpstreamResponse, limit: int) -> bytes:
     """Read an answer's body to its end and undo its content coding.
 
     Args:
@@ -93,7 +93,7 @@ def read_body(answer: Answer, limit: int) -> bytes:
     return body
 
 
-def redact(answer: Answer, body: bytes, redactor: Redactor, limit: int) -> RedactedBody:
+def redact(answer: UpstreamResponse, body: bytes, redactor: Redactor, limit: int) -> RedactedBody:
     """Take every value out of an answer.
 
     Raises:
@@ -106,7 +106,7 @@ def redact(answer: Answer, body: bytes, redactor: Redactor, limit: int) -> Redac
     media_type, told = content_type_of(headers)
     charset = charset_in(body, told)
     try:
-        if len(body) > _SMALL or not is_seen_as_bytes(charset) or redactor.finds(_beside(headers, body)):
+        if len(body) > _SMALL or not is_seen_as_bytes(charset) or redactor.finds(_beside(headers, body, redactor)):
             headers, in_headers = redact_headers(answer, redactor)
             media_type, charset = content_type_of(headers)
             charset = charset_in(body, charset)
@@ -118,21 +118,21 @@ def redact(answer: Answer, body: bytes, redactor: Redactor, limit: int) -> Redac
     if len(text) > limit:
         raise _too_large(limit)
     if count:
-        headers = [pair for pair in headers if not tells_of_the_original(pair[0].lower())]
+        headers = [pair for pair in headers if not describes_original_body(pair[0].lower())]
     elif answer.header("Content-Encoding") is not None:
         headers = [pair for pair in headers if pair[0].lower() not in _OF_THE_CODING]
     return RedactedBody(tuple(headers), text, media_type, charset, count)
 
 
-def tells_of_the_original(header: str) -> bool:
+def describes_original_body(header: str) -> bool:
     """Tell whether a header (in lower case) measures what came, and so doesn't fit what is left of it."""
     return header in _OF_THE_ORIGINAL or header.startswith(_MEASURES_START)
 
 
-def redact_headers(answer: Answer, redactor: Redactor) -> tuple[list[tuple[str, str]], int]:
+def redact_headers(answer: UpstreamResponse, redactor: Redactor) -> tuple[list[tuple[str, str]], int]:
     """Take values out of names and values; a header that holds one across both is left out."""
     kept = [(name, value) for name, value in answer.headers if name.lower() not in _HOP_BY_HOP]
-    if not redactor.finds(_together(kept)):
+    if not redactor.finds(_together(kept, redactor)):
         return kept, 0
     headers, count = [], 0
     for name, value in kept:
@@ -144,15 +144,17 @@ def redact_headers(answer: Answer, redactor: Redactor) -> tuple[list[tuple[str, 
     return headers, count
 
 
-def _beside(headers: Sequence[tuple[str, str]], body: bytes) -> bytes:
+def _beside(headers: Sequence[tuple[str, str]], body: bytes, redactor: Redactor) -> bytes:
     """Return headers and body as one text, the body where its characters of two or four bytes are seen as such."""
-    before = _together(headers) + _APART
+    before = _together(headers, redactor) + _APART
     return before + b"\x01" * (-len(before) % 4) + body
 
 
-def _together(headers: Sequence[tuple[str, str]]) -> bytes:
-    # Each in both of its spellings, but apart: numbers that stood twice near together would look like a list.
-    spellings = ("\n".join(f"{name}:{blank}{value}" for name, value in headers) for blank in ("", " "))
+def _together(headers: Sequence[tuple[str, str]], redactor: Redactor) -> bytes:
+    # Each in both of its spellings where that matters, but apart: numbers that stood twice near together would look
+    # like a list.
+    blanks = (" ",) if redactor.ignores_blanks else ("", " ")
+    spellings = ("\n".join(f"{name}:{blank}{value}" for name, value in headers) for blank in blanks)
     return _APART.join(spelling.encode("latin-1", "replace") for spelling in spellings)
 
 

@@ -11,8 +11,8 @@ from flask import Response, flash, request, url_for
 from app.access import Permission, require
 from app.kernel.errors import StrongroomError, ValidationFailed, in_body
 from app.pages.filters import count
-from app.pages.forms import Typed, form_texts, hosts
-from app.pages.layout import go, pages, show
+from app.pages.forms import FormState, form_texts, hosts
+from app.pages.layout import pages, redirect_to, show
 from app.variables.dotenv import GREATEST_FILE, decode_dotenv
 from app.variables.imports import Import, ImportedLine, Imports
 from app.vault import VISIBILITIES
@@ -37,7 +37,7 @@ class ImportRow:
 def import_form(ws: str) -> Response:
     """Ask for a .env file, and for what its secrets are to be like."""
     require(context.access(), Permission.SECRET_WRITE)
-    return _show(ws, Typed({"visibility": "masked"}))
+    return _show(ws, FormState({"visibility": "masked"}))
 
 
 @pages.post("/workspaces/<ws>/variables/-/import")
@@ -50,8 +50,8 @@ def import_file(ws: str) -> Response:
             return _import(ws, sent, request.form.getlist("only"))
         rows = [_row(each, preview=True) for each in _run(sent, only=None, dry_run=True)]
     except StrongroomError as error:
-        return _show(ws, Typed.after(error, sent), status=STATUS[error.code])
-    return _show(ws, Typed(sent), rows=rows)
+        return _show(ws, FormState.after(error, sent), status=STATUS[error.code])
+    return _show(ws, FormState(sent), rows=rows)
 
 
 def _run(sent: Mapping[str, str], *, only: Collection[str] | None, dry_run: bool) -> Sequence[ImportedLine]:
@@ -89,11 +89,11 @@ def _import(ws: str, sent: Mapping[str, str], only: Collection[str]) -> Response
     created = sum(row.result == "created" for row in rows)
     if created and not any(row.result == "refused" for row in rows):
         flash(f"{count(created, 'secret')} imported.")
-        return go(url_for("pages.variables", ws=ws))
-    return _show(ws, Typed(sent), rows=rows, created=created)
+        return redirect_to(url_for("pages.variables", ws=ws))
+    return _show(ws, FormState(sent), rows=rows, created=created)
 
 
 def _show(
-    ws: str, form: Typed, *, rows: Sequence[ImportRow] = (), created: int | None = None, status: int = 200
+    ws: str, form: FormState, *, rows: Sequence[ImportRow] = (), created: int | None = None, status: int = 200
 ) -> Response:
     return show("variables/import.html", status, form=form, rows=rows, created=created, ws=ws)
