@@ -76,7 +76,9 @@ def _content() -> str:
 
 
 def _row(line: ImportedLine, *, preview: bool) -> ImportRow:
-    return ImportRow(line.line, line.name, "new" if preview and line.result == "created" else line.result, line.detail)
+    result: Result = "new" if preview and line.result == "created" else line.result
+    told = " ".join(each.detail for each in line.warnings)
+    return ImportRow(line.line, line.name, result, line.detail or told or None)
 
 
 def _import(ws: str, sent: Mapping[str, str], only: Collection[str]) -> Response:
