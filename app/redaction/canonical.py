@@ -36,7 +36,9 @@ _EXPANDS: Final = 24
 _EACH: Final = 64
 """What a view costs beside its bytes."""
 _FREE: Final = 7 << 20
-_MOST_PER_BYTE: Final = 12
+_MOST_PER_BYTE: Final = 32
+"""JSON with links and HTML has four kinds of escapes (backslashes, ``%20``, ``&amp;``, and ``=30`` in a query): 16
+views, each made and looked through."""
 _BREAK: Final = bytes((BREAK,))
 _NOTHING: Final[Search[str]] = Search(())
 _FOLLOWS: Final = bytes(range(0x80, 0xC0))

@@ -59,9 +59,9 @@ def test_what_is_known_of_texts_beyond_ascii() -> None:
 def test_a_budget_goes_by_the_bodys_length_and_is_the_same_for_each() -> None:
     with pytest.raises(OutOfBudgetError):
         Budget(0).spend((7 << 20) + 1)
-    Budget(1 << 20).spend((7 << 20) + (12 << 20) - 64)
+    Budget(1 << 20).spend((7 << 20) + (32 << 20) - 64)
     with pytest.raises(OutOfBudgetError):
-        Budget(1 << 20).spend((7 << 20) + (12 << 20) - 63)
+        Budget(1 << 20).spend((7 << 20) + (32 << 20) - 63)
 
 
 def test_the_calls_time_is_asked_for_with_each_view() -> None:

@@ -17,7 +17,7 @@ from app.redaction.redactor import Redactor
 
 TOKEN = "sk_live_51HxQ-U8JZpDE0iGXl_D6gNC"
 NOT_ASCII = "Zürich-Straße-42-größer-ÄÖÜ"
-# A body of this size has a budget of 124 times itself, so that it is looked through to its end whatever that takes.
+# A body of this size has a budget of 144 times itself, so that it is looked through to its end whatever that takes.
 SIZE = 64 * 1024
 DRAW = random.Random(7)
 
@@ -29,6 +29,9 @@ def _fill(unit: str | bytes) -> bytes:
 
 BODIES = {
     "HTML in JSON": _fill(json.dumps('<p class="x">it&amp;s &lt;b&gt; é</p>\n')),
+    "JSON of a tracker": _fill(
+        json.dumps({"url": "https://a.example.com/My%20Files?per_page=30", "body": 'Tom &amp; Jerry said "no".\r\n'})
+    ),
     "decimals": _fill(json.dumps([DRAW.randrange(256) for _ in range(300)])),
     "JavaScript": _fill("function(a,b){var c=\"\\x41\"+'b'+a[0];return c&&d||0x41}\n"),
     "hexadecimal": _fill(DRAW.randbytes(5000).hex()),
@@ -46,6 +49,7 @@ def views_of(body: bytes, value: str) -> int:
 @pytest.mark.parametrize(
     ("name", "value", "most"),
     [
+        ("JSON of a tracker", TOKEN, 31),
         ("HTML in JSON", TOKEN, 7),
         ("HTML in JSON", NOT_ASCII, 7),
         ("decimals", TOKEN, 3),
@@ -59,3 +63,8 @@ def views_of(body: bytes, value: str) -> int:
 )
 def test_a_dear_body_is_looked_through_so_often_and_no_oftener(name: str, value: str, most: int) -> None:
     assert views_of(BODIES[name], value) <= most
+
+
+def test_json_with_four_kinds_of_escapes_is_looked_through_whatever_its_length() -> None:
+    body = BODIES["JSON of a tracker"] * 17
+    assert Redactor({"TOKEN": SecretValue(TOKEN)}).body(body) == (body, 0)
