@@ -11,10 +11,9 @@ from flask import Response, flash, jsonify, make_response, render_template, requ
 
 from app.access import Permission, require
 from app.audit.chain import Event
-from app.blocks import service
 from app.blocks.runs import BlockRuns
 from app.blocks.schemas import BlockBody
-from app.blocks.service import Block, BlockChanges
+from app.blocks.service import Block, BlockChanges, Blocks
 from app.calls.definition import WrittenCall, as_json
 from app.calls.schemas import METHODS, CallBody
 from app.calls.service import Calls
@@ -51,9 +50,9 @@ _LONGEST_NAME: Final = 63
 def blocks(ws: str) -> Response:
     """List API blocks; for a search as it is typed, only the table."""
     q = request.args.get("q", "").strip()[:100] or None
-    asked, access, sessions = page_asked(), context.access(), context.resources().sessions
-    rows = service.list_blocks(access=access, sessions=sessions, limit=asked.size, offset=asked.offset, q=q)
-    place = replace(asked, total=service.count_blocks(access=access, sessions=sessions, q=q))
+    asked, access, saved = page_asked(), context.access(), Blocks(context.resources())
+    rows = saved.list(access=access, limit=asked.size, offset=asked.offset, q=q)
+    place = replace(asked, total=saved.count(access=access, q=q))
     template = "blocks/_results.html" if request.headers.get("HX-Target") == "results" else "blocks/list.html"
     return show(template, rows=rows, q=q, kept={"q": q}, place=place, steps=new_steps(ws), ws=ws)
 
@@ -80,10 +79,9 @@ def new_block(ws: str) -> Response:
         return _show_draft(ws, form)
     if deed in ("send", "preview"):
         return _try(ws, form, None)
-    resources = context.resources()
     try:
         new = read(BlockBody(), {"name": form["block_name"].strip()} | _block_body(form))
-        made = service.create_block(new, access=context.access(), sessions=resources.sessions, clock=resources.clock)
+        made = Blocks(context.resources()).create(new, access=context.access())
     except StrongroomError as error:
         return _show_faulty(ws, form, error, None)
     told, there = f"The API block {made.name} was created.", url_for("pages.block", ws=ws, block=made.name)
@@ -187,19 +185,12 @@ def _same(one: WrittenCall, other: WrittenCall) -> bool:
 
 
 def _update(found: Block, changes: Mapping[str, Any], form: CallForm) -> None:
-    resources = context.resources()
-    service.update_block(
-        found.name,
-        BlockChanges(**changes),
-        revision=number(form["revision"]),
-        access=context.access(),
-        sessions=resources.sessions,
-        clock=resources.clock,
-    )
+    revision = number(form["revision"])
+    Blocks(context.resources()).update(found.name, BlockChanges(**changes), revision=revision, access=context.access())
 
 
 def _block(name: str) -> Block:
-    return service.get_block(name, access=context.access(), sessions=context.resources().sessions)
+    return Blocks(context.resources()).get(name, access=context.access())
 
 
 def _form(found: Block) -> CallForm:
@@ -363,16 +354,9 @@ def delete_block_form(ws: str, block: str) -> Response:
 @pages.post("/workspaces/<ws>/blocks/<block>/delete")
 def delete_block(ws: str, block: str) -> Response:
     """Delete it."""
-    resources = context.resources()
+    confirm = request.form.get("confirm", "").strip()
     try:
-        service.delete_block(
-            block,
-            confirm=request.form.get("confirm", "").strip(),
-            revision=None,
-            access=context.access(),
-            sessions=resources.sessions,
-            clock=resources.clock,
-        )
+        Blocks(context.resources()).delete(block, confirm=confirm, revision=None, access=context.access())
     except NotFound:
         raise
     except StrongroomError as error:
