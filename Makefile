@@ -89,7 +89,7 @@ system-packages:
 # The languages whose forms of a value tests/attacks/test_producers.py tries: hundreds of MiB, so for `test-all` alone.
 producers:
 	@missing=""; \
-	for each in ruby:ruby php:php-cli perl:perl node:nodejs go:golang-go; do \
+	for each in ruby:ruby php:php-cli perl:perl node:nodejs npm:npm go:golang-go; do \
 		command -v "$${each%%:*}" >/dev/null || missing="$$missing $${each##*:}"; \
 	done; \
 	test -z "$$missing" || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null; }
@@ -187,7 +187,9 @@ lock:
 	$(COMPILE) requirements/litellm.in --output-file requirements/litellm.txt
 	$(COMPILE) requirements/generators.in --output-file requirements/generators.txt
 	$(COMPILE) requirements/httpbin.in --output-file requirements/httpbin.txt
+	$(COMPILE) requirements/frameworks.in --output-file requirements/frameworks.txt
 	cd tests/contracts/generators && npm install --package-lock-only --omit-lockfile-registry-resolved
+	cd tests/attacks/producers/express && npm install --package-lock-only --omit-lockfile-registry-resolved
 
 clean:
 	rm -rf build dist mutants *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis

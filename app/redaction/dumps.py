@@ -15,7 +15,7 @@ _ADDRESS: Final = re.compile(rb"\n[ \t]*[0-9A-Fa-f]{4,16}[: \t]")
 _MOST_PAIRS: Final = 16
 _HEXADECIMAL: Final = flags_of(b"0123456789abcdefABCDEF")
 _BLANK: Final = flags_of(b" \t")
-_BEFORE: Final = flags_of(b"\n\"'>`")
+_BEFORE: Final = flags_of(b"\n\"'>`=([{,")
 """What a dump's first line may follow in a document."""
 _BEYOND: Final = 24
 
@@ -52,7 +52,10 @@ def _lines(text: Bytes, size: int) -> tuple[Places, Places]:
     is_address = (address - begins >= 4) & (_BLANK[text[address]] | (text[address] == ord(":")))
     begins = _skip(text, address[is_address] + 1, _BLANK, 8)
     begins = np.minimum(begins, size)
-    return begins, ends[np.searchsorted(ends, begins, "right").clip(0, len(ends) - 1)]
+    stops = ends[np.searchsorted(ends, begins, "right").clip(0, len(ends) - 1)]
+    # None reaches beyond the next address, so that all of them together are no longer than the body.
+    stops[:-1] = np.minimum(stops[:-1], begins[1:])
+    return begins, stops
 
 
 def _columns(text: Bytes, begins: Places) -> tuple[Places, Places]:

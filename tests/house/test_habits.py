@@ -30,7 +30,7 @@ def test_what_the_service_needs_is_pinned() -> None:
     assert names(PROJECT["dependencies"]) <= pinned("runtime.txt")
 
 
-@pytest.mark.parametrize("kind", ["build", "dev", "tools", "bench", "litellm", "generators", "httpbin"])
+@pytest.mark.parametrize("kind", ["build", "dev", "tools", "bench", "litellm", "generators", "httpbin", "frameworks"])
 def test_what_the_project_needs_besides_is_pinned(kind: str) -> None:
     wanted = names((ROOT / "requirements" / f"{kind}.in").read_text().splitlines())
     assert wanted
@@ -42,8 +42,9 @@ def test_no_package_index_is_named(path: Path) -> None:
     assert not re.search(r"https?://|--(extra-)?index-url|--find-links", path.read_text())
 
 
-def test_the_lock_of_node_packages_names_no_index_and_has_a_hash_for_each() -> None:
-    lock = json.loads((ROOT / "tests/contracts/generators/package-lock.json").read_text())
+@pytest.mark.parametrize("folder", ["contracts/generators", "attacks/producers/express"])
+def test_the_lock_of_node_packages_names_no_index_and_has_a_hash_for_each(folder: str) -> None:
+    lock = json.loads((ROOT / "tests" / folder / "package-lock.json").read_text())
     packages = [package for name, package in lock["packages"].items() if name]
     assert packages
     assert all("resolved" not in package and package["integrity"].startswith("sha512-") for package in packages)

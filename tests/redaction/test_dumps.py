@@ -44,3 +44,14 @@ def test_what_is_left_leads_back_to_the_body() -> None:
         for at in range(0, len(view.raw), 5):
             first, last = view.span(at, at + 1)
             assert XXD[first:last] == view.raw[at : at + 1]
+
+
+def test_what_is_left_is_never_longer_than_the_body() -> None:
+    body = b'"aaaa ' * 1000 + b"\n0000 x"
+    assert all(len(view.raw) <= len(body) for view in without_columns(View.of(body), order=3))
+
+
+@pytest.mark.parametrize("before", [b"dump = ", b"{", b"f(", b"[1,"])
+def test_a_dump_s_first_line_may_follow_other_text(before: bytes) -> None:
+    squeezed = [b"".join(view.raw.split()) for view in without_columns(View.of(before + XXD.lstrip()), order=3)]
+    assert any(b"sk_live_51HxQ-U8JZpDE0iGXl_D6gNC" in view for view in squeezed)
