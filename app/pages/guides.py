@@ -58,7 +58,7 @@ def _render(name: str) -> tuple[str, Markup]:
     html = str(_MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}))
     for before, after in (
         ("<pre>", '<pre tabindex="0">'),  # what scrolls is reached by keyboard
-        ("<table>", '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>'),
+        ("<table>", '<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>'),
         ("</table>", "</table></div>"),
         ("<th></th>", "<td></td>"),
     ):

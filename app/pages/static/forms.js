@@ -93,6 +93,7 @@ function refuse(form, xhr) {
   }
   takeNewFields(form, again);
   const faults = [...again.querySelectorAll(".fault[id]")].map((each) => [each.id.replace(/-fault$/, ""), each.textContent.trim()]);
+  if (!problem && !faults.length) return tellFailure(NOT_NOW);
   showFaults(form, faults, { problem });
 }
 
