@@ -25,7 +25,7 @@ from app.outbound.urls import Reason
 from app.pages.call_form import CallForm, as_call, control_of, empty_form, faulty, form_of, form_sent, typed_value
 from app.pages.curl import draft_form, is_curl
 from app.pages.first_steps import new_steps
-from app.pages.forms import Typed, form_texts, host_of, number, read
+from app.pages.forms import Typed, form_texts, host_of, number, plain_words, read
 from app.pages.layout import go, may, pages, redirect_with_message, show
 from app.pages.list_pages import page_asked
 from app.pages.responses import outgoing, refusal_of, show_call
@@ -105,7 +105,7 @@ def block_from_curl(ws: str) -> Response:
     try:
         form, draft = draft_form(request.form.get("command", ""), form_sent(form_texts(without=("command",))))
     except StrongroomError as error:
-        return make_response(jsonify(problem=error.detail), STATUS[error.code])
+        return make_response(jsonify(problem=plain_words(error.detail)), STATUS[error.code])
     page = render_template("blocks/edit.html", **_names(ws, form) | {"changed": True, "draft": draft})
     values = {each.suggested_name: each.value for each in draft.credentials}
     return make_response(jsonify(html=page, values=values))
@@ -208,7 +208,7 @@ def _show_faulty(ws: str, form: CallForm, error: StrongroomError, found: Block |
     raced = isinstance(error, PreconditionFailed) and found is not None
     if raced and found is not None:
         found = _block(found.name)
-        sentence = f"{error.detail} What you typed is kept: save again if it should hold."
+        sentence = f"{plain_words(error.detail)} What you typed is kept: save again if it should hold."
         texts = {**form.texts, "revision": str(found.revision)}
         shown_again = replace(shown_again, texts=texts, problem=sentence)
     missing = error.extra.get("secrets", ()) if isinstance(error, UnknownSecret) else ()

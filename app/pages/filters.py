@@ -10,7 +10,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from app.access import GRANTS, MEMBER_ROLES, Permission, Role
-from app.pages.forms import local, readable
+from app.pages.forms import local, plain_words, readable
 
 # Where a host or a name may be broken: behind these.
 _PIECES: Final = re.compile(r"[^._-]*[._-]+|[^._-]+")
@@ -79,5 +79,6 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "breakable": breakable,
     "count": count,
     "local": local,
+    "plain_words": plain_words,
     "readable": readable,
 }

@@ -32,6 +32,7 @@ def _names() -> Mapping[str, Path]:
 
 
 _GUIDES: Final = _names()
+_PICTURES: Final = frozenset(path.relative_to(_FOLDER).as_posix() for path in _FOLDER.glob("screenshots/*.png"))
 
 
 @pages.get("/docs/", defaults={"name": ""})
@@ -39,7 +40,7 @@ _GUIDES: Final = _names()
 @public
 def guide(name: str) -> Response:
     """Show a guide, or a picture in one."""
-    if name.startswith("screenshots/"):
+    if name in _PICTURES:
         return make_response(send_from_directory(_FOLDER, name, request.environ))
     if name not in _GUIDES:
         raise NotFound("There is no such guide.")
