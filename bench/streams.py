@@ -25,6 +25,7 @@ EVENTS: Final = 80
 PER_SECOND: Final = 40
 OPEN: Final = 100
 """Streams that are open beside short calls, half of them of each of two workspaces; each has an event a second."""
+_WARM_UPS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,10 @@ def _save(service: Strongroom, workspace: str, block: str, url: str) -> None:
 
 
 def _pace(service: Strongroom, filled: Filled, port: int, scale: Scale) -> dict[str, Any]:
-    """Read the same stream directly and through the service, in turn."""
+    """Read the same stream directly and through the service, in turn, once each worker has logged in for it."""
+    for _ in range(_WARM_UPS):
+        with _ask(service, filled, "paced") as sock:
+            sock.recv(65536)
     paces: dict[str, list[Pace]] = {"direct": [], "ours": []}
     for _ in range(scale.rounds):
         paces["direct"].append(_read(_ask_directly(port)))

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Final
 
 import structlog
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.server.mp import MPServer
 
@@ -106,6 +106,7 @@ def _server(settings: Settings, connections: int) -> MPServer:
         address=settings.host,
         port=settings.port,
         interface=Interfaces.ASGI,
+        loop=Loops.uvloop,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=HEAD_MILLISECONDS, max_buffer_size=_HEAD_BYTES),
         workers=settings.workers,

@@ -221,8 +221,6 @@ def _wait(sock: socket.socket, event: int, seconds: Seconds) -> None:
 
 
 def _until(poll: select.poll, seconds: Seconds) -> None:
-    if seconds() > 0 and poll.poll(0):
-        return
     with waiting():
         while (left := seconds()) > 0:
             if poll.poll(left * 1000):

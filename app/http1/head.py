@@ -18,6 +18,7 @@ END: Final = re.compile(rb"\n\r?\n")
 _FOLD: Final = re.compile(rb"[ \t]*\r\n[ \t]+")
 _STATUS_LINE: Final = re.compile(rb"(HTTP/1\.[01]) +([0-9]{3})(?: .*)?")
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_TOKENS: Final = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:)*")
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _NO_LETTER: Final = re.compile(rb"[^A-Za-z-]")
 _LENGTH: Final = b"content-length"
@@ -38,8 +39,9 @@ class Head:
         self.joined = _join(self.fields)
         self.chunked = self._comes_in_chunks()
         self.length = self._length()
-        said = [word.strip() for word in self.joined.get("connection", "").lower().split(",")]
-        self.keeps = not self.odd and head.startswith(STARTS[0]) and "close" not in said
+        said = self.joined.get("connection")
+        closes = said is not None and "close" in [word.strip() for word in said.lower().split(",")]
+        self.keeps = not self.odd and head.startswith(STARTS[0]) and not closes
 
     def _comes_in_chunks(self) -> bool:
         told = self.joined.get(_CODING.decode())
@@ -65,7 +67,7 @@ def _parse(head: bytes) -> tuple[int, list[tuple[str, str]], bool]:
         except NotHttp:
             pass
         else:
-            if all(_TOKEN.fullmatch(name) for name, _ in fields):
+            if _TOKENS.fullmatch(b"".join([name + b":" for name, _ in fields])):
                 return status, _as_text(fields), False
     status, fields = _parse_strictly(_put_in_order(head))
     return status, _as_text(fields), True
@@ -112,6 +114,9 @@ def _unfold(head: bytes) -> bytes:
 
 
 def _join(fields: list[tuple[str, str]]) -> dict[str, str]:
+    once = {name.lower(): value for name, value in fields}
+    if len(once) == len(fields):
+        return once
     lines: dict[str, list[str]] = {}
     for name, value in fields:
         lines.setdefault(name.lower(), []).append(value)

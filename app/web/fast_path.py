@@ -18,6 +18,7 @@ from marshmallow import Schema
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.sansio.utils import host_is_trusted
 
+from app.kernel.errors import ValidationFailed
 from app.resources import Resources
 from app.web.auth import FOR_NOBODY_ELSE, Gate
 from app.web.body import LARGE, load, read_json
@@ -57,6 +58,8 @@ class _Route:
     pattern: re.Pattern[str]
     declared: Declared | None
     fast: FastView
+    empty: object
+    """What is read out of ``{}``, which most runs send; None where something is required."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +125,23 @@ class FastPath:
         kept = rules.keyed.claim(incoming, route.declared, lambda: _whole(incoming))
         if kept is not None:
             return kept
-        sent = load(route.fast.schema, read_json(_take_body(environ), incoming.content_type))
+        document = read_json(_take_body(environ), incoming.content_type)
+        sent = route.empty if document == {} and route.empty is not None else load(route.fast.schema, document)
         return route.fast.view(sent, incoming, self._resources, **names)
 
 
 def _route_of(app: Flask, view: FastView) -> _Route:
     (rule,) = (rule.rule for rule in app.url_map.iter_rules(view.endpoint))
     pattern = re.compile(_NAME_IN_RULE.sub(_PLAIN_NAME, rule))
-    return _Route(rule, pattern, declaration_of(app.view_functions[view.endpoint], _METHOD), view)
+    declared = declaration_of(app.view_functions[view.endpoint], _METHOD)
+    return _Route(rule, pattern, declared, view, _read_empty(view.schema))
+
+
+def _read_empty(schema: Schema) -> object:
+    try:
+        return load(schema, {})
+    except ValidationFailed:
+        return None
 
 
 def _is_ordinary(environ: Environ) -> bool:

@@ -10,13 +10,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -29,12 +28,13 @@ from app.kernel.errors import (
     TooManyCalls,
     ValidationFailed,
 )
-from app.kernel.turns import computing
+from app.kernel.turns import Turns, computing
 from app.web.errors import problem_document
 from app.web.incoming import request_id_of
 from app.web.relay import Relay
 from app.web.safety import safety_headers
 from app.web.streams import PROXY_STATUS, Stream, proxy_status, stream_of
+from app.web.threads import Threads
 from app.web.wsgi import Answer, Environ, WsgiApp, environ_of, require_plain_headers, run
 
 Scope = dict[str, Any]
@@ -110,10 +110,10 @@ class Front:
         self._limits = limits
         self._safety = safety_headers(https=limits.https)
         self._is_proven = is_proven
-        self._work = ThreadPoolExecutor(limits.threads, "request")
-        self._reads = ThreadPoolExecutor(limits.reserved, "read")
+        self._work = Threads(limits.threads, "request")
+        self._reads = Threads(limits.reserved, "read")
         self._slots = asyncio.Semaphore(limits.threads)
-        self._turns = threading.Semaphore(COMPUTING)
+        self._turns = Turns(COMPUTING)
         self._relay = Relay(self._turns, require_ground)
         self._calls: Counter[tuple[str, bytes]] = Counter()
         self._large = 0
@@ -155,7 +155,7 @@ class Front:
     async def proven(self, scope: Scope) -> bool:
         """Tell whether the request's head proves who asks."""
         environ = environ_of(scope, b"")
-        return await asyncio.get_running_loop().run_in_executor(self._reads, self._is_proven, environ)
+        return await self._reads.run(partial(self._is_proven, environ))
 
     def body_limit(self, scope: Scope) -> int:
         """Return how many bytes this request's body may have."""
@@ -195,10 +195,9 @@ class Front:
     def _slot(self, scope: Scope) -> _Slot:
         return _Slot(self._slots, patient=_CALL.fullmatch(scope["path"]) is None)
 
-    async def _answer(self, pool: ThreadPoolExecutor, environ: Environ, send: Send) -> Answer | None:
+    async def _answer(self, threads: Threads, environ: Environ, send: Send) -> Answer | None:
         """Answer a request; of an answer that streams return the head, and send nothing yet."""
-        loop = asyncio.get_running_loop()
-        answer, first = await loop.run_in_executor(pool, self._run, environ)
+        answer, first = await threads.run(partial(self._run, environ))
         if stream_of(environ) is not None:
             return answer
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
@@ -209,9 +208,9 @@ class Front:
             piece: bytes | None = first
             while piece is not None:
                 await _send_event(send, {"type": "http.response.body", "body": piece, "more_body": True})
-                piece = await loop.run_in_executor(pool, self._next, answer)
+                piece = await threads.run(partial(self._next, answer))
         finally:
-            await loop.run_in_executor(pool, answer.close)
+            await threads.run(answer.close)
         await send({"type": "http.response.body", "body": b""})
         return None
 
@@ -239,7 +238,10 @@ class _Slot:
 
     async def __aenter__(self) -> None:
         try:
-            async with asyncio.timeout(None if self._patient else _SLOT_SECONDS):
+            if self._patient or not self._slots.locked():
+                await self._slots.acquire()
+                return
+            async with asyncio.timeout(_SLOT_SECONDS):
                 await self._slots.acquire()
         except TimeoutError:
             raise TooManyCalls("Too many calls are in flight; try again in a moment.", retry_after=1) from None

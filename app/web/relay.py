@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -20,9 +18,10 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.kernel.errors import RecordUnavailable, StrongroomError
-from app.kernel.turns import computing
+from app.kernel.turns import Turns, computing
 from app.web.errors import problem_document
 from app.web.streams import Stream, stream_headers
+from app.web.threads import Threads
 from app.web.wsgi import Answer, Environ
 
 T = TypeVar("T")
@@ -60,7 +59,7 @@ class Relay:
 
     def __init__(
         self,
-        turns: threading.Semaphore,
+        turns: Turns,
         require_ground: Callable[[Environ, Stream], None],
         *,
         stalled_seconds: float = STALLED_SECONDS,
@@ -68,8 +67,8 @@ class Relay:
         self._turns = turns
         self._require_ground = require_ground
         self._stalled_seconds = stalled_seconds
-        self._taking = ThreadPoolExecutor(_THREADS, "stream")
-        self._asking = ThreadPoolExecutor(_THREADS, "stream-record")  # may wait for the database
+        self._taking = Threads(_THREADS, "stream")
+        self._asking = Threads(_THREADS, "stream-record")  # may wait for the database
 
     async def send_on(self, stream: Stream, answer: Answer, environ: Environ, receive: Receive, send: Send) -> None:
         """Send a stream's head, and its body as it comes, until it ends one way or another."""
@@ -184,12 +183,12 @@ class Relay:
         except RecordUnavailable:
             return None
 
-    def _start(self, pool: ThreadPoolExecutor, step: Callable[[], T]) -> asyncio.Future[T]:
+    def _start(self, threads: Threads, step: Callable[[], T]) -> asyncio.Future[T]:
         def _in_turn() -> T:
             with computing(self._turns):
                 return step()
 
-        started = asyncio.get_running_loop().run_in_executor(pool, _in_turn)
+        started = threads.run(_in_turn)
         started.add_done_callback(_look_at)  # also where nobody waits for it any more
         return started
 

@@ -38,6 +38,7 @@ def reply(body: bytes, media_type: str | None = "application/json", charset: str
         "0.30000000000000004",
         '"x"',
         "9007199254740992",
+        '{ "a b":\t"c  d\\n e",\r\n "n" : [ 1, 2.5 ] }\n',
     ],
 )
 def test_json_comes_back_value_for_value(text: str) -> None:
@@ -51,6 +52,8 @@ def test_json_comes_back_value_for_value(text: str) -> None:
     "text",
     [
         '{"a": 1, "a": 2}',
+        '{"a" : 1, "a":1}',
+        '{"a b": 1, "ab": 1, "a b": 1}',
         "9007199254740993",
         "1" * 6000,
         "0.1000000000000000055511151231257827",

@@ -6,25 +6,22 @@ import threading
 
 import pytest
 
-from app.kernel.turns import computing, holding, waiting
+from app.kernel.turns import Turns, computing, holding, waiting
 
 
-def free(turns: threading.Semaphore) -> bool:
-    there = turns.acquire(blocking=False)
-    if there:
-        turns.release()
-    return there
+def free(turns: Turns) -> bool:
+    return turns.free > 0
 
 
 def test_a_turn_is_taken_while_computing_and_given_back() -> None:
-    turns = threading.Semaphore(1)
+    turns = Turns(1)
     with computing(turns):
         assert not free(turns)
     assert free(turns)
 
 
 def test_a_turn_is_lent_out_while_waiting_and_taken_again() -> None:
-    turns = threading.Semaphore(1)
+    turns = Turns(1)
     with computing(turns):
         with waiting():
             assert free(turns)
@@ -32,48 +29,45 @@ def test_a_turn_is_lent_out_while_waiting_and_taken_again() -> None:
     assert free(turns)
 
 
-def break_off(turns: threading.Semaphore) -> None:
+def break_off(turns: Turns) -> None:
     with computing(turns), waiting():
         raise OSError("away")
 
 
 def test_an_error_keeps_no_turn() -> None:
-    turns = threading.Semaphore(1)
+    turns = Turns(1)
     with pytest.raises(OSError, match="away"):
         break_off(turns)
-    assert turns.acquire(blocking=False)
-    assert not free(turns)
+    assert turns.free == 1
 
 
 def test_who_has_no_turn_waits_for_none() -> None:
-    turns = threading.Semaphore(1)
+    turns = Turns(1)
     with waiting():
         assert free(turns)
     with computing(turns):
         pass
     with waiting():  # the turn is over: it isn't given back a second time
-        assert turns.acquire(blocking=False)
-        assert not turns.acquire(blocking=False)
+        assert turns.free == 1
 
 
 def test_another_thread_s_turn_is_its_own() -> None:
-    turns = threading.Semaphore(2)
-    seen: list[bool] = []
+    turns = Turns(2)
+    seen: list[int] = []
 
     def look() -> None:
         with waiting():
-            seen.append(turns.acquire(blocking=False))
-            seen.append(turns.acquire(blocking=False))
+            seen.append(turns.free)
 
     with computing(turns):
         thread = threading.Thread(target=look)
         thread.start()
         thread.join()
-    assert seen == [True, False]
+    assert seen == [1]
 
 
 def test_a_lock_is_waited_for_without_a_turn_and_held_with_one() -> None:
-    turns, lock = threading.Semaphore(1), threading.Lock()
+    turns, lock = Turns(1), threading.Lock()
     lock.acquire()
     began, over = threading.Event(), threading.Event()
 

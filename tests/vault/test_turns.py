@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from app.db.lease import Lease
-from app.kernel.turns import computing, waiting
+from app.kernel.turns import Turns, computing, waiting
 from app.vault.shared import SharedReads
 from app.vault.tokens import Tokens
 
@@ -41,7 +41,7 @@ def _begin_lease() -> Callable[[], object]:
 
 @pytest.mark.parametrize("kind", [_log_in, _share_reads, _begin_lease])
 def test_more_callers_than_turns_at_once_all_get_an_answer(kind: Callable[[], Callable[[], object]]) -> None:
-    ask, turns, answers = kind(), threading.Semaphore(TURNS), list[object]()
+    ask, turns, answers = kind(), Turns(TURNS), list[object]()
 
     def call() -> None:
         with computing(turns):
