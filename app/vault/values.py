@@ -9,6 +9,7 @@ import time
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from hvac.api.secrets_engines import KvV2, Transit
@@ -46,8 +47,8 @@ class ValueStore:
 
     def __init__(self, session: VaultSession) -> None:
         self._session = session
-        self._shared: SharedReads[StoredValue] = SharedReads()
-        self._shared_ciphertexts: SharedReads[Ciphertext] = SharedReads()
+        self._shared = SharedReads(partial(self._read_value, role="runtime"))
+        self._shared_ciphertexts = SharedReads(partial(self._read_ciphertext, role="runtime"))
         self._kept = KeptCiphertexts()
         self._decryption = Decryption(session)
 
@@ -71,12 +72,12 @@ class ValueStore:
     def read_for_call(self, address: SecretAddress, *, state: Hashable = None) -> StoredValue:
         """See ``app.vault.Vault``."""
         if address.engine == "kv":
-            return self._shared.read(address, lambda: self._read_value(address, "runtime"))
+            return self._shared.read(address)
         kept = None if state is None else self._kept.get(address, state)
         if kept is not None:
             with suppress(Undecryptable):  # an operator may have stored it anew, under another version of the key
                 return self._decrypt_for_call(address, kept)
-        read = self._shared_ciphertexts.read(address, lambda: self._read_ciphertext(address, "runtime"))
+        read = self._shared_ciphertexts.read(address)
         value = self._decrypt_for_call(address, read)
         if state is not None:
             self._kept.keep(address, state, read)

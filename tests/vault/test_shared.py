@@ -6,11 +6,10 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -31,11 +30,10 @@ PAUSES = st.lists(st.sampled_from([0.0, 0.0005, 0.002]), min_size=1, max_size=6)
 def test_nobody_gets_a_read_that_had_started_before_they_asked(
     callers: list[list[float]], takes: float, fails: int
 ) -> None:
-    shared: SharedReads[int] = SharedReads()
     started, under_way = count(1), threading.Semaphore(1)
     latest = 0
 
-    def read() -> int:
+    def read(_what: str) -> int:
         nonlocal latest
         assert under_way.acquire(blocking=False)  # never two of the same at once
         try:
@@ -47,12 +45,14 @@ def test_nobody_gets_a_read_that_had_started_before_they_asked(
         finally:
             under_way.release()
 
+    shared = SharedReads(read)
+
     def caller(pauses: list[float]) -> None:
         for pause in pauses:
             time.sleep(pause)
             before = latest
             try:
-                got = shared.read("a", read)
+                got = shared.read("a")
             except VaultUnavailable as error:
                 got = int(error.detail)
             assert got > before
@@ -60,20 +60,7 @@ def test_nobody_gets_a_read_that_had_started_before_they_asked(
     with ThreadPoolExecutor(len(callers)) as threads:
         for done in [threads.submit(caller, pauses) for pauses in callers]:
             done.result(timeout=30)
-    assert shared._next == {}
-
-
-class Watched(SharedReads[object]):
-    """Tells of everybody who has come in: for them it is settled which read they get."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inside = threading.Semaphore(0)
-
-    def _join(self, what: Hashable) -> Any:
-        joined = super()._join(what)
-        self.inside.release()
-        return joined
+    assert shared._batches._queues == {}
 
 
 @dataclass
@@ -81,12 +68,17 @@ class Gate:
     """A read that waits until a test lets it go on, and counts."""
 
     gives: Callable[[int], object]
-    shared: Watched = field(default_factory=Watched)
+    shared: SharedReads[str, object] = field(init=False)
     begun: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     free: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     reads: int = 0
 
-    def read(self) -> object:
+    def __post_init__(self) -> None:
+        self.shared = SharedReads(self.read)
+
+    def read(self, what: str) -> object:
+        if what != "a":
+            return "at once"
         self.reads += 1
         number = self.reads
         self.begun.release()
@@ -96,15 +88,12 @@ class Gate:
 
 def ask_together(gate: Gate, threads: ThreadPoolExecutor, waiters: int) -> list[Future[object]]:
     """Begin one read, and let so many others ask while it is under way."""
-    asked = [threads.submit(gate.shared.read, "a", gate.read)]
+    asked = [threads.submit(gate.shared.read, "a")]
     assert gate.begun.acquire(timeout=20)
-    asked += [threads.submit(gate.shared.read, "a", gate.read) for _ in range(waiters)]
-    await_inside(gate, waiters + 1)
+    asked += [threads.submit(gate.shared.read, "a") for _ in range(waiters)]
+    while len(gate.shared._batches._queues["a"]) < waiters:
+        time.sleep(0.0005)
     return asked
-
-
-def await_inside(gate: Gate, many: int) -> None:
-    assert all(gate.shared.inside.acquire(timeout=20) for _ in range(many))
 
 
 @pytest.fixture
@@ -123,7 +112,7 @@ def test_all_who_wait_share_the_one_read_that_starts_next(threads: ThreadPoolExe
 def test_another_secret_waits_for_nothing(threads: ThreadPoolExecutor) -> None:
     gate = Gate(lambda number: number)
     (asked,) = ask_together(gate, threads, 0)
-    assert gate.shared.read("b", lambda: "at once") == "at once"
+    assert gate.shared.read("b") == "at once"
     gate.free.release()
     assert asked.result(20) == 1
 
@@ -136,7 +125,7 @@ def test_nothing_is_kept_of_a_value_when_all_have_it(threads: ThreadPoolExecutor
     asked = ask_together(gate, threads, 4)
     gate.free.release(2)
     values = [weakref.ref(each.result(20)) for each in asked]
-    assert gate.shared._next == {}
+    assert gate.shared._batches._queues == {}
     asked.clear()
     threads.shutdown()
     gc.collect()
@@ -158,7 +147,7 @@ def test_an_error_is_everybodys_who_waited_and_nobody_elses(threads: ThreadPoolE
         (type(error), error.detail, error.retry_after) for error in errors if isinstance(error, StrongroomError)
     ] == [(VaultUnavailable, "Vault is sealed.", 5)] * 4
     assert len({id(error) for error in errors}) == 4
-    assert gate.shared.read("a", gate.read) == 3
+    assert gate.shared.read("a") == 3
 
 
 @pytest.mark.parametrize("which", [1, 2])
@@ -174,30 +163,4 @@ def test_where_a_reader_dies_the_others_read_all_the_same(threads: ThreadPoolExe
     gone = [each for each in asked if isinstance(each.exception(20), SystemExit)]
     assert len(gone) == 1
     assert all(isinstance(each.result(20), int) for each in asked if each not in gone)
-    assert gate.shared._next == {}
-
-
-def test_where_the_one_whose_turn_comes_is_interrupted_the_others_ask_anew(threads: ThreadPoolExecutor) -> None:
-    gate = Gate(lambda number: number)
-    asked = ask_together(gate, threads, 0)
-    next_one = _interrupted_round(gate)
-    others = [threads.submit(gate.shared.read, "a", gate.read) for _ in range(3)]
-    await_inside(gate, 4)  # the interrupted one too
-    with pytest.raises(KeyboardInterrupt):
-        gate.shared._in_turn("a", next_one, gate.read)
-    gate.free.release(10)
-    assert [each.result(20) for each in asked] == [1]
-    assert all(each.result(20) in (2, 3, 4) for each in others)
-    assert gate.shared._next == {}
-
-
-def _interrupted_round(gate: Gate):  # type: ignore[no-untyped-def]  # a private type
-    class Interrupted(threading.Event):
-        def wait(self, timeout: float | None = None) -> bool:
-            raise KeyboardInterrupt
-
-    mine, carries_out = gate.shared._join("a")
-    assert mine is not None
-    assert carries_out
-    mine.turn = Interrupted()
-    return mine
+    assert gate.shared._batches._queues == {}

@@ -30,8 +30,8 @@ def _log_in() -> Callable[[], object]:
 
 
 def _share_reads() -> Callable[[], object]:
-    reads: SharedReads[str] = SharedReads()
-    return lambda: reads.read("what", _ask_vault)
+    reads: SharedReads[str, str] = SharedReads(lambda _what: _ask_vault())
+    return lambda: reads.read("what")
 
 
 def _begin_lease() -> Callable[[], object]:
