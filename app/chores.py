@@ -23,7 +23,7 @@ from app.variables.secrets.usage import count_usage
 from app.workspaces.service import finish_deletions
 
 _RECORD_SECONDS: Final = 2.0
-_SETTLE_SECONDS: Final = 1.0
+_CHECKPOINT_SECONDS: Final = 1.0
 _LAST_SECONDS: Final = 5.0
 
 log = structlog.get_logger(__name__)
@@ -45,9 +45,9 @@ def chores(resources: Resources, *, reconcile_seconds: float) -> Iterator[None]:
         _sign(resources, broken)
 
     plan: Sequence[tuple[float, str, Callable[[], None]]] = (
-        (reconcile_seconds, "reconcile", lambda: mend_and_log(resources, older_than=SURELY_OVER_AFTER)),
+        (reconcile_seconds, "reconcile", lambda: reconcile_and_log(resources, older_than=SURELY_OVER_AFTER)),
         (_RECORD_SECONDS, "record", _record),
-        (_SETTLE_SECONDS, "settle", resources.sessions.settle),
+        (_CHECKPOINT_SECONDS, "checkpoint_wal", resources.sessions.checkpoint_wal),
         (_RECORD_SECONDS, "usage", lambda: count_usage(sessions=resources.sessions, clock=resources.clock)),
     )
     threads = [threading.Thread(target=_repeat, args=(stop, *chore), name=chore[1], daemon=True) for chore in plan]
@@ -62,7 +62,7 @@ def chores(resources: Resources, *, reconcile_seconds: float) -> Iterator[None]:
         _run("record", lambda: _sign(resources, broken, all_now=True))
 
 
-def mend(resources: Resources, *, older_than: timedelta) -> Sequence[dict[str, object]]:
+def reconcile_all(resources: Resources, *, older_than: timedelta) -> Sequence[dict[str, object]]:
     """Finish or undo what a crash left between database and Vault, and finish deletions of workspaces.
 
     Args:
@@ -81,9 +81,9 @@ def mend(resources: Resources, *, older_than: timedelta) -> Sequence[dict[str, o
     return rows
 
 
-def mend_and_log(resources: Resources, *, older_than: timedelta) -> None:
-    """Do what ``mend`` does, and log each remedy."""
-    for row in mend(resources, older_than=older_than):
+def reconcile_and_log(resources: Resources, *, older_than: timedelta) -> None:
+    """Do what ``reconcile_all`` does, and log each remedy."""
+    for row in reconcile_all(resources, older_than=older_than):
         log.info("reconciled", remedy=row["remedy"])
 
 

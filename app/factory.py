@@ -22,7 +22,7 @@ from app.blocks.service import purge_blocks
 from app.calls import api as calls_api
 from app.calls.schemas import answer
 from app.db import VersionedCache
-from app.idempotency.service import Asked, Claim, claim, derive_keys, hold, keep, mark, purge_answers, release
+from app.idempotency.service import Claim, KeyedRequest, claim, derive_keys, hold, keep, mark, purge_answers, release
 from app.identity import api as identity_api
 from app.identity.sessions import UserSessions
 from app.identity.single_sign_on import OidcClient, SingleSignOn
@@ -41,10 +41,10 @@ from app.web import context
 from app.web.auth import Gate, guard_api, is_api
 from app.web.errors import register_errors
 from app.web.fast_json import FastJson
-from app.web.fast_path import FastPath, Rules
+from app.web.fast_path import FastPath, RequestRules
 from app.web.front import MIB, Front, FrontLimits
 from app.web.idempotency import KeyedRequests, Repeats, answer_repeats
-from app.web.limits import Limits, limit_requests
+from app.web.limits import RequestLimits, limit_requests
 from app.web.logs import RequestLog, log_requests
 from app.web.metrics import serve_metrics
 from app.web.openapi import complete, document
@@ -104,9 +104,9 @@ def create_app(settings: Settings, resources: Resources) -> Flask:
     return app
 
 
-def _rules(settings: Settings, resources: Resources, secret_key: bytes) -> Rules:
-    limits = Limits(rate=settings.rate_limit, storage=settings.redis_url, password=_redis_password(settings))
-    return Rules(
+def _rules(settings: Settings, resources: Resources, secret_key: bytes) -> RequestRules:
+    limits = RequestLimits(rate=settings.rate_limit, storage=settings.redis_url, password=_redis_password(settings))
+    return RequestRules(
         gate=_gate(resources, limits),
         limits=limits,
         keyed=KeyedRequests(_repeats(resources, secret_key)),
@@ -169,7 +169,7 @@ def front_of(app: Flask, settings: Settings) -> Front:
         https=_is_https(settings),
     )
 
-    gate = cast(Rules, app.extensions[_RULES]).gate
+    gate = cast(RequestRules, app.extensions[_RULES]).gate
 
     def _is_proven(environ: Environ) -> bool:
         with app.request_context(environ):
@@ -262,7 +262,7 @@ def run_check(resources: Resources) -> RunCheck:
     return _run
 
 
-def _gate(resources: Resources, limits: Limits) -> Gate:
+def _gate(resources: Resources, limits: RequestLimits) -> Gate:
     tokens = Tokens(resources.sessions, resources.clock)
 
     def _authenticate(bearer: str | None, act_as: str | None, cache: VersionedCache) -> Principal:
@@ -282,7 +282,7 @@ def _repeats(resources: Resources, secret_key: bytes) -> Repeats[Claim]:
     keys = derive_keys(secret_key)
 
     def _claim(actor: str, workspace: str | None, key: str, request: bytes) -> Claim | bytes:
-        asked = Asked(actor, workspace, key, request)
+        asked = KeyedRequest(actor, workspace, key, request)
         return claim(asked, keys=keys, sessions=resources.sessions, clock=resources.clock)
 
     def _keep(claimed: Claim, answer: bytes) -> None:

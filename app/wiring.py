@@ -72,7 +72,11 @@ def vault_server(settings: Settings) -> Server:
 
 
 def embedded_address(folder: Path) -> str:
-    """Return the running embedded Vault's address."""
+    """Return the running embedded Vault's address.
+
+    Raises:
+        VaultUnavailable: It isn't running.
+    """
     try:
         return (folder / "address").read_text().strip()
     except OSError:

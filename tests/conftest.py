@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import settings
 
 from tests.support import databases
 from tests.support.actors import Workspace
@@ -78,6 +79,10 @@ RUNS_ONCE: Final = (
     "vault",
     "http1",
 )
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("strongroom", deadline=None)
+settings.load_profile("strongroom")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

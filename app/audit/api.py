@@ -42,7 +42,9 @@ class Audit(MethodView):
 
     def _export(self, query: dict[str, Any], wanted: str) -> Response:
         if query.pop("cursor") is not None:
-            raise ValidationFailed("An export has no pages.", errors={in_query("cursor"): ["Goes with a list only."]})
+            raise ValidationFailed(
+                "An export has no pages.", errors={in_query("cursor"): ["Use this with a list only."]}
+            )
         del query["limit"]
         resources = context.resources()
         pieces = export.export_events(

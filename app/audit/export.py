@@ -12,7 +12,7 @@ from typing import IO, Final, Literal
 from app.access import Access, Permission, require
 from app.audit.chain import Checkpoint, Fault, Verdict, rfc3339, verify
 from app.audit.checkpoints import checkpoints_of, genuine_by, head_of, sign_now
-from app.audit.ndjson import Line, NotALine, csv_head, read_back, to_csv, to_json
+from app.audit.ndjson import ExportLine, InvalidLine, csv_head, read_back, to_csv, to_json
 from app.audit.service import (
     SERVICE_CHAIN,
     Deed,
@@ -30,7 +30,7 @@ from app.vault import Vault
 
 Format = Literal["ndjson", "csv"]
 _AT_ONCE: Final = 500
-_WRITERS: Final[Mapping[Format, Callable[[Line], bytes]]] = {"ndjson": to_json, "csv": to_csv}
+_WRITERS: Final[Mapping[Format, Callable[[ExportLine], bytes]]] = {"ndjson": to_json, "csv": to_csv}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +106,14 @@ def _pieces(source: _Source, form: Format, deed: Deed, *, sessions: Sessions, cl
         conclude(deed, "done" if whole else "failed", sessions=sessions, clock=clock)
 
 
-def _pages(source: _Source, *, sessions: Sessions) -> Iterator[Sequence[Line]]:
+def _pages(source: _Source, *, sessions: Sessions) -> Iterator[Sequence[ExportLine]]:
     below: int | None = source.head + 1
     while below is not None:
         page = read_page(source.filters, chain=source.chain, sessions=sessions, limit=_AT_ONCE, below=below)
         if source.whole:
             # As recorded, which is what the hash covers: an intent stays one.
             yield [
-                Line(
+                ExportLine(
                     replace(event, outcome="intended") if event.outcome == "unknown" else event,
                     source.checkpoints.get(event.seq),
                     source.head,
@@ -121,7 +121,7 @@ def _pages(source: _Source, *, sessions: Sessions) -> Iterator[Sequence[Line]]:
                 for event in page.events
             ]
         else:
-            yield [Line(event, None, None) for event in page.events]
+            yield [ExportLine(event, None, None) for event in page.events]
         below = page.below
 
 
@@ -138,17 +138,17 @@ def verify_export(file: IO[bytes], keys: Mapping[int, str]) -> Sequence[Verdict]
             _verdict(chain, lines, [each for each in checkpoints if each.chain == chain], genuine)
             for chain, lines in groupby(read_back(file), lambda line: line.event.chain)
         ]
-    except NotALine as error:
+    except InvalidLine as error:
         cut = " It breaks off there: the end of the export is missing." if error.cut_off else ""
-        raise ValidationFailed(f"Line {error.number} is no event of an NDJSON export.{cut}") from None
+        raise ValidationFailed(f"Line {error.number} isn't an event of an NDJSON export.{cut}") from None
 
 
 def _verdict(
-    chain: str, lines: Iterator[Line], checkpoints: Sequence[Checkpoint], genuine: Callable[[Checkpoint], bool]
+    chain: str, lines: Iterator[ExportLine], checkpoints: Sequence[Checkpoint], genuine: Callable[[Checkpoint], bool]
 ) -> Verdict:
     heads: set[int | None] = set()
 
-    def _events() -> Iterator[Line]:
+    def _events() -> Iterator[ExportLine]:
         for line in lines:
             heads.add(line.head)
             yield line

@@ -90,7 +90,7 @@ def last_runs(block: Target, *, chain: str, sessions: Sessions, limit: int, belo
     return EventPage(events=events, below=events[-1].seq if len(rows) > limit else None)
 
 
-def own_deeds(user: str, chains: Sequence[str], *, sessions: Sessions, limit: int) -> Sequence[Event]:
+def list_own_deeds(user: str, chains: Sequence[str], *, sessions: Sessions, limit: int) -> Sequence[Event]:
     """Read what a user did and looked at, for themselves: one event for each deed, the latest first.
 
     Only the newest ``RUNS_LOOKED_THROUGH`` events of each chain are looked through.
@@ -110,7 +110,7 @@ def own_deeds(user: str, chains: Sequence[str], *, sessions: Sessions, limit: in
     return sorted(found, key=lambda event: event.at, reverse=True)[:limit]
 
 
-def ran_by(actor_type: Literal["user", "token"], *, chain: str, sessions: Sessions) -> bool:
+def has_run_by(actor_type: Literal["user", "token"], *, chain: str, sessions: Sessions) -> bool:
     """Tell whether any call of a chain was made, with success, by a person on the pages or by a program's token."""
     made = exists().where(
         EventRow.chain == chain,

@@ -36,7 +36,7 @@ _LONGEST_LINE: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ExportLine:
     """A line of an export: an event, Vault's word on it where there is one, and where its chain ended then.
 
     ``head`` is None where the export was narrowed by filters: then nothing can be said of a chain.
@@ -47,11 +47,11 @@ class Line:
     head: int | None
 
 
-class NotALine(ValueError):
-    """A line that is no event of an export; ``number`` counts from 1, ``cut_off`` tells that it breaks off."""
+class InvalidLine(ValueError):
+    """A line that isn't an event of an export; ``number`` counts from 1, ``cut_off`` tells that it breaks off."""
 
     def __init__(self, number: int, *, cut_off: bool = False) -> None:
-        super().__init__(f"Line {number} is no event of an export.")
+        super().__init__(f"Line {number} isn't an event of an export.")
         self.number = number
         self.cut_off = cut_off
 
@@ -73,7 +73,7 @@ def as_document(event: Event) -> dict[str, Any]:
     }
 
 
-def to_json(line: Line) -> bytes:
+def to_json(line: ExportLine) -> bytes:
     """Write a line of NDJSON: the event as everywhere, and what verifying it needs."""
     word = line.checkpoint
     signed = word and {"hash": word.hash, "at": rfc3339(word.at), "signature": word.signature}
@@ -86,7 +86,7 @@ def csv_head() -> bytes:
     return _row(CSV_COLUMNS)
 
 
-def to_csv(line: Line) -> bytes:
+def to_csv(line: ExportLine) -> bytes:
     """Write a line of CSV; a cell that a spreadsheet would run as a formula begins with an apostrophe."""
     event = line.event
     named = {name: getattr(event, name) for name in Event.__slots__} | {
@@ -108,11 +108,11 @@ def _row(cells: Sequence[str]) -> bytes:
     return written.getvalue().encode()
 
 
-def read_back(file: IO[bytes]) -> Iterator[Line]:
+def read_back(file: IO[bytes]) -> Iterator[ExportLine]:
     """Read an export's lines from the last to the first, as a chain goes; only their places are kept in memory.
 
     Raises:
-        NotALine: naming the line.
+        InvalidLine: naming the line.
     """
     places = []
     file.seek(0)
@@ -123,8 +123,8 @@ def read_back(file: IO[bytes]) -> Iterator[Line]:
         yield from_json(file.readline(_LONGEST_LINE), number)
 
 
-def from_json(text: bytes, number: int) -> Line:
-    """Read a line of NDJSON. Raises ``NotALine``."""
+def from_json(text: bytes, number: int) -> ExportLine:
+    """Read a line of NDJSON. Raises ``InvalidLine``."""
     try:
         read = json.loads(text)
         event = _event(read)
@@ -135,9 +135,9 @@ def from_json(text: bytes, number: int) -> Line:
             datetime.fromisoformat(read["checkpoint"]["at"]),
             str(read["checkpoint"]["signature"]),
         )
-        return Line(event, signed, None if read["head"] is None else int(read["head"]))
+        return ExportLine(event, signed, None if read["head"] is None else int(read["head"]))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise NotALine(number, cut_off=not text.endswith(b"\n")) from None
+        raise InvalidLine(number, cut_off=not text.endswith(b"\n")) from None
 
 
 def _event(read: Mapping[str, Any]) -> Event:

@@ -19,11 +19,11 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from app.access import Access, Permission, require
 from app.audit.actions import Action
-from app.audit.append import Entry, append, append_entries
+from app.audit.append import ChainEntry, append, append_entries
 from app.audit.chain import FIELDS, Event, Outcome
 from app.audit.models import ChainHeadRow, EventRow
 from app.audit.openings import name_opening, openings
-from app.db import NAME_CHARACTERS, Sessions, live_processes, raw_of
+from app.db import NAME_CHARACTERS, Sessions, cursor_of, live_processes
 from app.kernel.clock import Clock
 from app.kernel.errors import CallerError, PolicyError, RecordUnavailable, StrongroomError, ValidationFailed, in_query
 from app.telemetry import event_recorded, step
@@ -67,7 +67,7 @@ class Deed:
         What it changes is written first: rows before chains, in every transaction, or two would wait for each other.
         """
         session.flush()
-        raw = raw_of(session.connection())
+        raw = cursor_of(session.connection())
         if self.access.mark is not None:
             self.access.mark(raw, self.id)
         append(raw, [self.event("done", clock())])
@@ -164,7 +164,7 @@ def intend(deed: Deed, *, sessions: Sessions, clock: Clock) -> None:
     try:
         deed.id = deed.id[: _PROCESS.start] + sessions.lease.process + deed.id[_PROCESS.stop :]
         with step("record"):
-            sessions.together(Entry(deed.event("intended", clock()), deed.access.mark), append_entries)
+            sessions.write_together(ChainEntry(deed.event("intended", clock()), deed.access.mark), append_entries)
     except SQLAlchemyError:
         raise _nothing_done() from None
     event_recorded(deed.action, "intended")
@@ -182,7 +182,7 @@ def conclude(deed: Deed, outcome: Outcome, *, sessions: Sessions, clock: Clock) 
     event = deed.event(outcome, clock())
     try:
         with step("record"):
-            sessions.together(Entry(event), append_entries)
+            sessions.write_together(ChainEntry(event), append_entries)
     except SQLAlchemyError:
         sessions.lease.later(event, append)
         raise _in_doubt() from None
@@ -258,7 +258,7 @@ def check_filters(filters: Filters) -> None:
     """Raise ``ValidationFailed`` where the filters contradict each other."""
     if filters.since and filters.until and filters.since > filters.until:
         raise ValidationFailed(
-            "The range of time ends before it begins.", errors={in_query("to"): ["Is before `from`."]}
+            "The range of time ends before it begins.", errors={in_query("to"): ["Must not be before `from`."]}
         )
 
 

@@ -147,7 +147,12 @@ class BlockRun(MethodView):
 
 
 def run_block(body: Mapping[str, Any], incoming: Incoming, resources: Resources, *, block: str) -> Reply:
-    """Run a block for a request that was let in. Raises what ``BlockRuns.run`` does."""
+    """Run a block for a request that was let in.
+
+    Raises:
+        NotFound: There is no such block.
+        StrongroomError: The call was refused or failed; its code says how.
+    """
     runs, variables, access, cache = BlockRuns(resources), body["variables"], incoming.standing, incoming.cache
     if runs.streams(block, access=access, cache=cache):
         return stream_reply(runs.stream(block, variables, access=access, cache=cache))

@@ -37,7 +37,7 @@ class BlockRuns:
 
         Raises:
             NotFound: There is no such block.
-            StrongroomError: Whatever ``Calls.perform`` raises.
+            StrongroomError: The call was refused or failed; its code says how.
         """
 
         target, intent = self._intent(name, access=access, cache=cache)
@@ -59,7 +59,17 @@ class BlockRuns:
     def stream(
         self, name: str, variables: Mapping[str, object], *, access: Access, cache: VersionedCache
     ) -> StreamedCall:
-        """Run a saved block, its answer as a stream. Takes and raises what ``run`` does."""
+        """Run a saved block, its answer as a stream.
+
+        Args:
+            variables: What the request brings; it goes before the block's own defaults, and those before the
+                workspace's variables.
+            cache: What was looked up for earlier runs and still holds.
+
+        Raises:
+            NotFound: There is no such block.
+            StrongroomError: The call was refused or failed before its answer's first byte; its code says how.
+        """
         target, intent = self._intent(name, access=access, cache=cache)
         sessions = self._resources.sessions
 
@@ -117,7 +127,7 @@ class BlockRuns:
 
         Raises:
             ValidationFailed: There is no such block, or it can't prove anything about the secret.
-            StrongroomError: Whatever ``Calls.perform`` raises.
+            StrongroomError: The call was refused or failed; its code says how.
         """
 
         with self._resources.sessions.read() as session:
@@ -192,7 +202,7 @@ def _provable(session: Session, access: Access, name: str, *, secret: str, locat
     if block.template.written.method not in ("GET", "HEAD"):
         raise _proves_nothing("A check is a GET or HEAD, which changes nothing there.", location)
     if secret not in block.template.secrets:
-        raise _proves_nothing(f"It doesn't use {secret}, so that it proves nothing about it.", location)
+        raise _proves_nothing(f"It doesn't use {secret}, so it proves nothing about it.", location)
     if block.streams:
         raise _proves_nothing("A block that streams can't be a check.", location)
     return block

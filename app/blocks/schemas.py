@@ -11,7 +11,7 @@ from app.audit.schemas import EventActor
 from app.blocks.service import BLOCK_NAME, AnswerKind, BlockChanges, NewBlock
 from app.calls.definition import WrittenCall, as_json
 from app.calls.schemas import CallBody
-from app.web.body import Fixed, Input, Patch, PlainText
+from app.web.body import FixedField, Input, Patch, PlainText
 from app.web.paging import PageQuery
 
 _BLOCK_NAME = validate.Regexp(
@@ -40,7 +40,7 @@ class BlockPatch(Patch):
     title = PlainText(validate=_TITLE)
     call = fields.Nested(CallBody)
     answer = fields.String(validate=_ANSWER)
-    name = Fixed()
+    name = FixedField()
 
 
 class BlockQuery(PageQuery):

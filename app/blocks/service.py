@@ -205,8 +205,8 @@ def _refuse_reserved(name: str) -> None:
 def _refuse_captures_of_stream(answer: str, call: WrittenCall) -> None:
     if answer == "stream" and call.captures:
         raise ValidationFailed(
-            "An answer that streams has no captures.",
-            errors={in_body("call").member("captures"): ["An answer that streams has none."]},
+            "A streamed answer has no captures.",
+            errors={in_body("call").member("captures"): ["A streamed answer has no captures."]},
         )
 
 
@@ -251,7 +251,7 @@ def _require_no_check(row: BlockRow, session: Session) -> None:
     checked = secrets_checked_by(row.name, row.workspace, session)
     if checked:
         raise InUse(
-            f"New values of {', '.join(checked)} are tried with this block; give them another one, or none, first.",
+            f"New values of {', '.join(checked)} are checked with this block. Give them another check, or none, first.",
             extra={"secrets": list(checked)},
         )
 

@@ -43,7 +43,12 @@ class AdHocCalls(MethodView):
 
 
 def make_call(sent: AdHocCall, incoming: Incoming, resources: Resources) -> Reply:
-    """Make a call that came with a request that was let in. Raises what ``Calls.perform`` does."""
+    """Make a call that came with a request that was let in.
+
+    Raises:
+        ValidationFailed: The body is no call.
+        StrongroomError: The call was refused or failed; its code says how.
+    """
     template, calls, access = parse_call(sent.call, location=sent.location), Calls(resources), incoming.standing
     if sent.answer == "stream":
         return stream_reply(calls.stream(template, access=access))

@@ -167,7 +167,7 @@ def compile_capture(name: str, path: str, *, location: FieldLocation) -> Capture
         raise _wrong(name, in_path, f"A path has at most {_LONGEST_PATH} characters.")
     compiled = _compile(path)
     if compiled is None:
-        raise _wrong(name, in_path, "Is no JSONPath (RFC 9535), such as $.ticket.id.")
+        raise _wrong(name, in_path, "Invalid JSONPath (RFC 9535). An example: $.ticket.id.")
     return Capture(name, compiled)
 
 

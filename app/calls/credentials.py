@@ -15,12 +15,12 @@ from app.resources import Resources
 from app.variables.secrets.guesses import note_guesses, select_restricted
 from app.variables.secrets.managed import ManagedValues
 from app.variables.secrets.message import OF_THE_REQUEST
-from app.variables.secrets.oauth2 import HeldToken, Tokens
+from app.variables.secrets.oauth2 import AccessTokens, HeldToken
 from app.variables.secrets.references import UsableSecret, check_binding, unless_changed
 from app.variables.secrets.signing import (
     MESSAGE_BODY_LIMIT,
+    CallMoment,
     HeldKey,
-    Moment,
     Signing,
     aws_scope,
     aws_signature,
@@ -61,7 +61,7 @@ class Credentials:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._signing = Signing(resources.vault)
-        self._tokens = Tokens(resources)
+        self._tokens = AccessTokens(resources)
 
     def require_signable(self, call: Call, secrets: Mapping[str, UsableSecret]) -> None:
         """Do nothing where everything that is to be signed can be.
@@ -141,7 +141,7 @@ class Credentials:
             material.take(held)
         return bool(renewed)
 
-    def sign(self, call: Call, material: Material, moment: Moment) -> Call:
+    def sign(self, call: Call, material: Material, moment: CallMoment) -> Call:
         """Make the signatures, and return the call as it goes out.
 
         What is signed are the bytes that go out: the call is written, and will be written the same way once more.
@@ -156,7 +156,7 @@ class Credentials:
         call = self._sign_fields(call, material, moment, ids)
         return self._sign_for_aws(call, material, moment, ids)
 
-    def _sign_fields(self, call: Call, material: Material, moment: Moment, ids: list[str]) -> Call:
+    def _sign_fields(self, call: Call, material: Material, moment: CallMoment, ids: list[str]) -> Call:
         over_request: dict[str, tuple[HeldKey, HmacParts]] = {}
         known = {name: str(value).encode() for name, value in moment.variables().items()}
         for name, key in material.keys.items():
@@ -175,7 +175,7 @@ class Credentials:
             material.values[name] = self._signing.sign_message(key, parts, known, ids)
         return replace(call, signed=True)
 
-    def _sign_for_aws(self, call: Call, material: Material, moment: Moment, ids: list[str]) -> Call:
+    def _sign_for_aws(self, call: Call, material: Material, moment: CallMoment, ids: list[str]) -> Call:
         signature = call.signature
         key = material.keys.get(signature.secret) if signature is not None and signature.secret else None
         if signature is None or key is None or not isinstance(key.made_of, Aws4Parts):

@@ -285,7 +285,7 @@ def _for_shlex(text: str, stdin: list[str]) -> tuple[str, bool]:
 
 def _rewritten(found: re.Match[str], stdin: list[str]) -> str:
     if found["substitution"]:
-        raise refusal("The command runs another command; put in what that gives.")
+        raise refusal("The command runs another command. Replace that with its output.")
     if found["heredoc"]:
         stdin.append(found["text"] + "\n" if found["text"] else "")
         return ""
@@ -302,7 +302,7 @@ def _rewritten(found: re.Match[str], stdin: list[str]) -> str:
 
 def _in_quotes(found: re.Match[str]) -> str:
     if found["substitution"]:
-        raise refusal("The command runs another command; put in what that gives.")
+        raise refusal("The command runs another command. Replace that with its output.")
     return shell_variable(found["name"]) if found["name"] else found["kept"] or ""
 
 

@@ -35,7 +35,7 @@ _PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
-class Credential:
+class CurlCredential:
     """What should become a secret: ``value`` is None where the command names a variable of the shell only."""
 
     suggested_name: str
@@ -50,7 +50,7 @@ class CredentialFinder:
     def __init__(self, origin: Origin) -> None:
         self._origin = origin
         self._label = re.sub(r"[^A-Z0-9]+", "_", owner_label(origin.host).upper()).strip("_") or "API"
-        self.found: list[Credential] = []
+        self.found: list[CurlCredential] = []
 
     def header(self, name: str, value: str) -> str:
         """Return a header's value with its credential taken out."""
@@ -111,7 +111,7 @@ class CredentialFinder:
         return free
 
     def _add(self, name: str, place: str, value: str | None) -> None:
-        credential = Credential(name, place, authority(self._origin), value)
+        credential = CurlCredential(name, place, authority(self._origin), value)
         if credential not in self.found:
             self.found.append(credential)
 

@@ -10,7 +10,7 @@ from typing import Any, Final, get_args
 from urllib.parse import unquote, unquote_plus
 
 from app.calls.curl_command import SHELL_VARIABLE, read_command, refusal
-from app.calls.curl_credentials import Credential, CredentialFinder, decoded_basic
+from app.calls.curl_credentials import CredentialFinder, CurlCredential, decoded_basic
 from app.calls.curl_request import Ignored, OptionReader, quoted_between_variables
 from app.calls.definition import Pair, WrittenCall
 from app.calls.template import parse_call
@@ -30,7 +30,7 @@ class CurlDraft:
     """The call as a block would hold it, what should become secrets, and what was left out."""
 
     call: WrittenCall
-    credentials: Sequence[Credential]
+    credentials: Sequence[CurlCredential]
     ignored: Sequence[Ignored]
 
 

@@ -140,7 +140,7 @@ class OptionReader:
         if not colon and option.value.endswith(";"):
             name, value = option.value[:-1], ""
         elif not colon or not value.strip():
-            return self._ignore(option, "It takes a header of curl's own away, or is none.")
+            return self._ignore(option, "It removes one of curl's own headers, or isn't a header.")
         if not is_token(name.strip()) or not can_be_set(name.strip()):
             return self._ignore(option, f"The header {name.strip()[:60]} can't be set by a call.")
         self.request.headers.append((name.strip(), value.strip()))

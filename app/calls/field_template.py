@@ -40,7 +40,7 @@ _VARIABLE_NAME: Final = re.compile(_NAME, re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Variable:
+class TemplateVariable:
     """A piece of a template that a variable fills; with ``segments`` it is several segments of a URL's path."""
 
     name: str
@@ -54,7 +54,7 @@ class Template:
     location: FieldLocation
     place: str
     source: str
-    pieces: tuple[Text | Variable | Slot, ...]
+    pieces: tuple[Text | TemplateVariable | Slot, ...]
 
     @property
     def secret(self) -> str | None:
@@ -64,12 +64,12 @@ class Template:
     @property
     def variables(self) -> frozenset[str]:
         """The names of the variables that this field refers to."""
-        return frozenset(piece.name for piece in self.pieces if isinstance(piece, Variable)) - {*MOMENT}
+        return frozenset(piece.name for piece in self.pieces if isinstance(piece, TemplateVariable)) - {*MOMENT}
 
     @property
-    def timely(self) -> bool:
+    def varies(self) -> bool:
         """Whether it holds something that is another one in each call."""
-        return any(isinstance(piece, Variable) and piece.name in MOMENT for piece in self.pieces)
+        return any(isinstance(piece, TemplateVariable) and piece.name in MOMENT for piece in self.pieces)
 
 
 def is_name(text: str) -> bool:
@@ -84,7 +84,7 @@ def parse_template(source: str, *, location: FieldLocation, place: str) -> Templ
         ValidationFailed: a ``{{`` begins nothing that is known; names the field.
         OneSecretPerField: there are two secrets in it, or one twice.
     """
-    pieces: list[Text | Variable | Slot] = []
+    pieces: list[Text | TemplateVariable | Slot] = []
     text, end = "", 0
     while (start := source.find(OPENING, end)) >= 0:
         found = _REFERENCE.match(source, start)
@@ -106,18 +106,18 @@ def parse_template(source: str, *, location: FieldLocation, place: str) -> Templ
     return Template(location=location, place=place, source=source, pieces=tuple(pieces))
 
 
-def _reference(found: re.Match[str], location: FieldLocation, place: str) -> Variable | Slot:
+def _reference(found: re.Match[str], location: FieldLocation, place: str) -> TemplateVariable | Slot:
     if found["secret"]:
         return Slot(found["secret"])
     if found["segments"] and place != PATH:
-        sentence = "{{+name}} stands in the URL's path only."
+        sentence = "{{+name}} can only stand in the URL's path."
         raise TemplateNotAllowed(sentence, errors={location: [sentence]})
-    return Variable(found["moment"] or found["variable"], segments=bool(found["segments"]))
+    return TemplateVariable(found["moment"] or found["variable"], segments=bool(found["segments"]))
 
 
 def _malformed_template(location: FieldLocation) -> ValidationFailed:
     sentence = (
-        'What begins with "{{" is {{variable}}, {{secrets.NAME}}, {{$timestamp}}, {{$timestamp_ms}} or {{$uuid}}; '
+        'What begins with "{{" must be {{variable}}, {{secrets.NAME}}, {{$timestamp}}, {{$timestamp_ms}} or {{$uuid}}; '
         'a name is a letter or _ and then letters, digits and _, 64 at most. Two literal braces are written {{"{{"}}.'
     )
     return ValidationFailed(
@@ -144,8 +144,10 @@ def fill(template: Template, variables: Mapping[str, object]) -> Field:
     return Field(pieces, template.location)
 
 
-def _fill_piece(piece: Text | Variable | Slot, variables: Mapping[str, object], location: FieldLocation) -> Piece:
-    if not isinstance(piece, Variable):
+def _fill_piece(
+    piece: Text | TemplateVariable | Slot, variables: Mapping[str, object], location: FieldLocation
+) -> Piece:
+    if not isinstance(piece, TemplateVariable):
         return piece
     return Filled(_as_text(piece.name, variables[piece.name], location), segments=piece.segments)
 

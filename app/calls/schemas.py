@@ -15,7 +15,7 @@ from app.calls.template import CALL
 from app.kernel.errors import FieldLocation, in_body
 from app.outbound.model import Method
 from app.telemetry import step
-from app.web.body import Input, JsonValue, Number, PlainText, Truth
+from app.web.body import Input, JsonValue, PlainText, StrictBoolean, StrictNumber
 from app.web.operations import BODY
 from app.web.reply import Reply, json_reply, mark_answered
 
@@ -95,9 +95,9 @@ class AuthBody(Input):
         if data["type"] == "aws4" and data["secret"] is None:
             raise ValidationError("Name a secret of the type aws4.", "secret")
         if data["type"] != "aws4" and data["secret"] is not None:
-            raise ValidationError("Goes with aws4.", "secret")
+            raise ValidationError("Allowed only with aws4.", "secret")
         if data["type"] == "aws4" and (data["username"] or data["password"]):
-            raise ValidationError("Goes with basic.", "username" if data["username"] else "password")
+            raise ValidationError("Allowed only with basic.", "username" if data["username"] else "password")
         return data
 
 
@@ -118,7 +118,7 @@ class BodyBody(Input):
         elif data["type"] in ("text", "xml", "base64") and not isinstance(content, str):
             raise ValidationError("Must be text.", "content")
         if data["content_type"] is not None and data["type"] != "base64":
-            raise ValidationError("Goes with a base64 body; elsewhere it is a header.", "content_type")
+            raise ValidationError("Allowed only in a base64 body; elsewhere set the header.", "content_type")
         return data
 
 
@@ -144,7 +144,7 @@ class _Value(JsonValue):
         return value if isinstance(value, str) else super()._deserialize(value, attr, data, **kwargs)
 
 
-class Variables(fields.Dict):
+class VariablesField(fields.Dict):
     """Values of variables, any JSON, by their names."""
 
     def __init__(self) -> None:
@@ -179,9 +179,9 @@ class CallBody(Input):
     auth = fields.Nested(AuthBody, load_default=None, allow_none=True)
     body = fields.Nested(BodyBody, load_default=None, allow_none=True)
     captures = fields.List(fields.Nested(CaptureBody), load_default=list, validate=_MANY)
-    variables = Variables()
-    timeout_seconds = Number(load_default=10.0, validate=validate.Range(0, 300, min_inclusive=False))
-    follow_redirects = Truth(load_default=False)
+    variables = VariablesField()
+    timeout_seconds = StrictNumber(load_default=10.0, validate=validate.Range(0, 300, min_inclusive=False))
+    follow_redirects = StrictBoolean(load_default=False)
 
     @post_load
     def _to_call(self, data: dict[str, Any], **_kwargs: object) -> WrittenCall:
@@ -226,7 +226,7 @@ class AdHocBody(CallBody):
         call: WrittenCall = super().load(data, **options)
         kind = data.get("answer", "full")
         if kind == "stream" and call.captures:
-            raise ValidationError({"captures": ["An answer that streams has none."]})
+            raise ValidationError({"captures": ["A streamed answer has no captures."]})
         return AdHocCall(call, location, kind)
 
 
@@ -238,7 +238,7 @@ def _within_call(messages: Mapping[str, Any], beside: Mapping[str, object]) -> d
 class RunBody(Input):
     """What a run of a saved block is given."""
 
-    variables = Variables()
+    variables = VariablesField()
 
 
 class HeaderSchema(Schema):

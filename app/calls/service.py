@@ -33,7 +33,7 @@ from app.resources import Resources
 from app.telemetry import connection, step, upstream_answered
 from app.variables.secrets.guesses import Guess, guesses_of, require_few_guesses
 from app.variables.secrets.references import UsableSecret
-from app.variables.secrets.signing import Moment
+from app.variables.secrets.signing import CallMoment
 from app.variables.service import plain_values
 from app.workspaces.service import settings_of
 
@@ -53,7 +53,7 @@ class CompletedCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CheckVerdict:
     """Whether a call may go where it would go, and if not, why (the reason's code)."""
 
     allowed: bool
@@ -71,7 +71,7 @@ class Preview:
     url: str
     headers: tuple[tuple[str, str], ...]
     body: str | None
-    destination: Verdict
+    destination: CheckVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class ResolvedCall:
     template: CallTemplate
     call: Call
     secrets: Mapping[str, UsableSecret]
-    moment: Moment
+    moment: CallMoment
     captures_only: bool = False
     any_host: bool = True
     """Whether ``*`` among a secret's hosts counts for this caller."""
@@ -193,7 +193,7 @@ class Calls:
             require_source: Raises, while the answer streams, where what was run is no more.
 
         Raises:
-            StrongroomError: Whatever ``perform`` raises.
+            StrongroomError: The call was refused or failed before its answer's first byte; its code says how.
         """
         with ExitStack() as held:
             with self._prepare(
@@ -252,7 +252,7 @@ class Calls:
             yield _ReadyCall(deed, resolved, destination, call, material)
 
     def make(self, template: CallTemplate, *, access: Access) -> CompletedCall:
-        """Make a call that came with the request. Raises what ``perform`` does."""
+        """Make a call of the request. Raises ``StrongroomError``, whose code says why."""
         return self.perform(
             _target_of(template),
             permission=Permission.CALL_AD_HOC,
@@ -262,7 +262,7 @@ class Calls:
         )
 
     def stream(self, template: CallTemplate, *, access: Access) -> StreamedCall:
-        """Make a call that came with the request, its answer as a stream. Raises what ``perform`` does."""
+        """Make a call of the request, its answer as a stream. Raises ``StrongroomError``, whose code says why."""
         return self.perform_stream(
             _target_of(template),
             permission=Permission.CALL_AD_HOC,
@@ -371,7 +371,7 @@ def resolve_call(
     """
     if requirements.refuse_expired:
         refuse_expired(requirements.secrets, clock())
-    moment = Moment(clock(), str(uuid.uuid4()))
+    moment = CallMoment(clock(), str(uuid.uuid4()))
     if variables or requirements.complete is None:
         call = resolve(template, {**requirements.defaults, **variables, **moment.variables()})
     else:
@@ -382,7 +382,7 @@ def resolve_call(
 
 
 def _complete(template: CallTemplate, defaults: Mapping[str, object]) -> Call | None:
-    if template.timely:
+    if template.varies:
         return None
     try:
         return resolve(template, defaults)
@@ -390,9 +390,9 @@ def _complete(template: CallTemplate, defaults: Mapping[str, object]) -> Call | 
         return None
 
 
-def _verdict(resolved: ResolvedCall, *, outbound: Outbound) -> Verdict:
+def _verdict(resolved: ResolvedCall, *, outbound: Outbound) -> CheckVerdict:
     host, port = resolved.call.origin.host, resolved.call.origin.port
     try:
-        return Verdict(True, host, port, outbound.check(resolved.call, resolved.used).addresses)
+        return CheckVerdict(True, host, port, outbound.check(resolved.call, resolved.used).addresses)
     except (DestinationNotAllowed, UpstreamUnreachable) as refused:
-        return Verdict(False, host, port, reason=str(refused.extra.get("reason", refused.code)))
+        return CheckVerdict(False, host, port, reason=str(refused.extra.get("reason", refused.code)))

@@ -13,7 +13,7 @@ from app.calls.captures import Capture, compile_capture
 from app.calls.definition import BodyType, Pair, WrittenCall, WrittenPart
 from app.calls.field_template import (
     Template,
-    Variable,
+    TemplateVariable,
     fill,
     is_name,
     parse_template,
@@ -82,9 +82,9 @@ class CallTemplate:
         return tuple(sorted({field.secret for field in self.fields if field.secret}))
 
     @cached_property
-    def timely(self) -> bool:
+    def varies(self) -> bool:
         """Whether a field holds something that is another one in each call."""
-        return any(field.timely for field in self.fields)
+        return any(field.varies for field in self.fields)
 
     @cached_property
     def variables(self) -> frozenset[str]:
@@ -163,7 +163,7 @@ def _header(pair: Pair, location: FieldLocation) -> tuple[str, Template]:
     value = location.member("value", label=label)
     if _NOT_IN_HEADERS.search(pair.value):
         raise ValidationFailed(
-            "A header holds no line break and no NUL.", errors={value: ["Holds a line break or NUL."]}
+            "A header holds no line break and no NUL.", errors={value: ["Remove the line break or NUL."]}
         )
     return pair.name, parse_template(pair.value, location=value, place=header_place(pair.name))
 
@@ -177,7 +177,8 @@ def _refuse_twins(written: WrittenCall, location: FieldLocation) -> None:
         if name in first:
             where = location.member("headers", index, "name", label=f"header {pair.name}")
             raise HeaderNotAllowed(
-                f"The header {pair.name} is set twice, by {first[name]} as well.", errors={where: ["Is set twice."]}
+                f"The header {pair.name} is set twice, by {first[name]} as well.",
+                errors={where: ["Set this header only once."]},
             )
         first[name] = f"the header {pair.name}"
 
@@ -250,7 +251,7 @@ def _captures(written: WrittenCall, location: FieldLocation) -> tuple[Capture, .
         if name in captures:
             raise ValidationFailed(
                 f"Two captures are named {name[:64]}.",
-                errors={where.member("name", label=where.label): ["This name stands twice."]},
+                errors={where.member("name", label=where.label): ["This name is used twice."]},
             )
         captures[name] = compile_capture(name, path, location=where)
     return tuple(captures.values())
@@ -274,7 +275,7 @@ def _json(content: object, path: str, location: FieldLocation, depth: int) -> ob
         ]
     if isinstance(content, float) and not math.isfinite(content):
         where = _with_label(location, f"body {path}")
-        raise ValidationFailed("The JSON body has a number that is too great.", errors={where: ["Too great."]})
+        raise ValidationFailed("The JSON body has a number that is too large.", errors={where: ["Too large."]})
     return content
 
 
@@ -284,7 +285,7 @@ def _multipart_part(part: WrittenPart, location: FieldLocation) -> _Part:
         where = location.member(member, label=label)
         refuse_template(text or "", "The head of a multipart part", location=where)
         if _NOT_IN_HEADERS.search(text or ""):
-            raise ValidationFailed("A part's head holds no line break.", errors={where: ["Holds a line break."]})
+            raise ValidationFailed("A part's head holds no line break.", errors={where: ["Remove the line break."]})
     _check_base64(part.encoding == "base64", part.value, location.member("value", label=label))
     return _Part(part, parse_template(part.value, location=location.member("value", label=label), place=BODY))
 
@@ -327,7 +328,7 @@ def resolve(call: CallTemplate, variables: Mapping[str, object]) -> Call:
     return Call(
         method=cast(Method, call.written.method),
         origin=call.origin,
-        path=_climbs_nowhere(fill(call.path, variables)),
+        path=_refuse_dot_segments(fill(call.path, variables)),
         url_query=tuple(fill(each, variables) for each in call.url_query),
         query=tuple((name, fill(value, variables)) for name, value in call.query),
         headers=headers,
@@ -339,7 +340,7 @@ def resolve(call: CallTemplate, variables: Mapping[str, object]) -> Call:
     )
 
 
-def _climbs_nowhere(path: Field) -> Field:
+def _refuse_dot_segments(path: Field) -> Field:
     """Refuse a path in which a variable makes a segment ``.`` or ``..``, which would lead elsewhere."""
     text = "".join(
         (piece.text if piece.segments else piece.text.replace("/", "%2F"))
@@ -389,7 +390,7 @@ def _fill_part(each: _Part, variables: Mapping[str, object]) -> Part:
 def _resolved_json(body: object, variables: Mapping[str, object]) -> object:
     if isinstance(body, Template):
         alone = body.pieces[0] if len(body.pieces) == 1 else None
-        if isinstance(alone, Variable) and not isinstance(variables[alone.name], str):
+        if isinstance(alone, TemplateVariable) and not isinstance(variables[alone.name], str):
             return variables[alone.name]  # which keeps its type where nothing stands around it
         return fill(body, variables)
     if isinstance(body, Mapping):

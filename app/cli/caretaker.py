@@ -22,7 +22,7 @@ import click
 import structlog
 
 from app.bootstrap import FIRST_OWNER, FirstProofs, set_up
-from app.chores import chores, mend_and_log
+from app.chores import chores, reconcile_and_log
 from app.cli.exit_codes import DONE, FAILED
 from app.cli.processes import CARETAKER, end_with_parent, set_process_name
 from app.cli.runtime import open_database, vault_setup
@@ -121,7 +121,7 @@ def _take_care(settings: Settings, tell_ready: int, served: int) -> None:
         if settings.embedded:
             _tell(settings, set_up(resources))
         _prove_forwarding(settings, resources)
-        mend_and_log(resources, older_than=timedelta() if settings.embedded else SURELY_OVER_AFTER)
+        reconcile_and_log(resources, older_than=timedelta() if settings.embedded else SURELY_OVER_AFTER)
         with chores(resources, reconcile_seconds=settings.reconcile_seconds):
             _outlive_signals()
             os.write(tell_ready, b"1")

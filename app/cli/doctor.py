@@ -15,12 +15,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.audit.checkpoints import verify_chain
 from app.cli.audit import expect_chains
 from app.cli.exit_codes import FAILED
-from app.cli.runtime import as_json_option, count_noun, print_rows, read_settings, running_vault, vault_setup
+from app.cli.runtime import as_json_option, count_noun, open_vault, print_rows, read_settings, vault_setup
 from app.cli.vault import operator
 from app.kernel.errors import StrongroomError
 from app.migrations import pending
 from app.policies.probes import LOGIN_ROLES
-from app.policies.service import see_changes
+from app.policies.service import find_changes
 from app.resources import Resources
 from app.settings import Settings
 from app.variables.secrets.reconcile import (
@@ -63,7 +63,7 @@ def doctor(as_operator: bool, as_json: bool) -> None:
     key makes you one; elsewhere say --operator.
     """
     settings = read_settings()
-    with running_vault(settings), open_resources(settings) as resources:
+    with open_vault(settings), open_resources(settings) as resources:
         findings = examine(settings, resources, as_operator=as_operator or settings.embedded)
     print_rows([asdict(finding) for finding in findings], as_json=as_json)
     if any(finding.state == "red" for finding in findings):
@@ -188,7 +188,7 @@ def _setup_unseen(settings: Settings, resources: Resources) -> Iterator[Finding]
 
 def _setup(settings: Settings, resources: Resources) -> Iterator[Finding]:
     with operator(settings) as live:
-        seen = see_changes(live, vault_setup(settings))
+        seen = find_changes(live, vault_setup(settings))
     differing = len(seen.changes) + sum(change.kind != "audit" for change in seen.by_hand)
     told = (
         f"{count_noun(differing, 'difference')} from the files: run `strongroom vault plan`"

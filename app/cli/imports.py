@@ -24,16 +24,18 @@ from app.workspaces.service import require_workspace
 @click.argument("file", type=click.File("rb"))
 @click.option("--workspace", required=True, metavar="WS", help="Where the secrets go.")
 @click.option("--visibility", type=click.Choice(["masked", "restricted"]), default="masked", show_default=True)
-@click.option("--only", multiple=True, metavar="NAME", help="Leave every other name out; can be said again.")
-@click.option("--plain", multiple=True, metavar="NAME", help="Make a plain variable of it; can be said again.")
-@click.option("--host", "hosts", multiple=True, help="A host that they may be sent to; can be said again.")
-@click.option("--place", "places", multiple=True, help="A place where they may be put; can be said again.")
+@click.option("--only", multiple=True, metavar="NAME", help="Import only this name; can be given more than once.")
+@click.option(
+    "--plain", multiple=True, metavar="NAME", help="Make a plain variable of it; can be given more than once."
+)
+@click.option("--host", "hosts", multiple=True, help="A host that they may be sent to; can be given more than once.")
+@click.option("--place", "places", multiple=True, help="A place where they may be put; can be given more than once.")
 @click.option(
     "--request",
     "requests",
     multiple=True,
     metavar="METHODS PATH",
-    help="Requests that they may ride, as 'GET,HEAD /api/**'; can be said again.",
+    help="Requests that they may ride, as 'GET,HEAD /api/**'; can be given more than once.",
 )
 @click.option("--wide", is_flag=True, help="Let restricted ones have wildcards among their hosts.")
 @click.option("--yes", is_flag=True, help="Don't ask.")

@@ -60,12 +60,12 @@ def open_database(settings: Settings) -> Iterator[Sessions]:
 @contextmanager
 def open_service(settings: Settings) -> Iterator[Resources]:
     """Open everything; on the embedded default the running Vault is found, or one is started meanwhile."""
-    with open_database(settings), running_vault(settings), open_resources(settings) as resources:
+    with open_database(settings), open_vault(settings), open_resources(settings) as resources:
         yield resources
 
 
 @contextmanager
-def running_vault(settings: Settings) -> Iterator[None]:
+def open_vault(settings: Settings) -> Iterator[None]:
     """Have a Vault that answers for as long as the block runs."""
     if not settings.embedded:
         yield

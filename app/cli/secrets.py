@@ -15,7 +15,7 @@ from app.cli.runtime import open_service, read_settings
 from app.kernel.errors import NotForThisType, ValidationFailed
 from app.kernel.secret import SecretValue
 from app.resources import Resources
-from app.variables.schemas import SecretBody
+from app.variables.schemas.secrets import SecretBody
 from app.variables.secrets.creation import NewSecret
 from app.variables.secrets.deposits import Credential, read_key
 from app.variables.secrets.edits import SecretChanges
@@ -103,7 +103,7 @@ def _read_definition(file: IO[bytes], name: str) -> NewSecret:
     try:
         document: Any = json.loads(file.read(_GREATEST_DEFINITION).decode())
     except (ValueError, RecursionError):
-        raise ValidationFailed("The file that --new names is no JSON.") from None
+        raise ValidationFailed("The file that --new names isn't JSON.") from None
     if not isinstance(document, Mapping):
         raise ValidationFailed("The file that --new names holds no JSON object.")
     try:

@@ -72,7 +72,7 @@ def _refuse_taken_port(settings: Settings) -> None:
             probe.bind((settings.host, settings.port))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                raise ServiceError(f"Port {settings.port} on {settings.host} is taken; PORT says another.") from None
+                raise ServiceError(f"Port {settings.port} on {settings.host} is taken; set PORT to another.") from None
             raise ServiceError(
                 f"{settings.host}, port {settings.port}, can't be listened on: see STRONGROOM_HOST and PORT."
             ) from None

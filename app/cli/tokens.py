@@ -53,7 +53,7 @@ def create(
 ) -> None:
     """Make a token and print it, this once."""
     if platform == bool(workspace) or bool(workspace) != bool(role):
-        raise click.UsageError("Say either --platform, or --workspace WS with --role.")
+        raise click.UsageError("Give either --platform, or --workspace WS with --role.")
     if ad_hoc and role != "runtime":
         raise click.UsageError("--ad-hoc goes with --role runtime.")
     now = system_clock()

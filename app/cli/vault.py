@@ -16,9 +16,9 @@ from app.cli.exit_codes import DONE, FAILED, TO_DO
 from app.cli.runtime import (
     as_json_option,
     count_noun,
+    open_vault,
     print_rows,
     read_settings,
-    running_vault,
     vault_files,
     vault_setup,
 )
@@ -64,7 +64,7 @@ def plan(prune: bool, fail_on_new_grants: bool, as_json: bool) -> None:
     settings = read_settings(serving=False)
     setup = vault_setup(settings)
     with operator(settings) as live:
-        seen = service.see_changes(live, setup, prune=prune)
+        seen = service.find_changes(live, setup, prune=prune)
     if as_json:
         click.echo(json.dumps(_document(seen)))
     else:
@@ -95,11 +95,11 @@ def apply(yes: bool, prune: bool, prune_at_most: int, as_json: bool) -> None:
     settings = read_settings(serving=False)
     setup = vault_setup(settings)
     with operator(settings) as live:
-        seen = service.see_changes(live, setup, prune=prune)
+        seen = service.find_changes(live, setup, prune=prune)
         if not as_json:
             _show(seen)
         if seen.changes and not yes:
-            click.confirm("Make it so?", abort=True, err=True)
+            click.confirm("Apply these changes?", abort=True, err=True)
         done = service.apply(live, setup, prune=prune, prune_at_most=prune_at_most, agreed=seen)
     if as_json:
         click.echo(json.dumps({"changes": [asdict(change) for change in done]}))
@@ -144,7 +144,7 @@ def export(roles: Sequence[str], accessor: str | None, out: Path | None, as_json
     settings = read_settings(serving=False)
     files = vault_files(settings)
     setup = Setup(mounts(settings), {role: files[role] for role in roles or sorted(files)}, [])
-    if accessor is None and service.asks_accessor(setup):
+    if accessor is None and service.needs_accessor(setup):
         with operator(settings) as live:
             accessor = service.read_accessor(live, setup)
     texts = {f"strongroom-{role}": text for role, text in service.export(setup, accessor=accessor or "").items()}
@@ -208,7 +208,7 @@ def operator(settings: Settings) -> Iterator[VaultOperator]:
     Raises:
         ServiceError: where there is no token.
     """
-    with running_vault(settings):
+    with open_vault(settings):
         server = vault_server(settings)
         if not settings.embedded:
             with VaultOperator(server, _own_token()) as live:

@@ -14,21 +14,21 @@ from sqlalchemy.pool import QueuePool
 
 from app.db.base import Base, UtcDateTime
 from app.db.cache import LOOK, VersionedCache, changes_in
-from app.db.cursor import Kept, Raw, raw_of
+from app.db.cursor import Cursor, KeptConnections, cursor_of
 from app.db.group_commit import TURN_SECONDS, GroupCommit
 from app.db.lease import NAME_CHARACTERS, Lease, live_processes
 
 __all__ = [
     "NAME_CHARACTERS",
     "Base",
-    "Raw",
+    "Cursor",
     "Sessions",
     "UtcDateTime",
     "VersionedCache",
     "changes_in",
+    "cursor_of",
     "live_processes",
     "open_engine",
-    "raw_of",
 ]
 
 T = TypeVar("T")
@@ -57,9 +57,9 @@ class Sessions:
         self.engine = engine
         self._writing = engine.execution_options(begins_immediate=True)
         self._group = GroupCommit(engine)
-        self._looks = Kept(engine, most=_LOOKS_AT_ONCE)
+        self._looks = KeptConnections(engine, most=_LOOKS_AT_ONCE)
         self._remembered = VersionedCache(-1, self.read)
-        self.lease = Lease(self.together, engine.dialect.name)
+        self.lease = Lease(self.write_together, engine.dialect.name)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -89,7 +89,7 @@ class Sessions:
             kept = self._remembered = VersionedCache(number, self.read)
         return kept
 
-    def together(self, item: T, write: Callable[[Raw, Sequence[T]], object]) -> None:
+    def write_together(self, item: T, write: Callable[[Cursor, Sequence[T]], object]) -> None:
         """Write ``item`` in a transaction shared with whatever other threads want written at this moment.
 
         Returns when it is durable. ``write`` gets all their items at once; who comes meanwhile goes into the next
@@ -107,7 +107,7 @@ class Sessions:
         kept = self._looks.idle + self._group.idle
         return pool.checkedout() - kept, pool.checkedin() + kept
 
-    def settle(self) -> None:
+    def checkpoint_wal(self) -> None:
         """Move what SQLite's log holds into the database file, so that no call's commit has to; for every second.
 
         First without keeping anybody waiting; then, of a long log, the little that came meanwhile, so that the log can
@@ -115,7 +115,7 @@ class Sessions:
         """
         if self.engine.dialect.name != "sqlite":
             return
-        self._looks.read(_settle)
+        self._looks.read(_checkpoint_wal)
 
     def problem(self) -> str | None:
         """Tell why the database doesn't answer, in words; None where it does."""
@@ -134,16 +134,16 @@ class Sessions:
         self.engine.dispose()
 
 
-def _look(raw: Raw) -> Any:
-    return raw.first(LOOK)
+def _look(cursor: Cursor) -> Any:
+    return cursor.first(LOOK)
 
 
-def _settle(raw: Raw) -> None:
-    _busy, pages, _moved = raw.first("PRAGMA wal_checkpoint(PASSIVE)")
+def _checkpoint_wal(cursor: Cursor) -> None:
+    _busy, pages, _moved = cursor.first("PRAGMA wal_checkpoint(PASSIVE)")
     if pages > _PAGES_BEFORE_ANEW:
-        raw.first("PRAGMA busy_timeout=50")  # writers wait meanwhile, so a long reader is not waited for
-        raw.first("PRAGMA wal_checkpoint(RESTART)")
-        raw.first(f"PRAGMA busy_timeout={LOCK_SECONDS}000")
+        cursor.first("PRAGMA busy_timeout=50")  # writers wait meanwhile, so a long reader is not waited for
+        cursor.first("PRAGMA wal_checkpoint(RESTART)")
+        cursor.first(f"PRAGMA busy_timeout={LOCK_SECONDS}000")
 
 
 def open_engine(url: str) -> Engine:
@@ -194,7 +194,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         "foreign_keys=ON",
         "secure_delete=ON",
         f"busy_timeout={LOCK_SECONDS}000",
-        # Far off, for where nobody calls ``Sessions.settle``: who commits then waits for the disk many times over.
+        # Far off, for where nobody calls ``checkpoint_wal``: who commits then waits for the disk many times over.
         f"wal_autocheckpoint={_PAGES_AT_MOST}",
     ):
         cursor.execute(f"PRAGMA {pragma}")

@@ -24,7 +24,7 @@ _ROWS_AT_ONCE: Final = 32
 _MOMENT: Final = UtcDateTime()
 
 
-class Raw:
+class Cursor:
     """A cursor; statements have ``?`` where a value goes, and errors are SQLAlchemy's."""
 
     def __init__(self, taken: PoolProxiedConnection, engine: Engine) -> None:
@@ -111,12 +111,12 @@ def _inserting(into: str, columns: int, rows: int) -> str:
     return f"{into} VALUES {', '.join([row] * rows)}"
 
 
-def raw_of(connection: Connection) -> Raw:
+def cursor_of(connection: Connection) -> Cursor:
     """Return the cursor of a connection that is in a transaction already, to write in the same."""
-    return Raw(connection.connection, connection.engine)
+    return Cursor(connection.connection, connection.engine)
 
 
-class Kept:
+class KeptConnections:
     """Connections taken out of SQLAlchemy's pool and kept, as many as are used at once. Safe to share among threads.
 
     The one that was used last is used first, since SQLite keeps what it has read of the file with it. One on which
@@ -125,7 +125,7 @@ class Kept:
 
     def __init__(self, engine: Engine, *, most: int) -> None:
         self._engine = engine
-        self._idle: list[Raw] = []
+        self._idle: list[Cursor] = []
         # A place for each: it does what a semaphore does, for a fifth of the time.
         self._free: SimpleQueue[None] = SimpleQueue()
         for _ in range(most):
@@ -136,7 +136,7 @@ class Kept:
         """How many wait here for work."""
         return len(self._idle)
 
-    def read(self, work: Callable[[Raw], T]) -> T:
+    def read(self, work: Callable[[Cursor], T]) -> T:
         """Return what ``work`` does; each of its statements sees what is committed by then. Raises ``DBAPIError``."""
         self._free.get()
         try:
@@ -144,53 +144,53 @@ class Kept:
         finally:
             self._free.put(None)
 
-    def _read(self, work: Callable[[Raw], T]) -> T:
+    def _read(self, work: Callable[[Cursor], T]) -> T:
         try:
-            raw = self._idle.pop()
+            cursor = self._idle.pop()
         except IndexError:
             return self._on(self._open(), work)
         try:
-            return self._on(raw, work)
+            return self._on(cursor, work)
         except DBAPIError as error:
-            if raw.ending or not error.connection_invalidated:
+            if cursor.ending or not error.connection_invalidated:
                 raise
         self.close()  # the server was away, and those that wait here are no better
         return self._on(self._open(), work)
 
-    def write(self, work: Callable[[Raw], object]) -> None:
+    def write(self, work: Callable[[Cursor], object]) -> None:
         """Do ``work`` in a transaction, which is committed at its end. Raises what ``work`` does, and ``DBAPIError``.
 
         Where a connection turns out to be gone, all of it is done once more on a new one, unless the commit was sent.
         """
 
-        def _transaction(raw: Raw) -> None:
-            raw.begin()
-            work(raw)
-            raw.commit()
+        def _transaction(cursor: Cursor) -> None:
+            cursor.begin()
+            work(cursor)
+            cursor.commit()
 
         self.read(_transaction)
 
     def close(self) -> None:
         """Close what waits here."""
         idle, self._idle = self._idle, []
-        for raw in idle:
-            raw.close()
+        for cursor in idle:
+            cursor.close()
 
-    def _on(self, raw: Raw, work: Callable[[Raw], T]) -> T:
+    def _on(self, cursor: Cursor, work: Callable[[Cursor], T]) -> T:
         try:
-            result = work(raw)
+            result = work(cursor)
         except BaseException:
-            raw.close()
+            cursor.close()
             raise
-        self._idle.append(raw)
+        self._idle.append(cursor)
         return result
 
-    def _open(self) -> Raw:
+    def _open(self) -> Cursor:
         fault = self._engine.dialect.loaded_dbapi.Error
         try:
             taken = self._engine.raw_connection()
             if self._engine.dialect.name != "sqlite":
                 cast("Any", taken.dbapi_connection).autocommit = True  # no transaction but those that are begun here
-            return Raw(taken, self._engine)
+            return Cursor(taken, self._engine)
         except fault as error:
             raise _database_error(None, error, self._engine) from None

@@ -18,8 +18,8 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
-from app.db.cursor import Kept, Raw
-from app.kernel.turns import waiting
+from app.db.cursor import Cursor, KeptConnections
+from app.kernel.turns import yield_turn
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class _Write:
     """One thread's item, and how it went; ``woken`` is free when it's settled, or the thread's turn to commit."""
 
     item: Any
-    write: Callable[[Raw, Sequence[Any]], object]
+    write: Callable[[Cursor, Sequence[Any]], object]
     woken: Lock = field(default_factory=Lock)
     settled: bool = False
     error: Exception | None = None
@@ -46,21 +46,26 @@ class GroupCommit:
     """
 
     def __init__(self, engine: Engine, *, turn_seconds: float = TURN_SECONDS) -> None:
-        self._kept = Kept(engine, most=1)
+        self._kept = KeptConnections(engine, most=1)
         self._waiting: list[_Write] = []
         self._led = False
         self._lock = Lock()
         self._turns = _Turns(engine, turn_seconds)
 
-    def write(self, item: T, write: Callable[[Raw, Sequence[T]], object]) -> None:
-        """Return when ``item`` is durable; raises what ``write`` did, or the commit, where it failed for this item."""
+    def write(self, item: T, write: Callable[[Cursor, Sequence[T]], object]) -> None:
+        """Return when ``item`` is durable.
+
+        Raises:
+            Exception: What ``write`` raised for this item, or the commit.
+            RuntimeError: The thread that was to commit it was broken off.
+        """
         mine = _Write(item, write)
         mine.woken.acquire()
         with self._lock:
             self._waiting.append(mine)
             leads = not self._led
             self._led = True
-        with waiting():  # for the disk, or for whoever writes to it
+        with yield_turn():  # for the disk, or for whoever writes to it
             if not leads:
                 mine.woken.acquire()
             if not mine.settled:
@@ -100,14 +105,14 @@ class GroupCommit:
                     each.woken.release()
 
     def _commit(self, batch: Sequence[_Write]) -> None:
-        kinds: dict[Callable[[Raw, Sequence[Any]], object], list[Any]] = {}
+        kinds: dict[Callable[[Cursor, Sequence[Any]], object], list[Any]] = {}
         for each in batch:
             kinds.setdefault(each.write, []).append(each.item)
 
-        def _all(raw: Raw) -> None:
+        def _all(cursor: Cursor) -> None:
             # In one order everywhere, so that no two processes ever wait for each other.
             for write, items in sorted(kinds.items(), key=lambda kind: kind[0].__qualname__):
-                write(raw, items)
+                write(cursor, items)
 
         try:
             self._kept.write(_all)

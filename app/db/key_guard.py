@@ -14,7 +14,7 @@ from sqlalchemy import String, delete, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base
-from app.kernel.turns import holding, waiting
+from app.kernel.turns import hold_lock, yield_turn
 
 if TYPE_CHECKING:
     from app.db import Sessions
@@ -42,11 +42,11 @@ class DatabaseKeyGuard:
         Source: https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
         """
         engine = self._sessions.engine
-        with holding(self._locks[key]):
+        with hold_lock(self._locks[key]):
             if engine.dialect.name == "postgresql":
                 number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], signed=True)
                 with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                    with waiting():
+                    with yield_turn():
                         connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": number})
                     try:
                         yield
@@ -56,7 +56,7 @@ class DatabaseKeyGuard:
                 yield
             else:
                 with open(f"{engine.url.database}.keys.lock", "ab") as file:
-                    with waiting():
+                    with yield_turn():
                         fcntl.flock(file, fcntl.LOCK_EX)
                     yield
 

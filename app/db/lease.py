@@ -20,8 +20,8 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app.db.base import Base
-from app.db.cursor import Raw
-from app.kernel.turns import holding
+from app.db.cursor import Cursor
+from app.kernel.turns import hold_lock
 
 T = TypeVar("T")
 
@@ -51,14 +51,14 @@ _NOW: Final = {
 
 
 class _Writer(Protocol):
-    def __call__(self, item: T, write: Callable[[Raw, Sequence[T]], object]) -> None: ...
+    def __call__(self, item: T, write: Callable[[Cursor, Sequence[T]], object]) -> None: ...
 
 
 class Lease:
     """This process's lease; begins with the first question for its name. Safe to share among threads.
 
     Args:
-        write: Stores an item in a transaction, as ``Sessions.together`` does.
+        write: Stores an item in a transaction, as ``Sessions.write_together`` does.
         dialect: The database's kind, as SQLAlchemy calls it.
     """
 
@@ -71,7 +71,7 @@ class Lease:
         self._thread: threading.Thread | None = None
         self._renewed_at = self._asked_at = float("-inf")
         self._failed = False
-        self._later: deque[tuple[Any, Callable[[Raw, Sequence[Any]], object]]] = deque(maxlen=_LATER_MOST)
+        self._later: deque[tuple[Any, Callable[[Cursor, Sequence[Any]], object]]] = deque(maxlen=_LATER_MOST)
 
     @property
     def process(self) -> str:
@@ -81,7 +81,7 @@ class Lease:
             SQLAlchemyError: The lease can't be stored.
         """
         if self._process is None:
-            with holding(self._lock):
+            with hold_lock(self._lock):
                 if self._process is None:
                     process = secrets.token_hex(NAME_CHARACTERS // 2)
                     self._renew(process)
@@ -97,7 +97,7 @@ class Lease:
         waits = self._asked_at > self._renewed_at and now - self._asked_at > _PATIENCE_SECONDS
         return not self._failed and not waits and now - self._renewed_at < _LOST_SECONDS
 
-    def later(self, item: T, write: Callable[[Raw, Sequence[T]], object]) -> None:
+    def later(self, item: T, write: Callable[[Cursor, Sequence[T]], object]) -> None:
         """Store what couldn't be stored, as soon as the lease is renewed; of very many the oldest are forgotten."""
         self._later.append((item, write))
 
@@ -120,10 +120,10 @@ class Lease:
         self._write(process, self._renewals)
         self._renewed_at, self._failed = asked, False
 
-    def _renewals(self, raw: Raw, processes: Sequence[str]) -> None:
-        raw.run(_RENEW.replace(":now", self._now), [(process,) for process in processes])
+    def _renewals(self, cursor: Cursor, processes: Sequence[str]) -> None:
+        cursor.run(_RENEW.replace(":now", self._now), [(process,) for process in processes])
         if self._process is None:
-            raw.run(_FORGET.replace(":now", self._now), [(_FORGOTTEN_SECONDS,)])
+            cursor.run(_FORGET.replace(":now", self._now), [(_FORGOTTEN_SECONDS,)])
 
     def _store_later(self) -> None:
         while self._later:

@@ -14,18 +14,18 @@ from contextlib import suppress
 from typing import Any, Final, cast
 
 from app.http1.errors import (
-    Broken,
     CertificateRefused,
+    ConnectionBroken,
     NotConnectedInTime,
-    NothingYet,
     NotSent,
     Seconds,
     TimedOut,
     TlsFailed,
     Unreachable,
     WireError,
+    WouldBlock,
 )
-from app.kernel.turns import waiting
+from app.kernel.turns import yield_turn
 
 _ONE_SEND: Final = 64 * 1024  # a body up to this size goes out together with its head
 _WANTS: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -73,7 +73,12 @@ class Connection:
         return False
 
     def send(self, head: bytes, body: bytes | None, seconds: Seconds) -> None:
-        """Send a request. Where the other side takes no more of it, it may have answered. Raises ``WireError``."""
+        """Send a request. Where the other side takes no more of it, it may have answered.
+
+        Raises:
+            TlsFailed: TLS broke.
+            TimedOut: Time was over.
+        """
         try:
             if body and len(body) > _ONE_SEND:
                 self._send(head, seconds)
@@ -103,26 +108,26 @@ class Connection:
         while True:
             try:
                 return self.receive_now(most)
-            except NothingYet as nothing:
+            except WouldBlock as nothing:
                 _wait(self._sock, nothing.event, seconds)
 
     def receive_now(self, most: int) -> bytes:
         """Give the bytes that are there, none where the other side has ended, without waiting.
 
         Raises:
-            NothingYet: None are there.
-            Broken, TlsFailed
+            WouldBlock: None are there.
+            ConnectionBroken, TlsFailed
         """
         try:
             return self._sock.recv(most)
         except _WANTS as want:
-            raise NothingYet(_event_to_wait_for(want, select.POLLIN)) from None
+            raise WouldBlock(_event_to_wait_for(want, select.POLLIN)) from None
         except ssl.SSLEOFError:  # an end that TLS knows nothing of: anybody may have cut it
-            raise Broken from None
+            raise ConnectionBroken from None
         except ssl.SSLError:
             raise TlsFailed from None
         except OSError:
-            raise Broken from None
+            raise ConnectionBroken from None
 
     def fileno(self) -> int:
         """Return the socket's number, to wait for it elsewhere."""
@@ -221,7 +226,7 @@ def _wait(sock: socket.socket, event: int, seconds: Seconds) -> None:
 
 
 def _until(poll: select.poll, seconds: Seconds) -> None:
-    with waiting():
+    with yield_turn():
         while (left := seconds()) > 0:
             if poll.poll(left * 1000):
                 return

@@ -26,7 +26,7 @@ Seconds = Callable[[], float]
 """How long the next wait may be; zero or less where time is over. Asked before each wait, so that it can be short."""
 
 
-def lasting(seconds: float) -> Seconds:
+def deadline(seconds: float) -> Seconds:
     """Begin a time of so many seconds."""
     end = time.monotonic() + seconds
     return lambda: end - time.monotonic()
@@ -64,7 +64,7 @@ class TimedOut(WireError):
     """Time was over."""
 
 
-class NothingYet(Exception):
+class WouldBlock(Exception):
     """No byte is there at the moment, which is no error; ``event`` is what to poll for."""
 
     def __init__(self, event: int) -> None:
@@ -72,11 +72,11 @@ class NothingYet(Exception):
         self.event = event
 
 
-class Broken(WireError):
+class ConnectionBroken(WireError):
     """The connection ended before the answer did."""
 
 
-class Unanswered(Broken):
+class NoAnswer(ConnectionBroken):
     """The connection ended before a byte of the answer came."""
 
 

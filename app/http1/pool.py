@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from app.http1.connection import Connection, connect
-from app.http1.errors import Seconds, Unanswered, Unsendable
-from app.http1.response import Answer
+from app.http1.errors import NoAnswer, Seconds, Unsendable
+from app.http1.response import WireResponse
 
 MOST_KEPT: Final = 64
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -54,7 +54,7 @@ class Pool:
 
     def exchange(
         self, head: bytes, body: bytes | None, *, connecting: Callable[[], Seconds], waiting: Seconds
-    ) -> Answer:
+    ) -> WireResponse:
         """Send a request, whose head ``request_head`` wrote, and give its answer as soon as its head is there.
 
         ``connecting`` begins the time for each address that is tried, ``waiting`` is the time for all that comes after.
@@ -66,16 +66,16 @@ class Pool:
         if kept is not None:
             try:
                 return self._exchange_over(kept, head, body, waiting)
-            except Unanswered:  # it had ended, and nobody saw that yet
+            except NoAnswer:  # it had ended, and nobody saw that yet
                 if not head.startswith(_SAFE):
                     raise
         fresh = connect(self._host, self._port, connecting, tls=self._tls, name=self._name)
         return self._exchange_over(fresh, head, body, waiting)
 
-    def _exchange_over(self, connection: Connection, head: bytes, body: bytes | None, waiting: Seconds) -> Answer:
+    def _exchange_over(self, connection: Connection, head: bytes, body: bytes | None, waiting: Seconds) -> WireResponse:
         try:
             connection.send(head, body, waiting)
-            return Answer(connection, waiting, self._keep, to_head=head.startswith(b"HEAD "))
+            return WireResponse(connection, waiting, self._keep, to_head=head.startswith(b"HEAD "))
         except BaseException:
             connection.close()
             raise

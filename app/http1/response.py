@@ -10,7 +10,7 @@ from typing import Final
 
 from app.http1.chunks import Chunks
 from app.http1.connection import Connection
-from app.http1.errors import Broken, HeadTooLarge, NothingYet, NotHttp, Seconds, Unanswered
+from app.http1.errors import ConnectionBroken, HeadTooLarge, NoAnswer, NotHttp, Seconds, WouldBlock
 from app.http1.head import END, STARTS, Head
 
 LARGEST_HEAD: Final = 64 * 1024
@@ -21,7 +21,7 @@ _NO_BODY: Final = (204, 304)
 _SWITCHING: Final = 101
 
 
-class Answer:
+class WireResponse:
     """One answer: ``read`` it to its end, or ``close`` it. ``release`` is given a connection that can be kept."""
 
     __slots__ = (
@@ -67,7 +67,7 @@ class Answer:
         return self._read()
 
     def read_now(self) -> bytes:
-        """Do what ``read`` does without waiting. Raises ``NothingYet`` where no byte is there, and can go on then."""
+        """Do what ``read`` does without waiting. Raises ``WouldBlock`` where no byte is there, and can go on then."""
         self._waits = False
         return self._read()
 
@@ -80,14 +80,14 @@ class Answer:
             return b""
         connection = self._connection
         if connection is None:
-            raise Broken
+            raise ConnectionBroken
         try:
             if self._left is not None:
                 return self._by_length(connection, self._left)
             if self._chunks is not None:
                 return self._by_chunks(connection, self._chunks)
             return self._until_close(connection)
-        except NothingYet:
+        except WouldBlock:
             raise
         except BaseException:
             self.close()
@@ -102,7 +102,7 @@ class Answer:
     def _by_length(self, connection: Connection, left: int) -> bytes:
         piece = self._more(connection, left)
         if not piece:
-            raise Broken
+            raise ConnectionBroken
         self._left = left - len(piece)
         if not self._left:
             self._end(connection)
@@ -113,7 +113,7 @@ class Answer:
         while not piece and not chunks.over:
             data = self._more(connection)
             if not data:
-                raise Broken
+                raise ConnectionBroken
             piece = chunks.body_in(data)
         if chunks.over:
             self._keep = self._keep and not chunks.odd
@@ -158,10 +158,10 @@ def _final_head(connection: Connection, seconds: Seconds) -> tuple[Head, bytes]:
 def _first_bytes(connection: Connection, seconds: Seconds) -> bytes:
     try:
         came = connection.receive(_CHUNK, seconds)
-    except Broken:
-        raise Unanswered from None
+    except ConnectionBroken:
+        raise NoAnswer from None
     if not came:
-        raise Unanswered
+        raise NoAnswer
     return came
 
 
@@ -186,7 +186,7 @@ def _gather(connection: Connection, seconds: Seconds, came: bytes, room: int) ->
             raise HeadTooLarge
         came = connection.receive(_CHUNK, seconds)
         if not came:
-            raise Broken
+            raise ConnectionBroken
         gathered += came
         end = END.search(gathered, max(0, len(gathered) - len(came) - _LONGEST_END))
         if end is not None:

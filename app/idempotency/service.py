@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from app.db import Raw, Sessions, live_processes
+from app.db import Cursor, Sessions, live_processes
 from app.idempotency.models import KeyedRequestRow
 from app.kernel.clock import Clock
 from app.kernel.errors import Conflict, IdempotencyKeyReused, in_header
@@ -52,7 +52,7 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class KeyedRequest:
     """A request under a key, as far as it matters here: who, where, which key, and all that makes it this request."""
 
     actor: str
@@ -81,7 +81,7 @@ def derive_keys(secret: bytes) -> Keys:
     )
 
 
-def claim(asked: Asked, *, keys: Keys, sessions: Sessions, clock: Clock) -> Claim | bytes:
+def claim(asked: KeyedRequest, *, keys: Keys, sessions: Sessions, clock: Clock) -> Claim | bytes:
     """Claim the deed, or return the answer that it had.
 
     Raises:
@@ -153,17 +153,17 @@ def _under_way() -> Conflict:
     return Conflict("The first request with this Idempotency-Key is still under way.", retry_after=_TRY_AGAIN_SECONDS)
 
 
-def mark(claimed: Claim) -> Callable[[Raw, str], None]:
+def mark(claimed: Claim) -> Callable[[Cursor, str], None]:
     """Return what names a deed in the claim, in the transaction that records it. It raises ``Conflict``.
 
     A process that stood still for so long that another took its claim begins nothing when it goes on.
     """
 
-    def _name_deed(raw: Raw, deed_id: str) -> None:
-        found = raw.first(_ATTEMPT_OF + raw.for_update, claimed.id)
+    def _name_deed(cursor: Cursor, deed_id: str) -> None:
+        found = cursor.first(_ATTEMPT_OF + cursor.for_update, claimed.id)
         if found is None or found[0] != claimed.attempt:
             raise _under_way()
-        raw.run(_NAME_DEED, [(deed_id, claimed.id, claimed.attempt)])
+        cursor.run(_NAME_DEED, [(deed_id, claimed.id, claimed.attempt)])
 
     return _name_deed
 
@@ -183,24 +183,24 @@ def release(claimed: Claim, *, sessions: Sessions) -> None:
     _settle((claimed.id, claimed.attempt), _release, sessions=sessions)
 
 
-def _settle(row: T, write: Callable[[Raw, Sequence[T]], None], *, sessions: Sessions) -> None:
+def _settle(row: T, write: Callable[[Cursor, Sequence[T]], None], *, sessions: Sessions) -> None:
     try:
-        sessions.together(row, write)
+        sessions.write_together(row, write)
     except SQLAlchemyError:
         sessions.lease.later(row, write)
 
 
-def _store_answers(raw: Raw, rows: Sequence[tuple[str, str, bytes]]) -> None:
+def _store_answers(cursor: Cursor, rows: Sequence[tuple[str, str, bytes]]) -> None:
     # In one order everywhere, so that no two processes wait for each other.
-    raw.run(_STORE_ANSWER, [(answer, key, attempt) for key, attempt, answer in sorted(rows)])
+    cursor.run(_STORE_ANSWER, [(answer, key, attempt) for key, attempt, answer in sorted(rows)])
 
 
-def _hold(raw: Raw, rows: Sequence[tuple[str, str]]) -> None:
-    raw.run(_HOLD, [(HELD, *row) for row in sorted(rows)])
+def _hold(cursor: Cursor, rows: Sequence[tuple[str, str]]) -> None:
+    cursor.run(_HOLD, [(HELD, *row) for row in sorted(rows)])
 
 
-def _release(raw: Raw, rows: Sequence[tuple[str, str]]) -> None:
-    raw.run(_RELEASE, sorted(rows))
+def _release(cursor: Cursor, rows: Sequence[tuple[str, str]]) -> None:
+    cursor.run(_RELEASE, sorted(rows))
 
 
 def forget_old_answers(*, sessions: Sessions, clock: Clock) -> None:

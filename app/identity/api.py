@@ -9,7 +9,7 @@ from flask.views import MethodView
 
 from app.access import Access, Permission
 from app.audit.chain import rfc3339
-from app.identity.schemas import IssuedTokenSchema, TokenBody, TokenPage, TokenSchema
+from app.identity.schemas import IssuedTokenSchema, PlatformTokenBody, TokenBody, TokenPage, TokenSchema
 from app.identity.tokens import NewToken, Tokens
 from app.web import context
 from app.web.body import ApiBlueprint
@@ -79,7 +79,7 @@ class PlatformTokens(MethodView):
         return _list(query, context.service_access())
 
     @described("Make a platform token", needs=Permission.PLATFORM_TOKEN_MANAGE, codes=BODY, told_once=("token",))
-    @blueprint.arguments(TokenBody)
+    @blueprint.arguments(PlatformTokenBody)
     @blueprint.response(201, IssuedTokenSchema)
     def post(self, new: NewToken) -> object:
         return _create(new, context.service_access(), "/api/v1/tokens")

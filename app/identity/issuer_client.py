@@ -38,7 +38,11 @@ class IssuerClient:
         return self._fetch("GET", url, None, {})
 
     def post_form(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Mapping[str, object]:
-        """Send a form and read the JSON object that answers it. Raises ``IssuerUnavailable`` as ``get`` does."""
+        """Send a form and read the JSON object that answers it.
+
+        Raises:
+            IssuerUnavailable: The provider doesn't answer, or not with a JSON object, or the URL is on another origin.
+        """
         kind = {"Content-Type": "application/x-www-form-urlencoded"}
         return self._fetch("POST", url, urlencode(form).encode(), {**headers, **kind})
 
@@ -84,5 +88,5 @@ def _object(content: bytes) -> Mapping[str, object]:
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        raise IssuerUnavailable("The identity provider's answer is no JSON object.")
+        raise IssuerUnavailable("The identity provider's answer isn't a JSON object.")
     return document

@@ -6,7 +6,7 @@ from marshmallow import Schema, fields, validate
 
 from app.access import Role
 from app.identity.tokens import NewToken
-from app.web.body import Input, Moment, PlainText, Truth
+from app.web.body import Input, Moment, PlainText, StrictBoolean
 
 
 class TokenBody(Input):
@@ -14,10 +14,18 @@ class TokenBody(Input):
 
     into = NewToken
 
-    role = fields.Enum(Role, by_value=True, required=True, metadata={"example": "runtime"})
+    role = fields.Enum(
+        Role, by_value=True, required=True, metadata={"example": "runtime", "enum": ["runtime", "editor", "admin"]}
+    )
     label = PlainText(load_default="", validate=validate.Length(max=128), metadata={"example": "flow-runner"})
     expires_at = Moment(load_default=None, allow_none=True, metadata={"example": "2030-01-01T00:00:00Z"})
-    ad_hoc = Truth(load_default=False)
+    ad_hoc = StrictBoolean(load_default=False)
+
+
+class PlatformTokenBody(TokenBody):
+    """A new token for the back-end."""
+
+    role = fields.Enum(Role, by_value=True, required=True, metadata={"example": "platform", "enum": ["platform"]})
 
 
 class TokenSchema(Schema):

@@ -19,7 +19,7 @@ from app.audit.service import Target, recorded
 from app.db import Sessions
 from app.identity.models import SessionRow, UserRow
 from app.identity.single_sign_on import Identity, Logout
-from app.identity.users import USER_ID, User, as_user, know_user, password_matches
+from app.identity.users import USER_ID, User, as_user, ensure_user, password_matches
 from app.kernel.clock import Clock
 from app.kernel.errors import NotFound, Unauthenticated
 
@@ -125,7 +125,7 @@ class UserSessions:
             deed.detail["single_sign_on"] = True
             try:
                 with self._sessions.begin() as session:
-                    know_user(session, identity.user_id, now=self._clock())
+                    ensure_user(session, identity.user_id, now=self._clock())
                     row = session.get_one(UserRow, identity.user_id)
                     if row.disabled:
                         raise Unauthenticated("This user is disabled here.")

@@ -148,7 +148,7 @@ class SingleSignOn:
         claims = self._verify(token, self._discover(), required=_LOGOUT_TOKEN_CLAIMS)
         events = claims["events"]
         if not isinstance(events, dict) or not isinstance(events.get(LOGOUT_EVENT), dict) or "nonce" in claims:
-            raise Unauthenticated("This is no logout token.")
+            raise Unauthenticated("This isn't a logout token.")
         logout = Logout(_optional(claims, "sub"), _optional(claims, "sid"))
         if logout.subject is None and logout.provider_session is None:
             raise Unauthenticated("The logout token names nobody.")

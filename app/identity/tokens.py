@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from app.access import OPERATOR, Access, Actor, Permission, Principal, Role, require
 from app.audit.service import Target, recorded
-from app.db import Raw, Sessions, VersionedCache
+from app.db import Cursor, Sessions, VersionedCache
 from app.identity.models import TokenRow
 from app.identity.users import Users
 from app.kernel.clock import Clock
@@ -104,7 +104,7 @@ class Tokens:
         # Once a minute is enough to show when a token was last used, and keeps a write out of every call's way.
         if row.last_used_at and now - row.last_used_at < _USE_STORED_EVERY:
             return
-        self._sessions.together((row.id, now), _write_uses)
+        self._sessions.write_together((row.id, now), _write_uses)
         cache.forget(("token", row.id))
 
     def issue(self, new: NewToken, *, access: Access) -> IssuedToken:
@@ -247,9 +247,9 @@ def _find_token(session: Session, *, token_id: str) -> Row[Any] | None:
     return session.execute(_TOKEN_BY_ID, {"token_id": token_id}).first()
 
 
-def _write_uses(raw: Raw, uses: Sequence[tuple[str, datetime]]) -> None:
+def _write_uses(cursor: Cursor, uses: Sequence[tuple[str, datetime]]) -> None:
     # In one order everywhere, so that no two processes wait for each other.
-    raw.run(_STORE_USE, [(raw.moment(moment), token_id) for token_id, moment in sorted(uses)])
+    cursor.run(_STORE_USE, [(cursor.moment(moment), token_id) for token_id, moment in sorted(uses)])
 
 
 def _new_row(new: NewToken, random: str, *, access: Access, now: datetime) -> TokenRow:

@@ -70,7 +70,7 @@ class Users:
         with self._record("user.create", user_id, access) as deed:
             _check_password(password)
             with self._sessions.begin() as session:
-                know_user(session, user_id, now=self._clock())
+                ensure_user(session, user_id, now=self._clock())
                 row = session.get_one(UserRow, user_id)
                 if row.password_hash is not None and not row.disabled:
                     raise NameTaken(f"{user_id} can sign in already; reset the password instead.")
@@ -107,7 +107,8 @@ class Users:
             raise ValidationFailed("The current password is wrong.", errors={in_body("current"): ["Is wrong."]})
         if password_matches(stored, new):
             raise ValidationFailed(
-                "The new password is the old one.", errors={in_body("password"): ["Choose another than now."]}
+                "The new password is the old one.",
+                errors={in_body("password"): ["Choose a password other than the current one."]},
             )
         access = Access(Actor("user", user_id), workspace=None, role=None, request_id=request_id)
         return self._set_password(user_id, new, "user.change_password", must_change=False, access=access)
@@ -161,7 +162,7 @@ class Users:
             raise Forbidden("This user is disabled.", extra={"action": "act_as"})
         if row is None:
             with self._sessions.begin() as session:
-                know_user(session, user_id, now=self._clock())
+                ensure_user(session, user_id, now=self._clock())
 
     def _record(self, action: Action, user_id: str, access: Access) -> recorded:
         name = user_id[:128]
@@ -191,7 +192,7 @@ def check_user_id(user_id: str, *, field: FieldLocation = _USER_IN_PATH) -> None
         )
 
 
-def know_user(session: Session, user_id: str, *, now: datetime) -> None:
+def ensure_user(session: Session, user_id: str, *, now: datetime) -> None:
     """Make a user known; does nothing where they are known already.
 
     Raises:

@@ -53,6 +53,14 @@ class StrongroomError(Exception):
     party: ClassVar[Party] = "service"
     title: ClassVar[str] = "Something went wrong"
 
+    def __init_subclass__(
+        cls, *, party: Party | None = None, code: str | None = None, title: str | None = None
+    ) -> None:
+        """Take what the class says of itself; what it leaves out is as in the class above it."""
+        cls.party = party or cls.party
+        cls.code = code or cls.code
+        cls.title = title or cls.title
+
     def __init__(
         self,
         detail: str,
@@ -68,313 +76,184 @@ class StrongroomError(Exception):
         self.retry_after = retry_after
 
 
-class CallerError(StrongroomError):
+class CallerError(StrongroomError, party="caller"):
     """The request has to change."""
 
-    party = "caller"
 
-
-class Unauthenticated(CallerError):
+class Unauthenticated(CallerError, code="unauthenticated", title="Not signed in"):
     """No valid token or session came with the request."""
 
-    code = "unauthenticated"
-    title = "Not signed in"
 
-
-class NotFound(CallerError):
+class NotFound(CallerError, code="not_found", title="Not found"):
     """The thing isn't there, or isn't this actor's to see."""
 
-    code = "not_found"
-    title = "Not found"
 
-
-class MethodNotAllowed(CallerError):
+class MethodNotAllowed(CallerError, code="method_not_allowed", title="Method not allowed"):
     """The resource doesn't know this HTTP method."""
 
-    code = "method_not_allowed"
-    title = "Method not allowed"
+
+class MalformedJson(CallerError, code="malformed_json", title="Malformed JSON"):
+    """The body isn't valid JSON."""
 
 
-class MalformedJson(CallerError):
-    """The body is no JSON."""
-
-    code = "malformed_json"
-    title = "Malformed JSON"
-
-
-class PayloadTooLarge(CallerError):
+class PayloadTooLarge(CallerError, code="payload_too_large", title="Payload too large"):
     """The request's body is over the limit."""
 
-    code = "payload_too_large"
-    title = "Payload too large"
 
-
-class UnsupportedMediaType(CallerError):
+class UnsupportedMediaType(CallerError, code="unsupported_media_type", title="Unsupported media type"):
     """The body has another content type than the one that is understood."""
 
-    code = "unsupported_media_type"
-    title = "Unsupported media type"
 
-
-class Conflict(CallerError):
+class Conflict(CallerError, code="conflict", title="Conflict"):
     """The thing is in a state, or is being changed by somebody else, that forbids this now."""
 
-    code = "conflict"
-    title = "Conflict"
 
-
-class NameTaken(Conflict):
+class NameTaken(Conflict, code="name_taken", title="Name taken"):
     """The name belongs to something else already."""
 
-    code = "name_taken"
-    title = "Name taken"
 
-
-class InUse(Conflict):
+class InUse(Conflict, code="in_use", title="In use"):
     """API blocks use the secret; ``blocks`` names them."""
 
-    code = "in_use"
-    title = "In use"
 
-
-class LastOwner(Conflict):
+class LastOwner(Conflict, code="last_owner", title="Last owner"):
     """A workspace always keeps at least one owner."""
 
-    code = "last_owner"
-    title = "Last owner"
 
-
-class PreconditionFailed(CallerError):
+class PreconditionFailed(CallerError, code="precondition_failed", title="Changed meanwhile"):
     """Somebody changed the thing since it was read."""
 
-    code = "precondition_failed"
-    title = "Changed meanwhile"
 
-
-class PreconditionRequired(CallerError):
+class PreconditionRequired(CallerError, code="precondition_required", title="If-Match required"):
     """An edit needs If-Match."""
 
-    code = "precondition_required"
-    title = "If-Match required"
 
-
-class RequestTimeout(CallerError):
+class RequestTimeout(CallerError, code="request_timeout", title="Request timeout"):
     """The request's body came too slowly."""
 
-    code = "request_timeout"
-    title = "Request timeout"
 
-
-class RateLimited(CallerError):
+class RateLimited(CallerError, code="rate_limited", title="Too many requests"):
     """Too many requests in too short a time."""
 
-    code = "rate_limited"
-    title = "Too many requests"
 
-
-class TooManyCalls(CallerError):
+class TooManyCalls(CallerError, code="too_many_calls", title="Too many calls in flight"):
     """The workspace has as many calls in flight as it may."""
-
-    code = "too_many_calls"
-    title = "Too many calls in flight"
 
 
 class Unprocessable(CallerError):
     """The request is well formed and still can't be done as it stands."""
 
 
-class ValidationFailed(Unprocessable):
+class ValidationFailed(Unprocessable, code="validation_failed", title="Validation failed"):
     """Fields of the request are wrong; ``errors`` names them."""
 
-    code = "validation_failed"
-    title = "Validation failed"
 
-
-class Immutable(Unprocessable):
+class Immutable(Unprocessable, code="immutable", title="Fixed at creation"):
     """A name or visibility was fixed for good when the thing was created."""
 
-    code = "immutable"
-    title = "Fixed at creation"
 
-
-class TooShort(Unprocessable):
+class TooShort(Unprocessable, code="too_short", title="Too short"):
     """A value below its least length."""
 
-    code = "too_short"
-    title = "Too short"
 
-
-class TooLong(Unprocessable):
+class TooLong(Unprocessable, code="too_long", title="Too long"):
     """A value over its greatest length."""
 
-    code = "too_long"
-    title = "Too long"
 
-
-class TooGuessable(Unprocessable):
+class TooGuessable(Unprocessable, code="too_guessable", title="Too easy to guess"):
     """A restricted value that a guesser would find."""
 
-    code = "too_guessable"
-    title = "Too easy to guess"
 
-
-class ConfirmationRequired(Unprocessable):
+class ConfirmationRequired(Unprocessable, code="confirmation_required", title="Confirmation required"):
     """What can't be brought back asks for ``?confirm={name}``."""
 
-    code = "confirmation_required"
-    title = "Confirmation required"
 
-
-class UnknownSecret(Unprocessable):
+class UnknownSecret(Unprocessable, code="unknown_secret", title="Unknown secret"):
     """A template names a secret that isn't there."""
 
-    code = "unknown_secret"
-    title = "Unknown secret"
 
-
-class MissingVariable(Unprocessable):
+class MissingVariable(Unprocessable, code="missing_variable", title="Missing variable"):
     """A template names a variable that has no value."""
 
-    code = "missing_variable"
-    title = "Missing variable"
 
-
-class OneSecretPerField(Unprocessable):
+class OneSecretPerField(Unprocessable, code="one_secret_per_field", title="One secret per field"):
     """A field holds one secret at most."""
 
-    code = "one_secret_per_field"
-    title = "One secret per field"
 
-
-class TemplateNotAllowed(Unprocessable):
+class TemplateNotAllowed(Unprocessable, code="template_not_allowed", title="Template not allowed here"):
     """A template stands where none may be."""
 
-    code = "template_not_allowed"
-    title = "Template not allowed here"
 
-
-class HeaderNotAllowed(Unprocessable):
+class HeaderNotAllowed(Unprocessable, code="header_not_allowed", title="Header not allowed"):
     """A header that a call can't set, or sets twice."""
 
-    code = "header_not_allowed"
-    title = "Header not allowed"
 
-
-class ValueNotAllowedHere(Unprocessable):
+class ValueNotAllowedHere(Unprocessable, code="value_not_allowed_here", title="Value not allowed here"):
     """A value holds something that its place can't carry."""
 
-    code = "value_not_allowed_here"
-    title = "Value not allowed here"
 
-
-class AllowedHostsRequired(Unprocessable):
+class AllowedHostsRequired(Unprocessable, code="allowed_hosts_required", title="Allowed hosts required"):
     """A restricted secret must be given its hosts."""
 
-    code = "allowed_hosts_required"
-    title = "Allowed hosts required"
 
-
-class AllowedHostsTooWide(Unprocessable):
+class AllowedHostsTooWide(Unprocessable, code="allowed_hosts_too_wide", title="Allowed hosts too wide"):
     """A host pattern that would match more than one owner's hosts."""
 
-    code = "allowed_hosts_too_wide"
-    title = "Allowed hosts too wide"
 
-
-class ValueRequired(Unprocessable):
+class ValueRequired(Unprocessable, code="value_required", title="New value required"):
     """A restricted secret is given further hosts or places only together with a new value."""
 
-    code = "value_required"
-    title = "New value required"
 
-
-class CheckFailed(Unprocessable):
+class CheckFailed(Unprocessable, code="check_failed", title="Check failed"):
     """A new value didn't pass its check; ``reason`` says how, and nothing was changed."""
 
-    code = "check_failed"
-    title = "Check failed"
 
-
-class NotForThisType(Unprocessable):
+class NotForThisType(Unprocessable, code="not_for_this_type", title="Not for this type of secret"):
     """What was asked doesn't exist for a secret of this type, or whose value is managed elsewhere."""
 
-    code = "not_for_this_type"
-    title = "Not for this type of secret"
 
-
-class IdempotencyKeyReused(Unprocessable):
+class IdempotencyKeyReused(Unprocessable, code="idempotency_key_reused", title="Idempotency key reused"):
     """The Idempotency-Key came before with another request."""
 
-    code = "idempotency_key_reused"
-    title = "Idempotency key reused"
 
-
-class PolicyError(StrongroomError):
+class PolicyError(StrongroomError, party="policy"):
     """What was asked is not allowed to this actor, or by this secret."""
 
-    party = "policy"
 
-
-class Forbidden(PolicyError):
+class Forbidden(PolicyError, code="forbidden", title="Forbidden"):
     """The actor's role doesn't hold the permission; ``action`` names it."""
 
-    code = "forbidden"
-    title = "Forbidden"
 
-
-class NeverShown(PolicyError):
+class NeverShown(PolicyError, code="never_shown", title="Never shown"):
     """A restricted value is shown to nobody."""
 
-    code = "never_shown"
-    title = "Never shown"
 
-
-class DestinationNotAllowed(PolicyError):
+class DestinationNotAllowed(PolicyError, code="destination_not_allowed", title="Destination not allowed"):
     """The call's destination isn't allowed; ``reason`` says why."""
 
-    code = "destination_not_allowed"
-    title = "Destination not allowed"
 
-
-class PlaceNotAllowed(PolicyError):
+class PlaceNotAllowed(PolicyError, code="place_not_allowed", title="Place not allowed"):
     """The secret may not be put in that place of a call."""
 
-    code = "place_not_allowed"
-    title = "Place not allowed"
 
-
-class NotGranted(PolicyError):
+class NotGranted(PolicyError, code="not_granted", title="Not granted"):
     """Vault's operators don't grant this value, or not to this host."""
 
-    code = "not_granted"
-    title = "Not granted"
 
-
-class RequestNotAllowed(PolicyError):
+class RequestNotAllowed(PolicyError, code="request_not_allowed", title="Request not allowed"):
     """The secret may not ride this request; ``reason`` says why."""
 
-    code = "request_not_allowed"
-    title = "Request not allowed"
 
-
-class SecretExpired(PolicyError):
+class SecretExpired(PolicyError, code="secret_expired", title="Secret expired"):
     """The secret is over its ``expires_at``, and the workspace refuses such ones."""
 
-    code = "secret_expired"
-    title = "Secret expired"
 
-
-class VaultError(StrongroomError):
+class VaultError(StrongroomError, party="vault"):
     """Vault couldn't or wouldn't."""
 
-    party = "vault"
 
-
-class VaultUnavailable(VaultError):
+class VaultUnavailable(VaultError, code="vault_unavailable", title="Vault unavailable"):
     """Vault is sealed, unreachable or without a leader; nothing was lost."""
-
-    code = "vault_unavailable"
-    title = "Vault unavailable"
 
 
 class VaultRefused(VaultUnavailable):
@@ -385,54 +264,35 @@ class Unanswered(VaultUnavailable):
     """The request may have reached Vault, and whether it was carried out, or will be, is not known."""
 
 
-class BindingMismatch(VaultError):
+class BindingMismatch(VaultError, code="binding_mismatch", title="Binding mismatch"):
     """The local row of a secret isn't the one that Vault was told of."""
 
-    code = "binding_mismatch"
-    title = "Binding mismatch"
 
-
-class WriteConflict(VaultError):
+class WriteConflict(VaultError, code="conflict", title="Conflict"):
     """A check-and-set write lost the race. The domain turns it into a 412 or 409."""
 
-    code = "conflict"
-    title = "Conflict"
 
-
-class UpstreamError(StrongroomError):
+class UpstreamError(StrongroomError, party="upstream"):
     """The called service is at fault, or out of reach."""
 
-    party = "upstream"
 
-
-class UpstreamUnreachable(UpstreamError):
+class UpstreamUnreachable(UpstreamError, code="upstream_unreachable", title="Upstream unreachable"):
     """No connection to the upstream."""
 
-    code = "upstream_unreachable"
-    title = "Upstream unreachable"
 
-
-class UpstreamTls(UpstreamError):
+class UpstreamTls(UpstreamError, code="upstream_tls", title="Upstream TLS failure"):
     """The upstream's certificate or TLS version isn't acceptable."""
 
-    code = "upstream_tls"
-    title = "Upstream TLS failure"
 
-
-class UpstreamProtocol(UpstreamError):
+class UpstreamProtocol(UpstreamError, code="upstream_protocol", title="Upstream protocol error"):
     """The upstream doesn't speak HTTP as it should."""
 
-    code = "upstream_protocol"
-    title = "Upstream protocol error"
 
-
-class IssuerUnavailable(UpstreamUnreachable):
+class IssuerUnavailable(UpstreamUnreachable, title="The identity provider can't be reached"):
     """The identity provider can't be asked, or doesn't answer as OpenID Connect says."""
 
-    title = "The identity provider can't be reached"
 
-
-class RedirectRefused(UpstreamError):
+class RedirectRefused(UpstreamError, code="redirect_refused", title="Redirect refused"):
     """The upstream redirects to where the call may not go, or nowhere, after the call's first hop went out.
 
     Args:
@@ -442,63 +302,39 @@ class RedirectRefused(UpstreamError):
         sent_bytes: The bodies of all hops that went out, in bytes.
     """
 
-    code = "redirect_refused"
-    title = "Redirect refused"
-
     def __init__(self, sentence: str, *, reason: str, status: int, sent_bytes: int) -> None:
         detail = f"The call was sent, and the upstream's redirect isn't followed: {sentence}."
         super().__init__(detail, extra={"reason": reason, "upstream_status": status})
         self.facts = {"status": status, "sent_bytes": sent_bytes, "redirect_refused": reason}
 
 
-class ReconnectRequired(UpstreamError):
+class ReconnectRequired(UpstreamError, code="reconnect_required", title="Reconnect required"):
     """The service gives no more tokens for this secret until somebody connects it anew."""
 
-    code = "reconnect_required"
-    title = "Reconnect required"
 
-
-class TokenUnavailable(UpstreamError):
+class TokenUnavailable(UpstreamError, code="token_unavailable", title="Token unavailable"):
     """The service that gives an OAuth 2.0 secret its tokens gave none; ``reason`` says why."""
 
-    code = "token_unavailable"
-    title = "Token unavailable"
 
-
-class UpstreamTimeout(UpstreamError):
+class UpstreamTimeout(UpstreamError, code="upstream_timeout", title="Upstream timeout"):
     """The upstream took longer than the call allows."""
 
-    code = "upstream_timeout"
-    title = "Upstream timeout"
 
-
-class ResponseNotReadable(UpstreamError):
+class ResponseNotReadable(UpstreamError, code="response_not_readable", title="Response not readable"):
     """The response's content coding is unknown, or lies."""
 
-    code = "response_not_readable"
-    title = "Response not readable"
 
-
-class ResponseTooLarge(UpstreamError):
+class ResponseTooLarge(UpstreamError, code="response_too_large", title="Response too large"):
     """The response is over the limit."""
-
-    code = "response_too_large"
-    title = "Response too large"
 
 
 class ServiceError(StrongroomError):
     """Strongroom itself can't."""
 
 
-class RecordUnavailable(ServiceError):
+class RecordUnavailable(ServiceError, code="record_unavailable", title="Record unavailable"):
     """The record can't be written, and so nothing is done."""
 
-    code = "record_unavailable"
-    title = "Record unavailable"
 
-
-class Stopping(ServiceError):
+class Stopping(ServiceError, code="stopping", title="Service stopping"):
     """The service is stopping; the call was broken off."""
-
-    code = "stopping"
-    title = "Service stopping"

@@ -33,6 +33,6 @@ def require_confirmation(confirm: str | None, name: str) -> None:
     """
     if confirm != name:
         raise ConfirmationRequired(
-            f"This can't be brought back. Say ?confirm={name} to go on.",
+            f"This can't be undone. Repeat the request with ?confirm={name}.",
             errors={in_query("confirm"): [f"Must be {name}."]},
         )

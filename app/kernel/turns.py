@@ -41,8 +41,8 @@ class Turns:
         self._free.put(None)
 
 
-class computing:  # noqa: N801 - it reads as a verb where it is used
-    """Take a turn for as long as the block runs, except while it is in ``waiting``."""
+class take_turn:  # noqa: N801 - it reads as a verb where it is used
+    """Take a turn for as long as the block runs, except while it is in ``yield_turn``."""
 
     __slots__ = ("_turns",)
 
@@ -58,7 +58,7 @@ class computing:  # noqa: N801 - it reads as a verb where it is used
         self._turns.give()
 
 
-class waiting:  # noqa: N801
+class yield_turn:  # noqa: N801
     """Give this thread's turn to others while the block waits for something outside; nothing happens without a turn."""
 
     __slots__ = ("_turns",)
@@ -74,9 +74,9 @@ class waiting:  # noqa: N801
 
 
 @contextmanager
-def holding(lock: threading.Lock) -> Iterator[None]:
+def hold_lock(lock: threading.Lock) -> Iterator[None]:
     """Hold a lock for as long as the block runs, waiting for it without a turn: its holder may need one to go on."""
-    with waiting():
+    with yield_turn():
         lock.acquire()
     try:
         yield

@@ -15,8 +15,8 @@ import orjson
 from app.kernel.errors import ResponseNotReadable, ResponseTooLarge, StrongroomError
 from app.outbound.decode import decoder
 from app.outbound.model import Origin
-from app.outbound.response import tells_of_the_original
-from app.outbound.transport import Answer
+from app.outbound.response import describes_original_body
+from app.outbound.transport import UpstreamResponse
 from app.redaction.canonical import OutOfBudgetError
 from app.redaction.charsets import RedactedText
 from app.redaction.frames import EVENTS, LARGEST_FRAME, LINES, SEQUENCE, FrameTooLargeError
@@ -72,7 +72,7 @@ def _passes(name: str, keep_tag: bool) -> bool:
         return keep_tag
     if name in _PASSED:
         return True
-    return name.startswith("x-") and not name.startswith(_NEVER_PASSED) and not tells_of_the_original(name)
+    return name.startswith("x-") and not name.startswith(_NEVER_PASSED) and not describes_original_body(name)
 
 
 class AnswerStream:
@@ -80,7 +80,7 @@ class AnswerStream:
 
     def __init__(
         self,
-        answer: Answer,
+        answer: UpstreamResponse,
         redactor: Redactor,
         *,
         headers: tuple[tuple[str, str], ...],

@@ -33,7 +33,7 @@ from app.outbound.model import (
     Origin,
     OutboundRules,
     Prepared,
-    Preview,
+    RequestPreview,
     Response,
     TokenAnswer,
     TokenFields,
@@ -43,7 +43,7 @@ from app.outbound.redirects import MOST_HOPS, location_of, next_request
 from app.outbound.requests_allowed import RequestLine, request_line, require_request
 from app.outbound.response import content_type_of, read_body, redact, redact_headers
 from app.outbound.token_answer import LARGEST_TOKEN_ANSWER, read_token_answer
-from app.outbound.transport import Answer, Wire
+from app.outbound.transport import UpstreamResponse, Wire
 from app.outbound.urls import Reason
 from app.redaction.canonical import OutOfBudgetError
 from app.redaction.redactor import Redactor
@@ -83,7 +83,7 @@ class OutboundClient:
         """See ``Outbound.find_guesses``."""
         return self._guesses.find(call, values) if values else ()
 
-    def preview(self, call: Call) -> Preview:
+    def preview(self, call: Call) -> RequestPreview:
         """See ``Outbound.preview``."""
         return preview(call)
 
@@ -166,7 +166,7 @@ class OutboundClient:
         hidden: Hidden,
         *,
         workspace: str,
-    ) -> tuple[Answer, _Hops]:
+    ) -> tuple[UpstreamResponse, _Hops]:
         """Send a call and follow where it leads: the last answer's head, and the hops that were made."""
         request = write_with_marks(call)
         body_size = self._small_enough(request)
@@ -223,7 +223,7 @@ class OutboundClient:
         return in_body
 
 
-def _location_of(answer: Answer) -> str | None:
+def _location_of(answer: UpstreamResponse) -> str | None:
     try:
         return location_of(answer.status, answer.lines("Location"))
     except UpstreamProtocol:
@@ -299,6 +299,6 @@ def _require_same_request(call: Call, request: Prepared, destination: Destinatio
         for used in destination.secrets:
             require_request(used.name, used.allowed_requests, line.of(request))
     except RequestNotAllowed as refused:
-        sentence = "A value would make it another request than the one that is allowed."
+        sentence = "A value would turn it into a request that isn't allowed."
         raise ValueNotAllowedHere(sentence, errors={call.path.location: [sentence]}, extra=refused.extra) from None
     return line

@@ -12,7 +12,7 @@ from app.kernel.errors import DestinationNotAllowed, UpstreamUnreachable
 from app.outbound.addresses import METADATA, IPAddress, embedded_addresses, why_not_public
 from app.outbound.hosts import is_address, is_canonical, matches
 from app.outbound.model import Destination, Origin, OutboundRules, UsedSecret
-from app.outbound.resolver import LOOPBACK, ask_system, asking, is_localhost
+from app.outbound.resolver import LOOPBACK, ask_system, is_localhost, resolver_at
 from app.outbound.urls import Reason, destination_refusal
 
 
@@ -35,7 +35,7 @@ class Guard:
         """
         self._plain_http = rules.plain_http
         self._networks = tuple(_network(text) for text in rules.networks)
-        self._ask = ask_system if rules.resolver is None else asking(rules.resolver)
+        self._ask = ask_system if rules.resolver is None else resolver_at(rules.resolver)
         self._standing = lru_cache(maxsize=4096)(self._judge)
         self._localhost = tuple(text for text in LOOPBACK if self._standing(text).named) or LOOPBACK
         self._never_hosts = frozenset((_bare(host), port) for host, port in rules.never)
@@ -122,7 +122,7 @@ def _network(text: str) -> IPv4Network | IPv6Network:
     try:
         return ip_network(text)
     except ValueError:
-        raise ValueError(f"{text!r} is no network, such as 10.1.0.0/16") from None
+        raise ValueError(f"{text!r} isn't a network, such as 10.1.0.0/16") from None
 
 
 def _bare(host: str) -> str:

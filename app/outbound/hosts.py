@@ -60,10 +60,10 @@ def to_ascii(text: str) -> str:
     host = ".".join(labels)
     if "%" in host:
         if not _PERCENT_ENCODED.fullmatch(host):
-            raise ValueError("The host is no valid name.")
+            raise ValueError("The host isn't a valid name.")
         return host
     if len(host) > _LONGEST_NAME or not all(_LABEL.fullmatch(label) for label in labels):
-        raise ValueError("The host is no valid name.")
+        raise ValueError("The host isn't a valid name.")
     return f"{host}." if text.endswith(".") and _ends_in_number(host) else host
 
 
@@ -80,7 +80,7 @@ def _label(text: str) -> str:
     try:
         encoded = idna.encode(text, uts46=True).decode("ascii")
     except UnicodeError:  # idna's errors are such
-        raise ValueError("The host is no valid internationalised name.") from None
+        raise ValueError("The host isn't a valid internationalised name.") from None
     # A label that needed no Punycode was plain ASCII in disguise: a look-alike of a name, or of an address.
     return encoded if encoded.startswith("xn--") and "." not in encoded else quote(text, safe="").lower()
 
@@ -195,7 +195,7 @@ def host_in(text: str) -> str:
 
 
 def _wrong(text: str, why: str, field: FieldLocation) -> ValidationFailed:
-    sentence = f"{text[:100]!r} is no host that a secret can be allowed to go to. {why}"
+    sentence = f"{text[:100]!r} isn't a host that a secret can be allowed to go to. {why}"
     return ValidationFailed(sentence, errors={field: [sentence]})
 
 

@@ -25,7 +25,7 @@ from app.outbound.model import (
     Origin,
     Part,
     Prepared,
-    Preview,
+    RequestPreview,
     Slot,
     Text,
     TextBody,
@@ -55,11 +55,11 @@ def inject(call: Call, values: Mapping[str, SecretValue]) -> Prepared:
     return Prepared(call.method, url, headers, body)
 
 
-def preview(call: Call) -> Preview:
+def preview(call: Call) -> RequestPreview:
     """Write a call out, with ``[secret:NAME]`` in each value's place."""
     url, headers, body = _write(call, lambda name, _encode: f"[secret:{name}]", _readable_basic)
     shown = None if body is None else body.decode("utf-8", "replace")
-    return Preview(call.method, url, headers, shown)
+    return RequestPreview(call.method, url, headers, shown)
 
 
 Open = Callable[[str, Encode], str]

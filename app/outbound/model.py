@@ -191,7 +191,7 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class RequestPreview:
     """A call as it would go out, with ``[secret:NAME]`` where a value would stand."""
 
     method: str
@@ -349,8 +349,7 @@ class Outbound(Protocol):
         ``hidden`` values, by the names of their secrets, don't go out, and are taken out of what comes back all the
         same.
 
-        Raises ``ValueNotAllowedHere``, ``PayloadTooLarge``, any ``UpstreamError``, and ``DestinationNotAllowed`` for a
-        redirect that may not be followed.
+        Raises ``ValueNotAllowedHere``, ``PayloadTooLarge``, ``DestinationNotAllowed`` and any ``UpstreamError``.
         """
 
     def send_stream(
@@ -362,7 +361,10 @@ class Outbound(Protocol):
         workspace: str,
         hidden: Hidden = (),
     ) -> ResponseStream:
-        """Inject and send as ``send`` does, and give the answer as soon as its head is there. Raises what it does."""
+        """Inject and send as ``send`` does, and give the answer as soon as its head is there.
+
+        Raises ``ValueNotAllowedHere``, ``PayloadTooLarge``, ``DestinationNotAllowed`` and any ``UpstreamError``.
+        """
 
     def write(self, call: Call, values: Mapping[str, SecretValue]) -> Prepared:
         """Write the call out as ``send`` would send it, so that it can be signed.
@@ -382,7 +384,7 @@ class Outbound(Protocol):
         workspace: str,
         fields: TokenFields,
     ) -> TokenAnswer:
-        """Ask an authorization server for a token; no redirect is followed. Raises what ``send`` does."""
+        """Ask an authorization server for a token; follows no redirect. Raises any ``UpstreamError``."""
 
     def stop_at(self, moment: float) -> None:
         """Break off whatever is under way at this moment of the monotonic clock, with ``Stopping``."""
@@ -390,5 +392,5 @@ class Outbound(Protocol):
     def find_guesses(self, call: Call, values: Mapping[str, SecretValue]) -> Sequence[str]:
         """Return the names of the values that the call's own text holds, in whatever form: its author knows them."""
 
-    def preview(self, call: Call) -> Preview:
+    def preview(self, call: Call) -> RequestPreview:
         """Show the call as it would go out, with markers for values."""

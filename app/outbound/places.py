@@ -124,7 +124,9 @@ def _check(text: str, field: FieldLocation, *, named_headers_only: bool) -> None
         return
     header = text.removeprefix(_HEADER_PREFIX)
     if header == text or not is_token(header):
-        raise _wrong(f"{text[:100]!r} is no place: write header:NAME, {', '.join(_PLAIN[:-1])} or {_PLAIN[-1]}.", field)
+        raise _wrong(
+            f"{text[:100]!r} isn't a place: write header:NAME, {', '.join(_PLAIN[:-1])} or {_PLAIN[-1]}.", field
+        )
     if not may_hold_secret(header):
         raise _wrong(f"No secret may ever be put in the header {header}.", field)
 

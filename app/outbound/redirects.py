@@ -54,7 +54,7 @@ def next_request(
     try:
         origin, rest = parse_url(urldefrag(urljoin(request.url, written)).url)
     except (ValidationFailed, TemplateNotAllowed, ValueError):  # the last is urllib's
-        raise UpstreamProtocol("The upstream redirects to what is no URL.") from None
+        raise UpstreamProtocol("The upstream redirects to something that isn't a URL.") from None
     target = rest if rest.startswith("/") else f"/{rest}"
     onward = replace(_as_asked(request, status), url=base_url(origin) + keep_escapes(target))
     if origin == home:

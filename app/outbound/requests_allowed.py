@@ -118,7 +118,7 @@ def _normalise_pattern(path: str, field: FieldLocation) -> str:
         raise _wrong("A pattern holds no backslash, no space and no control character.", field)
     if "**" in path.removesuffix("**") or ("**" in path and not path.endswith(_REST)):
         raise _wrong("** stands only at the end, after a /, and means any rest.", field)
-    if climbs(path):
+    if has_dot_segments(path):
         raise _wrong("A pattern holds no segment . or .., in any encoding.", field)
     return canonical_path(quote(_STRAY_PERCENT.sub("%25", path), safe=_PATH_SAFE))
 
@@ -267,7 +267,7 @@ def _canonical_escape(escape: re.Match[str]) -> str:
     return chr(byte) if byte in _UNRESERVED else escape[0].upper()
 
 
-def climbs(path: str) -> bool:
+def has_dot_segments(path: str) -> bool:
     """Tell whether a server that decodes, however often, might find a segment ``.`` or ``..`` in the path."""
     decoded = path.encode("utf-8", "surrogatepass")
     while (again := unquote_to_bytes(decoded)) != decoded:
@@ -283,7 +283,7 @@ def require_request(secret: str, allowed: Sequence[AllowedRequest] | None, line:
     """
     if allowed is None:
         return
-    if climbs(line.path):
+    if has_dot_segments(line.path):
         raise _refusal(secret, "path_climbs", "its path has a segment . or ..")
     path = canonical_path(line.path)
     fitting = [each for each in allowed if each.path is None or _expression(each.path).fullmatch(path)]
@@ -294,7 +294,9 @@ def require_request(secret: str, allowed: Sequence[AllowedRequest] | None, line:
     if any(each.methods is None for each in fitting):
         return
     if not any(line.method in (each.methods or ()) for each in fitting):
-        raise _refusal(secret, "method_not_allowed", f"{line.method} is none of the methods that it is for there")
+        raise _refusal(
+            secret, "method_not_allowed", f"{line.method} isn't among the methods that it is allowed with there"
+        )
     if line.overrides:
         raise _refusal(secret, "method_overridden", "a header or parameter of it overrides the method")
 

@@ -35,7 +35,7 @@ def ask_system(host: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(sockaddr[0]).partition("%")[0] for *_, sockaddr in found))
 
 
-def asking(server: str) -> Resolve:
+def resolver_at(server: str) -> Resolve:
     """Make a resolver that asks one DNS server, ``ip:port``, and neither ``/etc/hosts`` nor search domains.
 
     The server follows CNAMEs. Raises ``ValueError`` for what is no ``ip:port``.
@@ -71,7 +71,7 @@ def _server(text: str) -> tuple[str, int]:
             raise ValueError
         return str(ip_address(address.removeprefix("[").removesuffix("]"))), int(port)
     except ValueError:
-        raise ValueError(f"{text!r} is no address and port of a DNS server, such as 10.0.0.2:53") from None
+        raise ValueError(f"{text!r} isn't an address and port of a DNS server, such as 10.0.0.2:53") from None
 
 
 def _unresolvable(host: str) -> UpstreamUnreachable:

@@ -8,7 +8,7 @@ from typing import Final
 
 from app.kernel.errors import ResponseNotReadable, ResponseTooLarge
 from app.outbound.decode import decoder
-from app.outbound.transport import Answer
+from app.outbound.transport import UpstreamResponse
 from app.redaction.canonical import OutOfBudgetError
 from app.redaction.charsets import charset_in, is_seen_as_bytes, redact_text
 from app.redaction.redactor import Redactor
@@ -66,7 +66,7 @@ class RedactedBody:
     count: int
 
 
-def read_body(answer: Answer, limit: int) -> bytes:
+def read_body(answer: UpstreamResponse, limit: int) -> bytes:
     """Read an answer's body to its end and undo its content coding.
 
     Args:
@@ -93,7 +93,7 @@ def read_body(answer: Answer, limit: int) -> bytes:
     return body
 
 
-def redact(answer: Answer, body: bytes, redactor: Redactor, limit: int) -> RedactedBody:
+def redact(answer: UpstreamResponse, body: bytes, redactor: Redactor, limit: int) -> RedactedBody:
     """Take every value out of an answer.
 
     Raises:
@@ -118,18 +118,18 @@ def redact(answer: Answer, body: bytes, redactor: Redactor, limit: int) -> Redac
     if len(text) > limit:
         raise _too_large(limit)
     if count:
-        headers = [pair for pair in headers if not tells_of_the_original(pair[0].lower())]
+        headers = [pair for pair in headers if not describes_original_body(pair[0].lower())]
     elif answer.header("Content-Encoding") is not None:
         headers = [pair for pair in headers if pair[0].lower() not in _OF_THE_CODING]
     return RedactedBody(tuple(headers), text, media_type, charset, count)
 
 
-def tells_of_the_original(header: str) -> bool:
+def describes_original_body(header: str) -> bool:
     """Tell whether a header (in lower case) measures what came, and so doesn't fit what is left of it."""
     return header in _OF_THE_ORIGINAL or header.startswith(_MEASURES_START)
 
 
-def redact_headers(answer: Answer, redactor: Redactor) -> tuple[list[tuple[str, str]], int]:
+def redact_headers(answer: UpstreamResponse, redactor: Redactor) -> tuple[list[tuple[str, str]], int]:
     """Take values out of names and values; a header that holds one across both is left out."""
     kept = [(name, value) for name, value in answer.headers if name.lower() not in _HOP_BY_HOP]
     if not redactor.finds(_together(kept)):

@@ -44,10 +44,10 @@ _WORTH_READING: Final = 64 * 1024  # of an answer that nobody wants, so that its
 _OURS: Final = {"Accept-Encoding": "gzip, deflate, br, zstd", "User-Agent": "strongroom"}
 
 
-class Answer:
+class UpstreamResponse:
     """An answer as it came: its head is there, its body still on the way. Not redacted, so it stays in this room."""
 
-    def __init__(self, raw: wired.Answer, clock: _Clock) -> None:
+    def __init__(self, raw: wired.WireResponse, clock: _Clock) -> None:
         self._raw = raw
         self._clock = clock
         self.status = raw.status
@@ -78,7 +78,7 @@ class Answer:
         self.require_running()
         try:
             return self._raw.read_now()
-        except http1.NothingYet:
+        except http1.WouldBlock:
             return None
         except http1.WireError as error:
             raise _as_our_error(error, self._clock) from None
@@ -124,7 +124,9 @@ class Wire:
         self._ways: OrderedDict[tuple[str, Origin, str], _PinnedAdapter] = OrderedDict()
         self._lock = threading.Lock()
 
-    def exchange(self, request: Prepared, destination: Destination, *, workspace: str, deadline: float) -> Answer:
+    def exchange(
+        self, request: Prepared, destination: Destination, *, workspace: str, deadline: float
+    ) -> UpstreamResponse:
         """Send a request and wait for the answer's head; where one address can't be reached, the next is tried.
 
         Raises any ``UpstreamError``, or ``Stopping``.
@@ -141,12 +143,12 @@ class Wire:
 
     def _exchange(
         self, request: Prepared, origin: Origin, address: str, workspace: str, clock: _Clock, share: int
-    ) -> Answer:
+    ) -> UpstreamResponse:
         way = self._way(workspace, origin, address)
         try:
             if clock() <= 0:
                 raise http1.TimedOut
-            return Answer(way.send(_as_sent(request, origin), timeout=(clock.part(share), clock)).raw, clock)
+            return UpstreamResponse(way.send(_as_sent(request, origin), timeout=(clock.part(share), clock)).raw, clock)
         except http1.WireError as error:
             raise _as_our_error(error, clock) from None
 

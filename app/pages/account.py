@@ -7,7 +7,7 @@ from typing import Final
 from flask import Response, url_for
 from flask_login import current_user
 
-from app.audit.history import own_deeds
+from app.audit.history import list_own_deeds
 from app.pages.layout import pages, redirect_with_message, show
 from app.pages.messages import sentence
 from app.pages.sign_in import user_sessions
@@ -25,7 +25,7 @@ def account() -> Response:
         context.principal(), request_id=context.request_id(), cache=context.cache(), sessions=resources.sessions
     )
     chains = [str(each.workspace) for each in mine]
-    deeds = own_deeds(current_user.id, chains, sessions=resources.sessions, limit=_DEEDS)
+    deeds = list_own_deeds(current_user.id, chains, sessions=resources.sessions, limit=_DEEDS)
     return show(
         "account.html",
         sessions=user_sessions().list(current_user.id),

@@ -17,12 +17,12 @@ from app.audit.history import COUNTED_AT_MOST, NumberedEvents, list_by_number
 from app.audit.service import Filters
 from app.blocks.service import Blocks
 from app.kernel.errors import ValidationFailed, VaultError, in_body
-from app.pages.forms import Typed, number
+from app.pages.forms import FormState, number
 from app.pages.layout import pages, show
-from app.pages.list_pages import ListPage, page_asked
+from app.pages.list_pages import ListPage, requested_page
 from app.pages.messages import ACTIONS, OUTCOMES, facts, sentence
 from app.variables import listing
-from app.variables.listing import Wanted
+from app.variables.listing import ListQuery
 from app.web import context
 from app.web.errors import STATUS
 from app.workspaces.members import Members
@@ -41,8 +41,8 @@ def audit(ws: str) -> Response:
         filters = _filters(asked)
     except ValidationFailed as error:
         require(context.access(), Permission.AUDIT_READ)
-        return _show(ws, Typed.after(error, asked), STATUS[error.code])
-    place = page_asked(ROWS)
+        return _show(ws, FormState.after(error, asked), STATUS[error.code])
+    place = requested_page(ROWS)
     found = list_by_number(
         filters,
         access=context.access(),
@@ -54,7 +54,7 @@ def audit(ws: str) -> Response:
     kept = {name: text for name, text in asked.items() if text}
     return _show(
         ws,
-        Typed(asked),
+        FormState(asked),
         rows=[(event, sentence(event), facts(event)) for event in found.events],
         narrowed=bool(kept),
         place=_place(place, found),
@@ -107,7 +107,7 @@ def audit_export(ws: str) -> Response:
     return Response(pieces, content_type=content_type, headers=headers)
 
 
-def _show(ws: str, form: Typed, status: int = 200, **names: object) -> Response:
+def _show(ws: str, form: FormState, status: int = 200, **names: object) -> Response:
     choices = _choices()
     return show("audit.html", status, form=form, actions=ACTIONS, outcomes=OUTCOMES, choices=choices, ws=ws, **names)
 
@@ -116,7 +116,7 @@ def _choices() -> Mapping[str, Sequence[str]]:
     """Return what a filter can be set to, by its field: whom and what there is now."""
     resources, access = context.resources(), context.access()
     secrets = listing.list_variables(
-        Wanted(kind="secret"), access=access, resources=resources, limit=_CHOICES, counted=False
+        ListQuery(kind="secret"), access=access, resources=resources, limit=_CHOICES, counted=False
     )
     blocks = Blocks(resources).list(access=access, limit=_CHOICES)
     members = Members(resources.sessions, resources.clock).list(access=access, limit=_CHOICES)
@@ -131,7 +131,7 @@ def _filters(asked: Mapping[str, str]) -> Filters:
     since, until = _day("from", asked["from"]), _day("to", asked["to"], through=True)
     if since and until and since >= until:
         raise ValidationFailed(
-            "The last day is before the first.", errors={in_body("to"): ["Is before the first day."]}
+            "The last day is before the first.", errors={in_body("to"): ["Must not be before the first day."]}
         )
     given = {name: asked[name] or None for name in _TEXTS}
     # What is chosen from a list is meant; what is only typed may be a part of a name.
@@ -147,4 +147,4 @@ def _day(name: str, text: str, *, through: bool = False) -> datetime | None:
         day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
         return day + timedelta(days=1) if through else day
     except (ValueError, OverflowError):
-        raise ValidationFailed("This is no day.", errors={in_body(name): ["Is no day, such as 2030-01-31."]}) from None
+        raise ValidationFailed("Invalid day.", errors={in_body(name): ["Enter a day, such as 2030-01-31."]}) from None

@@ -25,9 +25,9 @@ from app.outbound.urls import Reason
 from app.pages.call_form import CallForm, as_call, control_of, empty_form, faulty, form_of, form_sent, typed_value
 from app.pages.curl import draft_form, is_curl
 from app.pages.first_steps import new_steps
-from app.pages.forms import Typed, form_texts, host_of, number, plain_words, read
-from app.pages.layout import go, may, pages, redirect_with_message, show
-from app.pages.list_pages import page_asked
+from app.pages.forms import FormState, form_texts, host_of, number, plain_words, read
+from app.pages.layout import may, pages, redirect_to, redirect_with_message, show
+from app.pages.list_pages import requested_page
 from app.pages.responses import outgoing, refusal_of, show_call
 from app.pages.use_it import use_it
 from app.pages.variable_offers import shared_values
@@ -50,7 +50,7 @@ _LONGEST_NAME: Final = 63
 def blocks(ws: str) -> Response:
     """List API blocks; for a search as it is typed, only the table."""
     q = request.args.get("q", "").strip()[:100] or None
-    asked, access, saved = page_asked(), context.access(), Blocks(context.resources())
+    asked, access, saved = requested_page(), context.access(), Blocks(context.resources())
     rows = saved.list(access=access, limit=asked.size, offset=asked.offset, q=q)
     place = replace(asked, total=saved.count(access=access, q=q))
     template = "blocks/_results.html" if request.headers.get("HX-Target") == "results" else "blocks/list.html"
@@ -87,7 +87,7 @@ def new_block(ws: str) -> Response:
     told, there = f"The API block {made.name} was created.", url_for("pages.block", ws=ws, block=made.name)
     flash(told)
     if "HX-Request" not in request.headers:
-        return go(there)
+        return redirect_to(there)
     shown_now = replace(_form(made), tests=form.tests)  # the page becomes the block's own, and keeps what was tried
     response = _show(ws, shown_now, made, 201)
     response.headers["HX-Replace-Url"] = there
@@ -152,11 +152,11 @@ def change_block(ws: str, block: str) -> Response:
             _update(found, changes, form)
     except StrongroomError as error:
         return _show_faulty(ws, form, error, found)
-    told = f"The API block {found.name} was saved." if changes else f"Nothing of {found.name} was changed."
+    told = f"The API block {found.name} was saved." if changes else f"{found.name} was not changed."
     if "HX-Request" in request.headers:
         return _save_answer(_block(block), told)
     flash(told)
-    return go(url_for("pages.block", ws=ws, block=found.name))
+    return redirect_to(url_for("pages.block", ws=ws, block=found.name))
 
 
 def _save_answer(now: Block, told: str) -> Response:
@@ -245,7 +245,7 @@ def _names(ws: str, form: CallForm, found: Block | None = None) -> dict[str, Any
 def block_runs(ws: str, block: str) -> Response:
     """Show how a block's last runs ended; to a script that asks for no more than that."""
     if "HX-Request" not in request.headers:
-        return go(url_for("pages.block", ws=ws, block=block, _anchor="runs"))
+        return redirect_to(url_for("pages.block", ws=ws, block=block, _anchor="runs"))
     return show("blocks/_runs.html", runs=_last_runs(block), block_name=block, ws=ws)
 
 
@@ -348,7 +348,7 @@ def _call_on_page(form: CallForm) -> tuple[WrittenCall, Mapping[str, object], Ca
 def delete_block_form(ws: str, block: str) -> Response:
     """Ask whether it should really go."""
     require(context.access(), Permission.BLOCK_WRITE)
-    return show("blocks/delete.html", block=_block(block), form=Typed(), ws=ws)
+    return show("blocks/delete.html", block=_block(block), form=FormState(), ws=ws)
 
 
 @pages.post("/workspaces/<ws>/blocks/<block>/delete")
@@ -361,5 +361,5 @@ def delete_block(ws: str, block: str) -> Response:
         raise
     except StrongroomError as error:
         found = _block(block)
-        return show("blocks/delete.html", STATUS[error.code], block=found, form=Typed.of_a_button(error), ws=ws)
+        return show("blocks/delete.html", STATUS[error.code], block=found, form=FormState.of_a_button(error), ws=ws)
     return redirect_with_message(f"The API block {block} was deleted.", url_for("pages.blocks", ws=ws), leave=True)

@@ -236,13 +236,13 @@ def _read_json(text: str, location: FieldLocation) -> object:
     try:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
-        raise _no_json(f"Is no JSON: look at line {error.lineno}, character {error.colno}.", location) from None
+        raise _no_json(f"Invalid JSON: look at line {error.lineno}, character {error.colno}.", location) from None
     except RecursionError:
-        raise _no_json("Is nested too deep.", location) from None
+        raise _no_json("The JSON is nested too deep.", location) from None
     except _NotJsonError as error:
         raise _no_json(str(error), location) from None
     except ValueError:  # Python's own bound on digits
-        raise _no_json("Holds a number with too many digits.", location) from None
+        raise _no_json("A number has too many digits.", location) from None
 
 
 class _NotJsonError(Exception):
@@ -259,7 +259,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(text: str) -> NoReturn:
-    raise _NotJsonError(f"{text} is no JSON.")
+    raise _NotJsonError(f"{text} isn't JSON.")
 
 
 def _no_json(sentence: str, location: FieldLocation) -> ValidationFailed:
@@ -272,8 +272,8 @@ def _variables(rows: Sequence[Row]) -> dict[str, object]:
         name = row.get("name", "")
         if name in values:
             raise ValidationFailed(
-                "A variable stands twice.",
-                errors={in_body("variables", number, "name"): ["This name stands twice."]},
+                "A variable is given twice.",
+                errors={in_body("variables", number, "name"): ["This name is used twice."]},
             )
         values[name] = typed_value(name, row.get("value", ""), row.get("type", ""))
     return values

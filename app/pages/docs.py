@@ -15,7 +15,7 @@ from app.web.openapi import document, errors_by_code
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class SchemaMember:
     """A parameter, or a member of a body."""
 
     name: str
@@ -43,8 +43,8 @@ class Operation:
     path: str
     summary: str
     description: str
-    parameters: Sequence[Member]
-    body: Sequence[Member]
+    parameters: Sequence[SchemaMember]
+    body: Sequence[SchemaMember]
     body_example: str | None
     successes: Sequence[Success]
     codes: Sequence[str]
@@ -114,18 +114,18 @@ def _pretty(content: Mapping[str, Any]) -> str | None:
     return json.dumps(content["example"], indent=2, ensure_ascii=False) if "example" in content else None
 
 
-def _parameter(told: Mapping[str, Any]) -> Member:
-    return Member(
+def _parameter(told: Mapping[str, Any]) -> SchemaMember:
+    return SchemaMember(
         told["name"], told["in"], _kind(told.get("schema", {})), bool(told.get("required")), told.get("description", "")
     )
 
 
-def _members(schema: Mapping[str, Any], written: Mapping[str, Any]) -> Iterator[Member]:
+def _members(schema: Mapping[str, Any], written: Mapping[str, Any]) -> Iterator[SchemaMember]:
     if "$ref" in schema:
         schema = written["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     for name, member in schema.get("properties", {}).items():
         required = name in schema.get("required", ())
-        yield Member(name, "body", _kind(member), required, member.get("description", ""))
+        yield SchemaMember(name, "body", _kind(member), required, member.get("description", ""))
 
 
 def _kind(schema: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from werkzeug.exceptions import HTTPException
 
 from app.access import GRANTS, Role
 from app.kernel.errors import RateLimited, RecordUnavailable, StrongroomError, Unauthenticated
-from app.pages.forms import Typed
+from app.pages.forms import FormState
 from app.pages.layout import SESSION_ENDED, pages, show, show_to_nobody, to_sign_in
 from app.web.errors import STATUS, from_http, http_problem, problem, unforeseen
 
@@ -52,7 +52,7 @@ def _known_error(error: StrongroomError) -> Response:
 def _stale(_error: CSRFError) -> Response:
     if request.endpoint == "pages.sign_in":  # nobody's session, so nothing but the form has to come anew
         again = StalePage("This page was open for a while. Please sign in again.")
-        form = Typed.after(again, {"user": request.form.get("user", "")})
+        form = FormState.after(again, {"user": request.form.get("user", "")})
         return show("sign_in.html", STATUS[again.code], form=form)
     response = error_page(
         StalePage("This page was open for too long, or in another sign-in. Load it again and repeat.")
@@ -61,17 +61,13 @@ def _stale(_error: CSRFError) -> Response:
     return response
 
 
-class StalePage(StrongroomError):
+class StalePage(StrongroomError, party="caller", code="bad_request", title="Page out of date"):
     """A form without the token of this session."""
-
-    code = "bad_request"
-    party = "caller"
-    title = "Page out of date"
 
 
 @pages.errorhandler(RateLimited)
 def _too_many(error: RateLimited) -> Response:
-    form = Typed.after(error, {"user": request.form.get("user", "")})
+    form = FormState.after(error, {"user": request.form.get("user", "")})
     if request.endpoint == "pages.change_password":
         response = show("change_password.html", 429, form=form, forced=False)
     else:

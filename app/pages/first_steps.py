@@ -9,12 +9,12 @@ from typing import Final
 from flask import Response, url_for
 
 from app.access import Permission
-from app.audit.history import ran_by
+from app.audit.history import has_run_by
 from app.blocks.service import Blocks
 from app.identity.tokens import Tokens
 from app.pages.layout import may, pages, show
 from app.variables import listing
-from app.variables.listing import Wanted
+from app.variables.listing import ListQuery
 from app.web import context
 
 # Each step's title, and what it is for.
@@ -53,9 +53,11 @@ def steps(ws: str) -> Sequence[Step]:
     """Return the steps, done or not, in the workspace of the URL."""
     resources, access = context.resources(), context.access()
     blocks = Blocks(resources).list(access=access, limit=1)
-    secrets = listing.list_variables(Wanted(kind="secret"), access=access, resources=resources, limit=1, counted=False)
+    secrets = listing.list_variables(
+        ListQuery(kind="secret"), access=access, resources=resources, limit=1, counted=False
+    )
     own = url_for("pages.block", ws=ws, block=blocks[0].name) if blocks else url_for("pages.blocks", ws=ws)
-    by_people, by_programs = (ran_by(each, chain=ws, sessions=resources.sessions) for each in ("user", "token"))
+    by_people, by_programs = (has_run_by(each, chain=ws, sessions=resources.sessions) for each in ("user", "token"))
     makes_tokens = may(Permission.TOKEN_MANAGE)
     places = (
         (url_for("pages.variables", ws=ws), bool(secrets.entries)),
@@ -75,6 +77,6 @@ def _has_token() -> bool:
 def new_steps(ws: str) -> Sequence[Step]:
     """Return the steps for the tabs of a workspace that has no variable or no block yet, else none."""
     resources, access = context.resources(), context.access()
-    listed = listing.list_variables(Wanted(), access=access, resources=resources, limit=1, counted=False)
+    listed = listing.list_variables(ListQuery(), access=access, resources=resources, limit=1, counted=False)
     begun = listed.entries and Blocks(resources).list(access=access, limit=1)
     return () if begun else steps(ws)

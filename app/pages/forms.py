@@ -32,11 +32,11 @@ _PLAIN_WORDS: Final = tuple(
     )
 )
 _ISO: Final = re.compile(r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|\+00:00)")
-_TO_BE_TYPED: Final = "This can't be brought back. Type the name to go on."  # the API's sentence speaks of ?confirm=
+_TO_BE_TYPED: Final = "This can't be undone. Type the name to go on."  # the API's sentence speaks of ?confirm=
 
 
 @dataclass(frozen=True, slots=True)
-class Typed:
+class FormState:
     """A form's texts, the faults by control, and the sentence above it all."""
 
     values: Mapping[str, str] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Typed:
     @classmethod
     def after(
         cls, error: StrongroomError, values: Mapping[str, str] | None = None, *, value_lost: bool = False
-    ) -> Typed:
+    ) -> FormState:
         """Return the form as it is shown again after a refusal.
 
         Args:
@@ -64,7 +64,7 @@ class Typed:
         return cls(values or {}, faults, None if faults else sentence, value_lost)  # one message for one fault
 
     @classmethod
-    def of_a_button(cls, error: StrongroomError) -> Typed:
+    def of_a_button(cls, error: StrongroomError) -> FormState:
         """Return the form that has nothing to type in as it is shown after a refusal: all of it in one sentence."""
         return cls(problem=_sentence(error))
 
@@ -76,7 +76,7 @@ class Typed:
         self._shown.add(name)
         return self.errors.get(name, ())
 
-    def with_every_fault(self) -> Typed:
+    def with_every_fault(self) -> FormState:
         """Return the form with what the page just drawn has shown beside no field in the sentence above it all."""
         unseen = [each for name, faults in self.errors.items() if name not in self._shown for each in faults]
         return replace(self, problem=" ".join([*filter(None, [self.problem]), *unseen])) if unseen else self

@@ -11,8 +11,8 @@ from flask import Response, flash, request, url_for
 from app.access import Permission, require
 from app.kernel.errors import StrongroomError, ValidationFailed, in_body
 from app.pages.filters import count
-from app.pages.forms import Typed, form_texts, hosts
-from app.pages.layout import go, pages, show
+from app.pages.forms import FormState, form_texts, hosts
+from app.pages.layout import pages, redirect_to, show
 from app.variables.dotenv import GREATEST_FILE, decode_dotenv
 from app.variables.imports import Import, ImportedLine, Imports
 from app.vault import VISIBILITIES
@@ -53,7 +53,7 @@ class Ticked:
 def import_form(ws: str) -> Response:
     """Ask for a .env file, and for what its secrets are to be like."""
     require(context.access(), Permission.SECRET_WRITE)
-    return _show(ws, Typed({"visibility": "masked"}))
+    return _show(ws, FormState({"visibility": "masked"}))
 
 
 @pages.post("/workspaces/<ws>/variables/-/import")
@@ -67,8 +67,8 @@ def import_file(ws: str) -> Response:
         if sent.get("do") == "import":
             return _import(ws, content, sent, preview)
     except StrongroomError as error:
-        return _show(ws, Typed.after(error, sent), status=STATUS[error.code])
-    return _show(ws, Typed(sent), rows=preview)
+        return _show(ws, FormState.after(error, sent), status=STATUS[error.code])
+    return _show(ws, FormState(sent), rows=preview)
 
 
 def _preview(content: str, sent: Mapping[str, str]) -> Sequence[ImportRow]:
@@ -122,8 +122,8 @@ def _import(ws: str, content: str, sent: Mapping[str, str], preview: Sequence[Im
     created = [row.name for row in rows if row.result == "created"]
     if created and not any(row.result == "refused" for row in rows):
         flash(f"{_count(created, ticked.plain)} imported.")
-        return go(url_for("pages.variables", ws=ws))
-    return _show(ws, Typed(sent), rows=rows, created=len(created))
+        return redirect_to(url_for("pages.variables", ws=ws))
+    return _show(ws, FormState(sent), rows=rows, created=len(created))
 
 
 def _count(created: Sequence[str], plain: Collection[str]) -> str:
@@ -133,6 +133,6 @@ def _count(created: Sequence[str], plain: Collection[str]) -> str:
 
 
 def _show(
-    ws: str, form: Typed, *, rows: Sequence[ImportRow] = (), created: int | None = None, status: int = 200
+    ws: str, form: FormState, *, rows: Sequence[ImportRow] = (), created: int | None = None, status: int = 200
 ) -> Response:
     return show("variables/import.html", status, form=form, rows=rows, created=created, ws=ws)

@@ -32,7 +32,7 @@ from werkzeug.utils import send_from_directory
 from app import __version__
 from app.access import Access, Actor, Permission, Principal, allows
 from app.kernel.errors import Unauthenticated
-from app.pages.forms import Typed
+from app.pages.forms import FormState
 from app.web import context
 from app.web.auth import API_PREFIX
 from app.workspaces.members import enter
@@ -109,14 +109,14 @@ def _pass_gate() -> ResponseReturnValue | None:
         if not current_user.is_authenticated:
             return to_sign_in()
         if current_user.must_change_password and request.endpoint not in _BEFORE_NEW_PASSWORD:
-            return go(url_for("pages.change_password"))
+            return redirect_to(url_for("pages.change_password"))
         session.modified = True  # a session ends by idleness: every request begins its time anew
     if request.endpoint not in _MACHINES_ONLY:
         csrf.protect()
     if request.endpoint not in _PUBLIC:
         principal = Principal(Actor("user", current_user.id))
         workspace = (request.view_args or {}).get("ws")
-        context.enter_as(principal, _enter(principal, workspace) if workspace is not None else None)
+        context.set_principal(principal, _enter(principal, workspace) if workspace is not None else None)
     return None
 
 
@@ -154,8 +154,8 @@ def _words() -> dict[str, object]:
     return {
         "asset": lambda name: f"/static/{ASSETS}/{name}",
         "version": __version__,
-        "layout": "fragment.html" if outlet() else "page.html",
-        "outlet": outlet(),
+        "layout": "fragment.html" if requested_dialog() else "page.html",
+        "outlet": requested_dialog(),
         "tabs": tabs,
         "may": may,
         "Permission": Permission,
@@ -198,7 +198,7 @@ def tabs() -> list[Tab]:
     return [Tab(label, root + path, path == here) for path, (label, needed) in allowed.items() if may(needed)]
 
 
-def outlet() -> str | None:
+def requested_dialog() -> str | None:
     """Return which dialog asks for its content, or None where a whole page is wanted."""
     target = request.headers.get("HX-Target", "")
     return target if "HX-Request" in request.headers and target in _OUTLETS else None
@@ -227,7 +227,7 @@ def show(template: str, status: int = 200, **names: object) -> Response:
     """Answer with a page, or with the piece of it that a dialog asks for."""
     page = render_template(template, **names)
     form = names.get("form")
-    if isinstance(form, Typed) and (told := form.with_every_fault()) is not form:
+    if isinstance(form, FormState) and (told := form.with_every_fault()) is not form:
         page = render_template(template, **names | {"form": told})
     return make_response(page, status)
 
@@ -238,7 +238,7 @@ def show_to_nobody(template: str, status: int, **names: object) -> Response:
     return show(template, status, **names)
 
 
-def go(url: str) -> Response:
+def redirect_to(url: str) -> Response:
     """Send the browser on, also where htmx asks in its name."""
     if "HX-Request" in request.headers:
         return Response("", 200, {"HX-Redirect": url})
@@ -252,13 +252,13 @@ def redirect_with_message(message: str, url: str, *, name: str | None = None, le
     of what was made or changed. Unless it has to ``leave``: it shows what is gone now.
     """
     seen = urlsplit(request.headers.get("HX-Current-URL", ""))
-    if outlet() and seen.path != url and not leave:
+    if requested_dialog() and seen.path != url and not leave:
         told = json.dumps({"strongroom:done": {"message": message, "name": name}})
         return Response("", 204, {"HX-Trigger": told})
     flash(message)
     if seen.path == url and seen.query:  # the same list, as it was searched and sorted
         url = f"{url}?{seen.query}"
-    return go(url)
+    return redirect_to(url)
 
 
 def is_dialog_over(url: str) -> bool:

@@ -47,7 +47,7 @@ class ListPage:
         return self.number + 1 if self.uncounted or self.last < self.total else None
 
 
-def page_asked(usual: int = SIZES[0]) -> ListPage:
+def requested_page(usual: int = SIZES[0]) -> ListPage:
     """Return the page of a list that the URL asks for; what can't be read asks for the first."""
     number = request.args.get("page", 1, int)
     size = request.args.get("size", usual, int)

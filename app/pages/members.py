@@ -11,9 +11,9 @@ from app.access import MEMBER_ROLES, Access, Permission, Role, require
 from app.identity.users import Users
 from app.kernel.errors import Conflict, NotFound, StrongroomError, in_body
 from app.pages.filters import rights
-from app.pages.forms import Typed, form_texts, read
-from app.pages.layout import go, may, pages, redirect_with_message, show
-from app.pages.list_pages import page_asked
+from app.pages.forms import FormState, form_texts, read
+from app.pages.layout import may, pages, redirect_to, redirect_with_message, show
+from app.pages.list_pages import requested_page
 from app.web import context
 from app.web.errors import STATUS
 from app.workspaces.members import Members
@@ -24,7 +24,7 @@ from app.workspaces.schemas import MemberBody
 def members(ws: str) -> Response:
     """List members, and say what each role may do."""
     q = request.args.get("q", "").strip()[:128] or None
-    asked, access, found = page_asked(), context.access(), _members()
+    asked, access, found = requested_page(), context.access(), _members()
     rows = found.list(access=access, limit=asked.size, offset=asked.offset, q=q)
     piece = request.headers.get("HX-Target") == "results"
     return show(
@@ -59,7 +59,7 @@ def _roles() -> list[Role]:
 def add_member_form(ws: str) -> Response:
     """Ask for a new member."""
     require(context.access(), Permission.MEMBER_MANAGE)
-    return show("members/new.html", form=Typed({"role": "editor"}), roles=_roles(), ws=ws)
+    return show("members/new.html", form=FormState({"role": "editor"}), roles=_roles(), ws=ws)
 
 
 @pages.post("/workspaces/<ws>/members/new")
@@ -70,7 +70,7 @@ def add_member(ws: str) -> Response:
         _require_new(user)
         _put(user, revision=None)
     except StrongroomError as error:
-        form = Typed.after(error, form_texts())
+        form = FormState.after(error, form_texts())
         return show("members/new.html", STATUS[error.code], form=form, roles=_roles(), ws=ws)
     return redirect_with_message(f"{user} is a member now.", url_for("pages.members", ws=ws))
 
@@ -80,7 +80,7 @@ def _require_new(user: str) -> None:
         _members().get(user, access=context.access())
     except NotFound:
         return
-    raise Conflict(f"{user} is a member already.", errors={in_body("user"): ["Is a member already."]})
+    raise Conflict(f"{user} is already a member.", errors={in_body("user"): ["This user is already a member."]})
 
 
 def _put(user: str, *, revision: int | None) -> None:
@@ -93,7 +93,7 @@ def edit_member_form(ws: str, user: str) -> Response:
     """Ask for another role."""
     require(context.access(), Permission.MEMBER_MANAGE)
     member = _members().get(user, access=context.access())
-    form = Typed({"role": member.role.value})
+    form = FormState({"role": member.role.value})
     return show("members/edit.html", member=member, form=form, roles=_roles(), ws=ws)
 
 
@@ -104,7 +104,7 @@ def edit_member(ws: str, user: str) -> Response:
     try:
         _put(user, revision=member.revision)
     except StrongroomError as error:
-        form = Typed.after(error, form_texts())
+        form = FormState.after(error, form_texts())
         return show("members/edit.html", STATUS[error.code], member=member, form=form, roles=_roles(), ws=ws)
     return redirect_with_message(f"{user} has another role now.", url_for("pages.members", ws=ws))
 
@@ -114,7 +114,7 @@ def remove_member_form(ws: str, user: str) -> Response:
     """Ask whether they should really go."""
     require(context.access(), Permission.MEMBER_MANAGE)
     member = _members().get(user, access=context.access())
-    return show("members/delete.html", member=member, form=Typed(), ws=ws)
+    return show("members/delete.html", member=member, form=FormState(), ws=ws)
 
 
 @pages.post("/workspaces/<ws>/members/<user>/delete")
@@ -124,8 +124,8 @@ def remove_member(ws: str, user: str) -> Response:
     try:
         _members().remove(user, confirm=request.form.get("confirm"), access=context.access())
     except StrongroomError as error:
-        return show("members/delete.html", STATUS[error.code], member=member, form=Typed.of_a_button(error), ws=ws)
+        return show("members/delete.html", STATUS[error.code], member=member, form=FormState.of_a_button(error), ws=ws)
     if user == current_user.id:
-        flash(f"You are no member of {ws} any more.")
-        return go(url_for("pages.workspaces"))
-    return redirect_with_message(f"{user} is no member any more.", url_for("pages.members", ws=ws))
+        flash(f"You are no longer a member of {ws}.")
+        return redirect_to(url_for("pages.workspaces"))
+    return redirect_with_message(f"{user} is no longer a member.", url_for("pages.members", ws=ws))

@@ -96,6 +96,6 @@ def register_pages(
     app.jinja_env.filters.update(filters.FILTERS)
     app.register_blueprint(pages)
     errors.register_error_pages(app)
-    limit_passwords(app, sso.START_ENDPOINT, rate=sign_in_limit, whose=sso.whose_attempt)
+    limit_passwords(app, sso.START_ENDPOINT, rate=sign_in_limit, whose=sso.name_of_attempt)
     for endpoint in ("pages.sign_in", "pages.change_password"):
-        limit_passwords(app, endpoint, rate=sign_in_limit, whose=door.whose_password)
+        limit_passwords(app, endpoint, rate=sign_in_limit, whose=door.user_of_password)

@@ -48,7 +48,7 @@ _REASONS: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class CallRefusal:
     """Why a call can't be made, and whose turn it is."""
 
     said: str
@@ -68,7 +68,7 @@ _CAPTURE_NOTES: Final[Mapping[Problem, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownResponse:
     """What came back."""
 
     said: str
@@ -89,7 +89,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class ShownPreview:
     """How it would go out."""
 
     said: str
@@ -102,9 +102,9 @@ class Outgoing:
     kind: Literal["preview"] = "preview"
 
 
-def refusal_of(error: StrongroomError, form: CallForm, *, allow: Sequence[tuple[str, str]] = ()) -> Refused:
+def refusal_of(error: StrongroomError, form: CallForm, *, allow: Sequence[tuple[str, str]] = ()) -> CallRefusal:
     """Tell of a refusal, with the fields that it is about, and the hosts that whoever asks could allow."""
-    return Refused(
+    return CallRefusal(
         f"{error.title}. {plain_words(error.detail)}",
         error.title,
         plain_words(error.detail),
@@ -114,7 +114,7 @@ def refusal_of(error: StrongroomError, form: CallForm, *, allow: Sequence[tuple[
     )
 
 
-def show_call(call: CompletedCall, uses: Sequence[str]) -> Shown:
+def show_call(call: CompletedCall, uses: Sequence[str]) -> ShownResponse:
     """Show what came back from a call that used these secrets."""
     response = call.response
     text, note = _body_text(answer_body(response))
@@ -122,7 +122,7 @@ def show_call(call: CompletedCall, uses: Sequence[str]) -> Shown:
     told = _redaction_note(response.redactions, [part_at_markers(text, uses), *(pieces for _, pieces in headers)])
     took = f"{response.elapsed_ms:.0f} ms" if response.elapsed_ms < 1000 else f"{response.elapsed_ms / 1000:.1f} s"
     cut = f"The first {_MOST_SHOWN:,} of {len(text):,} characters." if len(text) > _MOST_SHOWN else None
-    return Shown(
+    return ShownResponse(
         said=f"Answered {response.status} in {took}. Redacted: {told}.",
         call_id=call.call_id,
         status=response.status,
@@ -140,7 +140,7 @@ def show_call(call: CompletedCall, uses: Sequence[str]) -> Shown:
     )
 
 
-def outgoing(preview: Preview, uses: Sequence[str]) -> Outgoing:
+def outgoing(preview: Preview, uses: Sequence[str]) -> ShownPreview:
     """Show how a call that uses these secrets would go out."""
     verdict = preview.destination
     where = f"{verdict.host}, port {verdict.port}"
@@ -149,7 +149,7 @@ def outgoing(preview: Preview, uses: Sequence[str]) -> Outgoing:
     else:
         reason = verdict.reason or "the destination isn't allowed"
         told = f"It may not go to {where}: {_REASONS.get(reason, reason.replace('_', ' '))}."
-    return Outgoing(
+    return ShownPreview(
         said=f"Preview. {told}",
         method=preview.method,
         url=part_at_markers(preview.url, uses),
@@ -177,7 +177,7 @@ def _body_text(body: Mapping[str, object]) -> tuple[str, str | None]:
         return json.dumps(content, indent=2, ensure_ascii=False), None
     text = cast(str, content)
     if body["type"] == "base64":
-        return "", "Is no text, so it isn't shown." if text else "Empty."
+        return "", "It isn't text, so it isn't shown." if text else "Empty."
     return text, None if text else "Empty."
 
 

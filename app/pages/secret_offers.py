@@ -14,7 +14,7 @@ from app.outbound.places import may_hold_secret, place_allowed
 from app.outbound.urls import parse_url
 from app.pages.layout import may, pages
 from app.variables import listing
-from app.variables.listing import Wanted
+from app.variables.listing import ListQuery
 from app.variables.secrets.queries import Secret
 from app.web import context
 
@@ -34,7 +34,7 @@ def secrets_for_field(ws: str) -> Response:
     """Tell a script which secrets there are for a field, and which of them may be put in its place."""
     q, place = request.args.get("q", "").strip()[:100], request.args.get("place", "")[:300]
     listed = listing.list_variables(
-        Wanted(q=q or None, kind="secret"),
+        ListQuery(q=q or None, kind="secret"),
         access=context.access(),
         resources=context.resources(),
         limit=_LOOKED_AT,

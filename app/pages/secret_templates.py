@@ -28,7 +28,7 @@ TYPE_TEXTS: Final[Mapping[SecretType, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
+class SecretTemplate:
     """A form to begin with: of which type, what it is filled with, and how a block uses the secret then."""
 
     slug: str
@@ -48,7 +48,7 @@ _SIGNED_TOKEN: Final = (
 )
 
 TEMPLATES: Final = (
-    Template(
+    SecretTemplate(
         "slack",
         "Slack",
         "Signed as Slack signs what it sends.",
@@ -60,7 +60,7 @@ TEMPLATES: Final = (
             ("X-Slack-Signature", "v0={{secrets.NAME}}"),
         ),
     ),
-    Template(
+    SecretTemplate(
         "stripe",
         "Stripe",
         "Signed as Stripe signs its webhooks.",
@@ -69,7 +69,7 @@ TEMPLATES: Final = (
         "The endpoint's signing secret, whsec_ included.",
         (("Stripe-Signature", "t={{$timestamp}},v1={{secrets.NAME}}"),),
     ),
-    Template(
+    SecretTemplate(
         "github-webhook",
         "GitHub webhook",
         "Signed as GitHub signs its webhooks.",
@@ -78,7 +78,7 @@ TEMPLATES: Final = (
         "The webhook's secret.",
         (("X-Hub-Signature-256", "sha256={{secrets.NAME}}"),),
     ),
-    Template(
+    SecretTemplate(
         "standard-webhooks",
         "Standard Webhooks",
         "Signed as the specification of that name has it.",
@@ -96,8 +96,8 @@ TEMPLATES: Final = (
             ("webhook-signature", "v1,{{secrets.NAME}}"),
         ),
     ),
-    Template("hmac", "Another receiver", "Any message, hash and encoding.", "hmac"),
-    Template(
+    SecretTemplate("hmac", "Another receiver", "Any message, hash and encoding.", "hmac"),
+    SecretTemplate(
         "github-app",
         "GitHub App",
         "The App's own key. Calls as an installation want its access token besides.",
@@ -111,7 +111,7 @@ TEMPLATES: Final = (
         "A private key of the App, as GitHub gave it in a .pem file.",
         _BEARER,
     ),
-    Template(
+    SecretTemplate(
         "google-service-account",
         "Google service account",
         "The account's key. Calls want its access token besides.",
@@ -126,9 +126,11 @@ TEMPLATES: Final = (
         },
         "private_key of the account's JSON file, line breaks and all; private_key_id goes into the key's id.",
     ),
-    Template("jwt", "Another receiver", "Any claims, signed with RSA, P-256 or Ed25519.", "jwt", fields=_BEARER),
-    Template("aws", "AWS", "S3 and every other service of AWS.", "aws4", {"region": "us-east-1", "service": "s3"}),
-    Template(
+    SecretTemplate("jwt", "Another receiver", "Any claims, signed with RSA, P-256 or Ed25519.", "jwt", fields=_BEARER),
+    SecretTemplate(
+        "aws", "AWS", "S3 and every other service of AWS.", "aws4", {"region": "us-east-1", "service": "s3"}
+    ),
+    SecretTemplate(
         "github-app-token",
         "GitHub App, an installation's token",
         "Had with the App's key.",
@@ -143,7 +145,7 @@ TEMPLATES: Final = (
         _SIGNED_TOKEN,
         _BEARER,
     ),
-    Template(
+    SecretTemplate(
         "google-token",
         "Google service account, its token",
         "Had with the account's key.",
@@ -156,7 +158,7 @@ TEMPLATES: Final = (
         _SIGNED_TOKEN,
         _BEARER,
     ),
-    Template(
+    SecretTemplate(
         "client-credentials",
         "Client credentials",
         "For a service that is used as itself.",
@@ -164,7 +166,7 @@ TEMPLATES: Final = (
         {"grant": "client_credentials", "client_auth": "basic"},
         fields=_BEARER,
     ),
-    Template(
+    SecretTemplate(
         "refresh-token",
         "Refresh token",
         "For a service that somebody allowed to act for them.",
@@ -172,7 +174,7 @@ TEMPLATES: Final = (
         {"grant": "refresh_token", "client_auth": "basic"},
         fields=_BEARER,
     ),
-    Template(
+    SecretTemplate(
         "jwt-bearer",
         "Another receiver of a JWT",
         "Had with a secret of the type JWT.",
@@ -184,11 +186,11 @@ TEMPLATES: Final = (
 )
 
 
-def templates_of(secret_type: SecretType) -> tuple[Template, ...]:
+def templates_of(secret_type: SecretType) -> tuple[SecretTemplate, ...]:
     """Return what a secret of this type can be begun with."""
     return tuple(template for template in TEMPLATES if template.type == secret_type)
 
 
-def find_template(slug: str) -> Template | None:
+def find_template(slug: str) -> SecretTemplate | None:
     """Return a template by the end of its URL."""
     return next((template for template in TEMPLATES if template.slug == slug), None)

@@ -8,7 +8,7 @@ from flask import Response, request, url_for
 
 from app.access import Permission, require
 from app.kernel.errors import NotFound, StrongroomError
-from app.pages.forms import Typed, form_texts, plain_words, read
+from app.pages.forms import FormState, form_texts, plain_words, read
 from app.pages.layout import pages, redirect_with_message, show
 from app.pages.secret_forms import (
     credentials_of_form,
@@ -19,9 +19,9 @@ from app.pages.secret_forms import (
     rules_of_form,
     without_values,
 )
-from app.pages.secret_templates import TYPE_LABELS, TYPE_TEXTS, Template, find_template, templates_of
+from app.pages.secret_templates import TYPE_LABELS, TYPE_TEXTS, SecretTemplate, find_template, templates_of
 from app.pages.variable_page import show_secret
-from app.variables.schemas import SecretBody
+from app.variables.schemas.secrets import SecretBody
 from app.variables.secrets.queries import SecretQueries
 from app.variables.secrets.renewal import renew
 from app.variables.secrets.service import Secrets
@@ -47,18 +47,18 @@ def new_typed_secret_form(ws: str, slug: str) -> Response:
     require(context.access(), Permission.SECRET_WRITE)
     template = _template(slug)
     return _show_form(
-        ws, template, Typed({**template.values, "name": request.args.get("name", "")[:64], **rules_of_field()})
+        ws, template, FormState({**template.values, "name": request.args.get("name", "")[:64], **rules_of_field()})
     )
 
 
-def _template(slug: str) -> Template:
+def _template(slug: str) -> SecretTemplate:
     template = find_template(slug)
     if template is None:
         raise NotFound("There is no such type of secret.")
     return template
 
 
-def _show_form(ws: str, template: Template, form: Typed, status: int = 200) -> Response:
+def _show_form(ws: str, template: SecretTemplate, form: FormState, status: int = 200) -> Response:
     label, text = TYPE_LABELS[template.type], TYPE_TEXTS[template.type]
     grant = template.values.get("grant")
     return show(
@@ -75,13 +75,13 @@ def new_typed_secret(ws: str, slug: str) -> Response:
         secret = Secrets(context.resources()).create(read(SecretBody(), _fields(template)), access=context.access())
     except StrongroomError as error:
         sent = form_texts()
-        form = Typed.after(error, without_values(sent), value_lost=has_value(sent))
+        form = FormState.after(error, without_values(sent), value_lost=has_value(sent))
         return _show_form(ws, template, form, STATUS[error.code])
     told = f"Secret {secret.name} was created."
     return redirect_with_message(told, url_for("pages.variables", ws=ws), name=secret.name)
 
 
-def _fields(template: Template) -> dict[str, Any]:
+def _fields(template: SecretTemplate) -> dict[str, Any]:
     sent = form_of_secret()
     fields: dict[str, Any] = {
         "name": sent.get("name", ""),

@@ -11,11 +11,11 @@ from flask import Response, flash, request, url_for
 from app.access import Permission, require
 from app.kernel.errors import NotFound, StrongroomError, ValidationFailed, in_body
 from app.pages.filters import count
-from app.pages.forms import Typed, form_texts, lines, moment, plain_words, read
-from app.pages.layout import go, pages, show
+from app.pages.forms import FormState, form_texts, lines, moment, plain_words, read
+from app.pages.layout import pages, redirect_to, show
 from app.variables import listing
 from app.variables.listing import Entry
-from app.variables.schemas import SecretPatch
+from app.variables.schemas.secrets import SecretPatch
 from app.variables.secrets.queries import Secret
 from app.variables.secrets.service import Secrets
 from app.variables.service import Variables
@@ -39,7 +39,7 @@ class Selected:
 def selected_form(ws: str) -> Response:
     """Ask whether, and how."""
     require(context.access(), Permission.VARIABLE_WRITE)
-    return _show(ws, request.args.get("do", ""), _find_ticked(request.args.getlist("names")), Typed())
+    return _show(ws, request.args.get("do", ""), _find_ticked(request.args.getlist("names")), FormState())
 
 
 @pages.post("/workspaces/<ws>/variables/-/selected")
@@ -51,7 +51,7 @@ def change_selected(ws: str) -> Response:
     try:
         act = _action_for(deed, sent, len(chosen))
     except StrongroomError as error:
-        return _show(ws, deed, chosen, Typed.after(error, sent), STATUS[error.code])
+        return _show(ws, deed, chosen, FormState.after(error, sent), STATUS[error.code])
     refused: list[Selected] = []
     for each in chosen:
         try:
@@ -62,10 +62,10 @@ def change_selected(ws: str) -> Response:
     told = f"{count(done, 'entry', 'entries')} {'deleted' if deed == 'delete' else 'changed'}."
     if refused:
         return _show(
-            ws, deed, refused, Typed(sent, problem=f"{told} {count(len(refused), 'was', 'were')} refused."), 422
+            ws, deed, refused, FormState(sent, problem=f"{told} {count(len(refused), 'was', 'were')} refused."), 422
         )
     flash(told)
-    return go(url_for("pages.variables", ws=ws))
+    return redirect_to(url_for("pages.variables", ws=ws))
 
 
 def _find_ticked(names: Sequence[str]) -> Sequence[Selected]:
@@ -111,6 +111,6 @@ def _update(each: Selected, changes: Mapping[str, object]) -> None:
     secrets.update(item.name, read(SecretPatch(), changes), revision=item.revision, access=context.access())
 
 
-def _show(ws: str, deed: str, chosen: Sequence[Selected], form: Typed, status: int = 200) -> Response:
+def _show(ws: str, deed: str, chosen: Sequence[Selected], form: FormState, status: int = 200) -> Response:
     known = deed if deed in DEEDS else "delete"
     return show("variables/selected.html", status, deed=known, title=DEEDS[known], chosen=chosen, form=form, ws=ws)

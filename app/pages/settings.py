@@ -11,9 +11,9 @@ from app.access import Permission, Role, require
 from app.identity.schemas import TokenBody
 from app.identity.tokens import Tokens
 from app.kernel.errors import StrongroomError
-from app.pages.forms import Typed, form_texts, moment, number, read
-from app.pages.layout import go, may, pages, redirect_with_message, show, workspace
-from app.pages.list_pages import page_asked
+from app.pages.forms import FormState, form_texts, moment, number, read
+from app.pages.layout import may, pages, redirect_to, redirect_with_message, show, workspace
+from app.pages.list_pages import requested_page
 from app.web import context
 from app.web.errors import STATUS
 from app.workspaces.schemas import WorkspacePatch
@@ -34,14 +34,14 @@ def _tokens() -> Tokens:
     return Tokens(resources.sessions, resources.clock)
 
 
-def _form_of(shown: Workspace) -> Typed:
-    return Typed(
+def _form_of(shown: Workspace) -> FormState:
+    return FormState(
         {"title": shown.title, "refuse_expired": "on" if shown.refuse_expired else "", "revision": str(shown.revision)}
     )
 
 
-def _show(ws: str, form: Typed, status: int = 200) -> Response:
-    asked, access = page_asked(), context.access()
+def _show(ws: str, form: FormState, status: int = 200) -> Response:
+    asked, access = requested_page(), context.access()
     return show(
         "settings/settings.html",
         status,
@@ -64,7 +64,7 @@ def change_settings(ws: str) -> Response:
         )
     except StrongroomError as error:
         kept = sent | {"revision": str(workspace().revision)}
-        return _show(ws, Typed.after(error, kept), STATUS[error.code])
+        return _show(ws, FormState.after(error, kept), STATUS[error.code])
     return redirect_with_message("The settings were saved.", url_for("pages.settings", ws=ws))
 
 
@@ -74,7 +74,7 @@ def new_token_form(ws: str) -> Response:
     require(context.access(), Permission.TOKEN_MANAGE)
     return show(
         "settings/new_token.html",
-        form=Typed({"role": "runtime", "label": request.args.get("label", "")[:128]}),
+        form=FormState({"role": "runtime", "label": request.args.get("label", "")[:128]}),
         roles=TOKEN_ROLES,
         ws=ws,
     )
@@ -94,7 +94,7 @@ def new_token(ws: str) -> Response:
         new = read(TokenBody(), fields)
         issued = _tokens().issue(new, access=context.access())
     except StrongroomError as error:
-        form = Typed.after(error, sent)
+        form = FormState.after(error, sent)
         return show("settings/new_token.html", STATUS[error.code], form=form, roles=TOKEN_ROLES, ws=ws)
     return show("settings/token.html", 201, issued=issued, ws=ws)
 
@@ -117,7 +117,7 @@ def revoke_token(ws: str, token_id: str) -> Response:
 def delete_workspace_form(ws: str) -> Response:
     """Ask whether the workspace should really go."""
     require(context.access(), Permission.WORKSPACE_DELETE)
-    return show("settings/delete.html", form=Typed(), ws=ws)
+    return show("settings/delete.html", form=FormState(), ws=ws)
 
 
 @pages.post("/workspaces/<ws>/settings/delete")
@@ -130,6 +130,6 @@ def delete_workspace(ws: str) -> Response:
     except StrongroomError as error:
         if not may(Permission.WORKSPACE_DELETE) or error.party == "vault":
             raise
-        return show("settings/delete.html", STATUS[error.code], form=Typed.after(error), ws=ws)
+        return show("settings/delete.html", STATUS[error.code], form=FormState.after(error), ws=ws)
     flash(f"The workspace {ws} was deleted.")
-    return go(url_for("pages.workspaces"))
+    return redirect_to(url_for("pages.workspaces"))

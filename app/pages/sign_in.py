@@ -13,8 +13,8 @@ from flask_wtf.csrf import generate_csrf
 from app.identity.sessions import Device, SignedIn, UserSessions
 from app.identity.users import USER_ID, Users
 from app.kernel.errors import Forbidden, NotFound, StrongroomError, Unauthenticated
-from app.pages.forms import Typed
-from app.pages.layout import go, outlet, pages, public, redirect_with_message, show
+from app.pages.forms import FormState
+from app.pages.layout import pages, public, redirect_to, redirect_with_message, requested_dialog, show
 from app.web import context
 from app.web.errors import STATUS
 
@@ -64,9 +64,9 @@ def device() -> Device:
 @public
 def sign_in_page() -> Response:
     """Ask for user and password."""
-    if current_user.is_authenticated and outlet() is None:
-        return go(wanted_page())
-    return show("sign_in.html", form=Typed())
+    if current_user.is_authenticated and requested_dialog() is None:
+        return redirect_to(return_page())
+    return show("sign_in.html", form=FormState())
 
 
 @pages.post("/sign-in")
@@ -81,12 +81,12 @@ def sign_in() -> Response:
             raise Unauthenticated("User or password is wrong.")
         found = user_sessions().sign_in(user_id, password, device=device(), request_id=context.request_id())
     except StrongroomError as error:
-        return show("sign_in.html", STATUS[error.code], form=Typed.after(error, {"user": user_id}))
+        return show("sign_in.html", STATUS[error.code], form=FormState.after(error, {"user": user_id}))
     session.clear()
     login_user(Visitor(found))
-    if outlet() == "again":
+    if requested_dialog() == "again":
         return Response("", 204, {"HX-Trigger": json.dumps({"strongroom:session": _session()})})
-    return go(wanted_page())
+    return redirect_to(return_page())
 
 
 @pages.get("/session")
@@ -103,7 +103,7 @@ def _user_sent() -> str:
     return request.form.get("user", "").strip()
 
 
-def wanted_page() -> str:
+def return_page() -> str:
     """Return the page that was asked for before, if it is one of ours."""
     wanted = request.args.get("next", "")
     ours = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable()
@@ -124,13 +124,13 @@ def sign_out() -> Response:
     logout_user()
     session.clear()
     flash("You have signed out.")
-    return go(url_for("pages.sign_in"))
+    return redirect_to(url_for("pages.sign_in"))
 
 
 @pages.get("/change-password")
 def change_password_page() -> Response:
     """Ask for a new password."""
-    return show("change_password.html", form=Typed(), forced=current_user.must_change_password)
+    return show("change_password.html", form=FormState(), forced=current_user.must_change_password)
 
 
 @pages.post("/change-password")
@@ -145,7 +145,7 @@ def change_password() -> Response:
             current_user.id, current, new, request_id=context.request_id()
         )
     except StrongroomError as error:
-        return show("change_password.html", STATUS[error.code], form=Typed.after(error), forced=forced)
+        return show("change_password.html", STATUS[error.code], form=FormState.after(error), forced=forced)
     session.clear()
     login_user(Visitor(user_sessions().begin(user, device=device())))
     return redirect_with_message(
@@ -153,7 +153,7 @@ def change_password() -> Response:
     )
 
 
-def whose_password() -> str | None:
+def user_of_password() -> str | None:
     """Return the user whose password is tried by this request: to sign in, or to prove who sits there before a change.
 
     None where the change of a one-time password asks for no proof.

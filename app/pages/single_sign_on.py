@@ -10,9 +10,9 @@ from flask_login import current_user, login_user
 
 from app.identity.single_sign_on import Attempt, SingleSignOn
 from app.kernel.errors import NotFound, StrongroomError
-from app.pages.forms import Typed
-from app.pages.layout import go, machines_only, pages, public, show
-from app.pages.sign_in import PASSWORDS, Visitor, device, user_sessions, wanted_page
+from app.pages.forms import FormState
+from app.pages.layout import machines_only, pages, public, redirect_to, show
+from app.pages.sign_in import PASSWORDS, Visitor, device, return_page, user_sessions
 from app.web import context
 from app.web.errors import STATUS, problem
 
@@ -42,7 +42,7 @@ def _provider() -> SingleSignOn:
 def start_single_sign_on() -> Response:
     """Send the browser to the provider."""
     if current_user.is_authenticated:
-        return go(wanted_page())
+        return redirect_to(return_page())
     try:
         attempt, url = _provider().start()
     except StrongroomError as error:
@@ -52,10 +52,10 @@ def start_single_sign_on() -> Response:
         "state": attempt.state,
         "nonce": attempt.nonce,
         "verifier": attempt.verifier,
-        "next": wanted_page(),
+        "next": return_page(),
         "at": int(time.time()),
     }
-    return go(url)
+    return redirect_to(url)
 
 
 @pages.get(CALLBACK)
@@ -74,7 +74,7 @@ def finish_single_sign_on() -> Response:
         return _refuse(error)
     session.clear()
     login_user(Visitor(found))
-    return go(begun["next"])
+    return redirect_to(begun["next"])
 
 
 @pages.post("/sign-in/oidc/logout")
@@ -93,10 +93,10 @@ def end_provider_sessions() -> Response:
 
 
 def _refuse(error: StrongroomError) -> Response:
-    form = Typed.after(error, {})
+    form = FormState.after(error, {})
     return show("sign_in.html", STATUS[error.code], form=form)
 
 
-def whose_attempt() -> str:
+def name_of_attempt() -> str:
     """Return under whose name attempts to reach the provider are counted: nobody is known yet."""
     return url_for(START_ENDPOINT)

@@ -10,7 +10,7 @@ from flask import Response, jsonify, request
 
 from app.pages.layout import pages
 from app.variables import listing
-from app.variables.listing import Wanted
+from app.variables.listing import ListQuery
 from app.variables.service import Variable, Variables
 from app.web import context
 
@@ -25,7 +25,7 @@ def variables_for_field(ws: str) -> Response:
     names = request.args.getlist("name")[:_ASKED_AT_MOST]
     if names:
         return jsonify(variables=[{"name": name, "value": text} for name, text in shared_values(names).items()])
-    wanted = Wanted(q=request.args.get("q", "").strip()[:100] or None, kind="plain")
+    wanted = ListQuery(q=request.args.get("q", "").strip()[:100] or None, kind="plain")
     listed = listing.list_variables(
         wanted, access=context.access(), resources=context.resources(), limit=_OFFERED, counted=False
     )

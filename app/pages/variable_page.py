@@ -9,8 +9,8 @@ from flask import Response, request, url_for
 
 from app.access import Permission, require
 from app.kernel.errors import NotFound, StrongroomError
-from app.pages.forms import Typed, form_texts, number, plain_words
-from app.pages.layout import go, may, pages, redirect_with_message, show
+from app.pages.forms import FormState, form_texts, number, plain_words
+from app.pages.layout import may, pages, redirect_to, redirect_with_message, show
 from app.pages.secret_forms import parts_as_texts
 from app.pages.secret_templates import TYPE_LABELS
 from app.variables import listing
@@ -32,7 +32,7 @@ def variable(ws: str, name: str) -> Response:
     except NotFound:
         if name != "new":
             raise
-        return go(f"{url_for('pages.new_variable_form', ws=ws)}?{request.query_string.decode()}".rstrip("?"))
+        return redirect_to(f"{url_for('pages.new_variable_form', ws=ws)}?{request.query_string.decode()}".rstrip("?"))
     if isinstance(entry.item, Secret):
         return show_secret(ws, entry.item)
     return show("variables/plain.html", item=entry.item, blocks=blocks, ws=ws)
@@ -41,7 +41,7 @@ def variable(ws: str, name: str) -> Response:
 @pages.get("/workspaces/<ws>/variables/<name>/versions")
 def version_history(ws: str, name: str) -> Response:
     """Go on to the secret's page, on which its versions stand."""
-    return go(url_for("pages.variable", ws=ws, name=name, _anchor="versions"))
+    return redirect_to(url_for("pages.variable", ws=ws, name=name, _anchor="versions"))
 
 
 def show_secret(ws: str, secret: Secret, *, problem: str | None = None, status: int = 200) -> Response:
@@ -65,7 +65,7 @@ def show_secret(ws: str, secret: Secret, *, problem: str | None = None, status: 
         versions=[_row(each, accesses) for each in versions],
         looks=[each for each in accesses if each.action == "reveal"],
         usage=usage_of(secret.name, access=access, resources=resources),
-        form=Typed(problem=fault),
+        form=FormState(problem=fault),
         ws=ws,
     )
 
@@ -113,6 +113,6 @@ def _show_roll_back(ws: str, name: str, version: int, error: StrongroomError | N
     resources, access = context.resources(), context.access()
     secret = SecretQueries(resources).get(name, access=access)
     blocks = usage_of(name, access=access, resources=resources).blocks
-    form = Typed.of_a_button(error) if error else Typed()
+    form = FormState.of_a_button(error) if error else FormState()
     status = STATUS[error.code] if error else 200
     return show("variables/roll_back.html", status, secret=secret, version=version, blocks=blocks, form=form, ws=ws)

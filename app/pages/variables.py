@@ -14,9 +14,9 @@ from app.access import Permission, require
 from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError, ValidationFailed, in_body
 from app.kernel.secret import SecretValue
 from app.pages.first_steps import new_steps
-from app.pages.forms import Typed, field_of, form_texts, hosts, lines, local, number, read
+from app.pages.forms import FormState, field_of, form_texts, hosts, lines, local, number, read
 from app.pages.layout import is_dialog_over, may, pages, redirect_with_message, show
-from app.pages.list_pages import page_asked
+from app.pages.list_pages import requested_page
 from app.pages.secret_forms import (
     beside_the_fields,
     credentials_of_form,
@@ -31,9 +31,9 @@ from app.pages.secret_forms import (
 from app.pages.secret_requests import write_requests
 from app.pages.secret_templates import TYPE_LABELS
 from app.variables import listing
-from app.variables.listing import ORDERS, Entry, Kind, Order, Wanted
-from app.variables.plain_schemas import VariableBody, VariablePatch
-from app.variables.schemas import RevealSchema, SecretBody, SecretPatch, ValueBody
+from app.variables.listing import ORDERS, Entry, Kind, ListQuery, Order
+from app.variables.schemas.plain import VariableBody, VariablePatch
+from app.variables.schemas.secrets import RevealSchema, SecretBody, SecretPatch, ValueBody
 from app.variables.secrets.changes import name_taken
 from app.variables.secrets.check import Check
 from app.variables.secrets.queries import HIDE_AFTER_SECONDS, Secret, SecretQueries
@@ -62,7 +62,7 @@ _WORDS: Final = {"allowed_hosts": "allowed hosts", "allowed_places": "allowed pl
 @pages.get("/workspaces/<ws>/variables")
 def variables(ws: str) -> Response:
     """List variables and secrets; for a search as it is typed, only the table."""
-    wanted, asked = _filters_of_request(), page_asked()
+    wanted, asked = _filters_of_request(), requested_page()
     listed = listing.list_variables(
         wanted, access=context.access(), resources=context.resources(), limit=asked.size, offset=asked.offset
     )
@@ -83,9 +83,9 @@ def variables(ws: str) -> Response:
     )
 
 
-def _filters_of_request() -> Wanted:
+def _filters_of_request() -> ListQuery:
     order, kind = request.args.get("sort", "name"), request.args.get("kind")
-    return Wanted(
+    return ListQuery(
         q=request.args.get("q", "").strip()[:100] or None,
         kind=cast(Kind, kind) if kind in ("plain", "secret") else None,
         order=cast(Order, order) if order in ORDERS else "name",
@@ -102,7 +102,7 @@ def new_variable_form(ws: str) -> Response:
     require(context.access(), Permission.VARIABLE_WRITE)
     kind = "secret" if may(Permission.SECRET_WRITE) and request.args.get("kind") != "plain" else "plain"
     texts = {"kind": kind, "visibility": "masked", "name": request.args.get("name", "")[:64]}
-    return _show_new(ws, Typed(texts | rules_of_field()))
+    return _show_new(ws, FormState(texts | rules_of_field()))
 
 
 @pages.post("/workspaces/<ws>/variables/new")
@@ -115,7 +115,7 @@ def new_variable(ws: str) -> Response:
         sent, hidden = form_texts(), make is _make_secret
         every = _with_every_fault(error, sent) if hidden else error
         kept = without_values(sent) if hidden else sent
-        form = Typed.after(every, kept, value_lost=hidden and bool(sent.get("value")))
+        form = FormState.after(every, kept, value_lost=hidden and bool(sent.get("value")))
         return _show_new(ws, form, STATUS[error.code])
     return redirect_with_message(f"{what} {name} was created.", url_for("pages.variables", ws=ws), name=name)
 
@@ -149,7 +149,7 @@ def _require_free(name: str) -> None:
         raise name_taken(name)
 
 
-def _show_new(ws: str, form: Typed, status: int = 200) -> Response:
+def _show_new(ws: str, form: FormState, status: int = 200) -> Response:
     return show("variables/new.html", status, form=form, ws=ws, places=DEFAULT_PLACES)
 
 
@@ -178,7 +178,7 @@ def edit_variable_form(ws: str, name: str) -> Response:
     texts = _texts(entry)
     if entry.kind == "secret" and (host := request.args.get("host", "")[:300]):  # which a refused call asked for
         texts["allowed_hosts"] = "\n".join([*lines(texts["allowed_hosts"]), host])
-    return _show_edit(ws, entry, Typed(texts))
+    return _show_edit(ws, entry, FormState(texts))
 
 
 @pages.post("/workspaces/<ws>/variables/<name>/edit")
@@ -198,8 +198,8 @@ def edit_variable(ws: str, name: str) -> Response:
         if isinstance(entry.item, Secret):
             error = beside_the_fields(error, entry.item.type)
         lost = hidden and (has_value(sent) or bool(sent.get("value_lost")))
-        return _show_edit(ws, entry, Typed.after(error, kept, value_lost=lost), STATUS[error.code])
-    told = f"{name} was saved." if changed else f"Nothing of {name} was changed."
+        return _show_edit(ws, entry, FormState.after(error, kept, value_lost=lost), STATUS[error.code])
+    told = f"{name} was saved." if changed else f"{name} was not changed."
     own = url_for("pages.variable", ws=ws, name=name)
     return redirect_with_message(told, own if is_dialog_over(own) else url_for("pages.variables", ws=ws), name=name)
 
@@ -217,7 +217,7 @@ def _entry(name: str) -> Entry:
     return entry
 
 
-def _show_edit(ws: str, entry: Entry, form: Typed, status: int = 200) -> Response:
+def _show_edit(ws: str, entry: Entry, form: FormState, status: int = 200) -> Response:
     _, blocks = listing.get_entry(entry.item.name, access=context.access(), resources=context.resources())
     return show("variables/edit.html", status, entry=entry, item=entry.item, form=form, checks=blocks, ws=ws)
 
@@ -320,7 +320,7 @@ def _show_delete(ws: str, name: str, error: StrongroomError | None = None) -> Re
     entry, blocks = listing.get_entry(name, access=context.access(), resources=context.resources())
     require(context.access(), Permission.VARIABLE_WRITE if entry.kind == "plain" else Permission.SECRET_WRITE)
     by_typing = _needs_typing(entry.item, blocks)
-    refused = Typed.after if by_typing else Typed.of_a_button
+    refused = FormState.after if by_typing else FormState.of_a_button
     return show(
         "variables/delete.html",
         STATUS[error.code] if error else 200,
@@ -328,7 +328,7 @@ def _show_delete(ws: str, name: str, error: StrongroomError | None = None) -> Re
         item=entry.item,
         blocks=blocks,
         by_typing=by_typing,
-        form=refused(error) if error else Typed(),
+        form=refused(error) if error else FormState(),
         ws=ws,
     )
 

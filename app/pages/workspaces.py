@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from flask import Response, request, url_for
 
-from app.pages.layout import go, pages, show
-from app.pages.list_pages import page_asked
+from app.pages.layout import pages, redirect_to, show
+from app.pages.list_pages import requested_page
 from app.web import context
 from app.workspaces.members import standings
 from app.workspaces.service import Workspaces
@@ -17,10 +17,10 @@ from app.workspaces.service import Workspaces
 def workspaces() -> Response:
     """List the workspaces that the user is a member of, with their role in each."""
     resources, principal = context.resources(), context.principal()
-    asked = page_asked()
+    asked = requested_page()
     mine = standings(principal, request_id=context.request_id(), cache=context.cache(), sessions=resources.sessions)
     if len(mine) == 1 and "all" not in request.args:  # there is nothing to choose
-        return go(url_for("pages.variables", ws=mine[0].workspace))
+        return redirect_to(url_for("pages.variables", ws=mine[0].workspace))
     found = Workspaces(resources).list(principal=principal, limit=asked.size, offset=asked.offset)
     roles = {standing.workspace: standing.role for standing in mine}
     return show(
@@ -33,4 +33,4 @@ def workspaces() -> Response:
 @pages.get("/workspaces/<ws>")
 def one_workspace(ws: str) -> Response:
     """Go on to the first tab."""
-    return go(url_for("pages.variables", ws=ws))
+    return redirect_to(url_for("pages.variables", ws=ws))

@@ -26,7 +26,7 @@ _NEVER: Final = ("sys", "auth", "identity", "cubbyhole")
 _KV: Final = ("kv", "generic")
 
 
-class GrantsFileWrong(ServiceError):
+class InvalidGrantsFile(ServiceError):
     """The file of grants can't be used as it stands; nothing is applied."""
 
 
@@ -50,21 +50,21 @@ def parse_grants(text: str, *, mounts: Mounts) -> tuple[WorkspaceGrant, ...]:
     """Read the file.
 
     Raises:
-        GrantsFileWrong: naming the entry and what is wrong with it.
+        InvalidGrantsFile: naming the entry and what is wrong with it.
     """
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise GrantsFileWrong(f"The file of grants is no TOML: {error}.") from None
+        raise InvalidGrantsFile(f"The file of grants isn't TOML: {error}.") from None
     unknown = sorted(set(document) - {"grant"})
     entries = document.get("grant", [])
     if unknown or not isinstance(entries, list):
-        raise GrantsFileWrong(f"The file of grants may have [[grant]] and nothing else{_list_first(unknown)}.")
+        raise InvalidGrantsFile(f"The file of grants may have [[grant]] and nothing else{_list_first(unknown)}.")
     found: dict[tuple[str, str], WorkspaceGrant] = {}
     for number, entry in enumerate(entries, 1):
         one = _entry(f"Grant {number}", entry, mounts)
         if (one.workspace, one.grant.path) in found:
-            raise GrantsFileWrong(f"Grant {number}: {one.workspace} has the path {one.grant.path} twice.")
+            raise InvalidGrantsFile(f"Grant {number}: {one.workspace} has the path {one.grant.path} twice.")
         found[one.workspace, one.grant.path] = one
     return tuple(found[key] for key in sorted(found))
 
@@ -79,7 +79,7 @@ def grant_policies(
         known: the workspaces that there are; None where nobody can tell.
 
     Raises:
-        GrantsFileWrong: a path leads to an engine that isn't KV.
+        InvalidGrantsFile: a path leads to an engine that isn't KV.
     """
     warnings: list[str] = []
     blocks: dict[str, list[str]] = {}
@@ -99,7 +99,7 @@ def policy_paths(path: str, engines: Mapping[str, Mapping[str, Any]]) -> Sequenc
     """Return what the policy of a grant names: one path, or both forms of it where no mount is there (yet).
 
     Raises:
-        GrantsFileWrong: the path leads to an engine that isn't KV.
+        InvalidGrantsFile: the path leads to an engine that isn't KV.
     """
     mount = max((name.strip("/") for name in engines if path.startswith(name)), key=len, default=None)
     if mount is None:
@@ -107,7 +107,7 @@ def policy_paths(path: str, engines: Mapping[str, Mapping[str, Any]]) -> Sequenc
         return [path, f"{first}/data/{rest}"]
     engine, rest = engines[f"{mount}/"], path.removeprefix(f"{mount}/")
     if engine.get("type") not in _KV:
-        raise GrantsFileWrong(f"The path {path} leads to an engine that isn't KV ({engine.get('type')}).")
+        raise InvalidGrantsFile(f"The path {path} leads to an engine that isn't KV ({engine.get('type')}).")
     versioned = (engine.get("options") or {}).get("version") == "2"
     return [f"{mount}/data/{rest}" if versioned else path]
 
@@ -120,39 +120,39 @@ def _policy(workspace: str, parts: Sequence[str]) -> str:
 
 def _entry(where: str, entry: object, mounts: Mounts) -> WorkspaceGrant:
     if not isinstance(entry, dict):
-        raise GrantsFileWrong(f"{where} is no table.")
+        raise InvalidGrantsFile(f"{where} isn't a table.")
     unknown, missing = sorted(set(entry) - _KEYS), sorted(_KEYS - set(entry))
     if unknown:
-        raise GrantsFileWrong(f"{where} has an unknown key{_list_first(unknown)}.")
+        raise InvalidGrantsFile(f"{where} has an unknown key{_list_first(unknown)}.")
     if missing:
-        raise GrantsFileWrong(f"{where} lacks {', '.join(missing)}.")
+        raise InvalidGrantsFile(f"{where} lacks {', '.join(missing)}.")
     workspace, path = entry["workspace"], entry["path"]
     if not isinstance(workspace, str) or not WORKSPACE.fullmatch(workspace):
-        raise GrantsFileWrong(f"{where}: workspace must be a workspace's name.")
+        raise InvalidGrantsFile(f"{where}: workspace must be a workspace's name.")
     fields, hosts = _strings(where, "fields", entry), _strings(where, "hosts", entry)
     return WorkspaceGrant(workspace, Grant(_path(where, path, mounts), fields, _hosts(where, hosts)))
 
 
 def _path(where: str, path: object, mounts: Mounts) -> str:
     if not isinstance(path, str):
-        raise GrantsFileWrong(f"{where}: path must be text.")
+        raise InvalidGrantsFile(f"{where}: path must be text.")
     segments = path.split("/")
     if len(segments) < 2 or not all(_SEGMENT.fullmatch(one) and one not in (".", "..") for one in segments):
-        raise GrantsFileWrong(
+        raise InvalidGrantsFile(
             f"{where}: the path {path!r} must be a mount and a path in it, without +, *, {{{{, }}}}, .., // or a slash"
             " at its ends."
         )
     if segments[0] in _NEVER:
-        raise GrantsFileWrong(f"{where}: nothing in {segments[0]}/ can be granted.")
+        raise InvalidGrantsFile(f"{where}: nothing in {segments[0]}/ can be granted.")
     if any(path.startswith(f"{mount}/") for mount in (mounts.kv, mounts.transit)):
-        raise GrantsFileWrong(f"{where}: {path} lies in a mount of Strongroom's own.")
+        raise InvalidGrantsFile(f"{where}: {path} lies in a mount of Strongroom's own.")
     return path
 
 
 def _strings(where: str, name: str, entry: Mapping[str, object]) -> tuple[str, ...]:
     values = entry[name]
     if not isinstance(values, list) or not values or not all(isinstance(one, str) and one for one in values):
-        raise GrantsFileWrong(f"{where}: {name} must be a list of texts, and not an empty one.")
+        raise InvalidGrantsFile(f"{where}: {name} must be a list of texts, and not an empty one.")
     return tuple(sorted({str(one) for one in values}))
 
 
@@ -160,7 +160,7 @@ def _hosts(where: str, hosts: Sequence[str]) -> tuple[str, ...]:
     try:
         patterns = normalise_patterns(hosts, any_host_allowed=False)
     except StrongroomError as error:
-        raise GrantsFileWrong(f"{where}: hosts: {error.detail}") from None
+        raise InvalidGrantsFile(f"{where}: hosts: {error.detail}") from None
     return patterns
 
 

@@ -18,7 +18,7 @@ from app.kernel.errors import ServiceError
 CAPABILITIES: Final = frozenset({"create", "read", "update", "delete", "list", "patch", "sudo", "deny"})
 
 
-class PolicyFileWrong(ServiceError):
+class InvalidPolicyFile(ServiceError):
     """A policy file can't be used as it stands."""
 
 
@@ -61,7 +61,7 @@ class _Reader:
         while at < len(text):
             found = _TOKEN.match(text, at)
             if found is None:
-                raise PolicyFileWrong(f"{self._role}.hcl, line {line}: not understood.")
+                raise InvalidPolicyFile(f"{self._role}.hcl, line {line}: not understood.")
             kind = found.lastgroup or ""
             if kind == "line":
                 line += 1
@@ -87,7 +87,7 @@ class _Reader:
         if piece is None or piece.kind not in kinds or (text is not None and piece.text != text):
             wanted = text or " or ".join(kinds)
             where = f"line {piece.line}" if piece else "the end"
-            raise PolicyFileWrong(f"{self._role}.hcl, {where}: {wanted} expected.")
+            raise InvalidPolicyFile(f"{self._role}.hcl, {where}: {wanted} expected.")
         self._next += 1
         return piece.text
 
@@ -96,7 +96,7 @@ def parse(role: str, text: str) -> list[PathRule]:
     """Read the ``path`` blocks of a file.
 
     Raises:
-        PolicyFileWrong: with the line, for whatever isn't exactly such blocks, each path once.
+        InvalidPolicyFile: with the line, for whatever isn't exactly such blocks, each path once.
     """
     reader = _Reader(role, text)
     rules: dict[str, PathRule] = {}
@@ -105,7 +105,7 @@ def parse(role: str, text: str) -> list[PathRule]:
         rule = _rule(role, reader)
         # Vault leaves out a slash at the beginning, so two paths that differ in it alone are one.
         if rule.path.lstrip("/") in rules:
-            raise PolicyFileWrong(f'{role}.hcl has path "{rule.path}" twice.')
+            raise InvalidPolicyFile(f'{role}.hcl has path "{rule.path}" twice.')
         rules[rule.path.lstrip("/")] = rule
     return list(rules.values())
 
@@ -119,13 +119,13 @@ def _rule(role: str, reader: _Reader) -> PathRule:
         name = reader.take("word")
         reader.take("mark", text="=")
         if name in found:
-            raise PolicyFileWrong(f"{where}: {name} stands twice. OpenBao would grant what both say.")
+            raise InvalidPolicyFile(f"{where}: {name} stands twice. OpenBao would grant what both say.")
         if name not in _ATTRIBUTES:
-            raise PolicyFileWrong(f"{where}: {name} is nothing that a policy of ours has.")
+            raise InvalidPolicyFile(f"{where}: {name} can't stand in a policy here.")
         found[name] = _ATTRIBUTES[name](where, reader)
     capabilities = found.get("capabilities")
     if not isinstance(capabilities, frozenset) or not capabilities <= CAPABILITIES:
-        raise PolicyFileWrong(f"{where}: capabilities must be a list of words that Vault knows.")
+        raise InvalidPolicyFile(f"{where}: capabilities must be a list of words that Vault knows.")
     allowed, required = found.get("allowed_parameters"), found.get("required_parameters", frozenset())
     return PathRule(
         path,
@@ -138,7 +138,7 @@ def _rule(role: str, reader: _Reader) -> PathRule:
 def _words(where: str, reader: _Reader) -> frozenset[str]:
     words = list(_strings(reader))
     if len(set(words)) < len(words):
-        raise PolicyFileWrong(f"{where}: a word stands twice in a list.")
+        raise InvalidPolicyFile(f"{where}: a word stands twice in a list.")
     return frozenset(words)
 
 
@@ -158,7 +158,7 @@ def _parameters(where: str, reader: _Reader) -> Mapping[str, frozenset[str]]:
         # Vault compares parameters whatever their case.
         name = reader.take("text", "word").lower()
         if name in found:
-            raise PolicyFileWrong(f"{where}: the parameter {name} stands twice.")
+            raise InvalidPolicyFile(f"{where}: the parameter {name} stands twice.")
         reader.take("mark", text="=")
         found[name] = _words(where, reader)
         reader.at(",")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from app.policies.hcl import PathRule, PolicyFileWrong, parse
+from app.policies.hcl import InvalidPolicyFile, PathRule, parse
 
 NewGrant = tuple[str, str, str]
 """A role, a path as it stands in the policy, and a capability."""
@@ -43,7 +43,7 @@ def new_grants(role: str, text: str, before: str | None) -> Iterator[NewGrant]:
 def _rules(role: str, text: str) -> Sequence[PathRule]:
     try:
         return parse(role, text)
-    except PolicyFileWrong:
+    except InvalidPolicyFile:
         return []
 
 

@@ -53,7 +53,7 @@ _LAST: Final = "/metadata/"
 
 
 @dataclass(frozen=True, slots=True)
-class Try:
+class Probe:
     """A request that stands for one capability at one door."""
 
     door: str
@@ -79,17 +79,17 @@ class Scratch:
 # --- the doors of the table
 
 
-def main_doors(mounts: Mounts, role: str, scratch: Scratch) -> Iterator[Try]:
+def table_probes(mounts: Mounts, role: str, scratch: Scratch) -> Iterator[Probe]:
     """Try every verb at every door of anybody's; each role has entries of its own to try them on.
 
     Vault calls a POST ``create`` or ``update`` by whether the thing is there; where it doesn't look, it is ``update``.
-    To a folder it lets nobody write. The deletion of a key is left to ``key_removal``.
+    To a folder it lets nobody write. The deletion of a key is left to ``key_deletion_probes``.
     """
     for door in sorted(DOORS, key=lambda door: _LAST in door):
         for verb in _verbs(door):
             name = f"{role}-new" if verb == "create" else role
             kept = door.startswith(_KEPT)
-            yield Try(
+            yield Probe(
                 door,
                 verb,
                 _METHODS[verb],
@@ -99,14 +99,14 @@ def main_doors(mounts: Mounts, role: str, scratch: Scratch) -> Iterator[Try]:
             )
 
 
-def may(role: str, door: str, verb: str) -> bool:
+def is_allowed(role: str, door: str, verb: str) -> bool:
     """Tell whether the table lets a role do this at a door."""
     row = TABLE[role]
     in_a_folder = door.startswith(f"@@KV@@/data/{WORKSPACE}/") and door.endswith("/+")
     return verb in row.get(door, ()) or (in_a_folder and verb in row.get(ANY_FOLDER, ()))
 
 
-def signing_doors(mounts: Mounts, role: str, scratch: Scratch) -> Iterator[Try]:
+def signing_probes(mounts: Mounts, role: str, scratch: Scratch) -> Iterator[Probe]:
     """Try what the rows with ``.sign.*`` cover: signing, and all that lies behind a key's name."""
     transit = mounts.transit
     yield from _signatures(transit)
@@ -121,21 +121,21 @@ def signing_doors(mounts: Mounts, role: str, scratch: Scratch) -> Iterator[Try]:
         (" trim", f"{own}/trim", {"min_available_version": 1}, True),
     ):
         verb: str = "read" if body is None else "update"
-        yield Try(shown + name, verb, _METHODS[verb], path, body, _SIGNING_KEYS_FOR, harmless)
-    yield Try(f"{shown} csr", "update", "POST", f"{own}/csr", {"csr": PLAINTEXT}, _NOBODY)
+        yield Probe(shown + name, verb, _METHODS[verb], path, body, _SIGNING_KEYS_FOR, harmless)
+    yield Probe(f"{shown} csr", "update", "POST", f"{own}/csr", {"csr": PLAINTEXT}, _NOBODY)
     for setting in ("exportable", "allow_plaintext_backup"):
         for deed, body in (("import", new), ("config", {}), ("", {"type": "hmac"})):
             path, door = f"{own}-{setting}/{deed}".rstrip("/"), f"{shown} {deed or 'made'} {setting}"
-            yield Try(door, "update", "POST", path, {**body, setting: True}, _NOBODY)
+            yield Probe(door, "update", "POST", path, {**body, setting: True}, _NOBODY)
     for name, path in (
         ("exported as an HMAC key", f"export/hmac-key/{SIGNS}.HMAC"),
         ("exported as a signing key", f"export/signing-key/{SIGNS}.JWS"),
         ("backed up", f"backup/{SIGNS}.HMAC"),
     ):
-        yield Try(f"{shown} {name}", "read", "GET", f"{transit}/{path}", None, _NOBODY)
+        yield Probe(f"{shown} {name}", "read", "GET", f"{transit}/{path}", None, _NOBODY)
 
 
-def _signatures(transit: str) -> Iterator[Try]:
+def _signatures(transit: str) -> Iterator[Probe]:
     mac = {"input": PLAINTEXT, "algorithm": "sha2-256", "key_version": 1}
     jws = {
         "input": PLAINTEXT,
@@ -157,20 +157,20 @@ def _signatures(transit: str) -> Iterator[Try]:
     ):
         key = "HMAC" if verb == "hmac" else "JWS"
         path, door = f"{transit}/{verb}/{SIGNS}.{key}", f"@@TRANSIT@@/{verb}/{WORKSPACE}.sign.*{name}"
-        yield Try(door, "update", "POST", path, body, allowed)
+        yield Probe(door, "update", "POST", path, body, allowed)
         if not name:
             there = f"{transit}/{verb}/{OTHER}.sign.{key}"
-            yield Try(f"another workspace's {verb} key", "update", "POST", there, body, _NOBODY)
+            yield Probe(f"another workspace's {verb} key", "update", "POST", there, body, _NOBODY)
 
 
-def key_removal(mounts: Mounts) -> Iterator[Try]:
+def key_deletion_probes(mounts: Mounts) -> Iterator[Probe]:
     """Try to delete the workspace's keys: last of all, since whoever may do it takes them away."""
     for visibility in VISIBILITIES:
         door = f"@@TRANSIT@@/keys/{WORKSPACE}.{visibility}"
-        yield Try(door, "delete", "DELETE", _fill(door, mounts, ""))
+        yield Probe(door, "delete", "DELETE", _fill(door, mounts, ""))
     for name in ("HMAC", "JWS"):
         path = f"{mounts.transit}/keys/{SIGNS}.{name}"
-        yield Try(
+        yield Probe(
             f"@@TRANSIT@@/keys/{WORKSPACE}.sign.*", "delete", "DELETE", path, None, _SIGNING_KEYS_FOR, harmless=True
         )
 
@@ -226,7 +226,7 @@ def _key_body(part: str, door: str, scratch: Scratch) -> Mapping[str, Any]:
 # --- the side doors: nobody gets through
 
 
-def side_doors(mounts: Mounts, scratch: Scratch) -> Iterator[Try]:
+def bypass_probes(mounts: Mounts, scratch: Scratch) -> Iterator[Probe]:
     """Try the ways around the table, the other workspace's things, and Vault itself."""
     yield from _around_values(mounts)
     yield from _around_keys(mounts)
@@ -234,62 +234,64 @@ def side_doors(mounts: Mounts, scratch: Scratch) -> Iterator[Try]:
     yield from _around_vault()
 
 
-def old_versions(mounts: Mounts) -> Iterator[Try]:
+def old_version_probes(mounts: Mounts) -> Iterator[Probe]:
     """Try what a rollback would bring back; no person's role may, ``runtime`` and ``mover`` may read every version."""
     path = f"{mounts.kv}/data/{OURS}/restricted/health?version=1"
-    yield Try("an older version of a restricted value", "read", "GET", path)
+    yield Probe("an older version of a restricted value", "read", "GET", path)
 
 
-def _around_values(mounts: Mounts) -> Iterator[Try]:
+def _around_values(mounts: Mounts) -> Iterator[Probe]:
     kv, write = mounts.kv, {"data": VALUE, "options": {"cas": 1}}
     for visibility in VISIBILITIES:
         here = f"{OURS}/{visibility}"
-        yield Try(f"subkeys of a {visibility} value", "read", "GET", f"{kv}/subkeys/{here}/health")
-        yield Try(f"nested {visibility} name", "read", "GET", f"{kv}/data/{here}/health/deeper")
-        yield Try(f"nested {visibility} name", "create", "POST", f"{kv}/data/{here}/health/deeper", write)
-        yield Try(f"nested {visibility} folder", "list", "LIST", f"{kv}/metadata/{here}/health/")
-        yield Try(f"{visibility} folder as a value", "read", "GET", f"{kv}/data/{here}")
-    yield Try("the workspace's folder", "list", "LIST", f"{kv}/metadata/{OURS}/")
-    yield Try("all workspaces", "list", "LIST", f"{kv}/metadata/")
+        yield Probe(f"subkeys of a {visibility} value", "read", "GET", f"{kv}/subkeys/{here}/health")
+        yield Probe(f"nested {visibility} name", "read", "GET", f"{kv}/data/{here}/health/deeper")
+        yield Probe(f"nested {visibility} name", "create", "POST", f"{kv}/data/{here}/health/deeper", write)
+        yield Probe(f"nested {visibility} folder", "list", "LIST", f"{kv}/metadata/{here}/health/")
+        yield Probe(f"{visibility} folder as a value", "read", "GET", f"{kv}/data/{here}")
+    yield Probe("the workspace's folder", "list", "LIST", f"{kv}/metadata/{OURS}/")
+    yield Probe("all workspaces", "list", "LIST", f"{kv}/metadata/")
     third = f"{kv}/data/{OURS}/public/X"
-    yield Try("a third folder", "create", "POST", third, {"data": VALUE})
-    yield Try("a third folder", "read", "GET", third, None, frozenset({"runtime"}), harmless=True)
-    yield Try("the tokens' names", "list", "LIST", f"{kv}/metadata/{OURS}/tokens/")
+    yield Probe("a third folder", "create", "POST", third, {"data": VALUE})
+    yield Probe("a third folder", "read", "GET", third, None, frozenset({"runtime"}), harmless=True)
+    yield Probe("the tokens' names", "list", "LIST", f"{kv}/metadata/{OURS}/tokens/")
 
 
-def _around_keys(mounts: Mounts) -> Iterator[Try]:
+def _around_keys(mounts: Mounts) -> Iterator[Probe]:
     transit, exportable = mounts.transit, {"type": KEY_TYPE, "exportable": True}
     for visibility in VISIBILITIES:
         key = f"{transit}/keys/{OURS}.{visibility}"
-        yield Try(f"{visibility} key, exported", "read", "GET", f"{transit}/export/encryption-key/{OURS}.{visibility}")
-        yield Try(f"{visibility} key, backed up", "read", "GET", f"{transit}/backup/{OURS}.{visibility}")
-        yield Try(f"{visibility} key, exportable", "create", "POST", key, exportable)
-        yield Try(f"{visibility} key, made exportable", "update", "POST", f"{key}/config", {"exportable": True})
-        yield Try(f"{visibility} data key", "update", "POST", f"{transit}/datakey/plaintext/{OURS}.{visibility}", {})
-    yield Try("all keys", "list", "LIST", f"{transit}/keys")
-    yield Try("the record's key, exported", "read", "GET", f"{transit}/export/signing-key/_record")
+        yield Probe(
+            f"{visibility} key, exported", "read", "GET", f"{transit}/export/encryption-key/{OURS}.{visibility}"
+        )
+        yield Probe(f"{visibility} key, backed up", "read", "GET", f"{transit}/backup/{OURS}.{visibility}")
+        yield Probe(f"{visibility} key, exportable", "create", "POST", key, exportable)
+        yield Probe(f"{visibility} key, made exportable", "update", "POST", f"{key}/config", {"exportable": True})
+        yield Probe(f"{visibility} data key", "update", "POST", f"{transit}/datakey/plaintext/{OURS}.{visibility}", {})
+    yield Probe("all keys", "list", "LIST", f"{transit}/keys")
+    yield Probe("the record's key, exported", "read", "GET", f"{transit}/export/signing-key/_record")
 
 
-def _next_door(mounts: Mounts, scratch: Scratch) -> Iterator[Try]:
+def _next_door(mounts: Mounts, scratch: Scratch) -> Iterator[Probe]:
     kv, transit, write = mounts.kv, mounts.transit, {"data": VALUE, "options": {"cas": 1}}
     for visibility in VISIBILITIES:
         there, name = f"{OTHER}/{visibility}", f"{OTHER}.{visibility}"
         ciphertext = {"ciphertext": scratch.ciphertexts[name]}
-        yield Try(f"another workspace's {visibility} value", "read", "GET", f"{kv}/data/{there}/owner")
-        yield Try(f"another workspace's {visibility} value", "update", "POST", f"{kv}/data/{there}/owner", write)
-        yield Try(f"another workspace's {visibility} value", "delete", "DELETE", f"{kv}/metadata/{there}/owner")
-        yield Try(f"another workspace's {visibility} names", "list", "LIST", f"{kv}/metadata/{there}/")
-        yield Try(f"another workspace's {visibility} key", "decrypt", "POST", f"{transit}/decrypt/{name}", ciphertext)
-        yield Try(f"another workspace's {visibility} key", "delete", "DELETE", f"{transit}/keys/{name}")
+        yield Probe(f"another workspace's {visibility} value", "read", "GET", f"{kv}/data/{there}/owner")
+        yield Probe(f"another workspace's {visibility} value", "update", "POST", f"{kv}/data/{there}/owner", write)
+        yield Probe(f"another workspace's {visibility} value", "delete", "DELETE", f"{kv}/metadata/{there}/owner")
+        yield Probe(f"another workspace's {visibility} names", "list", "LIST", f"{kv}/metadata/{there}/")
+        yield Probe(f"another workspace's {visibility} key", "decrypt", "POST", f"{transit}/decrypt/{name}", ciphertext)
+        yield Probe(f"another workspace's {visibility} key", "delete", "DELETE", f"{transit}/keys/{name}")
 
 
-def _around_vault() -> Iterator[Try]:
-    yield Try("its own policy", "read", "GET", "sys/policies/acl/strongroom-owner")
-    yield Try("its own policy", "update", "POST", "sys/policies/acl/strongroom-editor", {"policy": ""})
-    yield Try("another token", "create", "POST", "auth/token/create", {})
-    yield Try("its own token, for longer", "update", "POST", "auth/token/renew-self", {})
-    yield Try("the mounts", "read", "GET", "sys/mounts")
-    yield Try("the policies", "list", "LIST", "sys/policies/acl")
+def _around_vault() -> Iterator[Probe]:
+    yield Probe("its own policy", "read", "GET", "sys/policies/acl/strongroom-owner")
+    yield Probe("its own policy", "update", "POST", "sys/policies/acl/strongroom-editor", {"policy": ""})
+    yield Probe("another token", "create", "POST", "auth/token/create", {})
+    yield Probe("its own token, for longer", "update", "POST", "auth/token/renew-self", {})
+    yield Probe("the mounts", "read", "GET", "sys/mounts")
+    yield Probe("the policies", "list", "LIST", "sys/policies/acl")
 
 
 # --- what an operator granted elsewhere
@@ -304,7 +306,7 @@ class GrantedPath:
     versioned: bool
 
 
-def granted_doors(role: str, granted: GrantedPath, mounts: Mounts) -> Iterator[Try]:
+def grant_probes(role: str, granted: GrantedPath, mounts: Mounts) -> Iterator[Probe]:
     """Try a granted path as ``grant-<workspace>``, or as another role of the same workspace, which may not.
 
     No value is read: a version is named that no entry has. KV version 1 has none, so there only what others may not is
@@ -314,15 +316,15 @@ def granted_doors(role: str, granted: GrantedPath, mounts: Mounts) -> Iterator[T
     mine = frozenset({role}) if own else _NOBODY
     if granted.versioned:
         write = {"data": VALUE, "options": {"cas": _NEVER}}
-        yield Try(path, "read", "GET", f"{path}?version={_NEVER}", None, mine, harmless=True)
-        yield Try(path, "update", "POST", path, write, _NOBODY)
+        yield Probe(path, "read", "GET", f"{path}?version={_NEVER}", None, mine, harmless=True)
+        yield Probe(path, "update", "POST", path, write, _NOBODY)
     elif not own:
-        yield Try(path, "read", "GET", path, None, _NOBODY)
+        yield Probe(path, "read", "GET", path, None, _NOBODY)
     if own:
         policy = f"sys/policies/acl/strongroom-{role}"
-        yield Try(f"{path} and more", "read", "GET", f"{path}-and-more", None, _NOBODY)
-        yield Try("its own policy of grants", "read", "GET", policy, None, mine)
-        yield Try("its own policy of grants", "update", "POST", policy, {"policy": ""}, _NOBODY)
+        yield Probe(f"{path} and more", "read", "GET", f"{path}-and-more", None, _NOBODY)
+        yield Probe("its own policy of grants", "read", "GET", policy, None, mine)
+        yield Probe("its own policy of grants", "update", "POST", policy, {"policy": ""}, _NOBODY)
         for visibility in VISIBILITIES:
             value = f"{mounts.kv}/data/{granted.workspace}/{visibility}/NONE"
-            yield Try(f"a {visibility} value of its workspace", "read", "GET", value, None, _NOBODY)
+            yield Probe(f"a {visibility} value of its workspace", "read", "GET", value, None, _NOBODY)

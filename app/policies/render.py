@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from app.policies.hcl import PathRule, PolicyFileWrong, parse
+from app.policies.hcl import InvalidPolicyFile, PathRule, parse
 from app.policies.table import PARAMETERS, TABLE, Bounds
 from app.vault.options import Mounts
 
@@ -18,7 +18,7 @@ def render(role: str, text: str, *, accessor: str, mounts: Mounts) -> str:
     """Check a file and fill it in.
 
     Raises:
-        PolicyFileWrong: for an unknown placeholder, a syntax error, or more than the role's row of the table.
+        InvalidPolicyFile: for an unknown placeholder, a syntax error, or more than the role's row of the table.
     """
     check(role, text)
     values = {"ACCESSOR": accessor, "KV": mounts.kv, "TRANSIT": mounts.transit, "JWT": mounts.jwt}
@@ -29,16 +29,16 @@ def check(role: str, text: str) -> None:
     """Do nothing where the file is in order and within the table.
 
     Raises:
-        PolicyFileWrong: naming the file and what is wrong.
+        InvalidPolicyFile: naming the file and what is wrong.
     """
     unknown = sorted(set(re.findall(r"@@.*?@@|@@", text)) - {"@@ACCESSOR@@", "@@KV@@", "@@TRANSIT@@", "@@JWT@@"})
     if unknown:
-        raise PolicyFileWrong(f"{role}.hcl has an unknown placeholder: {unknown[0]}")
+        raise InvalidPolicyFile(f"{role}.hcl has an unknown placeholder: {unknown[0]}")
     table = TABLE[role]
     for rule in parse(role, text):
         excess = sorted(rule.capabilities - table.get(rule.path, frozenset()) - {"deny"})
         if excess:
-            raise PolicyFileWrong(f'{role}.hcl grants more than the table: {", ".join(excess)} on "{rule.path}".')
+            raise InvalidPolicyFile(f'{role}.hcl grants more than the table: {", ".join(excess)} on "{rule.path}".')
         bounds = PARAMETERS.get(rule.path)
         if bounds is not None and rule.capabilities & {"create", "update"}:
             _check_parameters(role, rule, bounds)
@@ -47,11 +47,11 @@ def check(role: str, text: str) -> None:
 def _check_parameters(role: str, rule: PathRule, bounds: Bounds) -> None:
     where = f'the parameters of "{rule.path}"'
     if rule.allowed_parameters is None or not rule.allowed_parameters.keys() <= bounds.allowed.keys():
-        raise PolicyFileWrong(f"{role}.hcl must bound {where} to {', '.join(sorted(bounds.allowed))}.")
+        raise InvalidPolicyFile(f"{role}.hcl must bound {where} to {', '.join(sorted(bounds.allowed))}.")
     for name, values in rule.allowed_parameters.items():
         most = bounds.allowed[name]
         if most and not (values and values <= most):
-            raise PolicyFileWrong(f"{role}.hcl must bound {where}: {name} to {', '.join(sorted(most))}.")
+            raise InvalidPolicyFile(f"{role}.hcl must bound {where}: {name} to {', '.join(sorted(most))}.")
     missing = sorted(bounds.required - rule.required_parameters)
     if missing:
-        raise PolicyFileWrong(f"{role}.hcl must require, of {where}, {', '.join(missing)}.")
+        raise InvalidPolicyFile(f"{role}.hcl must require, of {where}, {', '.join(missing)}.")

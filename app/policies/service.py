@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.kernel.errors import ServiceError
-from app.policies.grants import GrantsFileWrong, WorkspaceGrant, grant_policies, parse_grants
-from app.policies.hcl import PolicyFileWrong
+from app.policies.grants import InvalidGrantsFile, WorkspaceGrant, grant_policies, parse_grants
+from app.policies.hcl import InvalidPolicyFile
 from app.policies.plan import (
     AUDITED,
     PREFIX,
@@ -61,11 +61,11 @@ class Setup:
     workspaces: frozenset[str] | None = None
 
 
-class NotApplied(ServiceError):
+class PlanRefused(ServiceError):
     """The plan isn't one to carry out; nothing was changed."""
 
 
-class NotTaken(ServiceError):
+class ChangeNotKept(ServiceError):
     """Vault answered that it did what it was told, and left it as it was."""
 
 
@@ -73,14 +73,14 @@ def read_files(folder: Path) -> Mapping[str, str]:
     """Read the policy files of a folder, by role.
 
     Raises:
-        PolicyFileWrong: where one is missing, or one is there that nothing uses.
+        InvalidPolicyFile: where one is missing, or one is there that nothing uses.
     """
     files = {file.stem: file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.hcl"))}
     missing, unknown = sorted(set(ROLES) - set(files)), sorted(set(files) - set(ROLES))
     if missing:
-        raise PolicyFileWrong(f"{folder} lacks {missing[0]}.hcl.")
+        raise InvalidPolicyFile(f"{folder} lacks {missing[0]}.hcl.")
     if unknown:
-        raise PolicyFileWrong(f"{folder} has {unknown[0]}.hcl, which is no role's.")
+        raise InvalidPolicyFile(f"{folder} has {unknown[0]}.hcl, which belongs to no role.")
     return files
 
 
@@ -88,21 +88,21 @@ def read_grants(file: Path, *, mounts: Mounts) -> tuple[WorkspaceGrant, ...]:
     """Read the operators' grants; none where there is no such file.
 
     Raises:
-        GrantsFileWrong: it can't be used.
+        InvalidGrantsFile: it can't be used.
     """
     try:
         return parse_grants(file.read_text(encoding="utf-8"), mounts=mounts)
     except FileNotFoundError:
         return ()
     except (OSError, UnicodeDecodeError):
-        raise GrantsFileWrong(f"{file} can't be read.") from None
+        raise InvalidGrantsFile(f"{file} can't be read.") from None
 
 
-def see_changes(vault: VaultOperator, setup: Setup, *, prune: bool = False) -> Plan:
+def find_changes(vault: VaultOperator, setup: Setup, *, prune: bool = False) -> Plan:
     """Tell what differs, and change nothing.
 
     Raises:
-        PolicyFileWrong: where a file can't be used.
+        InvalidPolicyFile: where a file can't be used.
         VaultRefused, VaultUnavailable: where the operator's token or Vault can't.
     """
     accessor = _accessor(vault, setup.mounts)
@@ -127,11 +127,11 @@ def apply(
     the plan that somebody said yes to: another one isn't carried out.
 
     Raises:
-        NotApplied: where a mount is somebody else's, the plan isn't the agreed one, or prunes more than it may.
-        NotTaken: where Vault left something as it was.
-        PolicyFileWrong, VaultRefused, VaultUnavailable: as ``see_changes``.
+        PlanRefused: where a mount is somebody else's, the plan isn't the agreed one, or prunes more than it may.
+        ChangeNotKept: where Vault left something as it was.
+        InvalidPolicyFile, VaultRefused, VaultUnavailable: as ``find_changes``.
     """
-    seen = see_changes(vault, setup, prune=prune)
+    seen = find_changes(vault, setup, prune=prune)
     _guard(seen, agreed, prune_at_most)
     granted = grant_policies(setup.grants, vault.read("sys/mounts") or {}).texts
     done: list[Change] = []
@@ -139,7 +139,7 @@ def apply(
         # The policies go by the login mount's accessor, which Vault makes up with the mount.
         first = [change for change in seen.changes if change.kind == "login mount"]
         done += _carry_out(vault, setup.mounts, _things(setup, _NOT_YET, granted), first)
-        seen = see_changes(vault, setup, prune=prune)
+        seen = find_changes(vault, setup, prune=prune)
     things = _things(setup, read_accessor(vault, setup), granted)
     done += _carry_out(vault, setup.mounts, things, seen.changes)
     _look_again(vault, setup, done)
@@ -160,7 +160,7 @@ def export(setup: Setup, *, accessor: str) -> Mapping[str, str]:
     }
 
 
-def asks_accessor(setup: Setup) -> bool:
+def needs_accessor(setup: Setup) -> bool:
     """Tell whether any of the files goes by the login mount's accessor."""
     return any("@@ACCESSOR@@" in text for text in setup.files.values())
 
@@ -169,11 +169,11 @@ def read_accessor(vault: VaultOperator, setup: Setup) -> str:
     """Return the accessor of the login mount, which ``export`` fills in.
 
     Raises:
-        PolicyFileWrong: where the mount isn't there yet.
+        InvalidPolicyFile: where the mount isn't there yet.
     """
     accessor = _accessor(vault, setup.mounts)
     if accessor is None:
-        raise PolicyFileWrong("The login mount isn't there yet. Run `strongroom vault apply`, or make it, first.")
+        raise InvalidPolicyFile("The login mount isn't there yet. Run `strongroom vault apply`, or make it, first.")
     return accessor
 
 
@@ -185,7 +185,7 @@ def rotate_signing_key(vault: VaultOperator, mounts: Mounts, file: Path, *, wait
 
     Raises:
         ServiceError: where the file can't be read or replaced.
-        VaultRefused, VaultUnavailable: as ``see_changes``.
+        VaultRefused, VaultUnavailable: The operator's token doesn't reach so far, or Vault can't.
     """
     new = new_signing_key()
     old = file.read_bytes()
@@ -198,7 +198,9 @@ def rotate_signing_key(vault: VaultOperator, mounts: Mounts, file: Path, *, wait
 def add_signing_key(vault: VaultOperator, mounts: Mounts, file: Path, out: Path) -> None:
     """Make a further key in ``out``, and have Vault take it besides the one in ``file``. One that is there is used.
 
-    Raises as ``rotate_signing_key``.
+    Raises:
+        ServiceError: A file can't be read or written.
+        VaultRefused, VaultUnavailable: The operator's token doesn't reach so far, or Vault can't.
     """
     _accept(vault, mounts, [file.read_bytes(), read_or_make(out)])
 
@@ -214,7 +216,7 @@ def _accept(vault: VaultOperator, mounts: Mounts, keys: Sequence[bytes], *, no_l
         vault.write(path, login_settings([public_key(key) for key in keys]))
         if all(_opens(vault, mounts, key) for key in keys) and not any(_opens(vault, mounts, key) for key in no_longer):
             return
-    raise unavailable("Vault was told the keys that sign logins, and goes by others all the same. Call this again.")
+    raise unavailable("Vault still checks logins with other keys than those it was given. Run this again.")
 
 
 def _opens(vault: VaultOperator, mounts: Mounts, key: bytes) -> bool:
@@ -230,24 +232,24 @@ def _look_again(vault: VaultOperator, setup: Setup, done: Sequence[Change]) -> N
     """See that Vault took what it was told: it answers 204 to a tuning that it leaves as it was, too."""
     told = {(change.kind, change.name) for change in done if change.action == "update"}
     left = (
-        [change for change in see_changes(vault, setup).changes if (change.kind, change.name) in told] if told else []
+        [change for change in find_changes(vault, setup).changes if (change.kind, change.name) in told] if told else []
     )
     if left:
         names = ", ".join(f"{change.kind} {change.name}" for change in left)
-        raise NotTaken(
-            f"Vault was told and didn't take it: {names}; all else was done. `strongroom vault plan` shows what"
-            " differs. Before 1.21 Vault can't take allowed_response_headers back."
+        raise ChangeNotKept(
+            f"Vault accepted these changes and didn't make them: {names}; all else was done. `strongroom vault plan`"
+            " shows what differs. Before 1.21 Vault can't take allowed_response_headers back."
         )
 
 
 def _guard(seen: Plan, agreed: Plan | None, prune_at_most: int) -> None:
     if seen.strangers:
-        raise NotApplied(f"The mount {seen.strangers[0]} is of another type, so it is somebody else's. Name another.")
+        raise PlanRefused(f"The mount {seen.strangers[0]} is of another type, so it is somebody else's. Name another.")
     if agreed is not None and agreed != seen:
-        raise NotApplied("Vault was changed since the plan was made. Look at the new one.")
+        raise PlanRefused("Vault was changed since the plan was made. Look at the new one.")
     deletions = sum(change.action == "delete" and not is_grant(change.kind, change.name) for change in seen.changes)
     if deletions > prune_at_most:
-        raise NotApplied(
+        raise PlanRefused(
             f"This would delete {deletions} things, more than {prune_at_most}. Is STRONGROOM_JWT_MOUNT ours alone?"
         )
 

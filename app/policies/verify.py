@@ -22,19 +22,19 @@ from app.policies.probes import (
     VALUE,
     GrantedPath,
     Method,
+    Probe,
     Scratch,
-    Try,
-    granted_doors,
-    key_removal,
-    main_doors,
-    may,
-    old_versions,
+    bypass_probes,
+    grant_probes,
+    is_allowed,
+    key_deletion_probes,
+    old_version_probes,
     readable,
-    side_doors,
-    signing_doors,
+    signing_probes,
+    table_probes,
 )
 from app.vault import KEY_TYPE, VISIBILITIES
-from app.vault.answers import Answer
+from app.vault.answers import VaultResponse
 from app.vault.keys import load_signing_key, new_signing_key, new_signing_key_der
 from app.vault.operator import LoggedIn, VaultOperator
 from app.vault.options import Mounts
@@ -96,16 +96,16 @@ def verify(
     try:
         scratch = _prepare(vault, mounts, logins)
         cells = [
-            *_all(vault, logins, LOGIN_ROLES, lambda role: main_doors(mounts, role, scratch)),
-            *_all(vault, logins, LOGIN_ROLES, lambda role: signing_doors(mounts, role, scratch)),
-            *_all(vault, logins, LOGIN_ROLES, lambda _: side_doors(mounts, scratch)),
-            *_all(vault, logins, _PEOPLE, lambda _: old_versions(mounts)),
+            *_all(vault, logins, LOGIN_ROLES, lambda role: table_probes(mounts, role, scratch)),
+            *_all(vault, logins, LOGIN_ROLES, lambda role: signing_probes(mounts, role, scratch)),
+            *_all(vault, logins, LOGIN_ROLES, lambda _: bypass_probes(mounts, scratch)),
+            *_all(vault, logins, _PEOPLE, lambda _: old_version_probes(mounts)),
             *_bad_logins(logins),
             *_odd_workspaces(vault, mounts, logins),
             *_tokens(logins),
             *_grant_cells(vault, mounts, logins, grants),
             *([] if wait is None else _ended_tokens(vault, mounts, logins, scratch, wait)),
-            *_all(vault, logins, LOGIN_ROLES, lambda _: key_removal(mounts)),
+            *_all(vault, logins, LOGIN_ROLES, lambda _: key_deletion_probes(mounts)),
         ]
     finally:
         left += _clear(vault, mounts, logins)
@@ -221,17 +221,17 @@ def _clear(vault: VaultOperator, mounts: Mounts, logins: _Logins) -> list[Cell]:
 
 
 def _all(
-    vault: VaultOperator, logins: _Logins, roles: Iterable[str], tries: Callable[[str], Iterable[Try]]
+    vault: VaultOperator, logins: _Logins, roles: Iterable[str], tries: Callable[[str], Iterable[Probe]]
 ) -> Iterator[Cell]:
     for role in roles:
         for one in tries(role):
             answer = vault.attempt(one.method, one.path, logins.token(role, OURS), one.body)
-            allowed = may(role, one.door, one.verb) if one.allowed is None else role in one.allowed
+            allowed = is_allowed(role, one.door, one.verb) if one.allowed is None else role in one.allowed
             expected: Verdict = "allowed" if allowed else "refused"
             yield Cell(role, readable(one.door), one.verb, expected, _verdict(answer), answer.status, one.harmless)
 
 
-def _verdict(answer: Answer) -> Verdict:
+def _verdict(answer: VaultResponse) -> Verdict:
     """Refused is a 403 and nothing else: whatever Vault answers besides, it had let the request in."""
     return "refused" if answer.status == 403 else "allowed"
 
@@ -281,7 +281,7 @@ def _grant_cells(
         for path in policy_paths(one.grant.path, engines):
             granted = GrantedPath(one.workspace, path, versioned=path != one.grant.path)
             for role in (grant_role(one.workspace), *LOGIN_ROLES):
-                for each in granted_doors(role, granted, mounts):
+                for each in grant_probes(role, granted, mounts):
                     answer = vault.attempt(each.method, each.path, logins.token(role, one.workspace), each.body)
                     expected: Verdict = "allowed" if role in (each.allowed or ()) else "refused"
                     yield Cell(role, each.door, each.verb, expected, _verdict(answer), answer.status, each.harmless)
@@ -318,7 +318,7 @@ def _ended_tokens(
         yield Cell(role, "with a token after its end", "read", "refused", _verdict(answer), answer.status)
 
 
-def _use(mounts: Mounts, role: str, scratch: Scratch) -> Try:
+def _use(mounts: Mounts, role: str, scratch: Scratch) -> Probe:
     """Return something that a role may do."""
     masked = f"{OURS}.masked"
     mac = {"input": PLAINTEXT, "algorithm": "sha2-256", "key_version": 1}
@@ -330,4 +330,4 @@ def _use(mounts: Mounts, role: str, scratch: Scratch) -> Try:
         "sign": ("POST", f"{mounts.transit}/hmac/{SIGNS}.HMAC", mac),
     }
     method, path, body = uses.get(role, ("GET", f"{mounts.kv}/data/{OURS}/masked/end", None))
-    return Try("", "", method, path, body)
+    return Probe("", "", method, path, body)

@@ -247,7 +247,7 @@ class Settings:
             SettingsError: naming every one that is missing or wrong, and every ``STRONGROOM_`` variable that is none.
         """
         values: dict[str, Any] = {}
-        faults = [f"{name} is no setting of this version." for name in sorted(_strangers(environ))]
+        faults = [f"{name} isn't a setting of this version." for name in sorted(_strangers(environ))]
         for each in fields(cls):
             text = environ.get(each.metadata["variable"], "")
             if not text:

@@ -8,10 +8,10 @@ from flask import request
 from flask.views import MethodView
 
 from app.access import Permission
-from app.variables.import_schemas import ImportBody, ImportedLines
 from app.variables.imports import Import, Imports
 from app.variables.plain_api import blueprint
-from app.variables.schemas import (
+from app.variables.schemas.imports import ImportBody, ImportedLines
+from app.variables.schemas.secrets import (
     ConfirmQuery,
     DeletionQuery,
     RevealSchema,
@@ -28,7 +28,7 @@ from app.variables.schemas import (
     WrappingKeySchema,
 )
 from app.variables.secrets.access_log import access_log
-from app.variables.secrets.changes import NEEDS, Event
+from app.variables.secrets.changes import NEEDS, ChangeEvent
 from app.variables.secrets.check import CHECK_CODES
 from app.variables.secrets.creation import NewSecret
 from app.variables.secrets.edits import SecretChanges
@@ -54,7 +54,7 @@ def _answer(secret: Secret, status: int = 200) -> object:
 class SecretList(MethodView):
     """A workspace's secrets."""
 
-    @described("List secrets", needs=NEEDS[Event.READ], codes=("not_found", "validation_failed"))
+    @described("List secrets", needs=NEEDS[ChangeEvent.READ], codes=("not_found", "validation_failed"))
     @blueprint.arguments(SecretsQuery, location="query")
     @blueprint.response(200, SecretPage)
     def get(self, query: dict[str, Any], ws: str) -> object:
@@ -69,7 +69,7 @@ class SecretList(MethodView):
 
     @described(
         "Create a secret",
-        needs=NEEDS[Event.CREATE],
+        needs=NEEDS[ChangeEvent.CREATE],
         codes=("not_found", "name_taken", "not_granted", *_RULE_CODES, *_VALUE_CODES),
     )
     @blueprint.arguments(SecretBody)
@@ -84,7 +84,7 @@ class SecretList(MethodView):
 class SecretImport(MethodView):
     """Secrets out of a file."""
 
-    @described("Import a .env file", needs=NEEDS[Event.CREATE], codes=("not_found", *_RULE_CODES, *BODY))
+    @described("Import a .env file", needs=NEEDS[ChangeEvent.CREATE], codes=("not_found", *_RULE_CODES, *BODY))
     @blueprint.arguments(ImportBody)
     @blueprint.response(200, ImportedLines)
     def post(self, wanted: Import, ws: str) -> object:
@@ -97,7 +97,7 @@ class WrappingKeyView(MethodView):
 
     @described(
         "Get the key to wrap a secret's key with, so that only Vault can open it",
-        needs=NEEDS[Event.CREATE],
+        needs=NEEDS[ChangeEvent.CREATE],
         codes=("not_found", "vault_unavailable"),
     )
     @blueprint.response(200, WrappingKeySchema)
@@ -109,14 +109,14 @@ class WrappingKeyView(MethodView):
 class OneSecret(MethodView):
     """One secret."""
 
-    @described("Show a secret: all but its value", needs=NEEDS[Event.READ], codes=("not_found",))
+    @described("Show a secret: all but its value", needs=NEEDS[ChangeEvent.READ], codes=("not_found",))
     @blueprint.response(200, SecretSchema)
     def get(self, ws: str, name: str) -> object:
         return _answer(SecretQueries(context.resources()).get(name, access=context.access()))
 
     @described(
         "Change description, expiry, hosts or places",
-        needs=NEEDS[Event.DESCRIBE],
+        needs=NEEDS[ChangeEvent.DESCRIBE],
         codes=(
             "not_found",
             "immutable",
@@ -140,7 +140,7 @@ class OneSecret(MethodView):
 
     @described(
         "Delete a secret with all its versions",
-        needs=NEEDS[Event.DELETE],
+        needs=NEEDS[ChangeEvent.DELETE],
         codes=(
             "not_found",
             "conflict",
@@ -169,7 +169,7 @@ class SecretsValue(MethodView):
 
     @described(
         "Store a new value, as a new version",
-        needs=NEEDS[Event.SET_VALUE],
+        needs=NEEDS[ChangeEvent.SET_VALUE],
         codes=(
             "not_found",
             "binding_mismatch",
@@ -196,7 +196,7 @@ class Reveal(MethodView):
 
     @described(
         "Reveal a masked value; recorded",
-        needs=NEEDS[Event.REVEAL],
+        needs=NEEDS[ChangeEvent.REVEAL],
         keyed=False,
         codes=("not_found", "never_shown", "conflict", "binding_mismatch", "vault_unavailable"),
     )
@@ -212,7 +212,7 @@ class Renewal(MethodView):
 
     @described(
         "Renew the token of an `oauth2` secret now",
-        needs=NEEDS[Event.RENEW],
+        needs=NEEDS[ChangeEvent.RENEW],
         keyed=False,
         codes=(
             "not_found",
@@ -234,7 +234,7 @@ class Renewal(MethodView):
 class SecretsUsage(MethodView):
     """How a secret is used."""
 
-    @described("Tell how a secret is used", needs=NEEDS[Event.READ], codes=("not_found",))
+    @described("Tell how a secret is used", needs=NEEDS[ChangeEvent.READ], codes=("not_found",))
     @blueprint.response(200, UsageSchema)
     def get(self, ws: str, name: str) -> object:
         return usage_of(name, access=context.access(), resources=context.resources())
@@ -257,7 +257,7 @@ class Versions(MethodView):
 
     @described(
         "List a secret's versions, newest first",
-        needs=NEEDS[Event.READ],
+        needs=NEEDS[ChangeEvent.READ],
         codes=("not_found", "validation_failed", "vault_unavailable"),
     )
     @blueprint.arguments(PageQuery, location="query")
@@ -278,7 +278,7 @@ class OneVersion(MethodView):
 
     @described(
         "Destroy an older version's value for good",
-        needs=NEEDS[Event.DESTROY_VERSION],
+        needs=NEEDS[ChangeEvent.DESTROY_VERSION],
         codes=(
             "not_found",
             "not_for_this_type",
@@ -303,7 +303,7 @@ class Rollback(MethodView):
 
     @described(
         "Make an older version's value the newest version",
-        needs=NEEDS[Event.ROLL_BACK],
+        needs=NEEDS[ChangeEvent.ROLL_BACK],
         codes=(
             "not_found",
             "not_for_this_type",

@@ -31,13 +31,13 @@ _ESCAPES: Final = {'"': re.compile(r"\\[\\'\"abfnrtv]"), "'": re.compile(r"\\[\\
 
 _TOO_LARGE: Final = f"The file has more than {GREATEST_FILE // 1024**2} MiB; no .env file has."
 _NO_EQUALS: Final = "Has no =."
-_NO_NAME: Final = "Has no name of the form [A-Za-z_][A-Za-z0-9_]{0,63}."
+_NO_NAME: Final = "The name must match [A-Za-z_][A-Za-z0-9_]{0,63}."
 _NO_END: Final = "Begins with a quotation mark that nothing closes."
 _AFTER_QUOTES: Final = "Something follows the closing quotation mark."
 _HASH: Final = (
     "Has a # outside quotes, where some programs end the value: put the value in quotes, or remove the comment."
 )
-_GOES_ON: Final = "Seems to go on in the next line: a value of several lines stands in quotes."
+_GOES_ON: Final = "Seems to continue in the next line: put a value of several lines in quotes."
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def decode_dotenv(content: bytes) -> str:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise _whole(f"The file isn't in UTF-8: line {line} has bytes that are none. Save it as UTF-8.") from None
+        raise _whole(f"The file isn't in UTF-8: line {line} has other bytes. Save it as UTF-8.") from None
 
 
 def read_dotenv(text: str, *, plain: Collection[str] = ()) -> Sequence[Assignment]:
@@ -84,7 +84,7 @@ def read_dotenv(text: str, *, plain: Collection[str] = ()) -> Sequence[Assignmen
     if len(text.encode()) > GREATEST_FILE:
         raise _whole(_TOO_LARGE)
     if "\x00" in text:
-        raise _whole("The file holds NUL characters: it is no text, or in UTF-16. Save it as UTF-8.")
+        raise _whole("The file holds NUL characters: it isn't text, or is in UTF-16. Save it as UTF-8.")
     lines = re.sub(r"\r\n?", "\n", text.removeprefix("\ufeff"))
     found: list[Assignment] = []
     for assignment in _assignments(lines, plain):

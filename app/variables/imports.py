@@ -18,7 +18,7 @@ from app.outbound.model import AllowedRequest
 from app.resources import Resources
 from app.variables.dotenv import Assignment, read_dotenv
 from app.variables.models import VariableRow
-from app.variables.secrets.changes import Event
+from app.variables.secrets.changes import ChangeEvent
 from app.variables.secrets.creation import NewSecret, rules_for
 from app.variables.secrets.service import Secrets
 from app.variables.secrets.store import require_for
@@ -73,7 +73,7 @@ class Imports:
             ValidationFailed: The file can't be read at all, or a name that is asked for isn't in it.
             AllowedHostsRequired, AllowedHostsTooWide: No secret could be made so.
         """
-        require_for(access, Event.CREATE)
+        require_for(access, ChangeEvent.CREATE)
         assignments = read_dotenv(wanted.content, plain=wanted.plain)
         _require_names(assignments, wanted)
         if any(each.value is not None for each in assignments):
@@ -142,7 +142,7 @@ def _verdict(each: Assignment, wanted: Import, *, taken: bool) -> ImportedLine |
     if each.empty:
         return ImportedLine(each.line, each.name, "skipped", detail="Is empty.")
     if taken:
-        return ImportedLine(each.line, each.name, "exists", detail="Is there already, and stays as it is.")
+        return ImportedLine(each.line, each.name, "exists", detail="It exists already, and stays as it is.")
     return None
 
 

@@ -39,20 +39,20 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ListPosition:
     """Where a list goes on: after the row with this moment (of the column sorted by) and this name."""
 
     moment: datetime
     folded_name: str
 
 
-def after_name(folded_name: str) -> Place:
+def after_name(folded_name: str) -> ListPosition:
     """Return the place after a name, in a list that goes by name."""
-    return Place(_NEVER, folded_name)
+    return ListPosition(_NEVER, folded_name)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ListQuery:
     """What the list is narrowed to, and its order. ``q`` has words for names, descriptions and hosts, in any order and
     case; ``unused`` leaves only secrets that no call ever carried, ``expiring`` those that have expired or will soon,
     ``denied`` those that an upstream denied lately.
@@ -68,24 +68,24 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedEntries:
     """Some rows, where to go on (None: that was all), and how many there are altogether, where that was counted."""
 
     entries: Sequence[Entry]
-    after: Place | None
+    after: ListPosition | None
     total: int | None
 
 
 def list_variables(
-    wanted: Wanted,
+    wanted: ListQuery,
     *,
     access: Access,
     resources: Resources,
     limit: int,
-    after: Place | None = None,
+    after: ListPosition | None = None,
     offset: int = 0,
     counted: bool = True,
-) -> Listed:
+) -> ListedEntries:
     """List a workspace's variables and secrets.
 
     Args:
@@ -108,7 +108,7 @@ def list_variables(
         denied = denials([row.id for row in rows[:limit]], session=session, since=now - DENIED_WITHIN)
         total = session.scalar(select(func.count()).select_from(narrowed.subquery())) if counted else None
     entries = [_as_entry(row, used, denied, access=access, now=now) for row in rows[:limit]]
-    return Listed(entries, _place(rows[limit - 1], wanted.order) if len(rows) > limit else None, total)
+    return ListedEntries(entries, _place(rows[limit - 1], wanted.order) if len(rows) > limit else None, total)
 
 
 def get_entry(name: str, *, access: Access, resources: Resources) -> tuple[Entry, Sequence[str]]:
@@ -138,7 +138,7 @@ def _of(access: Access) -> Select[VariableRow]:
     return select(VariableRow).where(VariableRow.workspace == access.workspace)
 
 
-def _narrow(wanted: Wanted, access: Access, *, now: datetime) -> Select[VariableRow]:
+def _narrow(wanted: ListQuery, access: Access, *, now: datetime) -> Select[VariableRow]:
     query = _of(access)
     if wanted.kind is not None:
         query = query.where(VariableRow.kind == wanted.kind)
@@ -171,7 +171,7 @@ def _order(query: Select[VariableRow], order: Order) -> Select[VariableRow]:
     return query.order_by(first.desc() if descends else first, VariableRow.folded_name)
 
 
-def _beyond(after: Place, order: Order) -> ColumnElement[bool]:
+def _beyond(after: ListPosition, order: Order) -> ColumnElement[bool]:
     field, descends, name = order.lstrip("-"), order.startswith("-"), VariableRow.folded_name
     if field == "name":
         return name < after.folded_name if descends else name > after.folded_name
@@ -180,9 +180,9 @@ def _beyond(after: Place, order: Order) -> ColumnElement[bool]:
     return further | ((moment == after.moment) & (name > after.folded_name))
 
 
-def _place(row: VariableRow, order: Order) -> Place:
+def _place(row: VariableRow, order: Order) -> ListPosition:
     field = order.lstrip("-")
-    return Place(_NEVER if field == "name" else _MOMENTS[field][1](row), row.folded_name)
+    return ListPosition(_NEVER if field == "name" else _MOMENTS[field][1](row), row.folded_name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from flask.views import MethodView
 
 from app.access import Permission
 from app.variables import listing
-from app.variables.plain_schemas import VariableBody, VariablePatch, VariableSchema
-from app.variables.schemas import DeletionQuery, VariablePage, VariableQuery
+from app.variables.schemas.plain import VariableBody, VariablePatch, VariableSchema
+from app.variables.schemas.secrets import DeletionQuery, VariablePage, VariableQuery
 from app.variables.service import NewVariable, Variable, VariableChanges, Variables
 from app.web import context
 from app.web.body import ApiBlueprint, etag, revision_sent
@@ -34,7 +34,7 @@ class VariableList(MethodView):
     def get(self, query: dict[str, Any], ws: str) -> object:
         after = position(query["cursor"], "variables", str)
         listed = listing.list_variables(
-            listing.Wanted(q=query["q"], kind=query["kind"]),
+            listing.ListQuery(q=query["q"], kind=query["kind"]),
             access=context.access(),
             resources=context.resources(),
             limit=query["limit"],

@@ -317,7 +317,12 @@ class Vault(Protocol):
     # --- the tokens of an OAuth 2.0 secret
 
     def read_to_renew(self, address: SecretAddress) -> StoredValue:
-        """Read the client secret, as ``renew``: for a token's renewal alone. Raises as ``read_for_call`` does."""
+        """Read the client secret, as ``renew``: for a token's renewal alone.
+
+        Raises:
+            BindingMismatch: There is no value.
+            VaultUnavailable: Vault can't, or can't decrypt what lies there.
+        """
 
     def read_tokens(self, address: SecretAddress) -> StoredTokens | None:
         """Return what the secret was given, as ``renew``; None where there is nothing yet."""

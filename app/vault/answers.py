@@ -67,7 +67,7 @@ class Document(dict[str, Any]):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class VaultResponse:
     """What Vault answered: the status and the JSON document.
 
     ``retry_after`` is in seconds, where Vault named any. ``foreign``: this is no answer as Vault writes it.
@@ -111,7 +111,7 @@ class Trouble:
     wait: int | None = None
 
 
-def read_answer(method: str, path: str, status: int, content: bytes, retry_after: str | None = None) -> Answer:
+def read_response(method: str, path: str, status: int, content: bytes, retry_after: str | None = None) -> VaultResponse:
     """Make an answer of what came.
 
     Args:
@@ -121,10 +121,12 @@ def read_answer(method: str, path: str, status: int, content: bytes, retry_after
     seconds = int(retry_after) if retry_after and retry_after.isascii() and retry_after.isdigit() else None
     document = _json_object(content)
     foreign = document is None or not _is_vaults(method, path, status, document)
-    return Answer(status, Document(document or {}), None if seconds is None else min(seconds, _LONGEST_WAIT), foreign)
+    return VaultResponse(
+        status, Document(document or {}), None if seconds is None else min(seconds, _LONGEST_WAIT), foreign
+    )
 
 
-def trouble_in(answer: Answer) -> Trouble | None:
+def trouble_in(answer: VaultResponse) -> Trouble | None:
     """Tell what an answer says about Vault's state or about who answers; None where it is about the request."""
     status = answer.status
     if answer.told_by_item:
@@ -136,7 +138,7 @@ def trouble_in(answer: Answer) -> Trouble | None:
     if answer.foreign:
         return Trouble(f"{_FOREIGN} ({status}).", lasting=status < 500, wait=answer.retry_after)
     if status >= 500:
-        return Trouble(why(status), wait=answer.retry_after)
+        return Trouble(explain_status(status), wait=answer.retry_after)
     if status == 400 and any(words in answer.complaints for words in _UPGRADES):
         return Trouble(_UPGRADING, nothing_done=True)
     if status < 300 and answer.document.get("wrap_info"):
@@ -147,7 +149,7 @@ def trouble_in(answer: Answer) -> Trouble | None:
     return None
 
 
-def why(status: int) -> str:
+def explain_status(status: int) -> str:
     """Say in words what a status that isn't about the request means."""
     return _STATES.get(status, f"Vault answered with an error of its own ({status}).")
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final, Generic, TypeVar
 
-from app.kernel.turns import waiting
+from app.kernel.turns import yield_turn
 
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
@@ -52,14 +52,18 @@ class Batches(Generic[K, R]):
         """Who waits for the request after the one that is under way, for each key of which one is."""
 
     def ask(self, key: K, item: str) -> R:
-        """Return what came of an item. Raises what ``send`` does, for all who shared the request."""
+        """Return what came of an item.
+
+        Raises:
+            VaultRefused, VaultUnavailable: The request failed, for all who shared it.
+        """
         mine: _Part[R] = _Part(item)
         mine.woken.acquire()
         with self._lock:
             leads = key not in self._queues
             self._queues.setdefault(key, deque()).append(mine)
         if not leads:
-            with waiting():  # whoever asks Vault needs a turn to come back from there
+            with yield_turn():  # whoever asks Vault needs a turn to come back from there
                 mine.woken.acquire()
         if not mine.sent:
             self._lead(key, mine)

@@ -23,7 +23,7 @@ from app.vault import SecretAddress
 from app.vault.answers import RETRY_AFTER
 from app.vault.batches import Batches
 from app.vault.paths import key_name
-from app.vault.session import LoginRefused, RequestWrong, VaultSession
+from app.vault.session import InvalidRequest, LoginRefused, VaultSession
 from app.vault.transport import unavailable
 
 KEPT_SECONDS: Final = 10.0
@@ -36,7 +36,7 @@ _Key = tuple[str, str]
 """A workspace, and the name of one of its keys."""
 
 
-class Undecryptable(RequestWrong):
+class Undecryptable(InvalidRequest):
     """What lies in KV isn't ciphertext, or not under this key, or under a version of it that nobody may use."""
 
 
@@ -132,14 +132,14 @@ class Decryption:
         different = list(dict.fromkeys(ciphertexts))
         try:
             opened = self._request(key, different)
-        except RequestWrong:  # Vault names none, so each is asked for by itself
+        except InvalidRequest:  # Vault names none, so each is asked for by itself
             opened = {each: self._open_alone(key, each) for each in different}
         return [opened[each] for each in ciphertexts]
 
     def _open_alone(self, key: _Key, ciphertext: str) -> Plaintext | None:
         try:
             return self._request(key, [ciphertext])[ciphertext]
-        except RequestWrong:
+        except InvalidRequest:
             return None
 
     def _request(self, key: _Key, ciphertexts: Sequence[str]) -> Mapping[str, Plaintext | None]:
@@ -187,6 +187,6 @@ def text_of(plaintext: str) -> str:
 
 def _undecryptable() -> Undecryptable:
     return Undecryptable(
-        "What lies in Vault under this secret's name can't be decrypted. Store a new value, or go back to another.",
+        "Vault's entry for this secret can't be decrypted. Store a new value, or roll back to another version.",
         retry_after=RETRY_AFTER,
     )

@@ -10,7 +10,7 @@ from hvac.api.secrets_engines import KvV2, Transit
 
 from app.kernel.errors import NotFound, StrongroomError, VaultUnavailable
 from app.vault import VISIBILITIES, Engine, Health, SecretAddress
-from app.vault.answers import trouble_in, why
+from app.vault.answers import explain_status, trouble_in
 from app.vault.granted import GrantedValues
 from app.vault.key_guard import KeyGuard
 from app.vault.oauth_tokens import OAuthTokens
@@ -67,7 +67,7 @@ class VaultClient(ValueStore, SigningKeys, OAuthTokens, GrantedValues, RecordSto
             version = state.document.get("version")
             if state.status != 200 or state.foreign:
                 trouble = trouble_in(state)
-                reason = why(state.status) if trouble is None else trouble.reason
+                reason = explain_status(state.status) if trouble is None else trouble.reason
                 return Health(ok=False, reason=reason, version=version)
             self._session.kv(SERVICE, "health", KvV2.read_configuration)
             self._session.transit(SERVICE, "health", Transit.read_key, RECORD_KEY)

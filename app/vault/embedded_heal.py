@@ -18,7 +18,7 @@ from app.kernel.errors import ServiceError
 from app.vault.embedded_folder import explain_start_failure, log_position
 from app.vault.embedded_process import AUDIT_LOG, POLL_SECONDS, START_SECONDS, launch, line_to
 from app.vault.recovery import generate_token, read_recovery_key
-from app.vault.transport import Line
+from app.vault.transport import VaultConnections
 
 
 def names_absolute_paths(folder: Path) -> bool:
@@ -55,7 +55,7 @@ def forget_audit_device(binary: str, folder: Path, lock: IO[bytes]) -> None:
         (folder / "recovery-server.json").unlink(missing_ok=True)
 
 
-def _delete(line: Line, token: str) -> None:
+def _delete(line: VaultConnections, token: str) -> None:
     """Delete the entry, once the storage can be written to: a lone node elects itself first."""
     deadline = time.monotonic() + START_SECONDS
     while line.once("DELETE", "sys/raw/core/audit", token=token).status not in (200, 204):

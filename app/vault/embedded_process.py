@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from app.kernel.errors import ServiceError, VaultUnavailable
-from app.vault.answers import Answer
+from app.vault.answers import VaultResponse
 from app.vault.keys import store
 from app.vault.options import Server
-from app.vault.transport import Line
+from app.vault.transport import VaultConnections
 
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 15.0
@@ -196,9 +196,9 @@ def _die_with_parent() -> Any:
 # --- talking to it
 
 
-def line_to(address: str) -> Line:
+def line_to(address: str) -> VaultConnections:
     """Return connections to it; initialising waits for an election and several writes to the disk."""
-    return Line(Server(address, connect_timeout=1.0, read_timeout=30.0))
+    return VaultConnections(Server(address, connect_timeout=1.0, read_timeout=30.0))
 
 
 def serves(address: str) -> bool:
@@ -226,7 +226,7 @@ def find_binary() -> str:
     return found
 
 
-def _ask(line: Line, path: str) -> Answer | None:
+def _ask(line: VaultConnections, path: str) -> VaultResponse | None:
     try:
         return line.once("GET", path)
     except VaultUnavailable:

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from app.kernel.errors import StrongroomError, Unanswered
-from app.kernel.turns import holding
+from app.kernel.turns import hold_lock
 from app.vault.transport import unavailable
 
 
@@ -47,7 +47,7 @@ class ProcessKeyGuard:
     @contextmanager
     def hold(self, key: str) -> Iterator[None]:
         """See ``KeyGuard``."""
-        with holding(self._locks[key]):
+        with hold_lock(self._locks[key]):
             yield
 
     def in_doubt(self, key: str) -> bool:

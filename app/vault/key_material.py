@@ -142,7 +142,7 @@ def read_private_key(pem: SecretValue, algorithm: JwtAlgorithm) -> KeyMaterial:
 
 def _why_no_private_key(text: str) -> str:
     if "PUBLIC KEY-----" in text or "CERTIFICATE-----" in text:
-        return "This is no private key; a public key or a certificate can't sign."
+        return "This isn't a private key; a public key or a certificate can't sign."
     if "OPENSSH PRIVATE KEY-----" in text:
         return "This key is in OpenSSH's own form; convert it to PEM (ssh-keygen -p -m PEM)."
     return "The key isn't a private key in PEM (-----BEGIN PRIVATE KEY-----)."

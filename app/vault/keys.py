@@ -39,12 +39,18 @@ def load_signing_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise ServiceError("The key that signs Vault logins is missing, or no unencrypted P-256 private key in PEM.")
+        raise ServiceError(
+            "The key that signs Vault logins is missing, or isn't an unencrypted P-256 private key in PEM."
+        )
     return key
 
 
 def public_key(pem: bytes) -> str:
-    """Return the public half, as the JWT mount wants it (PEM, SubjectPublicKeyInfo). Raises as above."""
+    """Return the public half, as the JWT mount wants it (PEM, SubjectPublicKeyInfo).
+
+    Raises:
+        ServiceError: The key isn't an unencrypted P-256 private key in PEM.
+    """
     public = load_signing_key(pem).public_key()
     return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
 

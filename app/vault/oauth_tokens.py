@@ -32,7 +32,7 @@ class OAuthTokens:
             return None
         document = answer["data"]["data"].get("value")
         if not isinstance(document, str):
-            raise unavailable("What lies in Vault in the place of this secret's tokens isn't ours.")
+            raise unavailable("Vault's entry for this secret's tokens wasn't written by Strongroom.")
         return StoredTokens(SecretValue(document), int(answer["data"]["metadata"]["version"]))
 
     def write_tokens(self, address: SecretAddress, document: SecretValue, *, cas: int) -> int:

@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Any, Literal
 
 from app.kernel.errors import VaultRefused
-from app.vault.answers import RETRY_AFTER, Answer
+from app.vault.answers import RETRY_AFTER, VaultResponse
 from app.vault.options import Server
-from app.vault.transport import Line, read_health, unavailable
+from app.vault.transport import VaultConnections, read_health, unavailable
 from app.vault.versions import version_warning
 
 Verb = Literal["GET", "LIST", "POST", "PATCH", "DELETE"]
@@ -33,7 +33,7 @@ class VaultOperator:
     """Vault, for an operator's commands. Use it as a context manager, or ``close`` it."""
 
     def __init__(self, server: Server, token: str) -> None:
-        self._line = Line(server)
+        self._line = VaultConnections(server)
         self._token = token
 
     def __enter__(self) -> VaultOperator:
@@ -56,17 +56,32 @@ class VaultOperator:
         return None if answer is None else answer.data
 
     def names(self, path: str) -> Sequence[str]:
-        """List what is under a path, sorted. Raises as ``read`` does."""
+        """List what is under a path, sorted.
+
+        Raises:
+            VaultRefused: The token doesn't reach so far.
+            VaultUnavailable: Vault can't.
+        """
         answer = self._ask("LIST", path)
         return [] if answer is None else sorted(answer.data["keys"])
 
     def write(self, path: str, body: Mapping[str, Any]) -> None:
-        """Write to a path; every write that is made here may be made twice. Raises as ``read`` does."""
+        """Write to a path; every write that is made here may be made twice.
+
+        Raises:
+            VaultRefused: The token doesn't reach so far.
+            VaultUnavailable: Vault can't.
+        """
         if self._ask("POST", path, body) is None:
             raise unavailable(f"Vault knows no path {path}.")
 
     def delete(self, path: str) -> None:
-        """Delete what is at a path; nothing happens where there is nothing. Raises as ``read`` does."""
+        """Delete what is at a path; nothing happens where there is nothing.
+
+        Raises:
+            VaultRefused: The token doesn't reach so far.
+            VaultUnavailable: Vault can't.
+        """
         self._ask("DELETE", path)
 
     def version_warning(self) -> str | None:
@@ -85,12 +100,12 @@ class VaultOperator:
         auth = answer.document["auth"]
         return LoggedIn(auth["client_token"], auth["lease_duration"], auth["renewable"], tuple(auth["policies"]))
 
-    def attempt(self, verb: Verb, path: str, token: str, body: Mapping[str, Any] | None = None) -> Answer:
+    def attempt(self, verb: Verb, path: str, token: str, body: Mapping[str, Any] | None = None) -> VaultResponse:
         """Try something with another token, and return whatever Vault answers."""
         headers = {"Content-Type": "application/merge-patch+json"} if verb == "PATCH" else None
         return self._line.ask(verb, path, token=token, body=body, headers=headers, repeat=True)
 
-    def _ask(self, verb: Verb, path: str, body: Mapping[str, Any] | None = None) -> Answer | None:
+    def _ask(self, verb: Verb, path: str, body: Mapping[str, Any] | None = None) -> VaultResponse | None:
         answer = self._line.ask(verb, path, token=self._token, body=body, repeat=True)
         if answer.status == 404:
             return None

@@ -38,7 +38,7 @@ def checked_workspace(workspace: str) -> str:
     """
     if not WORKSPACE.fullmatch(workspace):
         raise ValidationFailed(
-            "This is no workspace's name.", errors={in_body("workspace"): ["is no workspace's name"]}
+            "This isn't a workspace's name.", errors={in_body("workspace"): ["Must be a workspace's name."]}
         )
     return workspace
 
@@ -63,10 +63,14 @@ def chain_of_entry(name: str) -> str | None:
 
 
 def folder(workspace: str, visibility: Visibility) -> str:
-    """Return the folder, inside the KV mount, of a workspace's secrets of one visibility."""
+    """Return the folder, inside the KV mount, of a workspace's secrets of one visibility.
+
+    Raises:
+        ValidationFailed: There is no such visibility, or no workspace can have this name.
+    """
     if visibility not in VISIBILITIES:
         raise ValidationFailed(
-            "A secret is masked or restricted.", errors={in_body("visibility"): ["is masked or restricted"]}
+            "A secret is masked or restricted.", errors={in_body("visibility"): ["Must be masked or restricted."]}
         )
     return f"{checked_workspace(workspace)}/{visibility}"
 
@@ -86,16 +90,24 @@ def key_name(workspace: str, visibility: Visibility) -> str:
 
 
 def tokens_entry(address: SecretAddress) -> str:
-    """Return the path inside the KV mount of what an OAuth 2.0 secret was given. Raises as ``entry`` does."""
+    """Return the path inside the KV mount of what an OAuth 2.0 secret was given.
+
+    Raises:
+        ValidationFailed: A part of the address can't be one.
+    """
     return f"{checked_workspace(address.workspace)}/tokens/{_checked_name(address)}"
 
 
 def signing_key_name(address: SecretAddress) -> str:
-    """Return the name of a secret's imported transit key. Raises as ``entry`` does."""
+    """Return the name of a secret's imported transit key.
+
+    Raises:
+        ValidationFailed: A part of the address can't be one.
+    """
     return f"{checked_workspace(address.workspace)}.sign.{_checked_name(address)}"
 
 
 def _checked_name(address: SecretAddress) -> str:
     if not NAME.fullmatch(address.name):
-        raise ValidationFailed("This is no secret's name.", errors={in_body("name"): ["is no secret's name"]})
+        raise ValidationFailed("This isn't a secret's name.", errors={in_body("name"): ["Must be a secret's name."]})
     return address.name

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 
 from app.kernel.errors import ServiceError, VaultRefused, VaultUnavailable
 from app.vault.options import Server
-from app.vault.transport import Line
+from app.vault.transport import VaultConnections
 
 OPERATOR_POLICY: Final = "embedded-operator"
 """Not ``strongroom-operator``: what a command compares with the files isn't what it has just written itself."""
@@ -33,7 +33,7 @@ def operator_token(folder: Path, address: str, policy_text: str) -> Iterator[str
         ServiceError: where the recovery key is missing or doesn't fit.
         VaultUnavailable: where the server doesn't serve.
     """
-    with closing(Line(Server(address, read_timeout=30.0))) as line:
+    with closing(VaultConnections(Server(address, read_timeout=30.0))) as line:
         with _one_at_a_time(folder):
             root = generate_token(line, read_recovery_key(folder), "root")
             try:
@@ -73,7 +73,7 @@ def read_recovery_key(folder: Path) -> str:
         ) from None
 
 
-def generate_token(line: Line, recovery_key: str, kind: Literal["root", "recovery-token"]) -> str:
+def generate_token(line: VaultConnections, recovery_key: str, kind: Literal["root", "recovery-token"]) -> str:
     """Make a root token, or in recovery mode a recovery token.
 
     Raises:
@@ -91,7 +91,7 @@ def generate_token(line: Line, recovery_key: str, kind: Literal["root", "recover
     return bytes(a ^ b for a, b in zip(encoded, attempt["otp"].encode(), strict=True)).decode()
 
 
-def _ask(line: Line, method: str, path: str, token: str | None, body: dict[str, Any]) -> Any:
+def _ask(line: VaultConnections, method: str, path: str, token: str | None, body: dict[str, Any]) -> Any:
     answer = line.ask(method, path, token=token, body=body, repeat=False)
     if answer.status >= 400:
         raise VaultRefused(f"The embedded Vault refused {path}.")

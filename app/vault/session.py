@@ -19,8 +19,8 @@ from app.vault.answers import RETRY_AFTER
 from app.vault.key_guard import KeyGuard, ProcessKeyGuard
 from app.vault.keys import signing_key
 from app.vault.options import VaultOptions
-from app.vault.tokens import Tokens
-from app.vault.transport import HvacAdapter, Line, unavailable
+from app.vault.tokens import VaultTokens
+from app.vault.transport import HvacAdapter, VaultConnections, unavailable
 
 T = TypeVar("T")
 _PAUSE: Final = 0.1
@@ -32,15 +32,22 @@ class VaultSession:
     """Requests by workspace and role. Safe to share among threads."""
 
     def __init__(self, options: VaultOptions, guard: KeyGuard | None = None) -> None:
-        self.line = Line(options.server)
+        self.line = VaultConnections(options.server)
         self.mounts = options.mounts
         self.guard: KeyGuard = guard or ProcessKeyGuard()
-        self.tokens = Tokens(self._login, signing_key(options.signing_key))
+        self.tokens = VaultTokens(self._login, signing_key(options.signing_key))
 
     def kv(
         self, workspace: str, role: str, method: Callable[..., Any], *args: Any, repeat: bool = True, **more: Any
     ) -> Any:
-        """Call a method of hvac's ``KvV2`` on our mount. Raises as ``in_role`` does."""
+        """Call a method of hvac's ``KvV2`` on our mount.
+
+        Raises:
+            NotFound: There is no such entry.
+            WriteConflict: Check-and-set lost a race.
+            VaultRefused: The policy of this role doesn't allow it.
+            VaultUnavailable: Vault can't.
+        """
         return self.in_role(
             workspace, role, lambda a: method(KvV2(a), *args, mount_point=self.mounts.kv, **more), repeat=repeat
         )
@@ -48,7 +55,14 @@ class VaultSession:
     def transit(
         self, workspace: str, role: str, method: Callable[..., Any], *args: Any, repeat: bool = True, **more: Any
     ) -> Any:
-        """Call a method of hvac's ``Transit`` on our mount. Raises as ``in_role`` does."""
+        """Call a method of hvac's ``Transit`` on our mount.
+
+        Raises:
+            NotFound: There is no such entry.
+            WriteConflict: Check-and-set lost a race.
+            VaultRefused: The policy of this role doesn't allow it.
+            VaultUnavailable: Vault can't.
+        """
         return self.in_role(
             workspace,
             role,
@@ -60,13 +74,14 @@ class VaultSession:
         """Do something with a token of this workspace and role; refused, log in anew and do it once more.
 
         Args:
-            repeat: whether doing it twice is as good as once (see ``Line.ask``); what was refused was never done.
+            repeat: whether doing it twice is as good as once (see ``VaultConnections.ask``); what was
+                refused was never done.
 
         Raises:
             NotFound: there is no such entry.
             WriteConflict: check-and-set lost a race.
             VaultRefused: the policy of this role doesn't allow it.
-            VaultUnavailable: Vault can't, or found the request wrong (then with ``RequestWrong``).
+            VaultUnavailable: Vault can't, or found the request wrong (then with ``InvalidRequest``).
         """
         problem: StrongroomError = _refusal(role)
         for attempt in range(2):
@@ -85,21 +100,42 @@ class VaultSession:
     def post(
         self, workspace: str, role: str, path: str, body: Mapping[str, Any], *, repeat: bool = True
     ) -> Mapping[str, Any]:
-        """Write to a path and return the answer's document. Raises as ``in_role`` does."""
+        """Write to a path and return the answer's document.
+
+        Raises:
+            NotFound: There is no such entry.
+            WriteConflict: Check-and-set lost a race.
+            VaultRefused: The policy of this role doesn't allow it.
+            VaultUnavailable: Vault can't.
+        """
         answer: Mapping[str, Any] | None = self.in_role(
             workspace, role, lambda adapter: adapter.post(f"/v1/{path}", json=dict(body)), repeat=repeat
         )
         return answer or {}
 
     def get(self, workspace: str, role: str, path: str) -> Mapping[str, Any]:
-        """Read a path and return the answer's document. Raises as ``in_role`` does."""
+        """Read a path and return the answer's document.
+
+        Raises:
+            NotFound: There is no such entry.
+            WriteConflict: Check-and-set lost a race.
+            VaultRefused: The policy of this role doesn't allow it.
+            VaultUnavailable: Vault can't.
+        """
         answer: Mapping[str, Any] | None = self.in_role(
             workspace, role, lambda adapter: adapter.get(f"/v1/{path}"), repeat=True
         )
         return answer or {}
 
     def delete(self, workspace: str, role: str, path: str) -> None:
-        """Delete what is at a path. Raises as ``in_role`` does."""
+        """Delete what is at a path.
+
+        Raises:
+            NotFound: There is no such entry.
+            WriteConflict: Check-and-set lost a race.
+            VaultRefused: The policy of this role doesn't allow it.
+            VaultUnavailable: Vault can't.
+        """
         self.in_role(workspace, role, lambda adapter: adapter.delete(f"/v1/{path}"), repeat=False)
 
     def _login(self, role: str, jwt: str) -> tuple[str, float]:
@@ -129,7 +165,7 @@ def _name_error(error: hvac.exceptions.VaultError) -> StrongroomError:
         return lost_race()
     if "not found" in words:
         return KeyMissing("Vault lacks one of our keys. Run `strongroom vault plan`.", retry_after=RETRY_AFTER)
-    return RequestWrong("Vault found our request wrong.", retry_after=RETRY_AFTER)
+    return InvalidRequest("Vault rejected the request as invalid.", retry_after=RETRY_AFTER)
 
 
 class LoginRefused(VaultRefused):
@@ -140,7 +176,7 @@ class KeyMissing(VaultUnavailable):
     """The transit key that a request names isn't there."""
 
 
-class RequestWrong(VaultUnavailable):
+class InvalidRequest(VaultUnavailable):
     """Vault answered 400, and not for a reason that has a name of its own."""
 
 

@@ -16,8 +16,8 @@ from app.kernel.errors import BindingMismatch, NotFound, ValidationFailed, Vault
 from app.vault import HmacHash, PersonRole, SecretAddress, Signature, SigningKeyType, StoredKey, WrappingKey
 from app.vault.key_guard import change_key, require_sound
 from app.vault.paths import checked_workspace, signing_key_name
-from app.vault.session import KeyMissing, RequestWrong, VaultSession
-from app.vault.transport import Failed, unavailable
+from app.vault.session import InvalidRequest, KeyMissing, VaultSession
+from app.vault.transport import VaultFailed, unavailable
 from app.vault.wrapping import WRAPPING_ALGORITHM
 
 _HASHES: Final[Mapping[HmacHash, str]] = {"sha256": "sha2-256", "sha512": "sha2-512", "sha1": "sha1"}
@@ -66,9 +66,9 @@ class SigningKeys:
             deed = "import_version"
         try:
             self._session.post(address.workspace, role, f"{self._path(address)}/{deed}", body, repeat=False)
-        except RequestWrong:
+        except InvalidRequest:
             raise _unusable(_NOT_OPENED) from None
-        except Failed as failed:
+        except VaultFailed as failed:
             if not _ABOUT_THE_KEY.search(failed.complaints):
                 raise
             raise _unusable(_NOT_OPENED) from None
@@ -130,7 +130,7 @@ class SigningKeys:
         path = f"{self._session.mounts.transit}/{verb}/{signing_key_name(address)}"
         try:
             return self._session.post(address.workspace, "sign", path, body)
-        except (RequestWrong, KeyMissing, NotFound):
+        except (InvalidRequest, KeyMissing, NotFound):
             raise BindingMismatch(
                 f"Vault doesn't hold the key that the database says {address.name} signs with. Run `strongroom doctor`."
             ) from None

@@ -14,7 +14,7 @@ from typing import Final
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from app.kernel.turns import holding
+from app.kernel.turns import hold_lock
 from app.vault.roles import ALGORITHM, AUDIENCE
 
 JWT_SECONDS: Final = 60
@@ -33,7 +33,7 @@ def sign_login(
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class VaultToken:
     """A Vault token and the moment, on the monotonic clock, from which on it is no longer used."""
 
     text: str = field(repr=False)
@@ -47,10 +47,10 @@ Login = Callable[[str, str], tuple[str, float]]
 @dataclass(slots=True)
 class _Slot:
     lock: threading.Lock = field(default_factory=threading.Lock)
-    token: Token | None = None
+    token: VaultToken | None = None
 
 
-class Tokens:
+class VaultTokens:
     """Tokens by workspace and role, in memory until shortly before they end.
 
     Safe to share among threads. Of many that need the same token at the same moment one logs in and the others wait.
@@ -71,7 +71,7 @@ class Tokens:
         self._slots: dict[tuple[str, str], _Slot] = {}
         self._sweeping = threading.Lock()
 
-    def get(self, workspace: str, role: str) -> Token:
+    def get(self, workspace: str, role: str) -> VaultToken:
         """Return a token that will last for a while, logging in where there is none."""
         slot = self._slots.get((workspace, role))
         if slot is None:
@@ -80,23 +80,23 @@ class Tokens:
         token = slot.token
         if token is not None and self._monotonic() < token.ends:
             return token
-        with holding(slot.lock):
+        with hold_lock(slot.lock):
             if slot.token is None or self._monotonic() >= slot.token.ends:
                 slot.token = None
                 slot.token = self.fresh(workspace, role)
             return slot.token
 
-    def fresh(self, workspace: str, role: str) -> Token:
+    def fresh(self, workspace: str, role: str) -> VaultToken:
         """Log in whatever is kept already, and keep nothing."""
         asked = self._monotonic()
         text, seconds = self._login(role, sign_login(self._key(), workspace=workspace, role=role, now=self._wall()))
-        return Token(text, asked + seconds - min(SPARE_SECONDS, seconds / 2))
+        return VaultToken(text, asked + seconds - min(SPARE_SECONDS, seconds / 2))
 
-    def drop(self, workspace: str, role: str, token: Token) -> None:
+    def drop(self, workspace: str, role: str, token: VaultToken) -> None:
         """Forget this token, which Vault refused; a newer one that another thread got meanwhile stays."""
         slot = self._slots.get((workspace, role))
         if slot is not None:
-            with holding(slot.lock):
+            with hold_lock(slot.lock):
                 if slot.token is token:
                     slot.token = None
 

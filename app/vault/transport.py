@@ -29,7 +29,7 @@ from app.http1 import errors as http1
 from app.http1.connection import tls_context
 from app.http1.pool import Pool, request_head
 from app.kernel.errors import ServiceError, Unanswered, VaultUnavailable
-from app.vault.answers import RETRY_AFTER, Answer, Trouble, read_answer, trouble_in
+from app.vault.answers import RETRY_AFTER, Trouble, VaultResponse, read_response, trouble_in
 from app.vault.forwarding import Forwarding
 from app.vault.options import Server
 
@@ -45,7 +45,7 @@ def unavailable(reason: str, wait: int | None = None) -> VaultUnavailable:
     return VaultUnavailable(reason, retry_after=wait or RETRY_AFTER)
 
 
-class Line:
+class VaultConnections:
     """Connections to one Vault, kept alive and safe to share among threads. No proxy, no netrc, no redirect.
 
     Raises ``ServiceError`` when the address or a TLS file can't be used.
@@ -54,9 +54,9 @@ class Line:
     def __init__(self, server: Server) -> None:
         parts = urlsplit(server.address)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ServiceError("VAULT_ADDR is no http or https address.")
+            raise ServiceError("VAULT_ADDR isn't an http or https address.")
         self._prefix = parts.path.rstrip("/")
-        self._connecting = partial(http1.lasting, server.connect_timeout)
+        self._connecting = partial(http1.deadline, server.connect_timeout)
         self._waiting = server.read_timeout
         secured = parts.scheme == "https"
         port = parts.port or (443 if secured else 80)
@@ -92,7 +92,7 @@ class Line:
         query: Mapping[str, Any] | None = None,
         headers: dict[str, str] | None = None,
         repeat: bool,
-    ) -> Answer:
+    ) -> VaultResponse:
         """Send a request to ``/v1/<path>`` and return the answer, whatever Vault thinks of the request itself.
 
         ``repeat`` says that doing it twice does no more than doing it once. Then a broken connection and a trouble that
@@ -136,7 +136,7 @@ class Line:
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
         headers: dict[str, str] | None = None,
-    ) -> Answer:
+    ) -> VaultResponse:
         """Send a request a single time and return the answer, whatever its status.
 
         Raises:
@@ -161,7 +161,7 @@ class Line:
         body: Mapping[str, Any] | None,
         query: Mapping[str, Any] | None,
         headers: dict[str, str] | None,
-    ) -> Answer:
+    ) -> VaultResponse:
         target = f"{self._prefix}/v1/{path if _PLAIN.fullmatch(path) else quote(path, safe=_SAFE)}"
         if query:
             target += "?" + urlencode(query)
@@ -178,12 +178,12 @@ class Line:
                 request_head(method, target, sent),
                 content,
                 connecting=self._connecting,
-                waiting=http1.lasting(self._waiting),
+                waiting=http1.deadline(self._waiting),
             )
             if self._forwarding is not None:
                 self._forwarding.learn(answer.field("x-vault-index"))
             content = b"".join(iter(answer.read, b""))
-            return read_answer(method, path, answer.status, content, answer.field("retry-after"))
+            return read_response(method, path, answer.status, content, answer.field("retry-after"))
         except http1.WireError as error:
             problem = _as_our_error(error)
         raise problem from None
@@ -212,7 +212,7 @@ def _outcome(status: int) -> str:
     return {403: "refused", 404: "missing"}.get(status, "failed")
 
 
-class Failed(Unanswered):
+class VaultFailed(Unanswered):
     """Vault answered with an error of its own, so that nobody knows what it did.
 
     ``complaints`` are Vault's words: for comparing only, since they may quote what was sent.
@@ -251,7 +251,7 @@ def _authorities(server: Server) -> str | None:
     return "\n".join(path.read_text(encoding="ascii") for path in files)
 
 
-def read_health(line: Line) -> Answer:
+def read_health(line: VaultConnections) -> VaultResponse:
     """Ask how the server is; one that hands everything on is as good as the active node, whatever it is itself.
 
     Raises:
@@ -262,10 +262,10 @@ def read_health(line: Line) -> Answer:
     return line.once("GET", "sys/health", query=standbys, headers={"X-Vault-Namespace": ""})
 
 
-def _as_problem(trouble: Trouble, answer: Answer, *, repeat: bool) -> VaultUnavailable:
+def _as_problem(trouble: Trouble, answer: VaultResponse, *, repeat: bool) -> VaultUnavailable:
     """Name what kept Vault from answering; after an error of its own nobody knows what it did."""
     if not trouble.nothing_done and not repeat:
-        return Failed(trouble.reason, answer.complaints)
+        return VaultFailed(trouble.reason, answer.complaints)
     return unavailable(trouble.reason, trouble.wait)
 
 
@@ -275,7 +275,7 @@ class HvacAdapter(hvac.adapters.Adapter):  # type: ignore[type-arg]  # it is gen
     It is as short-lived as a request; the line below it stays.
     """
 
-    def __init__(self, line: Line, token: str | None, *, repeat: bool) -> None:
+    def __init__(self, line: VaultConnections, token: str | None, *, repeat: bool) -> None:
         # Not the parent's, which would open a requests session.
         self._line = line
         self.token = token
@@ -312,5 +312,5 @@ class HvacAdapter(hvac.adapters.Adapter):  # type: ignore[type-arg]  # it is gen
         return answer.document
 
 
-def _raise(answer: Answer) -> NoReturn:
+def _raise(answer: VaultResponse) -> NoReturn:
     raise hvac.exceptions.VaultError.from_status(answer.status, answer.complaints)

@@ -327,7 +327,7 @@ def _document(answer: Mapping[str, Any]) -> Mapping[str, Any]:
 def _text(answer: Mapping[str, Any]) -> str:
     text = answer["data"]["data"].get("value")
     if not isinstance(text, str):
-        raise unavailable("What lies in Vault under this secret's name isn't a value of ours.")
+        raise unavailable("Vault's entry for this secret wasn't written by Strongroom. Store a new value.")
     return text
 
 

@@ -38,7 +38,7 @@ def wrap_key(material: bytes, public_key: str) -> str:
     except ValueError:
         vault_key = None
     if not isinstance(vault_key, rsa.RSAPublicKey):
-        raise VaultUnavailable("What Vault gave as its wrapping key is no RSA public key.")
+        raise VaultUnavailable("Vault's wrapping key isn't an RSA public key.")
     ephemeral = secrets.token_bytes(32)
     oaep = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
     return base64.b64encode(

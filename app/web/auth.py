@@ -38,7 +38,9 @@ class Gate:
         """Find out who sends a request, and their standing in its workspace if its URL names one.
 
         Raises:
-            Unauthenticated, Forbidden, ValidationFailed
+            Unauthenticated: No valid token came.
+            Forbidden: The token may not act for this user.
+            ValidationFailed: The user to act for can't be one.
             NotFound: There is no such workspace, or it is none of theirs.
         """
         with step("authenticate"):
@@ -50,7 +52,13 @@ class Gate:
                 )
 
     def admit(self, incoming: Incoming) -> None:
-        """Do the same, and count a token that proves nothing. Raises what ``let_in`` does, and ``RateLimited``."""
+        """Do the same, and count a token that proves nothing.
+
+        Raises:
+            Unauthenticated, Forbidden, ValidationFailed: The request isn't let in.
+            NotFound: There is no such workspace, or it is none of theirs.
+            RateLimited: Too many invalid tokens came from this address.
+        """
         try:
             self.let_in(incoming)
         except Unauthenticated:

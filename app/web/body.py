@@ -83,10 +83,10 @@ def _check_json(value: object, levels: int) -> None:
     elif isinstance(value, str) and not is_text(value):
         raise ValidationError("Must be Unicode text without NUL.")
     elif isinstance(value, float) and not math.isfinite(value):
-        raise ValidationError("The number is too great.")
+        raise ValidationError("The number is too large.")
 
 
-class Truth(fields.Boolean):
+class StrictBoolean(fields.Boolean):
     """True or false, and nothing that merely looks like it."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
@@ -95,7 +95,7 @@ class Truth(fields.Boolean):
         return value
 
 
-class Whole(fields.Integer):
+class StrictInteger(fields.Integer):
     """A whole number in a body: no text that looks like one, no fraction, no truth."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
@@ -105,7 +105,7 @@ class Whole(fields.Integer):
         return number
 
 
-class Number(fields.Float):
+class StrictNumber(fields.Float):
     """A number in a body: no text that looks like one, no truth."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> float:
@@ -126,7 +126,7 @@ class Moment(fields.AwareDateTime):
             raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE) from None
 
 
-class Fixed(fields.Raw):
+class FixedField(fields.Raw):
     """A member of a change that can't be changed: it is known, so that its refusal can say why."""
 
     def __init__(self) -> None:
@@ -134,12 +134,12 @@ class Fixed(fields.Raw):
 
 
 class Patch(Input):
-    """A body that changes something; what is ``Fixed`` in it is refused before anything else is looked at."""
+    """A body that changes something; what is ``FixedField`` in it is refused before anything else is looked at."""
 
     def load(self, data: Any, **kwargs: Any) -> Any:
         """Read the body. Raises ``Immutable`` where it names what is fixed."""
         named = data if isinstance(data, dict) else {}
-        if fixed := [name for name, field in self.fields.items() if isinstance(field, Fixed) and name in named]:
+        if fixed := [name for name, field in self.fields.items() if isinstance(field, FixedField) and name in named]:
             raise Immutable(
                 f"{' and '.join(fixed)} can't be changed after creation.",
                 errors={in_body(name): ["Can't be changed after creation."] for name in fixed},
@@ -217,7 +217,7 @@ def read_json(raw: bytes, content_type: str | None) -> Any:
     try:
         return json.loads(raw.decode(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        raise MalformedJson("The body is no JSON.") from None
+        raise MalformedJson("The body isn't valid JSON.") from None
 
 
 def _is_json(content_type: str) -> bool:

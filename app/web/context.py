@@ -75,7 +75,7 @@ def access() -> Access:
     return incoming().standing
 
 
-def enter_as(principal: Principal, access: Access | None) -> None:
+def set_principal(principal: Principal, access: Access | None) -> None:
     """Remember who asks, and their standing where the URL names a workspace."""
     entered = incoming()
     entered.principal, entered.access = principal, access

@@ -178,7 +178,7 @@ def unforeseen(error: Exception, path: str) -> StrongroomError:
     """Log a fault that nobody foresaw, and return what may be told of it."""
     # The type and place only: a message could quote what was being handled.
     log.error("internal_error", kind=type(error).__name__, path=path, frames=_frames(error))
-    return StrongroomError("An unforeseen fault; the log has it under this request id.")
+    return StrongroomError("An unexpected error; the log has it under this request id.")
 
 
 def from_http(error: HTTPException) -> StrongroomError:
@@ -188,14 +188,11 @@ def from_http(error: HTTPException) -> StrongroomError:
         return _FROM_HTTP[code](str(error.description or error.name))
     if 400 <= code < 500:
         return BadRequest("The request can't be understood.")
-    return StrongroomError("An unforeseen fault; the log has it under this request id.")
+    return StrongroomError("An unexpected error; the log has it under this request id.")
 
 
-class BadRequest(MalformedJson):
-    """A request that is no proper HTTP."""
-
-    code = "bad_request"
-    title = "Bad request"
+class BadRequest(MalformedJson, code="bad_request", title="Bad request"):
+    """The request isn't valid HTTP."""
 
 
 def validation_failed(error: ValidationError, *, source: Source = "body") -> ValidationFailed:

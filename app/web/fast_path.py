@@ -25,7 +25,7 @@ from app.web.body import LARGE, load, read_json
 from app.web.errors import as_known, problem_reply
 from app.web.idempotency import KeyedRequests, whole_request
 from app.web.incoming import Incoming
-from app.web.limits import Limits
+from app.web.limits import RequestLimits
 from app.web.logs import REQUEST_ID, RequestLog
 from app.web.operations import Declared, declaration_of
 from app.web.reply import Reply, tell_proxy_status
@@ -63,11 +63,11 @@ class _Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class RequestRules:
     """What every request to the API goes through, whoever serves it."""
 
     gate: Gate
-    limits: Limits
+    limits: RequestLimits
     keyed: KeyedRequests
     log: RequestLog
     safety: Mapping[str, str]
@@ -80,7 +80,7 @@ class FastPath:
         app: What serves all others; it has these views as well.
     """
 
-    def __init__(self, app: Flask, views: Sequence[FastView], rules: Rules, resources: Resources) -> None:
+    def __init__(self, app: Flask, views: Sequence[FastView], rules: RequestRules, resources: Resources) -> None:
         self.behind: WsgiApp = app.wsgi_app
         self._routes = [_route_of(app, view) for view in views]
         self._rules = rules

@@ -28,14 +28,14 @@ from app.kernel.errors import (
     TooManyCalls,
     ValidationFailed,
 )
-from app.kernel.turns import Turns, computing
+from app.kernel.turns import Turns, take_turn
 from app.web.errors import problem_document
 from app.web.incoming import request_id_of
 from app.web.relay import Relay
 from app.web.safety import safety_headers
 from app.web.streams import PROXY_STATUS, Stream, proxy_status, stream_of
 from app.web.threads import Threads
-from app.web.wsgi import Answer, Environ, WsgiApp, environ_of, require_plain_headers, run
+from app.web.wsgi import Environ, WsgiApp, WsgiResponse, environ_of, require_plain_headers, run
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -195,7 +195,7 @@ class Front:
     def _slot(self, scope: Scope) -> _Slot:
         return _Slot(self._slots, patient=_CALL.fullmatch(scope["path"]) is None)
 
-    async def _answer(self, threads: Threads, environ: Environ, send: Send) -> Answer | None:
+    async def _answer(self, threads: Threads, environ: Environ, send: Send) -> WsgiResponse | None:
         """Answer a request; of an answer that streams return the head, and send nothing yet."""
         answer, first = await threads.run(partial(self._run, environ))
         if stream_of(environ) is not None:
@@ -214,8 +214,8 @@ class Front:
         await send({"type": "http.response.body", "body": b""})
         return None
 
-    def _run(self, environ: Environ) -> tuple[Answer, bytes]:
-        with computing(self._turns):
+    def _run(self, environ: Environ) -> tuple[WsgiResponse, bytes]:
+        with take_turn(self._turns):
             answer = run(self._app, environ)
             if not answer.whole:
                 return answer, b""
@@ -224,8 +224,8 @@ class Front:
             finally:
                 answer.close()
 
-    def _next(self, answer: Answer) -> bytes | None:
-        with computing(self._turns):
+    def _next(self, answer: WsgiResponse) -> bytes | None:
+        with take_turn(self._turns):
             return next(iter(answer.pieces), None)
 
 

@@ -27,7 +27,7 @@ _BY_ADDRESS: Final = 3
 _AWAY_SECONDS: Final = 5.0
 
 
-class Limits:
+class RequestLimits:
     """Counts against limits: in Redis where there is one, by this process alone while it doesn't answer.
 
     Args:
@@ -57,7 +57,7 @@ class Limits:
         Raises:
             RateLimited: There were too many in the last minute.
         """
-        sentence = "Too many tokens that prove nothing"
+        sentence = "Too many invalid tokens"
         self.count(_FAILED_FROM_ADDRESS, "failed-from", address, sentence=sentence)
         self.count(_FAILED_FOR_TOKEN, "failed-for", token_id, sentence=sentence)
 
@@ -78,7 +78,7 @@ class Limits:
         raise RateLimited(f"{sentence}; try again in {wait} s.", retry_after=wait)
 
 
-def limit_requests(app: Flask, limits: Limits) -> None:
+def limit_requests(app: Flask, limits: RequestLimits) -> None:
     """Count each token's requests to the API; to be called after the gate, so that it is known whose they are."""
     app.extensions[_EXTENSION] = limits
 
@@ -95,7 +95,7 @@ def limit_passwords(app: Flask, endpoint: str, *, rate: str, whose: Callable[[],
 
     ``whose`` tells the user whose password the request tries; None: it tries none. All endpoints count together.
     """
-    limit, limits = parse(rate), cast(Limits, app.extensions[_EXTENSION])
+    limit, limits = parse(rate), cast(RequestLimits, app.extensions[_EXTENSION])
     by_address = type(limit)(_BY_ADDRESS * limit.amount, limit.multiples)
     view: Callable[..., Any] = app.view_functions[endpoint]
 

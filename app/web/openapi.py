@@ -19,7 +19,7 @@ from app.kernel.errors import StrongroomError
 from app.web.errors import STATUS
 from app.web.examples import sample
 from app.web.idempotency import HEADER, KEY
-from app.web.links import add_links
+from app.web.links import add_links, successes, takes_tag
 from app.web.operations import Declared, Problem, declaration_of
 from app.web.reply import PROBLEM_JSON
 
@@ -41,7 +41,6 @@ _KEY: Final = {
     "required": False,
     "schema": {"type": "string", "pattern": f"^{KEY.pattern}$"},
     "description": "The same key and request get the same answer again for 24 hours, without a second deed.",
-    "example": "7a8f2c1e-5b1d-4a53-9a43-0b8f5c7d9e21",
 }
 _CONFIRM: Final = {
     "in": "query",
@@ -50,6 +49,7 @@ _CONFIRM: Final = {
     "schema": {"type": "string"},
     "description": "The name of what is deleted, once more; without it: `confirmation_required`.",
 }
+_ETAG: Final = {"description": "Of what was read, for `If-Match`.", "schema": {"type": "string"}}
 _RETRIED: Final = (HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
@@ -59,8 +59,10 @@ def complete(api: Api, app: Flask) -> None:
     written = api.spec.to_dict()
     for declared, operation in _operations(app, written):
         _complete(operation, declared, written)
+    _declare_tags(written)
     add_links(written)
     _drop_what_is_unused(written)
+    _split_variants(written)
     _use_the_newest_dialect(written)
     app.extensions[_DOCUMENT] = written
 
@@ -142,6 +144,20 @@ def _complete_successes(operation: dict[str, Any], written: dict[str, Any]) -> N
             response["headers"] = {"Location": {"description": "Where it is.", "schema": {"type": "string"}}}
 
 
+def _declare_tags(written: dict[str, Any]) -> None:
+    """Say of each answer with a thing that is edited under ``If-Match`` that it brings the ``ETag`` for it."""
+    answers = list(successes(written))
+    tagged = {_reference(answer) for _, operation, answer in answers if takes_tag(operation)}
+    for _, _, answer in answers:
+        if _reference(answer) in tagged:
+            answer["headers"] = answer.get("headers", {}) | {"ETag": _ETAG}
+
+
+def _reference(answer: dict[str, Any]) -> str | None:
+    reference: str | None = answer.get("content", {}).get(JSON, {}).get("schema", {}).get("$ref")
+    return reference
+
+
 def _problem(status: int, codes: list[str]) -> dict[str, Any]:
     told: dict[str, Any] = {
         "description": ", ".join(f"`{code}`" for code in codes),
@@ -185,6 +201,33 @@ def _example_of(code: str) -> dict[str, Any]:
     return example
 
 
+def _split_variants(written: dict[str, Any]) -> None:
+    """Write a body that is of several types as one of several schemas, each with what its type is given alone.
+
+    ``x-variants`` in the metadata of its ``type`` says of each: which members it takes that not all have, which it
+    needs, and what it says of a member more narrowly. ``x-fixed`` members, known for their refusal alone, go.
+    """
+    schemas = written["components"]["schemas"]
+    for name, schema in list(schemas.items()):
+        properties = {key: part for key, part in schema.get("properties", {}).items() if "x-fixed" not in part}
+        if properties:
+            schema["properties"] = properties
+        variants: dict[str, Any] = properties.get("type", {}).pop("x-variants", {})
+        told_apart = {member for variant in variants.values() for member in variant["takes"]}
+        for kind, variant in variants.items():
+            own = {key: part for key, part in properties.items() if key not in told_apart or key in variant["takes"]}
+            own |= {key: _without_values(own[key]) | narrower for key, narrower in variant["properties"].items()}
+            required = sorted({*schema["required"], *variant["needs"]})
+            schemas[f"{kind}{name}"] = schema | {"properties": own, "required": required}
+        if variants:
+            schemas[name] = {"oneOf": [{"$ref": f"#/components/schemas/{kind}{name}"} for kind in variants]}
+
+
+def _without_values(schema: dict[str, Any]) -> dict[str, Any]:
+    dropped = {"type", "enum", "default", "allOf", "anyOf", "$ref", "nullable"}
+    return {key: part for key, part in schema.items() if key not in dropped}
+
+
 def _use_the_newest_dialect(written: Any) -> None:
     """Say ``examples`` and ``$`` as JSON Schema 2020-12 does, which OpenAPI 3.1 is written in.
 
@@ -194,6 +237,7 @@ def _use_the_newest_dialect(written: Any) -> None:
         for part in _schemas(schema):
             if "example" in part:
                 part["examples"] = [part.pop("example")]
+            part.pop("x-other-type", None)
             if "x-also" in part:
                 part["anyOf"].append({"const": part.pop("x-also")})
             if "pattern" in part:

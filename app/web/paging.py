@@ -19,7 +19,7 @@ LIMIT_DEFAULT: Final = 50
 LIMIT_GREATEST: Final = 200
 _NUMBER_GREATEST: Final = 2**63 - 1
 _WRITTEN: Final = "^[A-Za-z0-9_-]+$"
-_NOT_OURS: Final = "Is no cursor of this list."
+_NOT_OURS: Final = "Not a cursor of this list."
 
 
 class PageQuery(Input):

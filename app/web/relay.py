@@ -18,11 +18,11 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.kernel.errors import RecordUnavailable, StrongroomError
-from app.kernel.turns import Turns, computing
+from app.kernel.turns import Turns, take_turn
 from app.web.errors import problem_document
 from app.web.streams import Stream, stream_headers
 from app.web.threads import Threads
-from app.web.wsgi import Answer, Environ
+from app.web.wsgi import Environ, WsgiResponse
 
 T = TypeVar("T")
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -70,7 +70,9 @@ class Relay:
         self._taking = Threads(_THREADS, "stream")
         self._asking = Threads(_THREADS, "stream-record")  # may wait for the database
 
-    async def send_on(self, stream: Stream, answer: Answer, environ: Environ, receive: Receive, send: Send) -> None:
+    async def send_on(
+        self, stream: Stream, answer: WsgiResponse, environ: Environ, receive: Receive, send: Send
+    ) -> None:
         """Send a stream's head, and its body as it comes, until it ends one way or another."""
         ending = asyncio.ensure_future(self._until_ended(stream, environ, receive))
         ending.add_done_callback(_look_at)
@@ -93,7 +95,7 @@ class Relay:
             await self._tell(stream, error, request_id, send)
         except Exception as error:
             log.error("internal_error", kind=type(error).__name__, request_id=request_id)
-            await self._tell(stream, StrongroomError("An unforeseen fault ended the stream."), request_id, send)
+            await self._tell(stream, StrongroomError("An unexpected error ended the stream."), request_id, send)
         except BaseException:
             self._start(self._asking, stream.abandon)
             raise
@@ -185,7 +187,7 @@ class Relay:
 
     def _start(self, threads: Threads, step: Callable[[], T]) -> asyncio.Future[T]:
         def _in_turn() -> T:
-            with computing(self._turns):
+            with take_turn(self._turns):
                 return step()
 
         started = threads.run(_in_turn)
@@ -198,7 +200,7 @@ def _look_at(done: asyncio.Future[Any]) -> None:
         done.exception()
 
 
-def _request_id(answer: Answer) -> str:
+def _request_id(answer: WsgiResponse) -> str:
     return next((value.decode("latin-1") for name, value in answer.headers if name == b"x-request-id"), "")
 
 

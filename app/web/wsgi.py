@@ -26,16 +26,12 @@ _OURS: Final = b"strongroom-"
 _BARE: Final = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
 
 
-class AmbiguousHeader(StrongroomError):
+class AmbiguousHeader(StrongroomError, party="caller", code="bad_request", title="Bad request"):
     """A header that decides something came twice, or with a byte beyond ASCII."""
-
-    code = "bad_request"
-    party = "caller"
-    title = "Bad request"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WsgiResponse:
     """What Flask answered: its head, and its body, either whole or as pieces that come one by one."""
 
     status: int
@@ -98,7 +94,7 @@ def environ_of(scope: dict[str, Any], body: bytes) -> Environ:
     return environ
 
 
-def run(app: WsgiApp, environ: Environ) -> Answer:
+def run(app: WsgiApp, environ: Environ) -> WsgiResponse:
     """Have the application answer; of what comes in pieces none is taken yet."""
     head: list[Any] = []
 
@@ -108,4 +104,4 @@ def run(app: WsgiApp, environ: Environ) -> Answer:
     pieces = app(environ, _start_response)
     status, headers = head
     whole = environ["REQUEST_METHOD"] == "HEAD" or any(name == b"content-length" for name, _ in headers)
-    return Answer(status, headers, pieces, whole or status in (204, 304))
+    return WsgiResponse(status, headers, pieces, whole or status in (204, 304))

@@ -14,7 +14,7 @@ from app.access import MEMBER_ROLES, Access, Permission, Principal, Role, requir
 from app.audit.actions import Action
 from app.audit.service import Target, recorded
 from app.db import Sessions, VersionedCache
-from app.identity.users import check_user_id, know_user, revoke_tokens_made_by
+from app.identity.users import check_user_id, ensure_user, revoke_tokens_made_by
 from app.kernel.clock import Clock
 from app.kernel.errors import LastOwner, NotFound, PreconditionFailed, ValidationFailed, in_body
 from app.kernel.preconditions import check_revision, require_confirmation
@@ -209,7 +209,7 @@ class Members:
 
 
 def _add_member(session: Session, user: str, role: Role, *, access: Access, now: datetime) -> MemberRow:
-    know_user(session, user, now=now)
+    ensure_user(session, user, now=now)
     row = MemberRow(
         workspace=access.workspace, user_id=user, role=role.value, revision=1, added_at=now, added_by=access.actor.name
     )
@@ -232,7 +232,7 @@ def _require_over(access: Access, role_now: str | None, role_then: Role | None) 
     require(access, Permission.MEMBER_MANAGE)
     if role_then is not None and role_then not in MEMBER_ROLES:
         raise ValidationFailed(
-            "A member is owner, admin or editor.", errors={in_body("role"): ["One of: owner, admin, editor."]}
+            "A member is owner, admin or editor.", errors={in_body("role"): ["Must be one of: owner, admin, editor."]}
         )
     if Role.OWNER.value in (role_now, role_then):
         require(access, Permission.MEMBER_MANAGE_OWNERS)

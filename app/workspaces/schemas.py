@@ -6,9 +6,9 @@ from typing import Any, get_args
 
 from marshmallow import Schema, fields, post_dump, validate
 
-from app.access import Role
+from app.access import MEMBER_ROLES, Role
 from app.vault import Engine
-from app.web.body import Fixed, Input, Patch, PlainText, Truth
+from app.web.body import FixedField, Input, Patch, PlainText, StrictBoolean
 from app.workspaces.service import WORKSPACE_NAME, NewWorkspace, WorkspaceChanges
 
 _NAME = validate.Regexp(
@@ -26,7 +26,7 @@ class WorkspaceBody(Input):
         load_default=None, allow_none=True, validate=validate.Length(1, 128), metadata={"example": "Acme"}
     )
     engine = fields.String(load_default="kv", validate=validate.OneOf(get_args(Engine)))
-    refuse_expired = Truth(load_default=False)
+    refuse_expired = StrictBoolean(load_default=False)
     owner = PlainText(load_default=None, allow_none=True, metadata={"example": "ada@example.com"})
 
 
@@ -36,9 +36,9 @@ class WorkspacePatch(Patch):
     into = WorkspaceChanges
 
     title = PlainText(validate=validate.Length(1, 128))
-    refuse_expired = Truth()
-    name = Fixed()
-    engine = Fixed()
+    refuse_expired = StrictBoolean()
+    name = FixedField()
+    engine = FixedField()
 
 
 class WorkspaceSchema(Schema):
@@ -64,7 +64,12 @@ class WorkspacePage(Schema):
 class MemberBody(Input):
     """A member's role."""
 
-    role = fields.Enum(Role, by_value=True, required=True, metadata={"example": "editor"})
+    role = fields.Enum(
+        Role,
+        by_value=True,
+        required=True,
+        metadata={"example": "editor", "enum": [role.value for role in MEMBER_ROLES]},
+    )
 
 
 class MemberSchema(Schema):

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from app.access import OPERATOR, Access, Permission, Principal, Role, require
 from app.audit.service import Target, recorded
 from app.db import Sessions
-from app.identity.users import check_user_id, know_user
+from app.identity.users import check_user_id, ensure_user
 from app.kernel.errors import NameTaken, NotFound, StrongroomError, ValidationFailed, VaultError, in_body
 from app.kernel.preconditions import check_revision, require_confirmation
 from app.kernel.unset import UNSET, Unset
@@ -121,8 +121,8 @@ class Workspaces:
         )
         try:
             with self._sessions.begin() as session:
-                _give_way(session, new.name, now=now)
-                know_user(session, owner, now=now)
+                _drop_stale_pending(session, new.name, now=now)
+                ensure_user(session, owner, now=now)
                 session.add(row)
                 session.flush()
                 session.add(member)
@@ -246,7 +246,7 @@ def _first_owner(new: NewWorkspace, principal: Principal) -> str:
     if principal.user and new.owner and new.owner != principal.user:
         raise ValidationFailed(
             "The user acted for owns the workspace; name no other.",
-            errors={in_body("owner"): ["Is the user acted for."]},
+            errors={in_body("owner"): ["Must be the user acted for."]},
         )
     owner = new.owner or principal.user
     if owner is None:
@@ -258,7 +258,7 @@ def _first_owner(new: NewWorkspace, principal: Principal) -> str:
     return owner
 
 
-def _give_way(session: Session, name: str, *, now: datetime) -> None:
+def _drop_stale_pending(session: Session, name: str, *, now: datetime) -> None:
     # A workspace whose creation was broken off never was one: nobody could enter it, and Vault holds no value of it.
     row = session.get(WorkspaceRow, name, with_for_update=True)
     if row is not None and row.state == "pending" and row.created_at <= now - _CREATED_WITHIN:
@@ -281,7 +281,7 @@ def _still_pending(session: Session, row: WorkspaceRow) -> WorkspaceRow:
 
 
 def _name_taken(name: str) -> NameTaken:
-    return NameTaken(f"The name {name} was given before; a workspace's name is given once.")
+    return NameTaken(f"The name {name} was used before; a workspace's name is never used again.")
 
 
 def settings_of(workspace: str, session: Session) -> Workspace:
@@ -300,7 +300,7 @@ def find_workspace(workspace: str, session: Session) -> Workspace:
     return _as_workspace(row)
 
 
-def hold_workspace(workspace: str, session: Session) -> None:
+def lock_workspace(workspace: str, session: Session) -> None:
     """Have a workspace's deletion begin before this transaction, or after it. Raises ``NotFound``."""
     query = select(WorkspaceRow.state).where(WorkspaceRow.name == workspace)
     if session.scalar(query.with_for_update(read=True)) != "active":

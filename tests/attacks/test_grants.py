@@ -20,7 +20,7 @@ from sqlalchemy import text
 from app.policies.grants import grant_policies, parse_grants
 from app.vault.options import Mounts, Server
 from app.vault.recovery import operator_token
-from app.vault.transport import Line
+from app.vault.transport import VaultConnections
 from tests.support import databases
 from tests.support.actors import Workspace
 from tests.support.service import Service, problem
@@ -37,7 +37,7 @@ def operators(service: Service) -> Iterator[Ask]:
     """Ask the service's own Vault anything, as its operators, with a token that no command takes away."""
     folder = service.folder / "var" / "openbao"
     address = (folder / "address").read_text().strip()
-    with closing(Line(Server(address))) as line:
+    with closing(VaultConnections(Server(address))) as line:
 
         def ask_with(token: str, method: str, path: str, body: Any = None) -> Any:
             answer = line.ask(method, path, token=token, body=body, repeat=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.access import Role
+from app.audit import chain
 from app.audit.chain import (
     GENESIS,
     Checkpoint,
@@ -261,3 +263,22 @@ def test_the_secrets_of_an_event_are_found_by_their_names(
     target: str, name: str | None, detail: dict[str, Any], found: str
 ) -> None:
     assert secrets_of(replace(event(1, detail), target_type=target, target_name=name)) == found
+
+
+def test_a_hash_is_taken_over_the_one_before_a_line_s_end_and_the_facts() -> None:
+    assert link("ab", {"b": [1, None], "a": "é"}) == hashlib.sha256('ab\n{"a":"é","b":[1,null]}'.encode()).hexdigest()
+
+
+def test_the_facts_are_made_of_every_column_but_the_hash_in_order() -> None:
+    facts = chain._facts()
+    assert facts == chain.FACTS
+    assert [name for of in facts.values() for name in of] == [name for name in chain.FIELDS if name != "hash"]
+    assert {name: of for name, of in facts.items() if len(of) > 1} == {
+        "actor": ("actor_type", "actor_id", "acting_for"),
+        "target": ("target_type", "target_id", "target_name"),
+    }
+
+
+def test_a_column_is_of_one_fact_and_has_its_place_there() -> None:
+    assert chain._fact("detail").metadata["fact"] == ("detail", None)
+    assert chain._fact("actor", 2).metadata["fact"] == ("actor", 2)

@@ -20,7 +20,7 @@ from app.audit.append import append
 from app.audit.export import export_events, verify_export
 from app.audit.ndjson import _cell
 from app.audit.service import Deed, Filters, Target
-from app.db import raw_of
+from app.db import cursor_of
 from app.kernel.clock import system_clock
 from app.kernel.errors import ValidationFailed
 from app.resources import Resources
@@ -101,7 +101,7 @@ def fill(record: Resources, many: int) -> None:
             for n in range(start, min(start + 2000, many))
         ]
         with record.sessions.begin() as session:
-            append(raw_of(session.connection()), [deed.event("done", system_clock()) for deed in deeds])
+            append(cursor_of(session.connection()), [deed.event("done", system_clock()) for deed in deeds])
 
 
 def take(record: Resources, form: str = "ndjson") -> int:

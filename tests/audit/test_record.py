@@ -23,7 +23,7 @@ from app.audit.append import append
 from app.audit.chain import GENESIS, Verdict, facts_of, link
 from app.audit.checkpoints import chains, checkpoints_of, head_of, read_chain, sign_due, verify_stored
 from app.audit.service import Deed, Target, recorded
-from app.db import Sessions, open_engine, raw_of
+from app.db import Sessions, cursor_of, open_engine
 from app.kernel.clock import system_clock
 from app.resources import Resources
 from app.workspaces.models import WorkspaceRow
@@ -34,7 +34,7 @@ WRITER = """
 import sys
 from app.access import Access, Actor, Role
 from app.audit.service import Target, recorded
-from app.db import Sessions, open_engine, raw_of
+from app.db import Sessions, open_engine, cursor_of
 from app.kernel.clock import system_clock
 sessions = Sessions(open_engine(sys.argv[1]))
 access = Access(Actor("user", sys.argv[2]), "acme", Role.OWNER)
@@ -50,7 +50,7 @@ def write(record: Resources, many: int, access: Access = ADA) -> None:
     """Add events in few transactions."""
     deeds = [Deed(access, "secret.reveal", Target("secret", "1", "TOKEN"), detail={"version": n}) for n in range(many)]
     with record.sessions.begin() as session:
-        append(raw_of(session.connection()), [deed.event("done", system_clock()) for deed in deeds])
+        append(cursor_of(session.connection()), [deed.event("done", system_clock()) for deed in deeds])
 
 
 def sign(record: Resources, *, after: timedelta = timedelta(), all_now: bool = False) -> list[int]:
@@ -223,7 +223,7 @@ def test_writers_of_the_same_two_chains_never_wait_for_each_other(record: Resour
         for _ in range(100):
             deeds = [Deed(access, "secret.reveal", Target("secret", "1", "TOKEN")) for access in order]
             with sessions.begin() as session:
-                append(raw_of(session.connection()), [deed.event("done", system_clock()) for deed in deeds])
+                append(cursor_of(session.connection()), [deed.event("done", system_clock()) for deed in deeds])
 
     with ThreadPoolExecutor(2) as pool:
         for each in [pool.submit(_write, apart[0], others), pool.submit(_write, apart[1], others[::-1])]:
@@ -299,7 +299,7 @@ def test_moments_and_numbers_survive_the_database(record: Resources) -> None:
     )
     with record.sessions.begin() as session:
         append(
-            raw_of(session.connection()),
+            cursor_of(session.connection()),
             [deed.event("done", datetime.fromisoformat("2026-03-29T02:30:00.000001+02:00"))],
         )
     assert judged(record).fault is None

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.calls.field_template import (
     Template,
-    Variable,
+    TemplateVariable,
     fill,
     is_name,
     parse_template,
@@ -30,14 +30,14 @@ def parse(source: str) -> Template:
     [
         ("", ()),
         ("plain } }} text", (Text("plain } }} text"),)),
-        ("{{a}}", (Variable("a"),)),
-        ("{{ a }}", (Variable("a"),)),
+        ("{{a}}", (TemplateVariable("a"),)),
+        ("{{ a }}", (TemplateVariable("a"),)),
         ("{{secrets.KEY}}", (Slot("KEY"),)),
         ("Bearer {{secrets.KEY}}!", (Text("Bearer "), Slot("KEY"), Text("!"))),
-        ("{{a}}{{b}}", (Variable("a"), Variable("b"))),
+        ("{{a}}{{b}}", (TemplateVariable("a"), TemplateVariable("b"))),
         ('x{{"{{"}}y', (Text("x{{y"),)),
         ('{{"{{"}}a}}', (Text("{{a}}"),)),
-        ("{{secrets}}", (Variable("secrets"),)),
+        ("{{secrets}}", (TemplateVariable("secrets"),)),
     ],
 )
 def test_a_text_is_parted_into_pieces(source: str, pieces: tuple[object, ...]) -> None:
@@ -116,7 +116,7 @@ def test_what_is_no_template_is_told_with_all_that_are(text: str) -> None:
     with pytest.raises(ValidationFailed) as refused:
         parse(text)
     sentence = (
-        'What begins with "{{" is {{variable}}, {{secrets.NAME}}, {{$timestamp}}, {{$timestamp_ms}} or {{$uuid}}; '
+        'What begins with "{{" must be {{variable}}, {{secrets.NAME}}, {{$timestamp}}, {{$timestamp_ms}} or {{$uuid}}; '
         'a name is a letter or _ and then letters, digits and _, 64 at most. Two literal braces are written {{"{{"}}.'
     )
     assert refused.value.detail == f"The field header X-Token holds a malformed template. {sentence}"

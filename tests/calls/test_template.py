@@ -137,11 +137,11 @@ def test_a_call_is_kept_and_read_again() -> None:
             "Can't be set by a call.",
         ),
         ({"headers": (Pair("content_length", ""),)}, "/call/headers/0/name", "Can't be set by a call."),
-        ({"headers": (Pair("X-A", ""), Pair("x_a", ""))}, "/call/headers/1/name", "Is set twice."),
+        ({"headers": (Pair("X-A", ""), Pair("x_a", ""))}, "/call/headers/1/name", "Set this header only once."),
         (
             {"headers": (Pair("Authorization", ""),), "basic": ("u", "p")},
             "/call/headers/0/name",
-            "Is set twice.",
+            "Set this header only once.",
         ),
     ],
 )
@@ -153,7 +153,7 @@ def test_a_header_that_no_call_sets_is_refused_where_it_stands(more: dict[str, A
 def test_a_header_is_one_line(text: str) -> None:
     assert fault(ValidationFailed, headers=(Pair("X-A", text),)) == (
         "/call/headers/0/value",
-        "Holds a line break or NUL.",
+        "Remove the line break or NUL.",
     )
 
 
@@ -188,7 +188,7 @@ def test_a_field_holds_one_secret() -> None:
 def test_the_head_of_a_part_is_one_line(name: str) -> None:
     part: dict[str, Any] = {"name": "a", "value": "", name: "x\r\ny"}
     where, sentence = fault(ValidationFailed, body_type="multipart", content=(WrittenPart(**part),))
-    assert (where, sentence) == (f"/call/body/content/0/{name}", "Holds a line break.")
+    assert (where, sentence) == (f"/call/body/content/0/{name}", "Remove the line break.")
 
 
 @pytest.mark.parametrize("text", ["A", "AA*A", "AAAAA", "é==="])
@@ -221,14 +221,14 @@ def test_a_json_body_is_nested_no_deeper_than_it_can_be_read() -> None:
 def test_a_number_that_json_has_not_is_refused(number: float) -> None:
     assert fault(ValidationFailed, body_type="json", content={"n": [number]}) == (
         "/call/body/content/n/0",
-        "Too great.",
+        "Too large.",
     )
 
 
 def test_two_captures_have_two_names() -> None:
     assert fault(ValidationFailed, captures=(("a", "$.a"), ("b", "$.b"), ("a", "$.c"))) == (
         "/call/captures/2/name",
-        "This name stands twice.",
+        "This name is used twice.",
     )
 
 
@@ -389,7 +389,7 @@ def test_the_head_of_a_part_holds_no_template_and_no_line() -> None:
         head: dict[str, Any] = {"name": "file", "value": "x"}
         part = WrittenPart(**(head | {member: "a\r\nb"}))
         detail, place, label, sentences = refusal_of(written(body_type="multipart", content=(part,), method="POST"))
-        assert (detail, sentences) == ("A part's head holds no line break.", ["Holds a line break."])
+        assert (detail, sentences) == ("A part's head holds no line break.", ["Remove the line break."])
         assert place == f"/call/body/content/0/{member}"
         assert label == f"body {part.name[:64]}"
         part = WrittenPart(**(head | {member: "{{a}}"}))
@@ -412,7 +412,7 @@ def test_a_body_of_json_has_an_end_to_its_depth_and_to_its_numbers() -> None:
         detail, place, label, sentences = refusal_of(
             written(body_type="json", content={"a": [1, {"b": number}]}, method="POST")
         )
-        assert (detail, sentences) == ("The JSON body has a number that is too great.", ["Too great."])
+        assert (detail, sentences) == ("The JSON body has a number that is too large.", ["Too large."])
         assert place == "/call/body/content/a/1/b"
         assert label.startswith("body ")
         assert label.endswith(".a[1].b")
@@ -436,3 +436,29 @@ def test_a_name_in_json_or_in_a_form_or_query_holds_no_template() -> None:
             parse_call(call)
         assert refused.value.detail.startswith(what)
         assert [str(each) for each in refused.value.errors or {}] == [place]
+
+
+@pytest.mark.parametrize(
+    ("more", "label"),
+    [
+        ({"body_type": "text", "content": "{{"}, "body"),
+        ({"headers": (Pair("X-A", "{{"),)}, "header X-A"),
+        ({"headers": (Pair("X-A", "a"), Pair("X-B", "{{"))}, "header X-B"),
+    ],
+)
+def test_a_malformed_template_names_its_field_for_people(more: dict[str, Any], label: str) -> None:
+    with pytest.raises(ValidationFailed) as caught:
+        parse(**more)
+    assert caught.value.detail.startswith(f"The field {label} holds a malformed template. ")
+
+
+def test_a_signature_names_a_secret_and_stands_where_it_goes_out() -> None:
+    with pytest.raises(ValidationFailed) as caught:
+        parse(aws4="not a name")
+    assert caught.value.detail == "Name a secret of the type aws4."
+    (field,) = (each for each in parse(aws4="SIGNS").fields if each.secret)
+    assert (field.secret, field.place, field.pieces) == (
+        "SIGNS",
+        "header:Authorization",
+        (Text("AWS4-HMAC-SHA256 "), Slot("SIGNS")),
+    )

@@ -13,7 +13,7 @@ from app.audit.chain import Checkpoint, statement
 from app.audit.checkpoints import genuine_by
 from app.kernel.errors import BindingMismatch, NotFound, VaultRefused, VaultUnavailable, WriteConflict
 from app.kernel.secret import SecretValue
-from app.policies.service import apply, see_changes
+from app.policies.service import apply, find_changes
 from app.policies.verify import failures, verify
 from app.vault import Engine, PersonRole, SecretAddress, Vault, Visibility
 from app.vault.client import VaultClient
@@ -38,7 +38,7 @@ def stored(vault: Vault, at: SecretAddress, *values: SecretValue) -> None:
 
 def test_applying_a_second_time_changes_nothing(product: Product) -> None:
     with product.operator() as operator:
-        assert see_changes(operator, product.setup).in_order
+        assert find_changes(operator, product.setup).in_order
         assert apply(operator, product.setup) == ()
 
 

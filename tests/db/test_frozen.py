@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from app.db import Raw, Sessions, open_engine
+from app.db import Cursor, Sessions, open_engine
 from tests.support import databases
 
 HOLDER = """
@@ -26,7 +26,7 @@ def note(raw, notes):
     sys.stdin.readline()
 
 try:
-    Sessions(open_engine(sys.argv[1])).together("theirs", note)
+    Sessions(open_engine(sys.argv[1])).write_together("theirs", note)
 except Exception as error:
     print(type(error).__name__)
 else:
@@ -64,7 +64,7 @@ def holder(sessions: Sessions, database: str) -> Iterator[subprocess.Popen[str]]
     process.communicate()
 
 
-def note(raw: Raw, notes: Sequence[str]) -> None:
+def note(raw: Cursor, notes: Sequence[str]) -> None:
     raw.run("INSERT INTO notes VALUES (?)", [(words,) for words in notes])
 
 
@@ -79,14 +79,14 @@ def test_who_waits_for_a_frozen_process_is_told_in_time_or_goes_first(
 ) -> None:
     if sessions.engine.dialect.name == "sqlite":
         with pytest.raises(OperationalError):  # the file is the frozen process's, and nobody can take it away
-            sessions.together("mine", note)
+            sessions.write_together("mine", note)
         holder.send_signal(signal.SIGCONT)
         told, _ = holder.communicate("go on\n", timeout=30)
         assert told == "written\n"
-        sessions.together("mine", note)
+        sessions.write_together("mine", note)
         assert noted(sessions) == ["mine", "theirs"]
     else:
-        sessions.together("theirs", note)  # the same key: only one of the two can have it
+        sessions.write_together("theirs", note)  # the same key: only one of the two can have it
         holder.send_signal(signal.SIGCONT)
         told, _ = holder.communicate("go on\n", timeout=30)
         assert told != "written\n"
@@ -98,7 +98,7 @@ def test_who_waits_for_a_frozen_process_is_told_in_time_or_goes_first(
 def test_all_who_wait_are_told_at_once(sessions: Sessions, holder: subprocess.Popen[str]) -> None:
     def write(number: int) -> bool:
         try:
-            sessions.together(f"mine {number}", note)
+            sessions.write_together(f"mine {number}", note)
         except SQLAlchemyError:
             return False
         return True

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from app.db import Raw, Sessions, live_processes, open_engine
+from app.db import Cursor, Sessions, live_processes, open_engine
 from app.db.lease import DEAD_SECONDS
 from app.migrations import upgrade
 from tests.support import databases
@@ -72,7 +72,7 @@ def test_a_process_that_cannot_renew_knows_it_and_stores_afterwards_what_it_coul
     process = database.lease.process
     stored: list[str] = []
 
-    def _store(_raw: Raw, items: Sequence[str]) -> None:
+    def _store(_raw: Cursor, items: Sequence[str]) -> None:
         stored.extend(items)
 
     run(database, "ALTER TABLE leases RENAME TO away")
@@ -89,7 +89,7 @@ def test_what_is_stored_later_and_fails_waits_for_the_next_time(database: Sessio
     database.lease.process  # noqa: B018 - it begins with this question
     tried: list[str] = []
 
-    def _fail_once(_raw: Raw, items: Sequence[str]) -> None:
+    def _fail_once(_raw: Cursor, items: Sequence[str]) -> None:
         tried.extend(items)
         if len(tried) == 1:
             raise OperationalError("no", None, Exception())

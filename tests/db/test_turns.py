@@ -12,7 +12,7 @@ from threading import Event, Thread
 import pytest
 from sqlalchemy import text
 
-from app.db import Raw, Sessions, open_engine
+from app.db import Cursor, Sessions, open_engine
 from app.db.group_commit import GroupCommit
 
 
@@ -25,7 +25,7 @@ def sessions(tmp_path: Path) -> Iterator[Sessions]:
     opened.close()
 
 
-def note(raw: Raw, notes: Sequence[str]) -> None:
+def note(raw: Cursor, notes: Sequence[str]) -> None:
     raw.run("INSERT INTO notes VALUES (?)", [(words,) for words in notes])
 
 
@@ -46,7 +46,7 @@ def test_a_write_waits_for_the_process_whose_turn_it_is(sessions: Sessions, tmp_
     written = Event()
 
     def _write() -> None:
-        sessions.together("mine", note)
+        sessions.write_together("mine", note)
         written.set()
 
     writer = Thread(target=_write)
@@ -62,7 +62,7 @@ def test_a_write_waits_for_the_process_whose_turn_it_is(sessions: Sessions, tmp_
 
 def test_where_turns_cant_be_taken_writes_go_on(sessions: Sessions, tmp_path: Path) -> None:
     (tmp_path / "notes.db-turn").mkdir()
-    sessions.together("mine", note)
+    sessions.write_together("mine", note)
     assert noted(sessions) == ["mine"]
 
 
@@ -78,14 +78,14 @@ def test_a_process_that_was_stopped_in_its_turn_is_not_waited_for_for_ever(sessi
 def test_what_waits_at_the_same_moment_is_committed_together(sessions: Sessions, tmp_path: Path) -> None:
     batches: list[list[str]] = []
 
-    def _write(raw: Raw, notes: Sequence[str]) -> None:
+    def _write(raw: Cursor, notes: Sequence[str]) -> None:
         batches.append(sorted(notes))
         note(raw, notes)
 
     words = [f"note {number:02d}" for number in range(20)]
     with (tmp_path / "notes.db-turn").open("ab") as theirs, ThreadPoolExecutor(len(words)) as threads:
         fcntl.flock(theirs, fcntl.LOCK_EX)
-        writes = [threads.submit(sessions.together, each, _write) for each in words]
+        writes = [threads.submit(sessions.write_together, each, _write) for each in words]
         await_waiting(sessions, len(words))
         fcntl.flock(theirs, fcntl.LOCK_UN)
         for each in writes:
@@ -95,7 +95,7 @@ def test_what_waits_at_the_same_moment_is_committed_together(sessions: Sessions,
 
 
 def test_what_one_writes_wrong_is_its_own_fault_alone(sessions: Sessions, tmp_path: Path) -> None:
-    def _write(raw: Raw, notes: Sequence[str]) -> None:
+    def _write(raw: Cursor, notes: Sequence[str]) -> None:
         note(raw, notes)
         if "bad" in notes:
             raise ValueError
@@ -103,7 +103,7 @@ def test_what_one_writes_wrong_is_its_own_fault_alone(sessions: Sessions, tmp_pa
     words = ["good", "bad", "better"]
     with (tmp_path / "notes.db-turn").open("ab") as theirs, ThreadPoolExecutor(len(words)) as threads:
         fcntl.flock(theirs, fcntl.LOCK_EX)
-        writes = [threads.submit(sessions.together, each, _write) for each in words]
+        writes = [threads.submit(sessions.write_together, each, _write) for each in words]
         await_waiting(sessions, len(words))
         fcntl.flock(theirs, fcntl.LOCK_UN)
         assert [type(each.exception(20)) for each in writes] == [type(None), ValueError, type(None)]
@@ -113,7 +113,7 @@ def test_what_one_writes_wrong_is_its_own_fault_alone(sessions: Sessions, tmp_pa
 def test_who_leads_hands_over_whatever_becomes_of_it(sessions: Sessions, tmp_path: Path) -> None:
     group, begun, go_on = GroupCommit(sessions.engine), Event(), Event()
 
-    def _broken_off(_raw: Raw, _notes: Sequence[str]) -> None:
+    def _broken_off(_raw: Cursor, _notes: Sequence[str]) -> None:
         begun.set()
         go_on.wait(20)
         raise SystemExit

@@ -24,7 +24,7 @@ MAY_OPEN = {
     "vault/key_material.py",
     "outbound/inject.py",
     "redaction/redactor.py",
-    "variables/schemas.py",
+    "variables/schemas/secrets.py",
 }
 
 

@@ -10,9 +10,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from app.http1.errors import lasting
+from app.http1.errors import deadline
 from app.http1.pool import Pool, request_head
-from app.http1.response import Answer
+from app.http1.response import WireResponse
 
 Play = Callable[[socket.socket], None]
 
@@ -84,13 +84,13 @@ def _request(connection: socket.socket) -> bytes:
     return head + b"\r\n\r\n" + body
 
 
-def ask(pool: Pool, method: str = "GET", *, body: bytes | None = None, seconds: float = 5.0) -> Answer:
+def ask(pool: Pool, method: str = "GET", *, body: bytes | None = None, seconds: float = 5.0) -> WireResponse:
     """Send a request and give its answer, the body of which is still on the way."""
     fields = [("Host", "peer.test")] + ([] if body is None else [("Content-Length", str(len(body)))])
     head = request_head(method, "/", fields)
-    return pool.exchange(head, body, connecting=partial(lasting, seconds), waiting=lasting(seconds))
+    return pool.exchange(head, body, connecting=partial(deadline, seconds), waiting=deadline(seconds))
 
 
-def whole(answer: Answer) -> bytes:
+def whole(answer: WireResponse) -> bytes:
     """Read a body to its end."""
     return b"".join(iter(answer.read, b""))

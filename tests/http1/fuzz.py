@@ -16,8 +16,8 @@ from types import FrameType
 from typing import Any, Final, cast
 
 from app.http1.connection import Connection
-from app.http1.errors import Seconds, WireError, lasting
-from app.http1.response import Answer
+from app.http1.errors import Seconds, WireError, deadline
+from app.http1.response import WireResponse
 from tests.http1.odd_answers import ODD
 
 CORPUS: Final = Path(__file__).with_name("corpus")
@@ -57,7 +57,7 @@ def read(pieces: list[bytes], *, to_head: bool = False) -> tuple[Any, ...]:
     """Return what is made of an answer that comes in these pieces, and whether its connection would be kept."""
     kept: list[Connection] = []
     try:
-        answer = Answer(cast("Connection", Wire(pieces)), lasting(60), kept.append, to_head=to_head)
+        answer = WireResponse(cast("Connection", Wire(pieces)), deadline(60), kept.append, to_head=to_head)
         fields = answer.fields
         return answer.status, fields, b"".join(iter(answer.read, b"")), bool(kept)
     except WireError as refused:

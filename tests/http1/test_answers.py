@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 
 import pytest
 
-from app.http1.errors import Broken, HeadTooLarge, NotHttp, TimedOut, Unanswered, WireError
+from app.http1.errors import ConnectionBroken, HeadTooLarge, NoAnswer, NotHttp, TimedOut, WireError
 from app.http1.pool import Pool
 from tests.http1.conftest import ask, peer, whole
 
@@ -123,12 +123,12 @@ def test_fields_are_bounded_by_their_bytes_and_not_by_their_number() -> None:
 
 
 FAULTS: dict[str, tuple[bytes, type[WireError]]] = {
-    "nothing": (b"", Unanswered),
-    "half a head": (OK + b"X-A: b\r\n", Broken),
-    "too few bytes": (OK + b"Content-Length: 9\r\n\r\nmine", Broken),
-    "cut in a chunk": (CHUNKED + b"9\r\nmine", Broken),
-    "no last chunk": (CHUNKED + b"4\r\nmine\r\n", Broken),
-    "no end after the last chunk": (CHUNKED + b"4\r\nmine\r\n0\r\n", Broken),
+    "nothing": (b"", NoAnswer),
+    "half a head": (OK + b"X-A: b\r\n", ConnectionBroken),
+    "too few bytes": (OK + b"Content-Length: 9\r\n\r\nmine", ConnectionBroken),
+    "cut in a chunk": (CHUNKED + b"9\r\nmine", ConnectionBroken),
+    "no last chunk": (CHUNKED + b"4\r\nmine\r\n", ConnectionBroken),
+    "no end after the last chunk": (CHUNKED + b"4\r\nmine\r\n0\r\n", ConnectionBroken),
     "no http": (b"SSH-2.0-OpenSSH_9.2\r\n", NotHttp),
     "no http, and no end of it": (b"\x15\x03\x01\x00\x02\x02\x16", NotHttp),
     "another version": (b"HTTP/2.0 200 OK\r\n\r\n", NotHttp),
@@ -196,7 +196,7 @@ def test_half_a_body_that_was_read_and_failed_is_no_whole_one_when_asked_again()
         answer = ask(pool)
         assert answer.read() == b"mine"
         for _ in range(2):
-            with pytest.raises(Broken):
+            with pytest.raises(ConnectionBroken):
                 answer.read()
 
 

@@ -14,8 +14,8 @@ import pytest
 
 from app.http1.connection import tls_context
 from app.http1.errors import (
-    Broken,
     CertificateRefused,
+    ConnectionBroken,
     NotConnectedInTime,
     TimedOut,
     TlsFailed,
@@ -151,7 +151,7 @@ def test_a_request_is_sent_a_second_time_and_no_third(authority: Authority) -> N
     plays = (MINE, _hang_up, _hang_up, MINE)
     with peer(*plays, tls=authority.tls("peer.test")) as there, closing(secured(authority, there.port)) as pool:
         whole(ask(pool))
-        with pytest.raises(Broken):
+        with pytest.raises(ConnectionBroken):
             ask(pool)
         assert there.connections == [1, 1, 2]
 
@@ -164,7 +164,7 @@ def _hang_up(connection: socket.socket) -> None:
 def test_any_other_request_whose_answer_is_missing_is_not_sent_again(method: str) -> None:
     with peer(MINE, _hang_up, MINE) as there, closing(Pool("127.0.0.1", there.port)) as pool:
         whole(ask(pool))
-        with pytest.raises(Broken):
+        with pytest.raises(ConnectionBroken):
             ask(pool, method)
         assert len(there.requests) == 2
 
@@ -177,14 +177,14 @@ def test_a_request_whose_answer_began_is_not_sent_again(begun: bytes) -> None:
 
     with peer(MINE, cut, MINE) as there, closing(Pool("127.0.0.1", there.port)) as pool:
         whole(ask(pool))
-        with pytest.raises(Broken):
+        with pytest.raises(ConnectionBroken):
             whole(ask(pool))
         assert len(there.requests) == 2
 
 
 def test_a_request_on_a_new_connection_is_not_sent_again() -> None:
     with peer(_hang_up, MINE) as there, closing(Pool("127.0.0.1", there.port)) as pool:
-        with pytest.raises(Broken):
+        with pytest.raises(ConnectionBroken):
             ask(pool)
         assert len(there.requests) == 1
 
@@ -316,5 +316,5 @@ def test_a_body_without_a_length_that_somebody_cut_off_is_no_whole_one(authority
 
     with peer(cut, tls=authority.tls("peer.test")) as there, closing(secured(authority, there.port)) as pool:
         answer = ask(pool)
-        with pytest.raises(Broken):
+        with pytest.raises(ConnectionBroken):
             whole(answer)

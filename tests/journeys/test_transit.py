@@ -17,7 +17,7 @@ import pytest
 
 from app.vault.options import Server
 from app.vault.recovery import operator_token
-from app.vault.transport import Line
+from app.vault.transport import VaultConnections
 from tests.support.service import STRONGROOM, Service, problem
 from tests.support.upstream import Upstream
 
@@ -56,7 +56,7 @@ def as_root(service: Service) -> Iterator[Any]:
     """Ask the service's own Vault anything, with a token that may do everything."""
     folder = service.folder / "var" / "openbao"
     address = (folder / "address").read_text().strip()
-    with operator_token(folder, address, EVERYTHING) as token, closing(Line(Server(address))) as line:
+    with operator_token(folder, address, EVERYTHING) as token, closing(VaultConnections(Server(address))) as line:
 
         def ask(method: str, path: str, body: Any = None) -> Any:
             return line.ask(method, path, token=token, body=body, repeat=False)

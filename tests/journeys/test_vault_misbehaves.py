@@ -20,7 +20,7 @@ from app.vault import embedded
 from app.vault.keys import new_signing_key, public_key
 from app.vault.options import Mounts, Server
 from app.vault.recovery import operator_token
-from app.vault.transport import Line
+from app.vault.transport import VaultConnections
 from tests.support.service import STRONGROOM, Service, environment, problem, running
 from tests.support.upstream import Upstream
 from tests.support.vault_proxy import Fault, VaultProxy, vault_proxy
@@ -111,7 +111,7 @@ def sealed(stage: Stage) -> Iterator[None]:
     """Really sealed; a restart opens it again."""
     with (
         operator_token(stage.folder, stage.vault.address, EVERYTHING) as token,
-        closing(Line(Server(stage.vault.address))) as line,
+        closing(VaultConnections(Server(stage.vault.address))) as line,
     ):
         assert line.ask("PUT", "sys/seal", token=token, repeat=False).status == 204
     yield
@@ -124,7 +124,7 @@ def sealed(stage: Stage) -> Iterator[None]:
 def unable_to_audit(stage: Stage) -> Iterator[None]:
     """Nobody reads the audit pipe: as soon as it is full, Vault answers nothing that it would have to record."""
     stage.pipe.reading.clear()
-    with closing(Line(Server(stage.vault.address, read_timeout=2.0))) as line:
+    with closing(VaultConnections(Server(stage.vault.address, read_timeout=2.0))) as line:
         for _ in range(500):
             try:
                 line.once("GET", "sys/mounts", token="nobody" * 200)
@@ -205,7 +205,7 @@ def test_readiness_is_red_while_the_policy_that_calls_read_by_is_missing(stage: 
     ready = f"{stage.service.url}/readyz"
     with operator_token(stage.folder, stage.vault.address, EVERYTHING) as token:
         path = "sys/policies/acl/strongroom-runtime"
-        with closing(Line(Server(stage.vault.address))) as line:
+        with closing(VaultConnections(Server(stage.vault.address))) as line:
             text = line.ask("GET", path, token=token, repeat=True).data["policy"]
             assert line.ask("DELETE", path, token=token, repeat=True).status == 204
             try:

@@ -45,3 +45,19 @@ def test_a_refused_redirect_says_what_was_sent_and_nothing_of_the_upstreams() ->
     assert refused.detail == "The call was sent, and the upstream's redirect isn't followed: it leads elsewhere."
     assert refused.extra == {"reason": "host_not_allowed", "upstream_status": 302}
     assert refused.facts == {"status": 302, "sent_bytes": 7, "redirect_refused": "host_not_allowed"}
+
+
+def test_what_a_class_leaves_out_is_as_in_the_class_above_it() -> None:
+    class Above(errors.Conflict, party="vault", code="in_use", title="Above"):
+        """Says all of itself."""
+
+    class Below(Above):
+        """Says nothing."""
+
+    class Aside(Above, title="Aside"):
+        """Says one thing."""
+
+    assert (Above.party, Above.code, Above.title) == ("vault", "in_use", "Above")
+    assert (Below.party, Below.code, Below.title) == ("vault", "in_use", "Above")
+    assert (Aside.party, Aside.code, Aside.title) == ("vault", "in_use", "Aside")
+    assert (errors.Conflict.party, errors.Conflict.code, errors.Conflict.title) == ("caller", "conflict", "Conflict")

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from app.kernel.turns import Turns, computing, holding, waiting
+from app.kernel.turns import Turns, hold_lock, take_turn, yield_turn
 
 
 def free(turns: Turns) -> bool:
@@ -15,22 +15,22 @@ def free(turns: Turns) -> bool:
 
 def test_a_turn_is_taken_while_computing_and_given_back() -> None:
     turns = Turns(1)
-    with computing(turns):
+    with take_turn(turns):
         assert not free(turns)
     assert free(turns)
 
 
 def test_a_turn_is_lent_out_while_waiting_and_taken_again() -> None:
     turns = Turns(1)
-    with computing(turns):
-        with waiting():
+    with take_turn(turns):
+        with yield_turn():
             assert free(turns)
         assert not free(turns)
     assert free(turns)
 
 
 def break_off(turns: Turns) -> None:
-    with computing(turns), waiting():
+    with take_turn(turns), yield_turn():
         raise OSError("away")
 
 
@@ -43,11 +43,11 @@ def test_an_error_keeps_no_turn() -> None:
 
 def test_who_has_no_turn_waits_for_none() -> None:
     turns = Turns(1)
-    with waiting():
+    with yield_turn():
         assert free(turns)
-    with computing(turns):
+    with take_turn(turns):
         pass
-    with waiting():  # the turn is over: it isn't given back a second time
+    with yield_turn():  # the turn is over: it isn't given back a second time
         assert turns.free == 1
 
 
@@ -56,10 +56,10 @@ def test_another_thread_s_turn_is_its_own() -> None:
     seen: list[int] = []
 
     def look() -> None:
-        with waiting():
+        with yield_turn():
             seen.append(turns.free)
 
-    with computing(turns):
+    with take_turn(turns):
         thread = threading.Thread(target=look)
         thread.start()
         thread.join()
@@ -72,15 +72,15 @@ def test_a_lock_is_waited_for_without_a_turn_and_held_with_one() -> None:
     began, over = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with computing(turns):
+        with take_turn(turns):
             began.set()
-            with holding(lock):
+            with hold_lock(lock):
                 over.set()
 
     thread = threading.Thread(target=hold)
     thread.start()
     began.wait()
-    with computing(turns):  # comes back although another began to wait with it
+    with take_turn(turns):  # comes back although another began to wait with it
         assert not over.is_set()
         lock.release()
     thread.join()

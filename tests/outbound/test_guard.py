@@ -191,12 +191,12 @@ def test_a_translators_prefix_opens_no_more_than_what_it_translates_to(dns_serve
 
 @pytest.mark.parametrize("network", ["10.0.0.0/33", "10.0.0.1/8", "example.com", "", "10.0.0.0-10.0.0.255", "*"])
 def test_a_network_that_is_none_stops_the_start(network: str) -> None:
-    with pytest.raises(ValueError, match="is no network, such as"):
+    with pytest.raises(ValueError, match="isn't a network, such as"):
         Guard(OutboundRules(networks=(network,)))
 
 
 def test_a_resolver_that_is_none_stops_the_start() -> None:
-    with pytest.raises(ValueError, match="is no address and port of a DNS server"):
+    with pytest.raises(ValueError, match="isn't an address and port of a DNS server"):
         Guard(OutboundRules(resolver="dns.example.com"))
 
 

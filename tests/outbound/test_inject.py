@@ -418,3 +418,19 @@ def test_base64_may_have_blanks_and_lines(text: str, raw: bytes) -> None:
 def test_what_is_no_base64_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # binascii's own words
         from_base64(text)
+
+
+def test_sizes_are_taken_from_the_whole_call_with_a_letter_for_each_value() -> None:
+    pair = (of("me"), of(Slot("T")))
+    assert write_with_marks(call(method="PUT", basic=pair)) == Prepared(
+        "PUT", "https://api.example.com/", (("Authorization", f"Basic {b64encode(b'me:x').decode()}"), ACCEPT), None
+    )
+
+
+def test_only_blanks_are_taken_from_a_header_s_ends() -> None:
+    assert ("X-A", "X a X") in preview(call(headers=(("X-A", of("  X a X\t")),))).headers
+
+
+def test_a_preview_of_basic_auth_fills_variables_in() -> None:
+    pair = (of(Filled("me")), of(Filled("it")))
+    assert ("Authorization", f"Basic {b64encode(b'me:it').decode()}") in preview(call(basic=pair)).headers

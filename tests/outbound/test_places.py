@@ -126,9 +126,9 @@ def test_places_are_listed_once_and_in_the_order_of_a_call() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("Body", "'Body' is no place: write header:NAME, header, basic, query, path or body."),
-        ("header:", "'header:' is no place: write header:NAME, header, basic, query, path or body."),
-        ("header:X A", "'header:X A' is no place: write header:NAME, header, basic, query, path or body."),
+        ("Body", "'Body' isn't a place: write header:NAME, header, basic, query, path or body."),
+        ("header:", "'header:' isn't a place: write header:NAME, header, basic, query, path or body."),
+        ("header:X A", "'header:X A' isn't a place: write header:NAME, header, basic, query, path or body."),
         ("header:Host", "No secret may ever be put in the header Host."),
         ("header:Accept", "No secret may ever be put in the header Accept."),
     ],

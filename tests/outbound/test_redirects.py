@@ -77,7 +77,7 @@ def test_a_location_is_read_against_the_url_that_answered(location: str, url: st
 def test_what_is_no_url_is_the_upstreams_fault_and_is_not_quoted(location: str) -> None:
     with pytest.raises(UpstreamProtocol) as refused:
         after(location)
-    assert str(refused.value) == "The upstream redirects to what is no URL."
+    assert str(refused.value) == "The upstream redirects to something that isn't a URL."
 
 
 @pytest.mark.parametrize("location", ["ftp://api.example.com/", "javascript://api.example.com/x"])

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.kernel.errors import UpstreamUnreachable
-from app.outbound.resolver import ask_system, asking, is_localhost
+from app.outbound.resolver import ask_system, is_localhost, resolver_at
 from tests.support.dns import DnsServer
 
 
@@ -17,7 +17,7 @@ def dns_server() -> Iterator[DnsServer]:
 
 def test_every_address_of_a_name_is_found_once(dns_server: DnsServer) -> None:
     dns_server.answer("api.example.com", ["192.0.2.1", "192.0.2.2", "2001:db8::1"])
-    assert sorted(asking(dns_server.address)("api.example.com")) == ["192.0.2.1", "192.0.2.2", "2001:db8::1"]
+    assert sorted(resolver_at(dns_server.address)("api.example.com")) == ["192.0.2.1", "192.0.2.2", "2001:db8::1"]
     assert dns_server.asked("api.example.com", "A") == 1
     assert dns_server.asked("api.example.com", "AAAA") == 1
 
@@ -25,38 +25,38 @@ def test_every_address_of_a_name_is_found_once(dns_server: DnsServer) -> None:
 @pytest.mark.parametrize("addresses", [["192.0.2.1"], ["2001:db8::1"]])
 def test_one_kind_of_address_is_enough(dns_server: DnsServer, addresses: list[str]) -> None:
     dns_server.answer("api.example.com", addresses)
-    assert asking(dns_server.address)("api.example.com") == tuple(addresses)
+    assert resolver_at(dns_server.address)("api.example.com") == tuple(addresses)
 
 
 def test_an_alias_is_followed(dns_server: DnsServer) -> None:
     dns_server.alias("www.example.com", "lb.example.net")
     dns_server.alias("lb.example.net", "node.example.net")
     dns_server.answer("node.example.net", ["192.0.2.7"])
-    assert asking(dns_server.address)("www.example.com") == ("192.0.2.7",)
+    assert resolver_at(dns_server.address)("www.example.com") == ("192.0.2.7",)
 
 
 def test_a_name_that_does_not_exist_is_unreachable(dns_server: DnsServer) -> None:
     with pytest.raises(UpstreamUnreachable, match=r"nowhere\.example\.com"):
-        asking(dns_server.address)("nowhere.example.com")
+        resolver_at(dns_server.address)("nowhere.example.com")
 
 
 def test_a_name_without_addresses_is_unreachable(dns_server: DnsServer) -> None:
     dns_server.answer("empty.example.com", [])
     with pytest.raises(UpstreamUnreachable):
-        asking(dns_server.address)("empty.example.com")
+        resolver_at(dns_server.address)("empty.example.com")
 
 
 def test_half_an_answer_is_one(dns_server: DnsServer) -> None:
     dns_server.answer("api.example.com", ["192.0.2.1"])
     dns_server.fail("api.example.com", "AAAA")
-    assert asking(dns_server.address)("api.example.com") == ("192.0.2.1",)
+    assert resolver_at(dns_server.address)("api.example.com") == ("192.0.2.1",)
 
 
 def test_a_failing_server_makes_the_name_unreachable(dns_server: DnsServer) -> None:
     dns_server.fail("api.example.com", "A")
     dns_server.fail("api.example.com", "AAAA")
     with pytest.raises(UpstreamUnreachable) as failure:
-        asking(dns_server.address)("api.example.com")
+        resolver_at(dns_server.address)("api.example.com")
     assert failure.value.__cause__ is None
     assert failure.value.__suppress_context__ or failure.value.__context__ is None
 
@@ -64,19 +64,19 @@ def test_a_failing_server_makes_the_name_unreachable(dns_server: DnsServer) -> N
 def test_a_silent_server_is_not_waited_for_without_end(dns_server: DnsServer) -> None:
     dns_server.answer("api.example.com", ["2001:db8::1"])
     dns_server.keep_silent("api.example.com", "A")
-    assert asking(dns_server.address)("api.example.com") == ("2001:db8::1",)
+    assert resolver_at(dns_server.address)("api.example.com") == ("2001:db8::1",)
 
 
 def test_neither_hosts_file_nor_search_domains_are_looked_at(dns_server: DnsServer) -> None:
     with pytest.raises(UpstreamUnreachable):
-        asking(dns_server.address)("localhost")
+        resolver_at(dns_server.address)("localhost")
     assert dns_server.asked("localhost", "A") == 1
     assert dns_server.questions == 1
 
 
 def test_the_answer_may_change_with_each_question(dns_server: DnsServer) -> None:
     dns_server.answer("api.example.com", ["192.0.2.1"], ["192.0.2.2"])
-    ask = asking(dns_server.address)
+    ask = resolver_at(dns_server.address)
     assert [ask("api.example.com") for _ in range(3)] == [("192.0.2.1",), ("192.0.2.2",), ("192.0.2.2",)]
 
 
@@ -85,12 +85,12 @@ def test_the_answer_may_change_with_each_question(dns_server: DnsServer) -> None
 )
 def test_what_is_no_dns_server_is_refused_at_start(text: str) -> None:
     with pytest.raises(ValueError, match="is no address and port of a DNS server"):
-        asking(text)
+        resolver_at(text)
 
 
 @pytest.mark.parametrize("text", ["10.0.0.2:53", "[2001:db8::53]:53"])
 def test_a_dns_server_is_an_address_and_a_port(text: str) -> None:
-    assert callable(asking(text))
+    assert callable(resolver_at(text))
 
 
 def test_the_system_knows_its_own_name() -> None:

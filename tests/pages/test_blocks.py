@@ -380,7 +380,7 @@ def test_what_is_wrong_stands_beside_its_field_and_what_was_typed_is_kept(
     page.get_by_role("button", name="Send").click()
     body = page.get_by_label("JSON body", exact=True)
     expect(body).to_have_attribute("aria-invalid", "true")
-    expect(body).to_have_accessible_description(re.compile(r"Is no JSON: look at line 1, character 7\."))
+    expect(body).to_have_accessible_description(re.compile(r"Invalid JSON: look at line 1, character 7\."))
     expect(page.get_by_role("link", name="body")).to_have_attribute("href", "#json")
     body.press_sequentially(" ")
     expect(body).not_to_have_attribute("aria-invalid", "true")

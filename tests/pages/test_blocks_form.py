@@ -6,7 +6,7 @@ import pytest
 
 from app.calls.definition import Pair, WrittenCall, WrittenPart
 from app.calls.schemas import CallBody
-from app.calls.service import CompletedCall, Preview, Verdict
+from app.calls.service import CheckVerdict, CompletedCall, Preview
 from app.calls.template import parse_call
 from app.kernel.errors import MissingVariable, StrongroomError, UnknownSecret, ValidationFailed, in_body
 from app.outbound.model import Response
@@ -81,7 +81,7 @@ def test_a_json_number_that_a_page_could_change_stays() -> None:
         ('{"a": }', "line 1, character 7"),
         ("", "line 1"),
         ('{"a": 1, "a": 2}', "The name a stands twice"),
-        ("[NaN]", "NaN is no JSON"),
+        ("[NaN]", "NaN isn't JSON"),
         ("[" * 100_000, "nested too deep"),
         ("9" * 5000, "too many digits"),
     ],
@@ -184,7 +184,7 @@ def test_an_answer_is_told_in_numbers_and_its_json_is_indented() -> None:
 @pytest.mark.parametrize(
     ("body", "media_type", "note"),
     [
-        (b"\x00\xff", "application/octet-stream", "Is no text, so it isn't shown."),
+        (b"\x00\xff", "application/octet-stream", "It isn't text, so it isn't shown."),
         (b"", "text/plain", "Empty."),
         (b"x" * 50_000, "text/plain", "The first 40,000 of 50,000 characters."),
         (b"x", "text/plain", None),
@@ -195,7 +195,7 @@ def test_an_answer_that_is_no_json_is_shown_as_far_as_it_can_be(body: bytes, med
 
 
 def test_a_preview_says_where_it_may_not_go_and_why() -> None:
-    verdict = Verdict(False, "10.0.0.1", 443, (), "address_not_public")
+    verdict = CheckVerdict(False, "10.0.0.1", 443, (), "address_not_public")
     told = outgoing(Preview("GET", "https://10.0.0.1/?a=[secret:KEY]", (), None, verdict), ["KEY"])
     assert told.said == "Preview. It may not go to 10.0.0.1, port 443: its address isn't public."
     assert [secret for _, secret in told.url if secret] == ["KEY"]

@@ -111,7 +111,7 @@ def run_a_household(page: Page) -> None:
     save(panel)
     told(page, "nils@example.com has another role now.")
     save(press(page, "Delete nils@example.com"), "Remove member")
-    told(page, "nils@example.com is no member any more.")
+    told(page, "nils@example.com is no longer a member.")
     tab(page, "Settings")
     panel = press(page, "Create token")
     panel.get_by_label("Label").fill("flow-runner")

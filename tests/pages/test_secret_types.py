@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from playwright.sync_api import Page, expect
 
-from app.pages.secret_templates import TEMPLATES, Template
+from app.pages.secret_templates import TEMPLATES, SecretTemplate
 from tests.support.browser import Window, axe
 from tests.support.service import Service
 from tests.support.upstream import Upstream
@@ -34,7 +34,7 @@ TYPED: dict[str, dict[str, str]] = {
 }
 
 
-def what_to_type(template: Template, upstream: Upstream) -> dict[str, str]:
+def what_to_type(template: SecretTemplate, upstream: Upstream) -> dict[str, str]:
     """What somebody has to type who begins with this template."""
     texts = {"Name": f"S_{template.slug.replace('-', '_')}", "Allowed hosts": f"127.0.0.1:{upstream.port}"}
     texts |= TYPED[template.type]
@@ -78,7 +78,7 @@ ONE_OF_EACH = ("slack", "github-app", "aws", "refresh-token")
     ],
 )
 def test_each_template_makes_a_secret_without_a_script(
-    without_script: Window, service: Service, acme: str, upstream: Upstream, template: Template
+    without_script: Window, service: Service, acme: str, upstream: Upstream, template: SecretTemplate
 ) -> None:
     page = without_script.go(f"/workspaces/{acme}/variables/new")
     page.get_by_role("link", name="Choose another type").click()

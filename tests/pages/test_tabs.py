@@ -85,7 +85,7 @@ def test_an_admin_adds_changes_and_removes_members_but_never_an_owner(opened: Ca
     dialog(page, "Delete nils@example.com")
     expect(panel.get_by_role("button", name="Cancel")).to_be_focused()
     panel.get_by_role("button", name="Remove member").click()
-    expect(page.locator("#message")).to_contain_text("nils@example.com is no member any more.")
+    expect(page.locator("#message")).to_contain_text("nils@example.com is no longer a member.")
     window.assert_clean(expected_statuses=frozenset({422}))
 
 
@@ -165,7 +165,7 @@ def test_a_day_that_is_none_is_told_beside_its_field(opened: Callable[..., Windo
     window = opened("owner", java_script_enabled=False)
     page = window.page
     page.goto(f"{window.url}/workspaces/{acme}/audit?actor=olga&from=yesterday")
-    expect(_told_beside(page, "From")).to_contain_text("This is no day.")
+    expect(_told_beside(page, "From")).to_contain_text("Invalid day.")
     expect(page.get_by_label("Who")).to_have_value("olga")
 
 

@@ -189,7 +189,7 @@ def test_a_restricted_secret_asks_for_its_name_and_the_server_insists(
     modal.get_by_label("Type KEY to confirm").fill("KEE")
     modal.get_by_role("button", name="Delete secret").click()
     expect(modal.get_by_label("Type KEY to confirm")).to_have_attribute("aria-invalid", "true")
-    expect(modal.locator(".fault")).to_have_text("This can't be brought back. Type the name to go on.")
+    expect(modal.locator(".fault")).to_have_text("This can't be undone. Type the name to go on.")
     modal.get_by_label("Type KEY to confirm").fill("KEY")
     modal.get_by_role("button", name="Delete secret").click()
     expect(page.locator("#message")).to_contain_text("Secret KEY was deleted.")

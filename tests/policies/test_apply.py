@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from app.kernel.errors import VaultRefused
-from app.policies.hcl import PolicyFileWrong
+from app.policies.hcl import InvalidPolicyFile
 from app.policies.plan import PREFIX, login_role, plan, wanted_things
-from app.policies.service import NotApplied, NotTaken, apply, read_accessor, see_changes
+from app.policies.service import ChangeNotKept, PlanRefused, apply, find_changes, read_accessor
 from app.policies.table import WORKSPACE
 from app.vault.keys import new_signing_key, public_key
 from app.vault.operator import VaultOperator
@@ -28,15 +28,15 @@ def applied(team: Team) -> None:
 
 def test_apply_makes_everything_and_twice_does_nothing_more(team: Team) -> None:
     with team.operator() as operator:
-        with pytest.raises(PolicyFileWrong, match="login mount isn't there yet"):
+        with pytest.raises(InvalidPolicyFile, match="login mount isn't there yet"):
             read_accessor(operator, team.setup)
-        seen = see_changes(operator, team.setup)
+        seen = find_changes(operator, team.setup)
         assert {change.action for change in seen.changes} == {"create"}
         done = apply(operator, team.setup)
         assert [(change.kind, change.name) for change in done] == [
             (change.kind, change.name) for change in seen.changes
         ]
-        assert see_changes(operator, team.setup).in_order
+        assert find_changes(operator, team.setup).in_order
         assert apply(operator, team.setup) == ()
 
 
@@ -80,12 +80,12 @@ def test_every_hand_edit_shows_with_a_diff_and_is_put_right(team: Team) -> None:
     for method, path, body, thing in DRIFT:
         team.ask(method, path, body)
         with team.operator() as operator:
-            (change,) = see_changes(operator, team.setup).changes
+            (change,) = find_changes(operator, team.setup).changes
             assert f"{change.kind} {change.name}" == thing
             assert f"--- {thing} (in Vault)\n+++ {thing} (wanted)\n" in change.diff
             assert any(line.startswith("+") for line in change.diff.splitlines()[2:])
             assert apply(operator, team.setup) == (change,)
-            assert see_changes(operator, team.setup).in_order, thing
+            assert find_changes(operator, team.setup).in_order, thing
 
 
 @pytest.mark.parametrize(
@@ -105,10 +105,10 @@ def test_what_openbao_keeps_beside_a_policy_s_text_shows_and_is_undone(
     text = team.ask("GET", path).json()["data"]["policy"]
     team.ask("PUT", path, {"policy": text, **beside})
     with team.operator() as operator:
-        (change,) = see_changes(operator, team.setup).changes
+        (change,) = find_changes(operator, team.setup).changes
         assert f"-# kept beside the text: {told} = " in change.diff
         assert apply(operator, team.setup) == (change,)
-        assert see_changes(operator, team.setup).in_order
+        assert find_changes(operator, team.setup).in_order
     assert team.ask("GET", path).json()["data"].get(told) in (None, False)
 
 
@@ -121,7 +121,7 @@ def test_what_is_not_ours_is_never_touched(team: Team) -> None:
     before = [team.ask("GET", path).json()["data"] for path in ("sys/policies/acl/theirs", "auth/other/role/owner")]
     with team.operator() as operator:
         apply(operator, team.setup, prune=True)
-        assert see_changes(operator, team.setup, prune=True).in_order
+        assert find_changes(operator, team.setup, prune=True).in_order
     after = [team.ask("GET", path).json()["data"] for path in ("sys/policies/acl/theirs", "auth/other/role/owner")]
     assert before == after
     assert "other/" in team.ask("GET", "sys/mounts").json()["data"]
@@ -132,7 +132,7 @@ def test_what_is_ours_and_no_longer_wanted_goes_with_prune_and_only_then(team: T
     team.ask("PUT", f"sys/policies/acl/{PREFIX}auditor", {"policy": "# of an older version\n"})
     team.ask("POST", "auth/strongroom/role/auditor", login_role("owner"))
     with team.operator() as operator:
-        seen = see_changes(operator, team.setup)
+        seen = find_changes(operator, team.setup)
         assert (seen.in_order, seen.leftovers) == (True, (("policy", f"{PREFIX}auditor"), ("role", "auditor")))
         assert apply(operator, team.setup) == ()
         pruned = apply(operator, team.setup, prune=True)
@@ -141,7 +141,7 @@ def test_what_is_ours_and_no_longer_wanted_goes_with_prune_and_only_then(team: T
             ("delete", "role", "auditor"),
         ]
         assert "-# of an older version" in pruned[0].diff
-        assert see_changes(operator, team.setup, prune=True).in_order
+        assert find_changes(operator, team.setup, prune=True).in_order
 
 
 def test_many_deletions_at_once_have_to_be_allowed_by_their_number(team: Team) -> None:
@@ -149,9 +149,9 @@ def test_many_deletions_at_once_have_to_be_allowed_by_their_number(team: Team) -
     for number in range(6):
         team.ask("POST", f"auth/strongroom/role/r{number}", login_role("owner"))
     with team.operator() as operator:
-        with pytest.raises(NotApplied, match="would delete 6 things"):
+        with pytest.raises(PlanRefused, match="would delete 6 things"):
             apply(operator, team.setup, prune=True)
-        assert len(see_changes(operator, team.setup).leftovers) == 6
+        assert len(find_changes(operator, team.setup).leftovers) == 6
         assert len(apply(operator, team.setup, prune=True, prune_at_most=6)) == 6
 
 
@@ -167,19 +167,19 @@ def test_a_mount_of_another_type_is_somebody_else_s_and_stops_everything(team: T
     team.ask("POST", path, body)
     tables = [team.ask("GET", part).json()["data"] for part in ("sys/mounts", "sys/auth")]
     with team.operator() as operator:
-        seen = see_changes(operator, team.setup)
+        seen = find_changes(operator, team.setup)
         assert (seen.in_order, seen.strangers) == (False, (path.rpartition("/")[2],))
-        with pytest.raises(NotApplied, match="somebody else's"):
+        with pytest.raises(PlanRefused, match="somebody else's"):
             apply(operator, team.setup)
     assert tables == [team.ask("GET", part).json()["data"] for part in ("sys/mounts", "sys/auth")]
 
 
 def test_a_plan_that_is_not_the_agreed_one_is_not_carried_out(team: Team) -> None:
     with team.operator() as operator:
-        agreed = see_changes(operator, team.setup)
+        agreed = find_changes(operator, team.setup)
         apply(operator, team.setup)
         team.ask("PUT", "sys/policies/acl/strongroom-admin", {"policy": "# meanwhile\n"})
-        with pytest.raises(NotApplied, match="since the plan"):
+        with pytest.raises(PlanRefused, match="since the plan"):
             apply(operator, team.setup, agreed=agreed)
 
 
@@ -195,8 +195,8 @@ def test_a_wrong_file_is_refused_before_anything_is_written(team: Team, added: s
     files["editor"] += "\n" + added
     bad = dataclasses.replace(team.setup, files=files)
     with team.operator() as operator:
-        for deed in (see_changes, apply):
-            with pytest.raises(PolicyFileWrong):
+        for deed in (find_changes, apply):
+            with pytest.raises(InvalidPolicyFile):
                 deed(operator, bad)
     assert "strongroom/" not in team.ask("GET", "sys/mounts").json()["data"]
     assert "strongroom/" not in team.ask("GET", "sys/auth").json()["data"]
@@ -207,14 +207,14 @@ def test_a_key_of_the_record_that_can_be_exported_is_left_to_a_hand(team: Team) 
     applied(team)
     team.ask("POST", "strongroom-transit/keys/_record/config", {"exportable": True})
     with team.operator() as operator:
-        seen = see_changes(operator, team.setup)
+        seen = find_changes(operator, team.setup)
         assert (seen.in_order, [change.name for change in seen.by_hand]) == (False, ["_record"])
         assert apply(operator, team.setup) == ()
 
 
 def test_audit_devices_are_looked_at_and_a_missing_one_is_advice(bao: OpenBao, team: Team) -> None:
     with bao.operator() as root:
-        seen = see_changes(root, dataclasses.replace(team.setup, namespaced=False))
+        seen = find_changes(root, dataclasses.replace(team.setup, namespaced=False))
     assert "audit" not in {change.kind for change in seen.by_hand}
     things = wanted_things(mounts=Mounts(), public_keys=[], policies={})
     without = plan(things, {(thing.kind, thing.name): thing.body for thing in things if thing.kind != "audit"})
@@ -230,15 +230,18 @@ def test_what_vault_was_told_and_did_not_take_is_named(team: Team) -> None:
     shape = HashicorpShape(lagging=False, before_1_21=True)
     with vault_proxy(team.bao.address, shape=shape, cacert=str(team.bao.cacert)) as proxy:
         through = VaultOperator(Server(proxy.address, namespace=team.namespace, read_timeout=30.0), team.token)
-        with through as operator, pytest.raises(NotTaken, match="engine mount strongroom; all else was done") as caught:
+        with (
+            through as operator,
+            pytest.raises(ChangeNotKept, match="engine mount strongroom; all else was done") as caught,
+        ):
             apply(operator, team.setup)
         assert "allowed_response_headers" in caught.value.detail
         done = command(team, "vault", "apply", "--yes", environ={"VAULT_ADDR": proxy.address})
-        assert (done.returncode, "didn't take it: engine mount strongroom" in done.stderr) == (1, True)
+        assert (done.returncode, "didn't make them: engine mount strongroom" in done.stderr) == (1, True)
     with team.operator() as operator:
         (change,) = apply(operator, team.setup)
         assert "X-Canary" in change.diff
-        assert see_changes(operator, team.setup).in_order
+        assert find_changes(operator, team.setup).in_order
 
 
 def test_an_older_server_is_a_warning_of_the_plan(team: Team) -> None:

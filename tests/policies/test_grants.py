@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.policies.grants import GrantsFileWrong, grant_policies, parse_grants
+from app.policies.grants import InvalidGrantsFile, grant_policies, parse_grants
 from app.vault.options import Mounts
 
 GOOD = """
@@ -25,10 +25,10 @@ def with_line(name: str, line: str) -> str:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[[grant]", "no TOML"),
+        ("[[grant]", "TOML: "),
         ("[[grants]]", "nothing else: grants"),
         ("grant = 1", "nothing else"),
-        ("grant = [1]", "is no table"),
+        ("grant = [1]", "isn't a table"),
         (GOOD + 'owner = "me"', "unknown key: owner"),
         (with_line("fields", ""), "lacks fields"),
         (GOOD + GOOD, "path secret/team-a/zendesk twice"),
@@ -61,7 +61,7 @@ def with_line(name: str, line: str) -> str:
     ],
 )
 def test_a_file_that_is_wrong_is_told_with_its_entry(text: str, told: str) -> None:
-    with pytest.raises(GrantsFileWrong, match=told.replace("+", r"\+")):
+    with pytest.raises(InvalidGrantsFile, match=told.replace("+", r"\+")):
         parse_grants(text, mounts=Mounts())
 
 
@@ -80,5 +80,5 @@ def test_the_policy_names_the_path_as_its_engine_has_it_and_both_forms_where_the
     waiting = grant_policies(grants, {}, known=frozenset())
     assert all(f'path "{path}" {{' in waiting.texts["acme"] for path in versions.values())
     assert [warning.split()[0] for warning in waiting.warnings] == ["The", "There"]
-    with pytest.raises(GrantsFileWrong, match="isn't KV"):
+    with pytest.raises(InvalidGrantsFile, match="isn't KV"):
         grant_policies(grants, {"secret/": {"type": "transit"}})

@@ -12,8 +12,8 @@ import pytest
 
 from app.kernel.errors import NotGranted, ValueNotAllowedHere, VaultUnavailable
 from app.kernel.secret import SecretValue
-from app.policies.grants import GrantsFileWrong, parse_grants
-from app.policies.service import apply, read_grants, see_changes
+from app.policies.grants import InvalidGrantsFile, parse_grants
+from app.policies.service import apply, find_changes, read_grants
 from app.policies.verify import failures, verify
 from app.vault import Grant
 from app.vault.client import VaultClient
@@ -25,7 +25,7 @@ from tests.policies.test_grants import GOOD
 def test_a_file_that_is_not_there_grants_nothing(tmp_path: Path) -> None:
     assert read_grants(tmp_path / "grants.toml", mounts=Mounts()) == ()
     (tmp_path / "grants.toml").mkdir()
-    with pytest.raises(GrantsFileWrong, match="can't be read"):
+    with pytest.raises(InvalidGrantsFile, match="can't be read"):
         read_grants(tmp_path / "grants.toml", mounts=Mounts())
 
 
@@ -52,7 +52,7 @@ def test_a_grant_opens_what_it_names_to_whom_it_names_and_ends_with_its_line(gra
     path = "secret/team-a/zendesk"
     with granted.operator() as operator:
         apply(operator, granted.setup)
-        assert see_changes(operator, granted.setup).in_order
+        assert find_changes(operator, granted.setup).in_order
     two, one = vault.read_granted("acme", path, "token"), vault.read_granted("acme", "old/zendesk", "token")
     assert (two.value, two.version) == (SecretValue("canary-two"), 1)
     assert (one.value, one.version) == (SecretValue("canary-one"), None)
@@ -86,7 +86,7 @@ def test_a_path_starts_from_the_namespace_and_leads_into_none_below_it(granted: 
     text = GOOD.replace("secret/team-a/zendesk", "below/secret/zendesk")
     setup = dataclasses.replace(granted.setup, grants=parse_grants(text, mounts=Mounts()))
     with granted.operator() as operator:
-        (warning,) = (each for each in see_changes(operator, setup).warnings if "below" in each)
+        (warning,) = (each for each in find_changes(operator, setup).warnings if "below" in each)
         apply(operator, setup)
     assert "leads to no mount" in warning
     with pytest.raises((NotGranted, VaultUnavailable)):

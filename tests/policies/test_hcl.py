@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.policies.hcl import PathRule, PolicyFileWrong, parse
+from app.policies.hcl import InvalidPolicyFile, PathRule, parse
 
 WHOLE = """\
 # a comment
@@ -52,9 +52,9 @@ READ = 'capabilities = ["read"]'
         (block('capabilities = ["reed"]'), "must be a list of words that Vault knows"),
         (block(""), "must be a list of words that Vault knows"),
         (block("required_parameters = []"), "must be a list of words that Vault knows"),
-        (block(f'{READ}\npolicy = "write"'), "policy is nothing that a policy of ours has"),
-        (block(f"{READ}\nmin_wrapping_ttl = 5"), "min_wrapping_ttl is nothing that"),
-        (block(f"{READ}\ndenied_parameters = {{}}"), "denied_parameters is nothing that"),
+        (block(f'{READ}\npolicy = "write"'), "policy can't stand in a policy here"),
+        (block(f"{READ}\nmin_wrapping_ttl = 5"), "min_wrapping_ttl can't stand in a policy here"),
+        (block(f"{READ}\ndenied_parameters = {{}}"), "denied_parameters can't stand in a policy here"),
         (block(f"{READ}\nallowed_parameters = {{ a = [] \n A = [] }}"), "the parameter a stands twice"),
         (block(f"{READ}\nallowed_parameters = {{ a = [1, 1] }}"), "a word stands twice in a list"),
         (block(READ) + block(READ), 'has path "a" twice'),
@@ -75,7 +75,7 @@ READ = 'capabilities = ["read"]'
     ],
 )
 def test_whatever_else_a_file_says_is_refused_with_its_place(text: str, words: str) -> None:
-    with pytest.raises(PolicyFileWrong) as caught:
+    with pytest.raises(InvalidPolicyFile) as caught:
         parse("owner", text)
     assert words in str(caught.value)
     assert str(caught.value).startswith("owner.hcl")

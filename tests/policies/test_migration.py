@@ -10,7 +10,7 @@ import pytest
 from hvac.api.secrets_engines import Transit
 
 from app.kernel.secret import SecretValue
-from app.policies.service import apply, see_changes
+from app.policies.service import apply, find_changes
 from app.policies.table import WORKSPACE
 from app.vault import VISIBILITIES, Engine, SecretAddress
 from app.vault.client import VaultClient
@@ -73,14 +73,14 @@ def test_new_processes_serve_before_during_and_after_and_old_ones_until_they_are
 
 def migrate(team: Team) -> None:
     with team.operator() as operator:
-        seen = see_changes(operator, team.setup)
+        seen = find_changes(operator, team.setup)
         changes = [(change.action, change.kind, change.name) for change in seen.changes]
         narrower = ("update", "policy", "strongroom-runtime")
         assert narrower in changes
         assert changes.index(("create", "role", "decrypt")) < changes.index(narrower)
         assert {grant[0] for grant in seen.new_grants} >= {"decrypt", "sign", "renew"}
         apply(operator, team.setup)
-        assert see_changes(operator, team.setup).in_order
+        assert find_changes(operator, team.setup).in_order
 
 
 def during(use: Callable[[], None], deed: Callable[[], None]) -> list[str]:

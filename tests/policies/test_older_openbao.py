@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.kernel.secret import SecretValue
-from app.policies.service import Setup, apply, read_files, see_changes
+from app.policies.service import Setup, apply, find_changes, read_files
 from app.policies.verify import failures, verify
 from app.vault import Engine, SecretAddress
 from app.vault.client import VaultClient
@@ -40,7 +40,7 @@ def test_everything_is_set_up_and_verified_and_values_are_kept(older: OpenBao) -
     setup = Setup(Mounts(), read_files(Path(POLICIES)), [public_key(key)])
     with older.operator() as operator:
         apply(operator, setup)
-        seen = see_changes(operator, setup)
+        seen = find_changes(operator, setup)
         assert (seen.in_order, seen.warnings) == (True, ())
         assert failures(verify(operator, Mounts(), key, clock=time.time)) == ()
     with closing(VaultClient(VaultOptions(older.server(), key))) as vault:

@@ -8,13 +8,13 @@ from app.policies.probes import (
     LOGIN_ROLES,
     OTHER,
     OURS,
+    Probe,
     Scratch,
-    Try,
-    key_removal,
-    main_doors,
-    old_versions,
-    side_doors,
-    signing_doors,
+    bypass_probes,
+    key_deletion_probes,
+    old_version_probes,
+    signing_probes,
+    table_probes,
 )
 from app.policies.table import TABLE
 from app.vault import VISIBILITIES
@@ -29,10 +29,10 @@ SCRATCH = Scratch(
 )
 
 
-def everything() -> list[Try]:
-    found = [each for role in LOGIN_ROLES for each in main_doors(MOUNTS, role, SCRATCH)]
-    found += [each for role in LOGIN_ROLES for each in signing_doors(MOUNTS, role, SCRATCH)]
-    return [*found, *key_removal(MOUNTS), *old_versions(MOUNTS), *side_doors(MOUNTS, SCRATCH)]
+def everything() -> list[Probe]:
+    found = [each for role in LOGIN_ROLES for each in table_probes(MOUNTS, role, SCRATCH)]
+    found += [each for role in LOGIN_ROLES for each in signing_probes(MOUNTS, role, SCRATCH)]
+    return [*found, *key_deletion_probes(MOUNTS), *old_version_probes(MOUNTS), *bypass_probes(MOUNTS, SCRATCH)]
 
 
 def test_the_scratch_workspaces_are_none_that_anybody_can_have() -> None:
@@ -59,7 +59,7 @@ def test_every_door_of_the_table_is_tried_with_every_verb_it_grants() -> None:
 
 
 def test_what_is_deleted_is_tried_last() -> None:
-    doors = [each.door for each in main_doors(MOUNTS, "owner", SCRATCH)]
+    doors = [each.door for each in table_probes(MOUNTS, "owner", SCRATCH)]
     first = next(number for number, door in enumerate(doors) if "/metadata/" in door)
     assert all("/metadata/" in door for door in doors[first:])
     assert LOGIN_ROLES[-1] == "owner"
@@ -67,7 +67,8 @@ def test_what_is_deleted_is_tried_last() -> None:
 
 def test_each_role_has_entries_of_its_own() -> None:
     paths = {
-        role: {each.path for each in main_doors(MOUNTS, role, SCRATCH) if "/data/" in each.path} for role in LOGIN_ROLES
+        role: {each.path for each in table_probes(MOUNTS, role, SCRATCH) if "/data/" in each.path}
+        for role in LOGIN_ROLES
     }
     for role, own in paths.items():
         for other in LOGIN_ROLES:
@@ -75,9 +76,9 @@ def test_each_role_has_entries_of_its_own() -> None:
 
 
 def test_the_other_workspace_is_tried_through_side_doors_alone() -> None:
-    mains = [each for role in LOGIN_ROLES for each in main_doors(MOUNTS, role, SCRATCH)]
+    mains = [each for role in LOGIN_ROLES for each in table_probes(MOUNTS, role, SCRATCH)]
     assert not [each for each in mains if OTHER in each.path]
-    assert {each.method for each in side_doors(MOUNTS, SCRATCH) if OTHER in each.path} == {
+    assert {each.method for each in bypass_probes(MOUNTS, SCRATCH) if OTHER in each.path} == {
         "GET",
         "LIST",
         "POST",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.policies.hcl import PolicyFileWrong, parse
+from app.policies.hcl import InvalidPolicyFile, parse
 from app.policies.render import check, render
 from app.policies.service import Setup, export, read_files
 from app.policies.table import ROLES, TABLE, WORKSPACE
@@ -37,7 +37,7 @@ def test_no_row_of_a_person_reads_or_decrypts_what_is_restricted(role: str) -> N
 @pytest.mark.parametrize("role", ["owner", "admin", "editor"])
 def test_a_restricted_read_is_refused_by_name(role: str) -> None:
     other = "\n".join(block for block in FILES[role].split("\n\n") if "/data/" not in block or "masked" in block)
-    with pytest.raises(PolicyFileWrong) as caught:
+    with pytest.raises(InvalidPolicyFile) as caught:
         check(role, other + "\n" + RESTRICTED)
     assert str(caught.value).startswith(f"{role}.hcl grants more than the table: read on ")
 
@@ -56,7 +56,7 @@ def test_a_restricted_read_is_refused_by_name(role: str) -> None:
     ],
 )
 def test_a_wider_path_or_verb_is_refused(text: str) -> None:
-    with pytest.raises(PolicyFileWrong, match="grants more than the table"):
+    with pytest.raises(InvalidPolicyFile, match="grants more than the table"):
         check("editor", text)
 
 
@@ -66,7 +66,7 @@ def test_a_wider_path_or_verb_is_refused(text: str) -> None:
         ('path "x" {\n  capabilities = ["read"\n', "the end"),
         ('path "x" {\n  capabilities = ["read"]\n}}\n', "line 3"),
         ('path "x" {\n  capabilities = [read, "all"]\n}', "words that Vault knows"),
-        ('path "x" {\n  policy = "write"\n}', "policy is nothing"),
+        ('path "x" {\n  policy = "write"\n}', "policy can't stand in a policy"),
         ('name = "x"', "path expected"),
         ('path "x" { capabilities = ["read"] ; }', "line 1: not understood"),
         ('path "x" {}', "capabilities must be"),
@@ -75,19 +75,19 @@ def test_a_wider_path_or_verb_is_refused(text: str) -> None:
     ],
 )
 def test_a_file_that_is_wrong_is_told_with_its_place(text: str, told: str) -> None:
-    with pytest.raises(PolicyFileWrong, match=told):
+    with pytest.raises(InvalidPolicyFile, match=told):
         check("editor", text)
 
 
 def test_a_path_twice_and_a_key_without_bounds_are_refused() -> None:
     masked = f'path "@@KV@@/data/{WORKSPACE}/masked/+" {{ capabilities = ["read"] }}\n'
-    with pytest.raises(PolicyFileWrong, match="twice"):
+    with pytest.raises(InvalidPolicyFile, match="twice"):
         check("editor", masked * 2)
     key = f'path "@@TRANSIT@@/keys/{WORKSPACE}.masked" {{ capabilities = ["update"] }}\n'
-    with pytest.raises(PolicyFileWrong, match="bound the parameters"):
+    with pytest.raises(InvalidPolicyFile, match="bound the parameters"):
         check("owner", key)
     exportable = key.replace(" }", ' allowed_parameters = { "type" = [], "exportable" = [] } }')
-    with pytest.raises(PolicyFileWrong, match="bound the parameters"):
+    with pytest.raises(InvalidPolicyFile, match="bound the parameters"):
         check("owner", exportable)
 
 
@@ -110,11 +110,11 @@ def test_a_folder_with_a_file_missing_or_a_stranger_is_refused(tmp_path: Path) -
         (tmp_path / f"{role}.hcl").write_text(text)
     assert read_files(tmp_path) == FILES
     (tmp_path / "guest.hcl").write_text("")
-    with pytest.raises(PolicyFileWrong, match=r"guest\.hcl"):
+    with pytest.raises(InvalidPolicyFile, match=r"guest\.hcl"):
         read_files(tmp_path)
     (tmp_path / "guest.hcl").rename(tmp_path / "guest.txt")
     (tmp_path / "mover.hcl").unlink()
-    with pytest.raises(PolicyFileWrong, match=r"mover\.hcl"):
+    with pytest.raises(InvalidPolicyFile, match=r"mover\.hcl"):
         read_files(tmp_path)
 
 
@@ -138,12 +138,15 @@ MASKED = f'path "@@KV@@/data/{WORKSPACE}/masked/+"'
             f'{MASKED} {{ capabilities = ["read"] required_parameters = [] required_parameters = [] }}',
             "required_parameters stands twice",
         ),
-        (f'{MASKED} {{ capabilities = ["read"] denied_parameters = {{ "a" = [] }} }}', "denied_parameters is nothing"),
+        (
+            f'{MASKED} {{ capabilities = ["read"] denied_parameters = {{ "a" = [] }} }}',
+            "denied_parameters can't stand in a policy",
+        ),
         ('path "x" { capabilities = ["deny"] }\npath "/x" { capabilities = ["deny"] }', "twice"),
     ],
 )
 def test_what_stands_twice_is_refused(text: str, told: str) -> None:
-    with pytest.raises(PolicyFileWrong, match=told):
+    with pytest.raises(InvalidPolicyFile, match=told):
         check("editor", text)
 
 
@@ -159,5 +162,5 @@ def test_what_stands_twice_is_refused(text: str, told: str) -> None:
 )
 def test_a_glob_s_parameters_are_compared_values_included(old: str, new: str) -> None:
     assert old in FILES["sign"]
-    with pytest.raises(PolicyFileWrong, match=r"must (bound|require)"):
+    with pytest.raises(InvalidPolicyFile, match=r"must (bound|require)"):
         check("sign", FILES["sign"].replace(old, new))

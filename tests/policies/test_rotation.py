@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.kernel.errors import VaultUnavailable
-from app.policies.service import add_signing_key, apply, rotate_signing_key, see_changes
+from app.policies.service import add_signing_key, apply, find_changes, rotate_signing_key
 from app.vault.client import VaultClient
 from app.vault.keys import public_key
 from app.vault.options import Mounts, Server, VaultOptions
@@ -127,5 +127,5 @@ def test_a_key_made_elsewhere_opens_beside_the_old_one_until_the_next_apply(team
         assert file.read_bytes() == team.key
         new = dataclasses.replace(team.setup, public_keys=[public_key(out.read_bytes())])
         apply(operator, new)
-        assert see_changes(operator, new).in_order
+        assert find_changes(operator, new).in_order
     assert (opens(server, file), opens(server, out)) == (False, True)

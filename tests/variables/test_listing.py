@@ -74,7 +74,7 @@ def test_a_page_is_found_by_an_index_and_neither_sorted_nor_counted(sessions: Se
     for ask in (
         lambda: SecretQueries(resources).list(limit=51, after="S09000", access=ACCESS),
         lambda: listing.list_variables(
-            listing.Wanted(),
+            listing.ListQuery(),
             limit=50,
             after=listing.after_name("s09000"),
             counted=False,
@@ -106,7 +106,7 @@ def test_search_looks_in_names_and_descriptions_whatever_the_case(sessions: Sess
     resources = resources_of(sessions)
     Variables(resources).create(NewVariable("REGION", "eu", "Where the 100%_Tickets are"), access=ACCESS)
     for q, found in (("region", 1), ("tickets", 1), ("100%_t", 1), ("1000_t", 0), ("%", 1), ("s0999", 10)):
-        wanted = listing.Wanted(q=q)
+        wanted = listing.ListQuery(q=q)
         listed = listing.list_variables(wanted, access=ACCESS, resources=resources, limit=50)
         assert (len(listed.entries), listed.total) == (found, found), q
 

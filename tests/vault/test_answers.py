@@ -7,7 +7,7 @@ import json
 import pytest
 
 from app.kernel.errors import VaultUnavailable
-from app.vault.answers import Answer, Document, read_answer, trouble_in
+from app.vault.answers import Document, VaultResponse, read_response, trouble_in
 
 READ = "strongroom/data/acme/masked/TOKEN"
 PAGE = b"<html><body>Please sign in</body></html>"
@@ -15,9 +15,11 @@ WRAPPED = {"request_id": "r", "data": None, "wrap_info": {"token": "canary", "tt
 FACTOR = {"request_id": "r", "data": None, "auth": {"client_token": "", "mfa_requirement": {"mfa_request_id": "m"}}}
 
 
-def came(status: int, document: object, *, method: str = "GET", path: str = READ, wait: str | None = None) -> Answer:
+def came(
+    status: int, document: object, *, method: str = "GET", path: str = READ, wait: str | None = None
+) -> VaultResponse:
     content = document if isinstance(document, bytes) else json.dumps(document).encode()
-    return read_answer(method, path, status, content, wait)
+    return read_response(method, path, status, content, wait)
 
 
 @pytest.mark.parametrize(

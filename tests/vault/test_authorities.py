@@ -12,7 +12,7 @@ import trustme
 
 from app.kernel.errors import ServiceError, VaultUnavailable
 from app.vault.options import Server
-from app.vault.transport import Line, read_health
+from app.vault.transport import VaultConnections, read_health
 from tests.support.openbao import OpenBao, openbao
 
 
@@ -28,12 +28,12 @@ def server(bao: OpenBao) -> Server:
 
 
 def status(server: Server) -> int:
-    with closing(Line(server)) as line:
+    with closing(VaultConnections(server)) as line:
         return read_health(line).status
 
 
 def refused(server: Server) -> bool:
-    with closing(Line(server)) as line, pytest.raises(VaultUnavailable, match="certificate isn't valid"):
+    with closing(VaultConnections(server)) as line, pytest.raises(VaultUnavailable, match="certificate isn't valid"):
         read_health(line)
     return True
 
@@ -69,9 +69,9 @@ def test_of_several_the_file_counts_then_the_text(bao: OpenBao, server: Server, 
 def test_a_folder_without_a_certificate_is_told_in_words(server: Server, tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("nothing")
     with pytest.raises(ServiceError, match="VAULT_CAPATH"):
-        Line(replace(server, capath=str(tmp_path)))
+        VaultConnections(replace(server, capath=str(tmp_path)))
     with pytest.raises(ServiceError, match="VAULT_CAPATH"):
-        Line(replace(server, capath=str(tmp_path / "missing")))
+        VaultConnections(replace(server, capath=str(tmp_path / "missing")))
 
 
 def test_the_certificate_may_be_for_another_name_than_the_address(bao: OpenBao, server: Server) -> None:

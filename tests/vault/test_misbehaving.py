@@ -23,7 +23,7 @@ from app.vault.keys import new_signing_key, public_key
 from app.vault.operator import VaultOperator
 from app.vault.options import Mounts, Server, VaultOptions
 from app.vault.recovery import operator_token
-from app.vault.transport import Line
+from app.vault.transport import VaultConnections
 from tests.support.vault_proxy import Fault, VaultProxy, vault_proxy
 
 POLICIES = Path(__file__).parents[2] / "vault-policies"
@@ -46,7 +46,7 @@ class Stage:
     def as_root(self) -> Iterator[Callable[..., Any]]:
         with (
             operator_token(self.folder, self.address, EVERYTHING) as token,
-            closing(Line(Server(self.address))) as line,
+            closing(VaultConnections(Server(self.address))) as line,
         ):
             yield lambda method, path, body=None: line.ask(method, path, token=token, body=body, repeat=False)
 

@@ -109,8 +109,8 @@ def test_a_name_that_is_no_workspaces_is_refused_at_its_field(workspace: str) ->
     ):
         with pytest.raises(ValidationFailed) as refused:
             place()
-        assert refused.value.detail == "This is no workspace's name."
-        assert refused.value.errors == {in_body("workspace"): ["is no workspace's name"]}
+        assert refused.value.detail == "This isn't a workspace's name."
+        assert refused.value.errors == {in_body("workspace"): ["Must be a workspace's name."]}
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)
@@ -118,12 +118,12 @@ def test_a_name_that_is_no_secrets_is_refused_at_its_field(name: str) -> None:
     for place in (tokens_entry, signing_key_name, entry):
         with pytest.raises(ValidationFailed) as refused:
             place(SecretAddress("acme", "kv", "restricted", name))
-        assert refused.value.detail == "This is no secret's name."
-        assert refused.value.errors == {in_body("name"): ["is no secret's name"]}
+        assert refused.value.detail == "This isn't a secret's name."
+        assert refused.value.errors == {in_body("name"): ["Must be a secret's name."]}
 
 
 def test_a_visibility_that_is_none_is_refused_at_its_field() -> None:
     with pytest.raises(ValidationFailed) as refused:
         folder("acme", "public")  # type: ignore[arg-type]
     assert refused.value.detail == "A secret is masked or restricted."
-    assert refused.value.errors == {in_body("visibility"): ["is masked or restricted"]}
+    assert refused.value.errors == {in_body("visibility"): ["Must be masked or restricted."]}

@@ -10,22 +10,22 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from app.db.lease import Lease
-from app.kernel.turns import Turns, computing, waiting
+from app.kernel.turns import Turns, take_turn, yield_turn
 from app.vault.shared import SharedReads
-from app.vault.tokens import Tokens
+from app.vault.tokens import VaultTokens
 
 TURNS, CALLERS = 2, 8
 
 
 def _ask_vault() -> str:
-    with waiting():
+    with yield_turn():
         time.sleep(0.01)
     return "answer"
 
 
 def _log_in() -> Callable[[], object]:
     key = ec.generate_private_key(ec.SECP256R1())
-    tokens = Tokens(lambda _role, _jwt: (_ask_vault(), 300.0), lambda: key)
+    tokens = VaultTokens(lambda _role, _jwt: (_ask_vault(), 300.0), lambda: key)
     return lambda: tokens.get("acme", "runtime")
 
 
@@ -44,7 +44,7 @@ def test_more_callers_than_turns_at_once_all_get_an_answer(kind: Callable[[], Ca
     ask, turns, answers = kind(), Turns(TURNS), list[object]()
 
     def call() -> None:
-        with computing(turns):
+        with take_turn(turns):
             answers.append(ask())
 
     threads = [threading.Thread(target=call, daemon=True) for _ in range(CALLERS)]

@@ -17,7 +17,7 @@ from app.resources import Resources
 from app.settings import Settings
 from app.vault import SecretAddress
 from app.wiring import open_resources
-from app.workspaces.service import Purge, Workspace, Workspaces, finish_deletions, hold_workspace
+from app.workspaces.service import Purge, Workspace, Workspaces, finish_deletions, lock_workspace
 from tests.support import databases
 from tests.support.service import Service, problem
 
@@ -98,13 +98,13 @@ def test_a_deletion_waits_for_whoever_holds_the_workspace(service: Service, reso
     access = Access(Actor("user", "ada"), name, Role.OWNER)
     with ThreadPoolExecutor(1) as pool:
         with sessions.begin() as session:
-            hold_workspace(name, session)
+            lock_workspace(name, session)
             deletion = pool.submit(Workspaces(resources).delete, confirm=name, access=access, purges=purges(resources))
             with pytest.raises(TimeoutError):
                 deletion.result(0.5)
         deletion.result()
     with pytest.raises(NotFound), sessions.begin() as session:
-        hold_workspace(name, session)
+        lock_workspace(name, session)
 
 
 def test_a_deletion_asks_for_the_name_and_ends_every_token(service: Service) -> None:

@@ -36,7 +36,7 @@ class State(StrEnum):
     """Vault may have deleted the value."""
 
 
-class Event(StrEnum):
+class ChangeEvent(StrEnum):
     """What happens to a secret: first what people and calls ask for, then what becomes of a change under way."""
 
     CREATE = "create"
@@ -70,117 +70,119 @@ class Refusal(StrEnum):
 
 
 ASKED_FOR: Final = (
-    Event.CREATE,
-    Event.READ,
-    Event.USE,
-    Event.REVEAL,
-    Event.DESCRIBE,
-    Event.SET_VALUE,
-    Event.CHANGE_RULES,
-    Event.ROLL_BACK,
-    Event.REWRAP,
-    Event.DESTROY_VERSION,
-    Event.DELETE,
-    Event.RENEW,
+    ChangeEvent.CREATE,
+    ChangeEvent.READ,
+    ChangeEvent.USE,
+    ChangeEvent.REVEAL,
+    ChangeEvent.DESCRIBE,
+    ChangeEvent.SET_VALUE,
+    ChangeEvent.CHANGE_RULES,
+    ChangeEvent.ROLL_BACK,
+    ChangeEvent.REWRAP,
+    ChangeEvent.DESTROY_VERSION,
+    ChangeEvent.DELETE,
+    ChangeEvent.RENEW,
 )
 
-NEEDS: Final[Mapping[Event, Permission]] = {
-    Event.CREATE: Permission.SECRET_WRITE,
-    Event.READ: Permission.SECRET_READ,
-    Event.REVEAL: Permission.SECRET_REVEAL,
-    Event.DESCRIBE: Permission.SECRET_WRITE,
-    Event.SET_VALUE: Permission.SECRET_WRITE,
-    Event.CHANGE_RULES: Permission.SECRET_WRITE,
-    Event.ROLL_BACK: Permission.SECRET_WRITE,
-    Event.REWRAP: Permission.SECRET_WRITE,
-    Event.DESTROY_VERSION: Permission.SECRET_WRITE,
-    Event.DELETE: Permission.SECRET_WRITE,
-    Event.RENEW: Permission.SECRET_WRITE,
+NEEDS: Final[Mapping[ChangeEvent, Permission]] = {
+    ChangeEvent.CREATE: Permission.SECRET_WRITE,
+    ChangeEvent.READ: Permission.SECRET_READ,
+    ChangeEvent.REVEAL: Permission.SECRET_REVEAL,
+    ChangeEvent.DESCRIBE: Permission.SECRET_WRITE,
+    ChangeEvent.SET_VALUE: Permission.SECRET_WRITE,
+    ChangeEvent.CHANGE_RULES: Permission.SECRET_WRITE,
+    ChangeEvent.ROLL_BACK: Permission.SECRET_WRITE,
+    ChangeEvent.REWRAP: Permission.SECRET_WRITE,
+    ChangeEvent.DESTROY_VERSION: Permission.SECRET_WRITE,
+    ChangeEvent.DELETE: Permission.SECRET_WRITE,
+    ChangeEvent.RENEW: Permission.SECRET_WRITE,
 }
 """Who may act: the permission that an event asks for. A use is part of a call, which asks for its own.
 
 The API declares these, and the services check these: there is no second place."""
 
-OF_OWN_VALUES: Final = frozenset({Event.SET_VALUE, Event.ROLL_BACK, Event.REWRAP, Event.DESTROY_VERSION})
+OF_OWN_VALUES: Final = frozenset(
+    {ChangeEvent.SET_VALUE, ChangeEvent.ROLL_BACK, ChangeEvent.REWRAP, ChangeEvent.DESTROY_VERSION}
+)
 """What happens only to a value that was written here, never to one that Vault's operators manage."""
 
-_NOT_THERE: Final[Mapping[Event, State | Refusal]] = {
-    **dict.fromkeys(Event, Refusal.IMPOSSIBLE),
+_NOT_THERE: Final[Mapping[ChangeEvent, State | Refusal]] = {
+    **dict.fromkeys(ChangeEvent, Refusal.IMPOSSIBLE),
     **dict.fromkeys(ASKED_FOR, Refusal.NOT_FOUND),
-    Event.CREATE: State.PENDING,
+    ChangeEvent.CREATE: State.PENDING,
 }
-_UNUSABLE: Final[Mapping[Event, State | Refusal]] = {
-    **dict.fromkeys(Event, Refusal.IMPOSSIBLE),
+_UNUSABLE: Final[Mapping[ChangeEvent, State | Refusal]] = {
+    **dict.fromkeys(ChangeEvent, Refusal.IMPOSSIBLE),
     **dict.fromkeys(ASKED_FOR, Refusal.NOT_ACTIVE),
-    Event.CREATE: Refusal.NAME_TAKEN,
+    ChangeEvent.CREATE: Refusal.NAME_TAKEN,
     # Vault deletes by name: a second deletion could reach it when the first has given the name back, and would take
     # the next secret's value; and one of a secret that isn't there yet would leave behind what its maker writes then.
-    Event.DELETE: Refusal.AT_WORK,
+    ChangeEvent.DELETE: Refusal.AT_WORK,
 }
 
-TRANSITIONS: Final[Mapping[State, Mapping[Event, State | Refusal]]] = {
+TRANSITIONS: Final[Mapping[State, Mapping[ChangeEvent, State | Refusal]]] = {
     State.ABSENT: _NOT_THERE,
     State.PENDING: {
         **_UNUSABLE,
-        Event.READ: State.PENDING,
-        Event.STORED: State.ACTIVE,
-        Event.TAKEN_BACK: State.ABSENT,
+        ChangeEvent.READ: State.PENDING,
+        ChangeEvent.STORED: State.ACTIVE,
+        ChangeEvent.TAKEN_BACK: State.ABSENT,
     },
     State.ACTIVE: {
-        **dict.fromkeys(Event, Refusal.IMPOSSIBLE),
-        Event.CREATE: Refusal.NAME_TAKEN,
-        Event.READ: State.ACTIVE,
-        Event.USE: State.ACTIVE,
-        Event.REVEAL: State.ACTIVE,
-        Event.DESCRIBE: State.ACTIVE,
-        Event.SET_VALUE: State.VALUE_CHANGING,
-        Event.CHANGE_RULES: State.RULES_CHANGING,
-        Event.ROLL_BACK: State.VALUE_CHANGING,
-        Event.REWRAP: State.VALUE_CHANGING,
-        Event.DESTROY_VERSION: State.ACTIVE,
-        Event.DELETE: State.DELETING,
-        Event.RENEW: State.ACTIVE,
+        **dict.fromkeys(ChangeEvent, Refusal.IMPOSSIBLE),
+        ChangeEvent.CREATE: Refusal.NAME_TAKEN,
+        ChangeEvent.READ: State.ACTIVE,
+        ChangeEvent.USE: State.ACTIVE,
+        ChangeEvent.REVEAL: State.ACTIVE,
+        ChangeEvent.DESCRIBE: State.ACTIVE,
+        ChangeEvent.SET_VALUE: State.VALUE_CHANGING,
+        ChangeEvent.CHANGE_RULES: State.RULES_CHANGING,
+        ChangeEvent.ROLL_BACK: State.VALUE_CHANGING,
+        ChangeEvent.REWRAP: State.VALUE_CHANGING,
+        ChangeEvent.DESTROY_VERSION: State.ACTIVE,
+        ChangeEvent.DELETE: State.DELETING,
+        ChangeEvent.RENEW: State.ACTIVE,
     },
     State.VALUE_CHANGING: {
-        **dict.fromkeys(Event, Refusal.IMPOSSIBLE),
-        Event.CREATE: Refusal.NAME_TAKEN,
-        Event.READ: State.VALUE_CHANGING,
-        Event.USE: State.VALUE_CHANGING,
-        Event.REVEAL: State.VALUE_CHANGING,
-        Event.DESCRIBE: State.VALUE_CHANGING,
-        Event.SET_VALUE: State.VALUE_CHANGING,
-        Event.CHANGE_RULES: State.RULES_CHANGING,
-        Event.ROLL_BACK: State.VALUE_CHANGING,
-        Event.REWRAP: State.VALUE_CHANGING,
-        Event.DESTROY_VERSION: State.VALUE_CHANGING,
-        Event.DELETE: State.DELETING,
-        Event.RENEW: State.VALUE_CHANGING,
-        Event.STORED: State.ACTIVE,
+        **dict.fromkeys(ChangeEvent, Refusal.IMPOSSIBLE),
+        ChangeEvent.CREATE: Refusal.NAME_TAKEN,
+        ChangeEvent.READ: State.VALUE_CHANGING,
+        ChangeEvent.USE: State.VALUE_CHANGING,
+        ChangeEvent.REVEAL: State.VALUE_CHANGING,
+        ChangeEvent.DESCRIBE: State.VALUE_CHANGING,
+        ChangeEvent.SET_VALUE: State.VALUE_CHANGING,
+        ChangeEvent.CHANGE_RULES: State.RULES_CHANGING,
+        ChangeEvent.ROLL_BACK: State.VALUE_CHANGING,
+        ChangeEvent.REWRAP: State.VALUE_CHANGING,
+        ChangeEvent.DESTROY_VERSION: State.VALUE_CHANGING,
+        ChangeEvent.DELETE: State.DELETING,
+        ChangeEvent.RENEW: State.VALUE_CHANGING,
+        ChangeEvent.STORED: State.ACTIVE,
     },
     State.RULES_CHANGING: {
-        **dict.fromkeys(Event, Refusal.IMPOSSIBLE),
-        Event.CREATE: Refusal.NAME_TAKEN,
-        Event.READ: State.RULES_CHANGING,
-        Event.USE: State.RULES_CHANGING,
-        Event.REVEAL: State.RULES_CHANGING,
+        **dict.fromkeys(ChangeEvent, Refusal.IMPOSSIBLE),
+        ChangeEvent.CREATE: Refusal.NAME_TAKEN,
+        ChangeEvent.READ: State.RULES_CHANGING,
+        ChangeEvent.USE: State.RULES_CHANGING,
+        ChangeEvent.REVEAL: State.RULES_CHANGING,
         # So that no value slips in between such a change's new value and its new rules.
-        Event.DESCRIBE: Refusal.UNDER_WAY,
-        Event.SET_VALUE: Refusal.UNDER_WAY,
-        Event.CHANGE_RULES: Refusal.UNDER_WAY,
-        Event.ROLL_BACK: Refusal.UNDER_WAY,
-        Event.REWRAP: State.RULES_CHANGING,
-        Event.DESTROY_VERSION: State.RULES_CHANGING,
-        Event.DELETE: State.DELETING,
-        Event.RENEW: State.RULES_CHANGING,
-        Event.STORED: State.ACTIVE,
+        ChangeEvent.DESCRIBE: Refusal.UNDER_WAY,
+        ChangeEvent.SET_VALUE: Refusal.UNDER_WAY,
+        ChangeEvent.CHANGE_RULES: Refusal.UNDER_WAY,
+        ChangeEvent.ROLL_BACK: Refusal.UNDER_WAY,
+        ChangeEvent.REWRAP: State.RULES_CHANGING,
+        ChangeEvent.DESTROY_VERSION: State.RULES_CHANGING,
+        ChangeEvent.DELETE: State.DELETING,
+        ChangeEvent.RENEW: State.RULES_CHANGING,
+        ChangeEvent.STORED: State.ACTIVE,
         # The new rules are given up; what became of the value, reconcile finds out.
-        Event.TAKEN_BACK: State.VALUE_CHANGING,
+        ChangeEvent.TAKEN_BACK: State.VALUE_CHANGING,
     },
-    State.DELETING: {**_UNUSABLE, Event.READ: State.DELETING, Event.GONE: State.ABSENT},
+    State.DELETING: {**_UNUSABLE, ChangeEvent.READ: State.DELETING, ChangeEvent.GONE: State.ABSENT},
 }
 
 
-def decide(state: State, event: Event, *, silent: bool = False) -> State | Refusal:
+def decide(state: State, event: ChangeEvent, *, silent: bool = False) -> State | Refusal:
     """Return the state that an event leads to, or why it can't happen.
 
     Args:
@@ -192,7 +194,7 @@ def decide(state: State, event: Event, *, silent: bool = False) -> State | Refus
     return cell
 
 
-def advance(state: State, event: Event, *, name: str, silent: bool = False) -> State:
+def advance(state: State, event: ChangeEvent, *, name: str, silent: bool = False) -> State:
     """Return the state that an event leads to.
 
     Raises:
@@ -215,11 +217,12 @@ def _refusal(why: Refusal, state: State, name: str) -> StrongroomError:
         return Conflict(f"Another change of {name} is under way.", retry_after=60)
     under_way = "created" if state is State.PENDING else "deleted"
     return Conflict(
-        f"{name} is being {under_way} at this moment; what was cut off is mended within three minutes.", retry_after=5
+        f"{name} is being {under_way} at this moment; if that was interrupted, it is repaired within three minutes.",
+        retry_after=5,
     )
 
 
-def require_own_value(event: Event, *, name: str, managed: bool) -> None:
+def require_own_value(event: ChangeEvent, *, name: str, managed: bool) -> None:
     """Do nothing where the event doesn't concern the value, or the value was written here.
 
     Raises:
@@ -245,7 +248,7 @@ def name_taken(name: str) -> NameTaken:
 # --- what a crash left ------------------------------------------------------------------------------------------------
 
 
-class Finding(StrEnum):
+class VaultState(StrEnum):
     """What Vault holds under the name of a secret whose last change isn't known to have ended."""
 
     NOTHING = "nothing"
@@ -280,35 +283,35 @@ class Remedy(StrEnum):
     """Leave it to a later time, or to an operator: ``doctor`` names it."""
 
 
-_ALWAYS_DELETE: Final = dict.fromkeys(Finding, Remedy.DELETE)
+_ALWAYS_DELETE: Final = dict.fromkeys(VaultState, Remedy.DELETE)
 
-REMEDIES: Final[Mapping[State, Mapping[Finding, Remedy]]] = {
+REMEDIES: Final[Mapping[State, Mapping[VaultState, Remedy]]] = {
     State.PENDING: {
-        Finding.NOTHING: Remedy.DROP,
-        Finding.ENTRY: Remedy.TAKE_BACK,
-        Finding.VALUE: Remedy.SETTLE,
-        Finding.NEXT: Remedy.DROP,  # a row that is pending has no next rules
-        Finding.FOREIGN_ENTRY: Remedy.TAKE_BACK,
-        Finding.FOREIGN_VALUE: Remedy.DROP,
+        VaultState.NOTHING: Remedy.DROP,
+        VaultState.ENTRY: Remedy.TAKE_BACK,
+        VaultState.VALUE: Remedy.SETTLE,
+        VaultState.NEXT: Remedy.DROP,  # a row that is pending has no next rules
+        VaultState.FOREIGN_ENTRY: Remedy.TAKE_BACK,
+        VaultState.FOREIGN_VALUE: Remedy.DROP,
     },
     State.VALUE_CHANGING: {
-        Finding.NOTHING: Remedy.POSTPONE,
+        VaultState.NOTHING: Remedy.POSTPONE,
         # What Vault holds is believed, never the row. A row whose rules Vault was never told of is unusable all the
         # same, and stays so: the binding is told nothing here.
-        Finding.ENTRY: Remedy.SETTLE,
-        Finding.VALUE: Remedy.SETTLE,
-        Finding.NEXT: Remedy.SETTLE,
-        Finding.FOREIGN_ENTRY: Remedy.SETTLE,
-        Finding.FOREIGN_VALUE: Remedy.SETTLE,
+        VaultState.ENTRY: Remedy.SETTLE,
+        VaultState.VALUE: Remedy.SETTLE,
+        VaultState.NEXT: Remedy.SETTLE,
+        VaultState.FOREIGN_ENTRY: Remedy.SETTLE,
+        VaultState.FOREIGN_VALUE: Remedy.SETTLE,
     },
     State.RULES_CHANGING: {
-        Finding.NOTHING: Remedy.POSTPONE,
+        VaultState.NOTHING: Remedy.POSTPONE,
         # A binding is the last thing that a change of rules writes, after the new value and the older ones' end.
-        Finding.ENTRY: Remedy.GIVE_UP,
-        Finding.VALUE: Remedy.GIVE_UP,
-        Finding.NEXT: Remedy.TAKE_OVER,
-        Finding.FOREIGN_ENTRY: Remedy.POSTPONE,
-        Finding.FOREIGN_VALUE: Remedy.POSTPONE,
+        VaultState.ENTRY: Remedy.GIVE_UP,
+        VaultState.VALUE: Remedy.GIVE_UP,
+        VaultState.NEXT: Remedy.TAKE_OVER,
+        VaultState.FOREIGN_ENTRY: Remedy.POSTPONE,
+        VaultState.FOREIGN_VALUE: Remedy.POSTPONE,
     },
     State.DELETING: _ALWAYS_DELETE,
 }
@@ -325,7 +328,7 @@ TOLD_AS: Final[Mapping[Remedy, Literal["finished", "undone", "deleted", "postpon
 }
 
 
-def remedy_for(state: State, finding: Finding, *, workspace_lives: bool = True) -> Remedy:
+def remedy_for(state: State, finding: VaultState, *, workspace_lives: bool = True) -> Remedy:
     """Return what reconcile does.
 
     Args:
@@ -337,9 +340,9 @@ def remedy_for(state: State, finding: Finding, *, workspace_lives: bool = True) 
     return REMEDIES[state][finding]
 
 
-def finding_of(
+def vault_state_of(
     *, binding: str | None, value: bool, versions: bool, there: bool, bindings: tuple[str, str | None]
-) -> Finding:
+) -> VaultState:
     """Return what Vault holds.
 
     Args:
@@ -351,9 +354,9 @@ def finding_of(
     """
     now, next_ = bindings
     if not there:
-        return Finding.NOTHING
+        return VaultState.NOTHING
     if next_ is not None and binding == next_:
-        return Finding.NEXT
+        return VaultState.NEXT
     if binding == now:
-        return Finding.VALUE if value else Finding.ENTRY
-    return Finding.FOREIGN_VALUE if versions else Finding.FOREIGN_ENTRY
+        return VaultState.VALUE if value else VaultState.ENTRY
+    return VaultState.FOREIGN_VALUE if versions else VaultState.FOREIGN_ENTRY

@@ -70,14 +70,14 @@ class RunCheck(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RequiredCheck:
     """Which check is wanted, and where the request names its block."""
 
     check: Check
     location: FieldLocation
 
 
-def wanted_check(asked: Check | bool | None, check_block: str | None) -> Wanted | None:
+def required_check(asked: Check | bool | None, check_block: str | None) -> RequiredCheck | None:
     """Return the check that a new value has to pass, if any.
 
     Args:
@@ -85,12 +85,12 @@ def wanted_check(asked: Check | bool | None, check_block: str | None) -> Wanted 
         check_block: The block that the secret keeps for its checks.
     """
     if isinstance(asked, Check):
-        return Wanted(asked, _IN_REQUEST)
-    return None if asked is False or check_block is None else Wanted(Check(check_block), _OF_SECRET)
+        return RequiredCheck(asked, _IN_REQUEST)
+    return None if asked is False or check_block is None else RequiredCheck(Check(check_block), _OF_SECRET)
 
 
 def try_value(
-    wanted: Wanted, candidate: SecretValue, *, secret: str, run: RunCheck, access: Access
+    wanted: RequiredCheck, candidate: SecretValue, *, secret: str, run: RunCheck, access: Access
 ) -> Mapping[str, object]:
     """Run the check with the new value, and return what the record keeps of it.
 

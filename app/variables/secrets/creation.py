@@ -28,7 +28,7 @@ from app.outbound.requests_allowed import normalise_requests
 from app.resources import Limits, Resources
 from app.variables.models import VariableRow
 from app.variables.secrets.binding import Rules, Source, as_pointer
-from app.variables.secrets.changes import Event, State, advance
+from app.variables.secrets.changes import ChangeEvent, State, advance
 from app.variables.secrets.deposits import (
     Credential,
     Deposit,
@@ -56,7 +56,7 @@ from app.variables.secrets.store import (
 from app.variables.secrets.types import SecretType, build_parts
 from app.variables.validation import normalise_hosts, places_of
 from app.vault import SecretAddress, Visibility
-from app.workspaces.service import hold_workspace, require_workspace, settings_of
+from app.workspaces.service import lock_workspace, require_workspace, settings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class SecretCreation:
         sessions, clock = self._resources.sessions, self._resources.clock
         target = Target("secret", uuid.uuid4().hex, new.name)
         with recorded(sessions=sessions, clock=clock, access=access, action=action, target=target) as deed:
-            require_for(access, Event.CREATE)
+            require_for(access, ChangeEvent.CREATE)
             rules, deposit = rules_for(new, self._resources.limits)
             require_token_url(rules.made_of, outbound=self._resources.outbound)
             deed.detail |= {"visibility": new.visibility} | ({} if new.type == "value" else {"type": new.type})
@@ -153,7 +153,7 @@ class SecretCreation:
     def _insert_pending(
         self, new: NewSecret, secret_id: str, rules: Rules, *, access: Access
     ) -> tuple[VariableRow, SecretAddress]:
-        state = advance(State.ABSENT, Event.CREATE, name=new.name)
+        state = advance(State.ABSENT, ChangeEvent.CREATE, name=new.name)
         now, by = self._resources.clock(), access.actor.name
         row = VariableRow(
             id=secret_id,
@@ -184,7 +184,7 @@ class SecretCreation:
                 engine = settings_of(str(access.workspace), session).engine
                 session.add(row)
         except IntegrityError:
-            advance(State.ACTIVE, Event.CREATE, name=new.name)
+            advance(State.ACTIVE, ChangeEvent.CREATE, name=new.name)
             raise
         return row, address_of(row, engine)
 
@@ -209,9 +209,9 @@ class SecretCreation:
         deed.detail |= vault_facts(written.version, written.request_id)
         with self._resources.sessions.begin() as session:
             # The purge of a workspace that is deleted may have come before the value.
-            hold_workspace(row.workspace, session)
+            lock_workspace(row.workspace, session)
             row = lock(session, row.id, state="pending")
-            state = advance(State.PENDING, Event.STORED, name=row.name)
+            state = advance(State.PENDING, ChangeEvent.STORED, name=row.name)
             row.state, row.version, row.unfinished = state.value, written.version, False
             note_version(session, row, written.version, by=access.actor.name)
             deed.complete(session, self._resources.clock)
@@ -229,6 +229,7 @@ class SecretCreation:
 def _as_conflict(error: StrongroomError, name: str) -> StrongroomError:
     if isinstance(error, WriteConflict):
         return Conflict(
-            f"Vault holds a value under the name {name} of which the database knows nothing; an operator has to look."
+            f"Vault holds a value under the name {name} that the database doesn't know."
+            " Ask an operator to run `strongroom doctor`."
         )
     return error

@@ -232,7 +232,7 @@ def _client_deposit(given: Credential, made_of: OAuth2Parts, before: MadeOf | No
         raise _missing("client_secret")
     if before is not None and before != made_of and missing:
         # Else who never knew them could send the old ones to a token URL of their own.
-        sentence = "What makes the secret up changes only together with all of its credentials."
+        sentence = "These fields change only together with all of the secret's credentials."
         raise ValueRequired(sentence, errors={in_body(name): [sentence] for name in missing})
     return ClientDeposit(given.secrets, ("client_secret", "refresh_token") if before == made_of else ())
 

@@ -86,9 +86,9 @@ def _new_hosts(now: Rules, changes: SecretChanges, visibility: Visibility, *, wi
 def require_no_value(row: VariableRow, rules: Rules) -> None:
     """Do nothing where these rules may come without a new value. Raises ``ValueRequired``."""
     if row.source is None and widens(row, rules):
-        sentence = "A restricted secret is given further hosts, places or requests only together with a new value."
+        sentence = "Adding hosts, places or requests to a restricted secret needs a new value."
         if row.type != "value":
-            sentence = "What makes this secret up, and further hosts, places or requests, come with a new key only."
+            sentence = "Changing these fields, or adding hosts, places or requests, needs a new key."
         raise ValueRequired(sentence, errors={in_body("value"): [sentence]})
 
 
@@ -128,14 +128,14 @@ def with_credential(row: VariableRow, changes: SecretChanges) -> SecretChanges:
         return changes
     if isinstance(made_of, OAuth2Parts) and made_of.grant == "jwt_bearer":
         return replace(changes, credential=Credential())
-    sentence = "What makes a secret up changes only together with its key or credentials."
+    sentence = "These fields change only together with the secret's key or credentials."
     raise ValueRequired(sentence, errors={in_body(name): [sentence] for name in sorted(changes.parts)})
 
 
 def require_no_key(row: VariableRow) -> None:
     """Do nothing for a plain value. Raises ``NotForThisType`` for what can't be tried before it is stored."""
     if row.type != "value":
-        raise NotForThisType(f"{row.name} is of the type {row.type}: a new key of it can't be tried.")
+        raise NotForThisType(f"{row.name} is of the type {row.type}: a new key of it can't be checked.")
 
 
 def older_versions(version: int) -> list[int]:

@@ -14,7 +14,7 @@ from app.audit.service import Deed, Target, recorded
 from app.kernel.errors import Conflict, NotFound, StrongroomError, WriteConflict
 from app.resources import Resources
 from app.variables.models import VariableRow
-from app.variables.secrets.changes import Event
+from app.variables.secrets.changes import ChangeEvent
 from app.variables.secrets.deposits import KEY_TYPES
 from app.variables.secrets.store import (
     address_of,
@@ -71,7 +71,7 @@ class WorkspaceKeys:
             Conflict: The workspace's engine has no keys.
             Forbidden: The role may not.
         """
-        require_for(access, Event.REWRAP)
+        require_for(access, ChangeEvent.REWRAP)
         self._require_transit(access)
         query = select(VariableRow.name).where(
             VariableRow.workspace == access.workspace,
@@ -91,7 +91,7 @@ class WorkspaceKeys:
         readable, by the older key versions that Vault keeps.
         """
         with self._record(access) as deed:
-            require_for(access, Event.REWRAP)
+            require_for(access, ChangeEvent.REWRAP)
             moved = 0
             deed.detail["changed"] = ["encryption"]
             for name in names:
@@ -114,7 +114,7 @@ class WorkspaceKeys:
         sessions, clock = self._resources.sessions, self._resources.clock
         with sessions.begin() as session:
             row = secret_row(session, access, name, for_update=True)
-            begin(session, row, Event.REWRAP, access=access, at=clock())
+            begin(session, row, ChangeEvent.REWRAP, access=access, at=clock())
             address = address_of(row, settings_of(row.workspace, session).engine)
         began = row.touched_at
         written = self._resources.vault.rewrap(address, role=person(access))

@@ -33,13 +33,13 @@ from app.kernel.errors import (
     WriteConflict,
 )
 from app.kernel.secret import SecretValue
-from app.kernel.turns import waiting
+from app.kernel.turns import yield_turn
 from app.outbound.model import TokenAnswer, UsedSecret
 from app.outbound.urls import parse_url
 from app.resources import Resources
 from app.variables.models import VariableRow
 from app.variables.secrets.references import UsableSecret, check_binding, parts_by_binding, usable_secrets
-from app.variables.secrets.signing import Moment, Signing
+from app.variables.secrets.signing import CallMoment, Signing
 from app.variables.secrets.token_request import (
     basic_differs,
     failure_of,
@@ -75,7 +75,7 @@ class HeldToken:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class _Wish:
+class _TokenNeed:
     """What is wanted: a token for whom, until when; a new one, or another than the stale one that was refused."""
 
     secret: UsableSecret
@@ -97,7 +97,7 @@ class _Wish:
         return self.easy and state.alive(now)
 
 
-class Tokens:
+class AccessTokens:
     """Gives and renews tokens; bound to one request's resources."""
 
     def __init__(self, resources: Resources) -> None:
@@ -113,14 +113,22 @@ class Tokens:
         Raises:
             ReconnectRequired: The service gives no more until somebody connects it anew.
             TokenUnavailable: It gave none.
-            BindingMismatch, VaultUnavailable, RecordUnavailable
+            BindingMismatch, VaultUnavailable: The credentials can't be read, or the token can't be stored.
+            RecordUnavailable: The record can't be written.
         """
         until = time.monotonic() + patience
-        return self._obtain(_Wish(secret, access, until, self._now(), request_ids=request_ids))
+        return self._obtain(_TokenNeed(secret, access, until, self._now(), request_ids=request_ids))
 
     def renew(self, secret: UsableSecret, *, access: Access) -> HeldToken:
-        """Renew the token whatever its state. Raises as ``use`` does."""
-        return self._obtain(_Wish(secret, access, time.monotonic() + PATIENCE, self._now(), forced=True))
+        """Renew the token whatever its state.
+
+        Raises:
+            ReconnectRequired: The service gives no more until somebody connects it anew.
+            TokenUnavailable: It gave none.
+            BindingMismatch, VaultUnavailable: The credentials can't be read, or the token can't be stored.
+            RecordUnavailable: The record can't be written.
+        """
+        return self._obtain(_TokenNeed(secret, access, time.monotonic() + PATIENCE, self._now(), forced=True))
 
     def replace(self, held: HeldToken, *, access: Access, patience: float) -> HeldToken | None:
         """Return another token in the place of one that an upstream refused.
@@ -130,12 +138,12 @@ class Tokens:
         """
         until = time.monotonic() + patience
         with suppress(_RefusedLatelyError, ReconnectRequired, TokenUnavailable):
-            return self._obtain(_Wish(held.secret, access, until, self._now(), stale=held.value))
+            return self._obtain(_TokenNeed(held.secret, access, until, self._now(), stale=held.value))
         return None
 
     # --- one at a time
 
-    def _obtain(self, wish: _Wish) -> HeldToken:
+    def _obtain(self, wish: _TokenNeed) -> HeldToken:
         credentials, owner, parts = self._credentials(wish)
 
         def token_in(state: TokenState) -> HeldToken:
@@ -158,22 +166,24 @@ class Tokens:
                     return token_in(self._renew(mine, parts, credentials, wish))
         return token_in(state)
 
-    def _credentials(self, wish: _Wish) -> tuple[Mapping[str, SecretValue], Owner, OAuth2Parts]:
+    def _credentials(self, wish: _TokenNeed) -> tuple[Mapping[str, SecretValue], Owner, OAuth2Parts]:
         stored = self._vault.read_for_call(wish.secret.address)
         wish.request_ids.extend(stored.request_ids)
         check_binding(stored, wish.secret)
         parts = parts_by_binding(stored, wish.secret)
         if not isinstance(parts, OAuth2Parts):
-            raise BindingMismatch(f"What lies in Vault for {wish.secret.name} gives no tokens.")
+            raise BindingMismatch(
+                f"Vault's entry for {wish.secret.name} holds no credentials for tokens. Store them again."
+            )
         return stored.value.values(), Owner.of(wish.secret.id, stored.version or 0, parts), parts
 
-    def _state(self, wish: _Wish, owner: Owner) -> TokenState:
+    def _state(self, wish: _TokenNeed, owner: Owner) -> TokenState:
         return TokenState.read(self._vault.read_tokens(wish.secret.address), owner)
 
     def _now(self) -> float:
         return self._resources.clock().timestamp()
 
-    def _hold(self, state: TokenState, wish: _Wish, now: float) -> TokenState | None:
+    def _hold(self, state: TokenState, wish: _TokenNeed, now: float) -> TokenState | None:
         """Write down that this one renews; None where somebody else was faster, or nobody knows.
 
         Raises:
@@ -194,7 +204,7 @@ class Tokens:
     # --- the renewal
 
     def _renew(
-        self, state: TokenState, parts: OAuth2Parts, credentials: Mapping[str, SecretValue], wish: _Wish
+        self, state: TokenState, parts: OAuth2Parts, credentials: Mapping[str, SecretValue], wish: _TokenNeed
     ) -> TokenState:
         resources, secret = self._resources, wish.secret
         host = parse_url(parts.token_url)[0].host
@@ -227,7 +237,7 @@ class Tokens:
         state: TokenState,
         parts: OAuth2Parts,
         credentials: Mapping[str, SecretValue],
-        wish: _Wish,
+        wish: _TokenNeed,
         deed: Deed,
     ) -> tuple[TokenAnswer, bool]:
         """Ask the service: as RFC 6749 says, and where it doesn't know the client then, as it may expect instead."""
@@ -250,7 +260,7 @@ class Tokens:
         parts: OAuth2Parts,
         values: Mapping[str, SecretValue],
         used: Sequence[UsedSecret],
-        wish: _Wish,
+        wish: _TokenNeed,
         *,
         plain_basic: bool,
     ) -> TokenAnswer:
@@ -260,21 +270,21 @@ class Tokens:
             call, destination, values, workspace=wish.secret.address.workspace, fields=token_fields(parts)
         )
 
-    def _assert(self, name: str, wish: _Wish) -> tuple[SecretValue, Sequence[UsedSecret]]:
+    def _assert(self, name: str, wish: _TokenNeed) -> tuple[SecretValue, Sequence[UsedSecret]]:
         """Make the assertion, with another secret of the workspace, which has to be allowed to go there."""
         with self._resources.sessions.read() as session:
             workspace = settings_of(wish.secret.address.workspace, session)
             secret = usable_secrets([name], workspace=workspace, session=session).get(name)
         if secret is None or secret.type != "jwt":
             raise UnknownSecret(f"{wish.secret.name} needs a secret {name} of the type jwt, and there is none.")
-        signing, moment = Signing(self._vault), Moment(self._resources.clock(), str(uuid.uuid4()))
+        signing, moment = Signing(self._vault), CallMoment(self._resources.clock(), str(uuid.uuid4()))
         key = signing.hold(secret, wish.request_ids)
         if not isinstance(key.made_of, JwtParts):
-            raise BindingMismatch(f"What lies in Vault for {name} makes no JWT.")
+            raise BindingMismatch(f"Vault's entry for {name} holds no key for a JWT. Store it again.")
         used = [UsedSecret(name, rules.hosts, allowed_requests=rules.requests) for rules in secret.rules]
         return signing.sign_jwt(key, key.made_of, moment, wish.request_ids), used
 
-    def _refuse(self, state: TokenState, parts: OAuth2Parts, answer: TokenAnswer, wish: _Wish) -> NoReturn:
+    def _refuse(self, state: TokenState, parts: OAuth2Parts, answer: TokenAnswer, wish: _TokenNeed) -> NoReturn:
         if is_over(parts, answer):
             self._write(state.end(), wish)
             self._mark(wish.secret, reconnect=True)
@@ -283,7 +293,7 @@ class Tokens:
 
     # --- what Vault has to know before anybody uses it
 
-    def _store(self, state: TokenState, answer: TokenAnswer, wish: _Wish) -> TokenState:
+    def _store(self, state: TokenState, answer: TokenAnswer, wish: _TokenNeed) -> TokenState:
         """Store what was given, whatever it takes within a minute; then destroy what was before it.
 
         Raises:
@@ -308,7 +318,7 @@ class Tokens:
             self._vault.destroy_tokens(address, range(max(1, version - VERSIONS_KEPT), version))
         return state.at(version)
 
-    def _newest(self, wish: _Wish, document: SecretValue) -> tuple[int, int | None]:
+    def _newest(self, wish: _TokenNeed, document: SecretValue) -> tuple[int, int | None]:
         """Return the version in force, and once more where it is our own: its write got no answer then."""
         with suppress(VaultError):
             stored = self._vault.read_tokens(wish.secret.address)
@@ -316,7 +326,7 @@ class Tokens:
             return version, version if stored is not None and stored.document == document else None
         return 0, None
 
-    def _write(self, state: TokenState, wish: _Wish) -> None:
+    def _write(self, state: TokenState, wish: _TokenNeed) -> None:
         """Write down how an attempt ended; where that can't be, others wait until nobody can be at it any more."""
         with suppress(VaultError):
             self._vault.write_tokens(wish.secret.address, state.document(), cas=state.version)
@@ -334,7 +344,7 @@ class _RefusedLatelyError(Exception):
     """A token was renewed after a 401 within the last minute."""
 
 
-def _is_good(state: TokenState, wish: _Wish, now: float) -> bool:
+def _is_good(state: TokenState, wish: _TokenNeed, now: float) -> bool:
     """Tell whether the token is what is wanted, so that nothing has to be renewed."""
     if wish.stale is not None:
         return state.alive(now) and state.values[_ACCESS] != wish.stale
@@ -344,10 +354,10 @@ def _is_good(state: TokenState, wish: _Wish, now: float) -> bool:
 
 
 @contextmanager
-def _turn(wish: _Wish, *, patient: bool) -> Iterator[bool]:
+def _turn(wish: _TokenNeed, *, patient: bool) -> Iterator[bool]:
     """Take the process's turn for this secret; without patience, tell whether it was to be had at once."""
     lock = _TURNS[int(wish.secret.id[:8], 16) % len(_TURNS)]
-    with waiting():
+    with yield_turn():
         taken = lock.acquire(timeout=max(0.0, wish.until - time.monotonic())) if patient else lock.acquire(False)
     if patient and not taken:
         raise _unavailable(wish.secret.name, _UNDER_WAY)
@@ -358,14 +368,14 @@ def _turn(wish: _Wish, *, patient: bool) -> Iterator[bool]:
             lock.release()
 
 
-def _wait(wish: _Wish) -> None:
+def _wait(wish: _TokenNeed) -> None:
     if time.monotonic() >= wish.until:
         raise _unavailable(wish.secret.name, _UNDER_WAY)
     _pause()
 
 
 def _pause() -> None:
-    with waiting():
+    with yield_turn():
         time.sleep(_LOOK_EVERY)
 
 

@@ -17,7 +17,7 @@ from app.outbound.model import AllowedRequest
 from app.resources import Resources
 from app.variables.models import VariableRow
 from app.variables.secrets.binding import Source
-from app.variables.secrets.changes import NEEDS, Event, advance
+from app.variables.secrets.changes import NEEDS, ChangeEvent, advance
 from app.variables.secrets.managed import MANAGED
 from app.variables.secrets.references import check_binding, unless_changed, usable
 from app.variables.secrets.store import (
@@ -122,7 +122,7 @@ class SecretQueries:
         Raises:
             Forbidden: The role may not.
         """
-        require_for(access, Event.READ)
+        require_for(access, ChangeEvent.READ)
         query = secrets_of(access).where(VariableRow.kind == "secret").order_by(VariableRow.name).limit(limit)
         if q:
             query = query.where(
@@ -142,7 +142,7 @@ class SecretQueries:
             Forbidden: The role may not.
             NotFound: There is no such secret.
         """
-        require_for(access, Event.READ)
+        require_for(access, ChangeEvent.READ)
         with self._resources.sessions.read() as session:
             return as_secret(secret_row(session, access, name), access=access, now=self._resources.clock())
 
@@ -156,13 +156,13 @@ class SecretQueries:
             Conflict: It is being made or deleted.
             BindingMismatch, VaultUnavailable: Vault holds something else, or can't be asked.
         """
-        with self._store.recorded(Event.REVEAL, name, access=access) as deed:
-            require_for(access, Event.REVEAL)
+        with self._store.recorded(ChangeEvent.REVEAL, name, access=access) as deed:
+            require_for(access, ChangeEvent.REVEAL)
             row, address = self._store.find(name, access=access)
             deed.target = Target("secret", row.id, row.name)
             if row.visibility != "masked":
                 raise NeverShown(f"{row.name} is restricted: its value is never shown to anybody.")
-            advance(state_of(row), Event.REVEAL, name=row.name)
+            advance(state_of(row), ChangeEvent.REVEAL, name=row.name)
             secret = usable(row, address)
             with unless_changed(secret, sessions=self._resources.sessions):
                 stored = self._resources.vault.read_to_reveal(address, role=person(access))
@@ -178,7 +178,7 @@ def wrapping_key(*, access: Access, vault: Vault) -> WrappingKey:
         Forbidden: The role may not.
         VaultUnavailable: Vault can't be asked.
     """
-    require_for(access, Event.CREATE)
+    require_for(access, ChangeEvent.CREATE)
     return vault.wrapping_key(str(access.workspace), role=person(access))
 
 
@@ -209,14 +209,14 @@ def as_secret(row: VariableRow, *, access: Access, now: datetime) -> Secret:
         type=cast(SecretType, row.type),
         made_of=rules.made_of,
         permissions={
-            "reveal": active and row.visibility == "masked" and may[Event.REVEAL],
-            "set_value": active and row.source is None and may[Event.SET_VALUE],
-            "edit": active and may[Event.DESCRIBE],
-            "delete": may[Event.DELETE],
+            "reveal": active and row.visibility == "masked" and may[ChangeEvent.REVEAL],
+            "set_value": active and row.source is None and may[ChangeEvent.SET_VALUE],
+            "edit": active and may[ChangeEvent.DESCRIBE],
+            "delete": may[ChangeEvent.DELETE],
         },
         check_block=row.check_block,
         managed=None if row.source is None else MANAGED,
-        source=source_of(row) if may[Event.CREATE] else None,
+        source=source_of(row) if may[ChangeEvent.CREATE] else None,
     )
 
 

@@ -18,7 +18,7 @@ from app.kernel.errors import NotFound, StrongroomError, Unanswered, ValidationF
 from app.outbound.hosts import has_wildcard
 from app.resources import Resources
 from app.variables.models import SecretVersionRow, VariableRow
-from app.variables.secrets.changes import TOLD_AS, Finding, Remedy, finding_of, remedy_for
+from app.variables.secrets.changes import TOLD_AS, Remedy, VaultState, remedy_for, vault_state_of
 from app.variables.secrets.deposits import KEY_TYPES, key_fault, remove_deposit, retire_keys
 from app.variables.secrets.store import (
     SecretStore,
@@ -34,11 +34,11 @@ from app.variables.secrets.store import (
 )
 from app.variables.secrets.types import OAuth2Parts
 from app.vault import VISIBILITIES, SecretAddress, StoredMetadata, Vault, Visibility
-from app.workspaces.service import find_workspace, hold_workspace, settings_of
+from app.workspaces.service import find_workspace, lock_workspace, settings_of
 
 
 @dataclass(frozen=True, slots=True)
-class Mended:
+class AppliedRemedy:
     """What was done about one unfinished secret."""
 
     workspace: str
@@ -53,7 +53,7 @@ class SecretReconciliation:
         self._resources = resources
         self._store = SecretStore(resources)
 
-    def run(self, *, older_than: timedelta) -> Sequence[Mended]:
+    def run(self, *, older_than: timedelta) -> Sequence[AppliedRemedy]:
         """Mend every such secret that nobody touched for ``older_than``.
 
         Of processes that do this at the same moment, each secret has one that mends it; the others don't tell of it.
@@ -66,7 +66,7 @@ class SecretReconciliation:
         with self._resources.sessions.read() as session:
             rows = session.scalars(query).all()
         done = [(row, self._mend_alone(row)) for row in rows]
-        return [Mended(row.workspace, row.name, TOLD_AS[remedy]) for row, remedy in done if remedy is not None]
+        return [AppliedRemedy(row.workspace, row.name, TOLD_AS[remedy]) for row, remedy in done if remedy is not None]
 
     def _mend_alone(self, row: VariableRow) -> Remedy | None:
         """Mend a secret unless another process does so; None where one does.
@@ -114,7 +114,7 @@ class SecretReconciliation:
 
     def _settle(self, row: VariableRow, stored: StoredMetadata, remedy: Remedy) -> Remedy:
         with self._resources.sessions.begin() as session:
-            hold_workspace(row.workspace, session)
+            lock_workspace(row.workspace, session)
             current = session.get(VariableRow, row.id, with_for_update=True)
             if current is None or current.revision != row.revision or current.touched_at != row.touched_at:
                 return Remedy.POSTPONE  # somebody changed it meanwhile
@@ -129,9 +129,9 @@ class SecretReconciliation:
         return remedy
 
 
-def _finding(row: VariableRow, stored: StoredMetadata | None) -> Finding:
+def _finding(row: VariableRow, stored: StoredMetadata | None) -> VaultState:
     next_rules = next_rules_of(row)
-    return finding_of(
+    return vault_state_of(
         there=stored is not None,
         binding=stored.binding if stored else None,
         value=bool(stored and stored.current_version),

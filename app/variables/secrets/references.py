@@ -104,7 +104,7 @@ def check_binding(stored: StoredValue | StoredPointer, secret: UsableSecret) -> 
 
 def binding_mismatch(name: str) -> BindingMismatch:
     """Say that the database and Vault don't agree on a secret."""
-    return BindingMismatch(f"What the database says of {name} isn't what Vault was told. Run `strongroom doctor`.")
+    return BindingMismatch(f"What the database says of {name} doesn't match Vault. Run `strongroom doctor`.")
 
 
 @contextmanager

@@ -5,8 +5,8 @@ from __future__ import annotations
 from app.access import Access
 from app.kernel.errors import NotForThisType
 from app.resources import Resources
-from app.variables.secrets.changes import Event, advance
-from app.variables.secrets.oauth2 import Tokens
+from app.variables.secrets.changes import ChangeEvent, advance
+from app.variables.secrets.oauth2 import AccessTokens
 from app.variables.secrets.queries import Secret, SecretQueries
 from app.variables.secrets.references import unless_changed, usable
 from app.variables.secrets.store import SecretStore, require_for, state_of
@@ -22,12 +22,12 @@ def renew(name: str, *, access: Access, resources: Resources) -> Secret:
         ReconnectRequired, TokenUnavailable: The service gave none.
         Conflict, BindingMismatch, VaultUnavailable: It can't be used now.
     """
-    require_for(access, Event.RENEW)
+    require_for(access, ChangeEvent.RENEW)
     row, address = SecretStore(resources).find(name, access=access)
     if row.type != "oauth2":
         raise NotForThisType(f"{name} is of the type {row.type}: it has no token to renew.")
-    advance(state_of(row), Event.RENEW, name=row.name)
+    advance(state_of(row), ChangeEvent.RENEW, name=row.name)
     secret = usable(row, address)
     with unless_changed(secret, sessions=resources.sessions):
-        Tokens(resources).renew(secret, access=access)
+        AccessTokens(resources).renew(secret, access=access)
     return SecretQueries(resources).get(name, access=access)

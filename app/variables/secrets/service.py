@@ -31,8 +31,8 @@ from app.kernel.secret import SecretValue
 from app.kernel.unset import UNSET
 from app.resources import Resources
 from app.variables.models import VariableRow
-from app.variables.secrets.changes import SURELY_OVER_AFTER, Event
-from app.variables.secrets.check import Check, RunCheck, Wanted, try_value, wanted_check
+from app.variables.secrets.changes import SURELY_OVER_AFTER, ChangeEvent
+from app.variables.secrets.check import Check, RequiredCheck, RunCheck, required_check, try_value
 from app.variables.secrets.creation import NewSecret, SecretCreation
 from app.variables.secrets.deposits import (
     Deposit,
@@ -128,14 +128,14 @@ class Secrets:
             BindingMismatch, VaultUnavailable: Vault holds something else, or can't be asked.
         """
         resources = self._resources
-        with self._store.recorded(Event.SET_VALUE, name, access=access) as deed:
-            require_for(access, Event.SET_VALUE)
-            seen = self._store.require_bound(name, Event.SET_VALUE, deed=deed, access=access)
+        with self._store.recorded(ChangeEvent.SET_VALUE, name, access=access) as deed:
+            require_for(access, ChangeEvent.SET_VALUE)
+            seen = self._store.require_bound(name, ChangeEvent.SET_VALUE, deed=deed, access=access)
             deposit = self._read(seen.row, SecretChanges(value=value), check)
-            self._try(seen, value, wanted_check(check, seen.row.check_block), revision, deed=deed, access=access)
+            self._try(seen, value, required_check(check, seen.row.check_block), revision, deed=deed, access=access)
             with resources.sessions.begin() as session:
-                row = self._store.lock_bound(session, seen, Event.SET_VALUE, access=access, revision=revision)
-                begin(session, row, Event.SET_VALUE, access=access, at=resources.clock())
+                row = self._store.lock_bound(session, seen, ChangeEvent.SET_VALUE, access=access, revision=revision)
+                begin(session, row, ChangeEvent.SET_VALUE, access=access, at=resources.clock())
             began = row.touched_at
             written = self._write_newest(seen.address, deposit, row, revision, access=access)
             row = self._store.settle_version(row, written, began=began, deed=deed, access=access)
@@ -159,13 +159,13 @@ class Secrets:
         """
         if isinstance(changes.value, SecretValue) and changes.credential is UNSET and not changes.parts:
             return self.set_value(name, changes.value, revision=revision, access=access, check=check)
-        return self._change(name, changes, Event.SET_VALUE, revision=revision, access=access, check=check)
+        return self._change(name, changes, ChangeEvent.SET_VALUE, revision=revision, access=access, check=check)
 
     def _try(
         self,
         seen: Bound,
         value: SecretValue,
-        wanted: Wanted | None,
+        wanted: RequiredCheck | None,
         revision: int | None,
         *,
         deed: Deed,
@@ -224,13 +224,13 @@ class Secrets:
             Conflict: Another change is under way.
             BindingMismatch, VaultUnavailable: Vault holds something else, or can't be asked.
         """
-        return self._change(name, changes, Event.DESCRIBE, revision=revision, access=access, check=check)
+        return self._change(name, changes, ChangeEvent.DESCRIBE, revision=revision, access=access, check=check)
 
     def _change(
         self,
         name: str,
         changes: SecretChanges,
-        event: Event,
+        event: ChangeEvent,
         *,
         revision: int | None,
         access: Access,
@@ -242,13 +242,13 @@ class Secrets:
             seen = self._store.require_bound(name, event, deed=deed, access=access)
             if seen.row.source is not None:
                 require_for_managed(seen.row, changes, managed=ManagedValues(resources))
-            if event is Event.SET_VALUE:
+            if event is ChangeEvent.SET_VALUE:
                 changes = with_credential(seen.row, changes)
             deposit = self._read(seen.row, changes, check) if changes.given is not None else None
             if isinstance(changes.value, SecretValue):
                 new_rules(seen.row, changes)  # what is refused anyway isn't tried
                 block = seen.row.check_block if changes.check_block is UNSET else changes.check_block
-                self._try(seen, changes.value, wanted_check(check, block), revision, deed=deed, access=access)
+                self._try(seen, changes.value, required_check(check, block), revision, deed=deed, access=access)
             row = self._begin_update(seen, changes, event, revision=revision, access=access)
             began = row.touched_at
             deed.detail["changed"] = changed_fields(changes)
@@ -269,13 +269,13 @@ class Secrets:
         """
         before, made_of = rules_of(row).made_of, new_made_of(row, changes)
         if before is not None and isinstance(check, Check):
-            raise NotForThisType(f"{row.name} is of the type {row.type}: a new key of it can't be tried.")
+            raise NotForThisType(f"{row.name} is of the type {row.type}: a new key of it can't be checked.")
         require_token_url(made_of if made_of != before else None, outbound=self._resources.outbound)
         limits, visibility = self._resources.limits, cast(Visibility, row.visibility)
         return read_credential(changes.given, made_of, visibility, limits, before=before)
 
     def _begin_update(
-        self, seen: Bound, changes: SecretChanges, asked: Event, *, revision: int | None, access: Access
+        self, seen: Bound, changes: SecretChanges, asked: ChangeEvent, *, revision: int | None, access: Access
     ) -> VariableRow:
         """Write down in the row what is about to happen in Vault, if anything is."""
         resources = self._resources
@@ -288,7 +288,7 @@ class Secrets:
             if changes.given is None and rules is not None:
                 require_no_value(row, rules)
             if rules is not None or changes.given is not None:
-                event = Event.SET_VALUE if rules is None else Event.CHANGE_RULES
+                event = ChangeEvent.SET_VALUE if rules is None else ChangeEvent.CHANGE_RULES
                 begin(session, row, event, access=access, at=resources.clock())
             if rules is not None:
                 set_next_rules(row, rules)
@@ -361,14 +361,14 @@ class Secrets:
             VaultUnavailable: Vault can't be asked.
         """
         resources = self._resources
-        with self._store.recorded(Event.DELETE, name, access=access) as deed:
-            require_for(access, Event.DELETE)
+        with self._store.recorded(ChangeEvent.DELETE, name, access=access) as deed:
+            require_for(access, ChangeEvent.DELETE)
             with resources.sessions.begin() as session:
                 row = secret_row(session, access, name, for_update=True)
                 deed.target = Target("secret", row.id, row.name)
                 require_confirmation(confirm, row.name)
                 check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
-                begin(session, row, Event.DELETE, access=access, at=resources.clock())
+                begin(session, row, ChangeEvent.DELETE, access=access, at=resources.clock())
                 if not force:
                     require_unused(row.name, blocks_using(row.name, row.workspace, session))
                 row.revision += 1

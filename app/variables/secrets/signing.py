@@ -26,7 +26,7 @@ _TIMES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class CallMoment:
     """What every call fills in by itself: when it is made, and an id of its own."""
 
     at: datetime
@@ -70,7 +70,7 @@ class Signing:
         check_binding(stored, secret)
         version, made_of = stored.pointer.get("key_version"), parts_by_binding(stored, secret)
         if not isinstance(version, int) or made_of is None:
-            raise BindingMismatch(f"What lies in Vault for {secret.name} names no key. Run `strongroom doctor`.")
+            raise BindingMismatch(f"Vault's entry for {secret.name} names no key. Run `strongroom doctor`.")
         return HeldKey(secret, made_of, version, stored.version)
 
     def sign_message(self, key: HeldKey, parts: HmacParts, values: Mapping[str, bytes], ids: list[str]) -> SecretValue:
@@ -85,7 +85,7 @@ class Signing:
         )
         return SecretValue(_encode(signature, parts.encoding))
 
-    def sign_jwt(self, key: HeldKey, parts: JwtParts, moment: Moment, ids: list[str]) -> SecretValue:
+    def sign_jwt(self, key: HeldKey, parts: JwtParts, moment: CallMoment, ids: list[str]) -> SecretValue:
         """Make a JWT (RFC 7519) that is issued at this moment and good for the secret's lifetime."""
         issued = int(moment.at.timestamp())
         header = {"alg": parts.algorithm, "typ": "JWT"} | ({} if parts.key_id is None else {"kid": parts.key_id})
@@ -100,7 +100,7 @@ class Signing:
         )
         return SecretValue(f"{signing_input}.{_encode(signature, 'base64url')}")
 
-    def derive_aws_keys(self, key: HeldKey, parts: Aws4Parts, moment: Moment, ids: list[str]) -> DerivedKeys:
+    def derive_aws_keys(self, key: HeldKey, parts: Aws4Parts, moment: CallMoment, ids: list[str]) -> DerivedKeys:
         """Make the keys for one day, region and service; the first of the HMACs is Vault's."""
         scope = aws_scope(parts, moment)
         date_key = self._sign(
@@ -133,7 +133,7 @@ def named_parts(secret: UsableSecret) -> frozenset[str]:
     return frozenset(name for each in made_of if isinstance(each, HmacParts) for name in each.template.names)
 
 
-def aws_scope(parts: Aws4Parts, moment: Moment) -> Scope:
+def aws_scope(parts: Aws4Parts, moment: CallMoment) -> Scope:
     """Return what a signature of this moment holds for."""
     return Scope(moment.at.strftime("%Y%m%d"), parts.region, parts.service)
 

@@ -24,20 +24,20 @@ from app.resources import Resources
 from app.variables.models import SecretVersionRow, VariableRow
 from app.variables.secrets import types
 from app.variables.secrets.binding import Rules, Source, binding
-from app.variables.secrets.changes import NEEDS, SURELY_OVER_AFTER, Event, State, advance, require_own_value
+from app.variables.secrets.changes import NEEDS, SURELY_OVER_AFTER, ChangeEvent, State, advance, require_own_value
 from app.variables.secrets.types import MadeOf
 from app.vault import VERSIONS_KEPT, Engine, PersonRole, SecretAddress, StoredMetadata, Visibility, Written
 from app.workspaces.service import settings_of
 
-ACTIONS: Final[dict[Event, Action]] = {
-    Event.CREATE: "secret.create",
-    Event.DESCRIBE: "secret.update",
-    Event.CHANGE_RULES: "secret.update",
-    Event.DESTROY_VERSION: "secret.update",
-    Event.SET_VALUE: "secret.set_value",
-    Event.ROLL_BACK: "secret.rollback",
-    Event.DELETE: "secret.delete",
-    Event.REVEAL: "secret.reveal",
+ACTIONS: Final[dict[ChangeEvent, Action]] = {
+    ChangeEvent.CREATE: "secret.create",
+    ChangeEvent.DESCRIBE: "secret.update",
+    ChangeEvent.CHANGE_RULES: "secret.update",
+    ChangeEvent.DESTROY_VERSION: "secret.update",
+    ChangeEvent.SET_VALUE: "secret.set_value",
+    ChangeEvent.ROLL_BACK: "secret.rollback",
+    ChangeEvent.DELETE: "secret.delete",
+    ChangeEvent.REVEAL: "secret.reveal",
 }
 """What the record calls each event that it tells of."""
 
@@ -167,7 +167,7 @@ def lock(session: Session, secret_id: str, *, state: str) -> VariableRow:
     return row
 
 
-def begin(session: Session, row: VariableRow, event: Event, *, access: Access, at: datetime) -> None:
+def begin(session: Session, row: VariableRow, event: ChangeEvent, *, access: Access, at: datetime) -> None:
     """Say in the row that a write to Vault begins.
 
     Whoever began one before and isn't known to have ended it made the next version, if anybody did: their name is
@@ -247,7 +247,7 @@ class SecretStore:
         self._clock = resources.clock
 
     def recorded(
-        self, event: Event, name: str, *, access: Access, action: Action | None = None
+        self, event: ChangeEvent, name: str, *, access: Access, action: Action | None = None
     ) -> AbstractContextManager[Deed]:
         """Record what is done to a secret, by the name that was asked for until its row is found."""
         target = Target("secret", None, name[:64])
@@ -260,7 +260,7 @@ class SecretStore:
             row = secret_row(session, access, name)
             return row, address_of(row, settings_of(row.workspace, session).engine)
 
-    def require_bound(self, name: str, event: Event, *, deed: Deed, access: Access) -> Bound:
+    def require_bound(self, name: str, event: ChangeEvent, *, deed: Deed, access: Access) -> Bound:
         """Return a secret if Vault was told the same rules as its row says.
 
         Nothing is built on a row that Vault wasn't told of: a new binding would make a forged one good.
@@ -280,10 +280,10 @@ class SecretStore:
             stored = self._vault.metadata(address, role=person(access))
             if stored is not None and stored.binding == digest(row, rules_of(row)):
                 return Bound(row, address, stored)
-        raise BindingMismatch(f"What the database says of {name} isn't what Vault was told. Run `strongroom doctor`.")
+        raise BindingMismatch(f"What the database says of {name} doesn't match Vault. Run `strongroom doctor`.")
 
     def lock_bound(
-        self, session: Session, seen: Bound, event: Event, *, access: Access, revision: int | None
+        self, session: Session, seen: Bound, event: ChangeEvent, *, access: Access, revision: int | None
     ) -> VariableRow:
         """Lock the row of a secret that was bound a moment ago, if it still says the same.
 
@@ -339,6 +339,6 @@ class SecretStore:
             session.execute(delete(VariableRow).where(VariableRow.id == row.id, VariableRow.state == "pending"))
 
 
-def require_for(access: Access, event: Event) -> None:
+def require_for(access: Access, event: ChangeEvent) -> None:
     """Do nothing where the table of changes lets this role ask for the event. Raises ``Forbidden``."""
     require(access, NEEDS[event])

@@ -115,6 +115,11 @@ def part_names(secret_type: str) -> frozenset[str]:
     return frozenset() if parts is None else frozenset(field.name for field in fields(parts)) - {"type"}
 
 
+def needed_parts(secret_type: str) -> tuple[str, ...]:
+    """Return the names of what a secret of this type can't be without."""
+    return _REQUIRED.get(secret_type, ())
+
+
 def build_parts(secret_type: SecretType, given: Mapping[str, Any], before: MadeOf | None = None) -> MadeOf | None:
     """Put together what makes a secret up.
 
@@ -134,7 +139,7 @@ def build_parts(secret_type: SecretType, given: Mapping[str, Any], before: MadeO
     }
     kept = {} if before is None else {name: value for name, value in _as_given(before).items() if value is not None}
     given = kept | {name: value for name, value in given.items() if name in own}
-    for name in _REQUIRED.get(secret_type, ()):
+    for name in needed_parts(secret_type):
         if given.get(name) is None:
             faults[in_body(name)] = [f"Missing: a secret of the type {secret_type} needs {name}."]
     if faults:

@@ -21,7 +21,7 @@ from app.kernel.clock import Clock
 from app.kernel.errors import NotFound
 from app.resources import Resources
 from app.variables.models import SecretUseRow, UpstreamDenialRow, UsageMarkRow, VariableRow
-from app.variables.secrets.changes import Event as Change
+from app.variables.secrets.changes import ChangeEvent as Change
 from app.variables.secrets.store import require_for
 
 DENIED_WITHIN: Final = timedelta(hours=24)

@@ -14,7 +14,7 @@ from app.kernel.errors import Conflict, NotForThisType, NotFound, PreconditionFa
 from app.kernel.preconditions import check_revision, require_confirmation
 from app.resources import Resources
 from app.variables.models import SecretVersionRow, VariableRow
-from app.variables.secrets.changes import Event, advance, require_own_value
+from app.variables.secrets.changes import ChangeEvent, advance, require_own_value
 from app.variables.secrets.deposits import KEY_TYPES
 from app.variables.secrets.queries import Secret, as_stored
 from app.variables.secrets.store import SecretStore, begin, person, require_for, state_of
@@ -51,7 +51,7 @@ class SecretVersions:
             NotFound: There is no such secret.
             VaultUnavailable: Vault can't be asked.
         """
-        require_for(access, Event.READ)
+        require_for(access, ChangeEvent.READ)
         row, address = self._store.find(name, access=access)
         if row.source is not None:
             return _versions_elsewhere(row, below)
@@ -80,16 +80,16 @@ class SecretVersions:
             PreconditionFailed: Somebody changed the secret since this revision.
             VaultUnavailable: Vault can't be asked.
         """
-        with self._store.recorded(Event.DESTROY_VERSION, name, access=access) as deed:
+        with self._store.recorded(ChangeEvent.DESTROY_VERSION, name, access=access) as deed:
             deed.detail |= {"changed": ["versions"], "destroyed_version": number}
-            require_for(access, Event.DESTROY_VERSION)
+            require_for(access, ChangeEvent.DESTROY_VERSION)
             row, address = self._store.find(name, access=access)
             deed.target = Target("secret", row.id, row.name)
-            require_own_value(Event.DESTROY_VERSION, name=row.name, managed=row.source is not None)
+            require_own_value(ChangeEvent.DESTROY_VERSION, name=row.name, managed=row.source is not None)
             _require_values(row)
             require_confirmation(confirm, row.name)
             check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
-            advance(state_of(row), Event.DESTROY_VERSION, name=row.name)
+            advance(state_of(row), ChangeEvent.DESTROY_VERSION, name=row.name)
             stored = self._resources.vault.metadata(address, role=person(access))
             _require_version(stored, number)
             if stored is not None and number == stored.current_version:
@@ -109,16 +109,16 @@ class SecretVersions:
             BindingMismatch, VaultUnavailable: Vault holds something else, or can't be asked.
         """
         resources = self._resources
-        with self._store.recorded(Event.ROLL_BACK, name, access=access) as deed:
+        with self._store.recorded(ChangeEvent.ROLL_BACK, name, access=access) as deed:
             deed.detail["from_version"] = number
-            require_for(access, Event.ROLL_BACK)
-            seen = self._store.require_bound(name, Event.ROLL_BACK, deed=deed, access=access)
+            require_for(access, ChangeEvent.ROLL_BACK)
+            seen = self._store.require_bound(name, ChangeEvent.ROLL_BACK, deed=deed, access=access)
             _require_values(seen.row)
             _require_version(seen.stored, number)
             with resources.sessions.begin() as session:
-                row = self._store.lock_bound(session, seen, Event.ROLL_BACK, access=access, revision=revision)
+                row = self._store.lock_bound(session, seen, ChangeEvent.ROLL_BACK, access=access, revision=revision)
                 _require_not_in_force(row, number)
-                begin(session, row, Event.ROLL_BACK, access=access, at=resources.clock())
+                begin(session, row, ChangeEvent.ROLL_BACK, access=access, at=resources.clock())
             began = row.touched_at
             try:
                 # Only over the version that the row was locked with: one stored since may stand under wider rules.

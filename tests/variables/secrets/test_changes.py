@@ -15,16 +15,16 @@ from app.variables.secrets.changes import (
     REMEDIES,
     TOLD_AS,
     TRANSITIONS,
-    Event,
-    Finding,
+    ChangeEvent,
     Refusal,
     Remedy,
     State,
+    VaultState,
     advance,
     decide,
-    finding_of,
     remedy_for,
     require_own_value,
+    vault_state_of,
 )
 
 # A row for each event, a column for each state: the state that follows; - for what can't be, an error's code else.
@@ -49,7 +49,7 @@ taken_back       -          absent      -               -               value_ch
 gone             -          -           -               -               -               absent
 """
 CELLS: Final = [
-    (Event(name), state, wanted)
+    (ChangeEvent(name), state, wanted)
     for name, *row in (line.split() for line in TABLE.split("\n") if line)
     for state, wanted in zip(COLUMNS, row, strict=True)
 ]
@@ -59,12 +59,12 @@ ERRORS: Final[dict[type[StrongroomError], str]] = {
 
 
 def test_the_table_has_every_cell() -> None:
-    assert {(event, state) for event, state, _ in CELLS} == {(event, state) for event in Event for state in State}
-    assert all(set(TRANSITIONS[state]) == set(Event) for state in State)
+    assert {(event, state) for event, state, _ in CELLS} == {(event, state) for event in ChangeEvent for state in State}
+    assert all(set(TRANSITIONS[state]) == set(ChangeEvent) for state in State)
 
 
 @pytest.mark.parametrize(("event", "state", "wanted"), CELLS, ids=[f"{event}, {state}" for event, state, _ in CELLS])
-def test_what_follows(event: Event, state: State, wanted: str) -> None:
+def test_what_follows(event: ChangeEvent, state: State, wanted: str) -> None:
     if wanted == "-":
         assert decide(state, event) is Refusal.IMPOSSIBLE
     elif wanted in ERRORS.values():
@@ -77,23 +77,31 @@ def test_what_follows(event: Event, state: State, wanted: str) -> None:
 
 
 @pytest.mark.parametrize("state", State)
-@pytest.mark.parametrize("event", Event)
-def test_silence_lets_a_deletion_be_taken_over_and_changes_nothing_else(state: State, event: Event) -> None:
-    taken_over = event is Event.DELETE and state in (State.PENDING, State.DELETING)
+@pytest.mark.parametrize("event", ChangeEvent)
+def test_silence_lets_a_deletion_be_taken_over_and_changes_nothing_else(state: State, event: ChangeEvent) -> None:
+    taken_over = event is ChangeEvent.DELETE and state in (State.PENDING, State.DELETING)
     assert decide(state, event, silent=True) == (State.DELETING if taken_over else decide(state, event))
 
 
 # The letters are those of owner, admin, editor, runtime.
 MAY: Final = {
-    Event.CREATE: "oa", Event.READ: "oae", Event.REVEAL: "oae", Event.DESCRIBE: "oa", Event.SET_VALUE: "oa",
-    Event.CHANGE_RULES: "oa", Event.ROLL_BACK: "oa", Event.REWRAP: "oa", Event.DESTROY_VERSION: "oa",
-    Event.DELETE: "oa", Event.RENEW: "oa",
-}  # fmt: skip
+    ChangeEvent.CREATE: "oa",
+    ChangeEvent.READ: "oae",
+    ChangeEvent.REVEAL: "oae",
+    ChangeEvent.DESCRIBE: "oa",
+    ChangeEvent.SET_VALUE: "oa",
+    ChangeEvent.CHANGE_RULES: "oa",
+    ChangeEvent.ROLL_BACK: "oa",
+    ChangeEvent.REWRAP: "oa",
+    ChangeEvent.DESTROY_VERSION: "oa",
+    ChangeEvent.DELETE: "oa",
+    ChangeEvent.RENEW: "oa",
+}
 
 
 @pytest.mark.parametrize("event", ASKED_FOR)
-def test_who_may_act(event: Event) -> None:
-    if event is Event.USE:  # part of a call, which asks for a right of its own
+def test_who_may_act(event: ChangeEvent) -> None:
+    if event is ChangeEvent.USE:  # part of a call, which asks for a right of its own
         assert event not in NEEDS
         return
     roles = (Role.OWNER, Role.ADMIN, Role.EDITOR, Role.RUNTIME)
@@ -110,17 +118,17 @@ deleting        delete    delete     delete   delete     delete     delete
 
 def test_what_reconcile_does() -> None:
     table = {
-        State(name): dict(zip(Finding, map(Remedy, row), strict=True))
+        State(name): dict(zip(VaultState, map(Remedy, row), strict=True))
         for name, *row in (line.split() for line in REMEDY_TABLE.split("\n") if line)
     }
     assert table == REMEDIES
     assert set(TOLD_AS) == set(Remedy)
 
 
-@pytest.mark.parametrize("finding", Finding)
+@pytest.mark.parametrize("finding", VaultState)
 @pytest.mark.parametrize("state", list(REMEDIES))
 def test_in_a_workspace_that_is_being_deleted_only_what_may_come_late_is_taken_back(
-    state: State, finding: Finding
+    state: State, finding: VaultState
 ) -> None:
     remedy = Remedy.TAKE_BACK if state is State.PENDING else Remedy.POSTPONE
     assert remedy_for(state, finding, workspace_lives=False) is remedy
@@ -130,40 +138,40 @@ def test_in_a_workspace_that_is_being_deleted_only_what_may_come_late_is_taken_b
 @pytest.mark.parametrize(
     ("there", "binding", "value", "versions", "next_", "found"),
     [
-        (False, None, False, False, None, Finding.NOTHING),
-        (True, "ours", False, False, None, Finding.ENTRY),
-        (True, "ours", True, True, None, Finding.VALUE),
-        (True, "ours", True, True, "next", Finding.VALUE),
-        (True, "next", True, True, "next", Finding.NEXT),
-        (True, "next", True, True, None, Finding.FOREIGN_VALUE),
-        (True, None, False, False, None, Finding.FOREIGN_ENTRY),
-        (True, "theirs", False, False, "next", Finding.FOREIGN_ENTRY),
-        (True, "theirs", False, True, None, Finding.FOREIGN_VALUE),
+        (False, None, False, False, None, VaultState.NOTHING),
+        (True, "ours", False, False, None, VaultState.ENTRY),
+        (True, "ours", True, True, None, VaultState.VALUE),
+        (True, "ours", True, True, "next", VaultState.VALUE),
+        (True, "next", True, True, "next", VaultState.NEXT),
+        (True, "next", True, True, None, VaultState.FOREIGN_VALUE),
+        (True, None, False, False, None, VaultState.FOREIGN_ENTRY),
+        (True, "theirs", False, False, "next", VaultState.FOREIGN_ENTRY),
+        (True, "theirs", False, True, None, VaultState.FOREIGN_VALUE),
     ],
 )
 def test_what_vault_holds(
-    there: bool, binding: str | None, value: bool, versions: bool, next_: str | None, found: Finding
+    there: bool, binding: str | None, value: bool, versions: bool, next_: str | None, found: VaultState
 ) -> None:
-    told = finding_of(there=there, binding=binding, value=value, versions=versions, bindings=("ours", next_))
+    told = vault_state_of(there=there, binding=binding, value=value, versions=versions, bindings=("ours", next_))
     assert told is found
 
 
 @pytest.mark.parametrize(
     ("event", "state", "sentence", "retry_after"),
     [
-        (Event.READ, State.ABSENT, "There is no secret TOKEN.", None),
-        (Event.USE, State.PENDING, "TOKEN is {state}; it can't be used or changed until that is finished.", 60),
-        (Event.DESCRIBE, State.RULES_CHANGING, "Another change of TOKEN is under way.", 60),
+        (ChangeEvent.READ, State.ABSENT, "There is no secret TOKEN.", None),
+        (ChangeEvent.USE, State.PENDING, "TOKEN is {state}; it can't be used or changed until that is finished.", 60),
+        (ChangeEvent.DESCRIBE, State.RULES_CHANGING, "Another change of TOKEN is under way.", 60),
     ],
 )
 def test_a_refusal_says_what_is_the_matter_and_when_to_come_again(
-    event: Event, state: State, sentence: str, retry_after: int | None
+    event: ChangeEvent, state: State, sentence: str, retry_after: int | None
 ) -> None:
     with pytest.raises(StrongroomError) as refused:
         advance(state, event, name="TOKEN")
     assert refused.value.detail in {
         sentence.format(state=state),
-        "TOKEN is being created at this moment; what was cut off is mended within three minutes.",
+        "TOKEN is being created at this moment; if that was interrupted, it is repaired within three minutes.",
     }
     if retry_after is not None:
         assert refused.value.retry_after in {retry_after, 5}
@@ -171,13 +179,13 @@ def test_a_refusal_says_what_is_the_matter_and_when_to_come_again(
 
 def test_a_name_of_any_length_is_quoted_in_part() -> None:
     with pytest.raises(NotFound) as refused:
-        advance(State.ABSENT, Event.READ, name="A" * 100)
+        advance(State.ABSENT, ChangeEvent.READ, name="A" * 100)
     assert refused.value.detail == f"There is no secret {'A' * 64}."
 
 
 def test_a_taken_name_is_told_at_its_field() -> None:
     with pytest.raises(NameTaken) as refused:
-        advance(State.ACTIVE, Event.CREATE, name="TOKEN")
+        advance(State.ACTIVE, ChangeEvent.CREATE, name="TOKEN")
     assert refused.value.detail == (
         "The name TOKEN is taken, by a variable or secret (upper and lower case count as one)."
     )
@@ -185,7 +193,7 @@ def test_a_taken_name_is_told_at_its_field() -> None:
 
 
 def test_a_value_that_operators_manage_is_changed_where_it_lies() -> None:
-    for event in Event:
+    for event in ChangeEvent:
         require_own_value(event, name="TOKEN", managed=False)
         if event not in OF_OWN_VALUES:
             require_own_value(event, name="TOKEN", managed=True)

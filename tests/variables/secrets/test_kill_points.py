@@ -28,7 +28,7 @@ from app.variables.secrets.creation import NewSecret
 from app.variables.secrets.edits import SecretChanges
 from app.variables.secrets.purge import purge_variables
 from app.variables.secrets.queries import Secret, SecretQueries
-from app.variables.secrets.reconcile import Mended, SecretReconciliation, mismatched_bindings, unfinished_secrets
+from app.variables.secrets.reconcile import AppliedRemedy, SecretReconciliation, mismatched_bindings, unfinished_secrets
 from app.variables.secrets.service import Secrets
 from app.variables.secrets.versions import SecretVersions
 from app.vault import VISIBILITIES, Engine, SecretAddress, Vault, embedded
@@ -261,7 +261,7 @@ def without_vault(method: str) -> pytest.MarkDecorator:
 def test_what_one_process_mends_another_leaves_alone(stage: Stage) -> None:
     workspace = stage.workspace(with_secret=True)
     stage.kill(delete, workspace, Fault("cut before", "DELETE", "/metadata/", times=1))
-    mended: list[tuple[str, Sequence[Mended]]] = []
+    mended: list[tuple[str, Sequence[AppliedRemedy]]] = []
 
     def _mend(name: str, vault: Vault, minutes: int) -> None:
         resources = resources_of(stage.sessions, vault, after(minutes))
@@ -276,9 +276,9 @@ def test_what_one_process_mends_another_leaves_alone(stage: Stage) -> None:
     _mend("other", stage.vault, 13)
     assert mended == [
         ("other", []),
-        ("first", [Mended(workspace, "TOKEN", "postponed")]),
+        ("first", [AppliedRemedy(workspace, "TOKEN", "postponed")]),
         ("other", []),
-        ("other", [Mended(workspace, "TOKEN", "deleted")]),
+        ("other", [AppliedRemedy(workspace, "TOKEN", "deleted")]),
     ]
 
 

@@ -14,7 +14,7 @@ import pytest
 from app.access import Access, Actor, Role
 from app.audit.append import append
 from app.audit.service import Deed, Target
-from app.db import Sessions, open_engine, raw_of
+from app.db import Sessions, cursor_of, open_engine
 from app.kernel.clock import system_clock
 from app.migrations import upgrade
 from app.variables.models import VariableRow
@@ -113,7 +113,7 @@ def run(sessions: Sessions, many: int, *, status: int = 200, age: timedelta = ti
     detail = {"secrets": ["TOKEN"], "secret_ids": {"TOKEN": "1"}, "status": status}
     deeds = [Deed(ADA, "call.run", Target("block", "b", "fetch"), detail=dict(detail)) for _ in range(many)]
     with sessions.begin() as session:
-        append(raw_of(session.connection()), [deed.event("done", system_clock() - age) for deed in deeds])
+        append(cursor_of(session.connection()), [deed.event("done", system_clock() - age) for deed in deeds])
 
 
 def used(sessions: Sessions) -> Usage:
@@ -141,5 +141,5 @@ def test_a_call_that_never_went_out_is_no_use(sessions: Sessions) -> None:
     ):  # fmt: skip
         deed = Deed(ADA, "call.run", Target("call"), detail=detail | {"code": code})
         with sessions.begin() as session:
-            append(raw_of(session.connection()), [deed.event(outcome, system_clock())])  # type: ignore[arg-type]
+            append(cursor_of(session.connection()), [deed.event(outcome, system_clock())])  # type: ignore[arg-type]
         assert used(sessions).calls == counts

@@ -8,7 +8,9 @@ from marshmallow import Schema, ValidationError, fields, post_dump, post_load, v
 
 from app.kernel.secret import SecretValue
 from app.kernel.unset import UNSET
-from app.variables.fields import (
+from app.variables.listing import Entry, Kind
+from app.variables.schemas.fields import (
+    VARIANTS,
     AllowedRequestSchema,
     GivenFields,
     PartsSchema,
@@ -18,8 +20,7 @@ from app.variables.fields import (
     take_parts,
     texts_field,
 )
-from app.variables.listing import Entry, Kind
-from app.variables.plain_schemas import DESCRIPTION, NAME, VariableSchema
+from app.variables.schemas.plain import DESCRIPTION, NAME, VariableSchema
 from app.variables.secrets.binding import Source
 from app.variables.secrets.check import Check
 from app.variables.secrets.creation import NewSecret
@@ -27,7 +28,7 @@ from app.variables.secrets.edits import SecretChanges
 from app.variables.secrets.queries import Expiry, Secret
 from app.variables.secrets.types import SECRET_TYPES
 from app.vault import VISIBILITIES
-from app.web.body import Fixed, Input, Moment, Patch, PlainText, SecretText, Truth, Whole
+from app.web.body import FixedField, Input, Moment, Patch, PlainText, SecretText, StrictBoolean, StrictInteger
 from app.web.paging import PageQuery
 
 
@@ -50,12 +51,17 @@ class SecretBody(GivenFields):
     allowed_hosts = texts_field(load_default=None, allow_none=True, metadata={"example": ["api.example.com"]})
     allowed_places = texts_field(load_default=None, allow_none=True, metadata={"example": ["header:Authorization"]})
     allowed_requests = requests_field(load_default=None)
-    wide = Truth(load_default=False, metadata={"description": "Whether a restricted secret may have wildcards."})
+    wide = StrictBoolean(
+        load_default=False, metadata={"description": "Whether a restricted secret may have wildcards."}
+    )
     expires_at = Moment(load_default=None, allow_none=True)
     type = fields.String(
         load_default="value",
         validate=validate.OneOf(SECRET_TYPES),
-        metadata={"description": "All but `value` are restricted, and are given a key or credentials."},
+        metadata={
+            "description": "All but `value` are restricted, and are given a key or credentials.",
+            "x-variants": VARIANTS,
+        },
     )
 
     @post_load
@@ -102,7 +108,7 @@ class SecretPatch(GivenFields, Patch):
     allowed_hosts = texts_field()
     allowed_places = texts_field()
     allowed_requests = requests_field()
-    wide = Truth()
+    wide = StrictBoolean()
     expires_at = Moment(allow_none=True)
     check_block = fields.String(
         allow_none=True,
@@ -110,9 +116,9 @@ class SecretPatch(GivenFields, Patch):
         metadata={"description": "The saved block that every new value is tried with."},
     )
     value = SecretText(metadata={"description": "Needed where a restricted secret is given wider rules."})
-    name = Fixed()
-    visibility = Fixed()
-    type = Fixed()
+    name = FixedField()
+    visibility = FixedField()
+    type = FixedField()
 
     @post_load
     def _build(self, data: dict[str, Any], **kwargs: object) -> object:
@@ -127,7 +133,7 @@ class CheckBody(Input):
 
     block = fields.String(required=True, validate=validate.Length(1, 63), metadata={"example": "whoami"})
     statuses = fields.List(
-        Whole(validate=validate.Range(100, 599)), load_default=None, validate=validate.Length(1, 100)
+        StrictInteger(validate=validate.Range(100, 599)), load_default=None, validate=validate.Length(1, 100)
     )
 
 
@@ -351,7 +357,7 @@ class ConfirmQuery(Input):
 class RollbackBody(Input):
     """Which version to go back to."""
 
-    version = Whole(required=True, validate=validate.Range(1, 2**31 - 1))
+    version = StrictInteger(required=True, validate=validate.Range(1, 2**31 - 1))
 
 
 class ListedSecretSchema(SecretSchema):

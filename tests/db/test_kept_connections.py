@@ -14,8 +14,8 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
-from app.db import Raw, Sessions, open_engine
-from app.db.cursor import Kept
+from app.db import Cursor, Sessions, open_engine
+from app.db.cursor import KeptConnections
 from app.migrations import upgrade
 from tests.support import databases
 
@@ -37,7 +37,7 @@ def sessions(url: str) -> Iterator[Sessions]:
     opened.close()
 
 
-def note(raw: Raw, notes: Sequence[str]) -> None:
+def note(raw: Cursor, notes: Sequence[str]) -> None:
     raw.insert("INSERT INTO notes", [(words, len(words)) for words in notes])
 
 
@@ -56,7 +56,7 @@ def cut(url: str) -> int:
 
 def test_one_connection_is_used_again_and_again(sessions: Sessions) -> None:
     for number in range(3):
-        sessions.together(f"note {number}", note)
+        sessions.write_together(f"note {number}", note)
         sessions.cache()
     assert noted(sessions) == ["note 0", "note 1", "note 2"]
     if sessions.engine.dialect.name == "postgresql":
@@ -65,19 +65,19 @@ def test_one_connection_is_used_again_and_again(sessions: Sessions) -> None:
 
 
 def test_a_connection_that_was_cut_is_opened_anew(sessions: Sessions, url: str) -> None:
-    sessions.together("before", note)
+    sessions.write_together("before", note)
     number = sessions.cache().number
     if sessions.engine.dialect.name == "postgresql":
         assert cut(url) > 0
     assert sessions.cache().number == number
-    sessions.together("after", note)
+    sessions.write_together("after", note)
     assert noted(sessions) == ["after", "before"]
 
 
 def test_what_was_cut_in_the_middle_is_done_once_more_and_whole(sessions: Sessions, url: str) -> None:
-    kept, tries = Kept(sessions.engine, most=2), 0
+    kept, tries = KeptConnections(sessions.engine, most=2), 0
 
-    def _work(raw: Raw) -> None:
+    def _work(raw: Cursor) -> None:
         nonlocal tries
         tries += 1
         raw.insert("INSERT INTO notes", [("first", 1)])
@@ -85,7 +85,7 @@ def test_what_was_cut_in_the_middle_is_done_once_more_and_whole(sessions: Sessio
             cut(url)
         raw.insert("INSERT INTO notes", [(f"second {tries}", 2)])
 
-    def _nothing(_raw: Raw) -> None:
+    def _nothing(_raw: Cursor) -> None:
         nonlocal tries
         tries += 1
 
@@ -100,9 +100,9 @@ def test_what_was_cut_in_the_middle_is_done_once_more_and_whole(sessions: Sessio
 def test_a_commit_that_may_have_been_carried_out_is_not_done_again(url: str, sessions: Sessions) -> None:
     if sessions.engine.dialect.name == "sqlite":  # a file's commit has no other side that could vanish
         return
-    kept, tries = Kept(sessions.engine, most=2), 0
+    kept, tries = KeptConnections(sessions.engine, most=2), 0
 
-    def _work(raw: Raw) -> None:
+    def _work(raw: Cursor) -> None:
         nonlocal tries
         tries += 1
         raw.insert("INSERT INTO notes", [("ours", 1)])
@@ -119,9 +119,9 @@ def test_a_commit_that_may_have_been_carried_out_is_not_done_again(url: str, ses
 
 
 def test_what_fails_leaves_nothing_and_the_next_goes_on(sessions: Sessions) -> None:
-    kept = Kept(sessions.engine, most=2)
+    kept = KeptConnections(sessions.engine, most=2)
 
-    def _half(raw: Raw) -> None:
+    def _half(raw: Cursor) -> None:
         raw.insert("INSERT INTO notes", [("half", 1)])
         raise ValueError("ours")
 
@@ -138,7 +138,7 @@ def test_what_fails_leaves_nothing_and_the_next_goes_on(sessions: Sessions) -> N
 @pytest.mark.parametrize("many", [1, 2, 31, 32, 33, 65])
 def test_rows_of_one_statement_are_all_there(sessions: Sessions, many: int) -> None:
     words = sorted(f"note {number:02d} ü" for number in range(many))
-    kept = Kept(sessions.engine, most=2)
+    kept = KeptConnections(sessions.engine, most=2)
     kept.write(lambda raw: note(raw, words))
     kept.close()
     assert noted(sessions) == words
@@ -159,15 +159,15 @@ def test_a_database_that_lets_nobody_in_is_one_that_isnt_there(url: str) -> None
     with pytest.raises(OperationalError):
         opened.cache()
     with pytest.raises(OperationalError):
-        opened.together("note", note)
+        opened.write_together("note", note)
     opened.close()
 
 
 def test_so_many_look_at_once_and_no_more(sessions: Sessions) -> None:
-    kept, inside, most = Kept(sessions.engine, most=3), 0, 0
+    kept, inside, most = KeptConnections(sessions.engine, most=3), 0, 0
     lock, go_on = Lock(), Event()
 
-    def _look(raw: Raw) -> None:
+    def _look(raw: Cursor) -> None:
         nonlocal inside, most
         with lock:
             inside += 1
@@ -188,7 +188,7 @@ def test_so_many_look_at_once_and_no_more(sessions: Sessions) -> None:
 
 def test_what_is_kept_counts_as_open_and_at_rest(sessions: Sessions) -> None:
     sessions.cache()
-    sessions.together("note", note)
+    sessions.write_together("note", note)
     assert noted(sessions) == ["note"]
     in_use, idle = sessions.connections
     assert in_use == 0
@@ -198,7 +198,7 @@ def test_what_is_kept_counts_as_open_and_at_rest(sessions: Sessions) -> None:
 
 
 def test_an_error_names_the_statement_and_no_value(sessions: Sessions) -> None:
-    kept = Kept(sessions.engine, most=2)
+    kept = KeptConnections(sessions.engine, most=2)
     with pytest.raises((OperationalError, ProgrammingError)) as caught:
         kept.read(lambda raw: raw.first("SELECT words FROM nowhere WHERE words = ?", "canary-5d1f"))
     kept.close()

@@ -6,7 +6,7 @@ from marshmallow import Schema, fields, validate
 
 from app.variables.service import NewVariable, VariableChanges
 from app.variables.validation import VARIABLE_NAME
-from app.web.body import Fixed, Input, JsonValue, Patch, PlainText
+from app.web.body import FixedField, Input, JsonValue, Patch, PlainText
 
 NAME = validate.Regexp(
     rf"^(?:{VARIABLE_NAME.pattern})\Z", error="Must be 1 to 64 ASCII letters, digits or _, and not begin with a digit."
@@ -31,7 +31,7 @@ class VariablePatch(Patch):
 
     value = JsonValue(allow_none=True)
     description = PlainText(validate=DESCRIPTION)
-    name = Fixed()
+    name = FixedField()
 
 
 class VariablePermissionsSchema(Schema):

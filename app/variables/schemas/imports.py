@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from app.variables.fields import requests_field, texts_field
 from app.variables.imports import RESULTS, Import
+from app.variables.schemas.fields import requests_field, texts_field
 from app.vault import VISIBILITIES
-from app.web.body import Input, PlainText, Truth
+from app.web.body import Input, PlainText, StrictBoolean
 
 
 class ImportBody(Input):
@@ -25,7 +25,7 @@ class ImportBody(Input):
     allowed_hosts = texts_field(load_default=None, allow_none=True, metadata={"example": ["api.example.com"]})
     allowed_places = texts_field(load_default=None, allow_none=True)
     allowed_requests = requests_field(load_default=None)
-    wide = Truth(load_default=False)
+    wide = StrictBoolean(load_default=False)
     only_names = fields.List(  # a schema has an ``only`` of its own
         fields.String(),
         data_key="only",
@@ -37,7 +37,7 @@ class ImportBody(Input):
     plain = fields.List(
         fields.String(), load_default=list, metadata={"description": "Names that become plain variables."}
     )
-    dry_run = Truth(load_default=False, metadata={"description": "Tell what would be done, and do nothing."})
+    dry_run = StrictBoolean(load_default=False, metadata={"description": "Tell what would be done, and do nothing."})
 
 
 class ImportedLineSchema(Schema):

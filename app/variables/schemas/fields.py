@@ -12,9 +12,19 @@ from app.outbound.model import AllowedRequest
 from app.outbound.requests_allowed import METHODS
 from app.variables.secrets.deposits import Credential
 from app.variables.secrets.queries import Secret
-from app.variables.secrets.types import PART_NAMES, Algorithm, ClientAuth, Grant, HashName, SignatureEncoding, as_json
+from app.variables.secrets.types import (
+    PART_NAMES,
+    Algorithm,
+    ClientAuth,
+    Grant,
+    HashName,
+    SignatureEncoding,
+    as_json,
+    needed_parts,
+    part_names,
+)
 from app.vault.key_material import KeyEncoding
-from app.web.body import Input, JsonValue, PlainText, SecretText, Whole
+from app.web.body import Input, JsonValue, PlainText, SecretText, StrictInteger
 
 _SECRETS: Final = ("key", "secret_access_key", "client_secret", "refresh_token")
 _FEW: Final = validate.Length(max=100)
@@ -93,7 +103,7 @@ class PartsSchema(Schema):
     claims = _Claims(
         metadata={**_OTHER_TYPE, "type": "object", "description": "Of `jwt`: all but `iat`, `exp` and `jti`."}
     )
-    lifetime_seconds = Whole(metadata={**_OTHER_TYPE, "description": "Of `jwt`: 1 to 3600 (300)."})
+    lifetime_seconds = StrictInteger(metadata={**_OTHER_TYPE, "description": "Of `jwt`: 1 to 3600 (300)."})
     key_id = _text("Of `jwt`: the header's `kid`.")
     access_key_id = _text("Of `aws4`.", example="AKIDEXAMPLE")
     region = _text("Of `aws4`.", example="us-east-1")
@@ -128,6 +138,37 @@ class GivenFields(PartsSchema, Input):
     secret_access_key = SecretText(metadata={**_OTHER_TYPE, "description": "Of `aws4`."})
     client_secret = SecretText(metadata={**_OTHER_TYPE, "description": "Of `oauth2`."})
     refresh_token = SecretText(metadata={**_OTHER_TYPE, "description": "Of `oauth2` with `refresh_token`."})
+
+
+def _variant(secret_type: str, *takes: str) -> dict[str, object]:
+    return {
+        "properties": {"type": {"const": secret_type}, "visibility": {"const": "restricted"}},
+        "takes": [*part_names(secret_type), *takes],
+        "needs": ["type", *needed_parts(secret_type)],
+    }
+
+
+VARIANTS: Final[dict[str, dict[str, object]]] = {
+    "Value": {
+        "properties": {"type": {"const": "value"}, "from": {"type": "null"}},
+        "takes": ["value", "from"],
+        "needs": ["value"],
+    },
+    "Managed": {
+        "properties": {
+            "type": {"const": "value"},
+            "visibility": {"const": "restricted"},
+            "from": {"$ref": "#/components/schemas/SourceBody"},
+        },
+        "takes": ["from"],
+        "needs": ["from"],
+    },
+    "Hmac": _variant("hmac", "key", "key_encoding", "wrapped_key"),
+    "Jwt": _variant("jwt", "key", "wrapped_key"),
+    "Aws4": _variant("aws4", "secret_access_key"),
+    "OAuth2": _variant("oauth2", "client_secret", "refresh_token"),
+}
+"""What a new secret of each type is given: the OpenAPI document tells them apart (``app.web.openapi``)."""
 
 
 def take_credential(data: dict[str, Any]) -> Credential | Unset:

@@ -1,0 +1,1 @@
+"""What requests about variables must look like, and what answers do."""
