@@ -106,7 +106,7 @@ def redact(answer: UpstreamResponse, body: bytes, redactor: Redactor, limit: int
     media_type, told = content_type_of(headers)
     charset = charset_in(body, told)
     try:
-        if len(body) > _SMALL or not is_seen_as_bytes(charset) or redactor.finds(_beside(headers, body)):
+        if len(body) > _SMALL or not is_seen_as_bytes(charset) or redactor.finds(_beside(headers, body, redactor)):
             headers, in_headers = redact_headers(answer, redactor)
             media_type, charset = content_type_of(headers)
             charset = charset_in(body, charset)
@@ -132,7 +132,7 @@ def describes_original_body(header: str) -> bool:
 def redact_headers(answer: UpstreamResponse, redactor: Redactor) -> tuple[list[tuple[str, str]], int]:
     """Take values out of names and values; a header that holds one across both is left out."""
     kept = [(name, value) for name, value in answer.headers if name.lower() not in _HOP_BY_HOP]
-    if not redactor.finds(_together(kept)):
+    if not redactor.finds(_together(kept, redactor)):
         return kept, 0
     headers, count = [], 0
     for name, value in kept:
@@ -144,15 +144,17 @@ def redact_headers(answer: UpstreamResponse, redactor: Redactor) -> tuple[list[t
     return headers, count
 
 
-def _beside(headers: Sequence[tuple[str, str]], body: bytes) -> bytes:
+def _beside(headers: Sequence[tuple[str, str]], body: bytes, redactor: Redactor) -> bytes:
     """Return headers and body as one text, the body where its characters of two or four bytes are seen as such."""
-    before = _together(headers) + _APART
+    before = _together(headers, redactor) + _APART
     return before + b"\x01" * (-len(before) % 4) + body
 
 
-def _together(headers: Sequence[tuple[str, str]]) -> bytes:
-    # Each in both of its spellings, but apart: numbers that stood twice near together would look like a list.
-    spellings = ("\n".join(f"{name}:{blank}{value}" for name, value in headers) for blank in ("", " "))
+def _together(headers: Sequence[tuple[str, str]], redactor: Redactor) -> bytes:
+    # Each in both of its spellings where that matters, but apart: numbers that stood twice near together would look
+    # like a list.
+    blanks = (" ",) if redactor.ignores_blanks else ("", " ")
+    spellings = ("\n".join(f"{name}:{blank}{value}" for name, value in headers) for blank in blanks)
     return _APART.join(spelling.encode("latin-1", "replace") for spelling in spellings)
 
 

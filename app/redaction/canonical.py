@@ -25,7 +25,7 @@ from app.redaction.packings import Sought, unpack
 from app.redaction.pieces import pieces, small_pieces
 from app.redaction.rare_escapes import ESCAPES, binaries, may_hold_binaries
 from app.redaction.search import Search
-from app.redaction.shortcut import LARGEST, reads_one_way
+from app.redaction.shortcut import APART, readings
 from app.redaction.views import BREAK, View, readable, rewrite
 from app.redaction.wide import wide
 
@@ -36,6 +36,7 @@ _EACH: Final = 64
 _FREE: Final = 7 << 20
 _MOST_PER_BYTE: Final = 12
 _BREAK: Final = bytes((BREAK,))
+_NOTHING: Final[Search[str]] = Search(())
 _FOLLOWS: Final = bytes(range(0x80, 0xC0))
 _ASCII: Final = re.compile(rb"[\x00-\x7f]+")
 _PADDING: Final = re.compile(rb"(?:=|%3[dD]|\\u003[dD]){0,2}")
@@ -74,24 +75,23 @@ class Searches:
         any_case: bool = False,
     ) -> None:
         texts = [text for _, text in (*plain, *squeezed, *lettered) if text]
-        self.plain = Search(plain, any_case=any_case)
-        self.squeezed = Search(squeezed, any_case=any_case)
+        self.plain = Search(plain, any_case=any_case) if plain else _NOTHING
+        self.squeezed = Search(squeezed, any_case=any_case) if squeezed else _NOTHING
         self.lettered = LetterSearch(lettered, any_case=any_case)
+        self.letters_only = not plain and not squeezed
         self.least = min(map(len, texts), default=0)
         self.longest = max(map(len, texts), default=0)
         self.ascii_only = all(map(bytes.isascii, texts))
         self.sought = Sought(self.least, self.longest, min(map(_ascii_run, texts), default=0))
         self.fewest = self.least if self.ascii_only else min(map(_characters, texts))
 
-    def read_one_way(self, body: bytes) -> bool:
-        """Tell whether nothing in a body could be escaped, packed or cut, and it is small; see ``shortcut``."""
-        if len(body) > LARGEST:
-            return False
-        return reads_one_way(body, self.sought, fewest=self.fewest, ascii_only=self.ascii_only)
+    def readings(self, body: bytes) -> list[bytes] | None:
+        """Return all that a small body reads as; None where only the long way tells. See ``shortcut``."""
+        return readings(body, self.sought, fewest=self.fewest, ascii_only=self.ascii_only)
 
 
 def _ascii_run(text: bytes) -> int:
-    return max(map(len, _ASCII.findall(text)), default=0)
+    return len(text) if text.isascii() else max(map(len, _ASCII.findall(text)), default=0)
 
 
 def _characters(text: bytes) -> int:
@@ -120,10 +120,13 @@ def matches(body: bytes, searches: Searches, budget: Budget) -> Iterator[Match]:
         OutOfBudgetError: The body is written so that looking through it would cost too much.
     """
     waiting, seen = deque([View.of(body)]), set[bytes]()
-    if searches.read_one_way(body):
-        budget.spend(len(body))
-        view = waiting.pop()
-        if any(True for _ in _in_view(View.of(_BREAK.join((body, *small_pieces(body)))), searches)):
+    if (texts := searches.readings(body)) is not None:
+        together = _BREAK.join((*texts, *small_pieces(texts, APART)))
+        budget.spend(len(together))
+        if not any(True for _ in _in_view(View.of(together), searches)):
+            return
+        if len(texts) == 1:
+            view = waiting.pop()
             yield from _in_view(view, searches)
             yield from _in_pieces(view, searches)
     while waiting:
@@ -176,7 +179,9 @@ def _views_of(view: View, searches: Searches) -> Iterator[View]:
 def _views_of_text(view: View, searches: Searches, reach: int) -> Iterator[View]:
     kinds = USUAL if view.settled else ESCAPES
     for order, (signs, undo) in enumerate(kinds):
-        if any(sign in view.raw for sign in signs) and (undo is not binaries or may_hold_binaries(view.raw)):
+        if any(sign[:1] in view.raw and sign in view.raw for sign in signs) and (
+            undo is not binaries or may_hold_binaries(view.raw)
+        ):
             further = rewrite(view, undo(view.text), order=order, reach=reach)
             if further is not None:
                 yield further if order < len(USUAL) else replace(further, settled=True)

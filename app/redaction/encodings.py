@@ -29,7 +29,9 @@ _LETTERS: Final = {
     ord("a"): 7,
     ord("e"): 27,
 }
-_SHORT: Final = table_of(_LETTERS | {code: code for code in range(0x20, 0x7F) if not chr(code).isalnum()})
+SHORT_ESCAPES: Final = _LETTERS | {code: code for code in range(0x20, 0x7F) if not chr(code).isalnum()}
+"""What a character behind a backslash stands for."""
+_SHORT: Final = table_of(SHORT_ESCAPES)
 
 
 def backslashes(text: Bytes) -> Edits:
@@ -154,6 +156,8 @@ def _hash_of(name: str) -> int:
 _NAMES: Final = sorted(
     (_hash_of(name), name, text) for name, text in html5.items() if len(text.encode()) <= len(name) + 1
 )
+NAMED: Final = {name.encode(): text.encode() for _, name, text in _NAMES}
+"""What each of HTML's names stands for, with its semicolon where it needs one."""
 _NAME_HASHES: Final = np.array([number for number, _, _ in _NAMES], np.uint64)
 _NAME_COUNT: Final = np.array([len(text.encode()) for _, _, text in _NAMES], np.intp)
 _NAME_OUT: Final = np.zeros((len(_NAMES), _WIDTH), np.uint8)

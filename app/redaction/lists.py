@@ -26,6 +26,7 @@ _GAP: Final = 40
 _USUAL_GAP: Final = 24
 """Bytes from one number of a list to the next, on the average."""
 _LONGEST_NUMBER: Final = 7
+_LONGEST_BYTE: Final = 4  # with a minus, or a zero before it
 
 
 def _classes(classes: dict[bytes, bytes], otherwise: bytes) -> bytes:
@@ -41,11 +42,12 @@ _SPACES: Final = flags_of(b" \t\r\n")
 _OPENS: Final = flags_of(b" \t\r\n,;|[{(:>=")
 _CLOSES: Final = flags_of(b" \t\r\n,;|]})")
 _IN_WORD: Final = flags_of(_ALNUM + b"%" + bytes(range(0x80, 0x100)))
-_NUMBERS: Final = _classes({_DIGITS: b"1", _ALNUM.translate(None, _DIGITS) + b"%": b"a"}, b" ")
+_NUMBERS: Final = _classes({_DIGITS: b"\0", _ALNUM.translate(None, _DIGITS) + b"%": b"\2"}, b"\1")
 _ITEMS: Final = _classes({b"\"'`": b'"', b" \t\r\n,": b" ", b":{}[]": b"-"}, b"a")
 _SINGLES: Final = _ITEMS.replace(b'"', b" ")
-_BLANK: Final = ord(" ")
-_DIGIT: Final = ord("1")
+_BLANK: Final = b"\1"
+_BEGIN: Final = 0x0001  # a blank, and a digit behind it
+_SHORT_NUMBERS: Final = tuple(_BLANK + b"\0" * size + _BLANK for size in range(1, _LONGEST_BYTE + 1))
 _OTHER: Final = ord("a")
 
 
@@ -63,13 +65,12 @@ def may_hold_lists(raw: bytes, fewest: int, *, ascii_only: bool) -> bool:
 
 def _may_hold_numbers(raw: bytes, fewest: int, *, ascii_only: bool) -> bool:
     classes = raw.translate(_NUMBERS)
-    if classes.count(b" 1") + 1 < fewest:
-        return False
     if ascii_only:
-        words = classes.split()
-        if sum(words.count(b"1" * size) for size in range(1, 5)) < fewest:
-            return False
-    return len(_find_numbers(raw, fewest, ascii_only=ascii_only)) > 0
+        apart = b"".join((_BLANK, classes, _BLANK)).replace(_BLANK, 2 * _BLANK)  # so that two neighbours share none
+        count = sum(map(apart.count, _SHORT_NUMBERS))
+    else:
+        count = classes.count(_BLANK + b"\0") + 1
+    return count >= fewest and len(_find_numbers(raw, fewest, ascii_only=ascii_only)) > 0
 
 
 def _may_hold_single(raw: bytes, fewest: int) -> bool:
@@ -89,23 +90,26 @@ def unpack_lists(view: View, *, fewest: int, ascii_only: bool) -> Iterator[View]
 def _find_numbers(raw: bytes, fewest: int, *, ascii_only: bool) -> Places:
     """Return where numbers begin, where there are as many near together as a text has characters."""
     found: list[Places] = []
-    longest, last_found = 4 if ascii_only else _LONGEST_NUMBER, -1
+    longest, last_found = _LONGEST_BYTE if ascii_only else _LONGEST_NUMBER, -1
+    ends = np.uint64(0x01010101010101 >> 8 * (_LONGEST_NUMBER - longest))
     for first, carried, block in translated_blocks(raw, _NUMBERS, b"", overlap=longest + 1):
-        classes = np.frombuffer(b"".join((b"" if carried else b" ", block, b" " * (longest + 1))), np.uint8)
-        blank, digit = classes == _BLANK, classes == _DIGIT
-        ends = blank[longest + 1 :]
-        for size in range(longest - 1, 0, -1):
-            last = len(ends) + size + 1
-            ends = blank[size + 1 : last] | (digit[size + 1 : last] & ends)
-        begins = np.flatnonzero(blank[: len(ends)] & digit[1 : len(ends) + 1] & ends)
-        places = first + begins + (1 if carried else 0)
-        found.append(places[places > last_found])
+        classes = b"".join((b"" if carried else _BLANK, block, _BLANK * 8))
+        begins = np.flatnonzero(np.ndarray((len(classes) - 8,), "<u2", classes, strides=(1,)) == _BEGIN)
+        # Digits are zeros: of what follows a number's first digit, the lowest bit tells what it ends with.
+        behind = np.ndarray((len(classes) - 8,), "<u8", classes, offset=1, strides=(1,))[begins] >> np.uint64(8)
+        places = begins[(behind & (~behind + np.uint64(1)) & ends) != 0]
+        if carried:
+            places += first + 1
+            places = places[places > last_found]
+        found.append(places)
         last_found = int(places[-1]) if len(places) else last_found
-    places = np.concatenate(found) if found else np.zeros(0, np.intp)
+    places = np.concatenate(found) if len(found) > 1 else found[0]
     near = places[fewest - 1 :] - places[: max(0, len(places) - fewest + 1)] <= _USUAL_GAP * (fewest - 1)
+    if not np.count_nonzero(near):
+        return places[:0]
     apart = np.flatnonzero(np.diff(places) > _GAP + _LONGEST_NUMBER)
     longest_list = np.diff(np.concatenate(([-1], apart, [len(places) - 1]))).max()
-    return places if np.count_nonzero(near) and longest_list >= fewest else places[:0]
+    return places if longest_list >= fewest else places[:0]
 
 
 def _may_hold_characters(raw: bytes, fewest: int) -> bool:
@@ -253,9 +257,9 @@ def _find_lists(
     sizes = np.diff(np.concatenate((starts, [len(begins)])))
     enough = sizes >= max(fewest, 2)
     if view.fresh is not None:
-        made = np.concatenate(([0], np.cumsum(view.fresh, dtype=np.int32)))
         closes = starts + sizes - 1
-        enough &= made[np.minimum(ends[closes] + 1, len(view.text))] > made[np.maximum(begins[starts] - 1, 0)]
+        first, last = np.maximum(begins[starts] - 1, 0), np.minimum(ends[closes] + 1, len(view.text))
+        enough &= view.made[last] > view.made[first]
     return np.where(enough[group], group, -1)
 
 

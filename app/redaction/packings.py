@@ -117,6 +117,7 @@ BINARY: Final = _Packing(
     word="<u8",
     wanted=np.uint64(0x8040201008040201),
 )
+_DIGITS_ONLY: Final = (HEXADECIMAL, BINARY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +139,23 @@ class Sought:
 
 def may_hold_packings(raw: bytes, sought: Sought) -> bool:
     """Tell whether something may be packed that is as long as what is looked for."""
-    return any(_may_hold(raw, packing, sought.ascii_run) for packing in (BASE64, HEXADECIMAL, BINARY)) or (
-        _INNER_PADDING.search(raw) is not None and _may_hold(raw, PADDED, sought.ascii_run)
+    # What is base64 is base64 with padding inside, too; and binary digits are hexadecimal ones, only more of them.
+    base64 = PADDED if _INNER_PADDING.search(raw) else BASE64
+    return _may_hold(raw, base64, sought.ascii_run) or (
+        _holds_run(raw, HEXADECIMAL, sought.ascii_run)
+        and (_PREFIXED.search(raw) is not None or any(_may_hold(raw, each, sought.ascii_run) for each in _DIGITS_ONLY))
     )
 
 
+def _holds_run(raw: bytes, packing: _Packing, least: int) -> bool:
+    run = b"x" * (packing.group * packing.groups_in(least))
+    return run in raw.translate(packing.shape, packing.between)
+
+
 def _may_hold(raw: bytes, packing: _Packing, least: int) -> bool:
-    count = packing.groups_in(least)
-    run = b"x" * (packing.group * count)
-    return run in raw.translate(packing.shape, packing.between) and (
-        (packing is HEXADECIMAL and _PREFIXED.search(raw) is not None)
-        or len(_find_groups(raw, packing, count, packing.roles_for(least))) > 0
+    return (
+        _holds_run(raw, packing, least)
+        and len(_find_groups(raw, packing, packing.groups_in(least), packing.roles_for(least))) > 0
     )
 
 
@@ -223,9 +230,8 @@ def _fresh(view: View, kept: Places, found: Places, *, before: int, after: int) 
     """Leave out what was there before the last step, so many places before and after each included."""
     if view.fresh is None:
         return found
-    made = np.concatenate(([0], np.cumsum(view.fresh, dtype=np.int32)))
     first, last = np.maximum(found - before, 0), np.minimum(found + after, len(kept)) - 1
-    new: Places = found[made[kept[last] + 1] > made[kept[first]]]
+    new: Places = found[view.made[kept[last] + 1] > view.made[kept[first]]]
     return new
 
 

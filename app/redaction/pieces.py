@@ -6,8 +6,7 @@ like this; so what is left is searched as bytes, and only where something was fo
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -25,16 +24,22 @@ def _classes(*kinds: bytes) -> bytes:
 
 
 _QUOTES: Final = _classes(b"\"'`")
-_STRING: Final = re.compile(
-    rb"""(?:\A|(?<=[ \t\r\n,;|[{(:>=]))[bBuUrRfFL@]?["'`]+([^"'`]+)(?=["'`]+(?:(?![ \t]?[:=])[ \t\r\n,;|\]})]|\Z))"""
-)
-_KEYS: Final = _classes(b"\n;&", b":=\t)|", b" ")
+_ONE_QUOTE: Final = bytes.maketrans(b"'`", b'""')
+_KEYS: Final = _classes(b"\n;&", b":=\t)|")
 _TAGS: Final = _classes(b"<", b">")
-_OPENS: Final = flags_of(b" \t\r\n,;|[{(:>=")
-_MARKS: Final = flags_of(b"bBuUrRfFL@")  # what a language may write before a string's quote
-_CLOSES: Final = flags_of(b" \t\r\n,;|]})")
+_BEFORE: Final = b" \t\r\n,;|[{(:>="  # a string's first quote
+_MARK: Final = b"bBuUrRfFL@"  # what a language may write before it
+_BEHIND: Final = b" \t\r\n,;|]})"  # its last quote
+_OPENS: Final = flags_of(_BEFORE)
+_MARKS: Final = flags_of(_MARK)
+_CLOSES: Final = flags_of(_BEHIND)
 _SPACES: Final = flags_of(b" \t")
 _SEPARATES: Final = flags_of(b":=")
+# The same of a small text, character by character; at either end of a text there is none.
+_SMALL_OPENS: Final = frozenset(bytes((code,)) for code in _BEFORE)
+_SMALL_MARKS: Final = frozenset(bytes((code,)) for code in _MARK)
+_SMALL_CLOSES: Final = frozenset(bytes((code,)) for code in _BEHIND)
+_SMALL_KEY_ENDS: Final = frozenset({b" :", b" =", b"\t:", b"\t="})
 
 
 def pieces(raw: bytes) -> Iterator[Flags]:
@@ -44,12 +49,35 @@ def pieces(raw: bytes) -> Iterator[Flags]:
     yield from _bare(raw)
 
 
-def small_pieces(raw: bytes) -> Iterator[bytes]:
-    """Give what is left of a small text, or more of it; faster than ``pieces``, which computes where it stands."""
-    if b'"' in raw or b"'" in raw:
-        yield b"".join(_STRING.findall(raw))
-    for kept in _bare(raw):
-        yield np.frombuffer(raw, np.uint8)[kept].tobytes()
+def small_pieces(texts: Sequence[bytes], apart: bytes) -> Iterator[bytes]:
+    """Give the same of several small texts, without where it stands.
+
+    Args:
+        apart: Ends a line and a tag; no text holds all of it.
+    """
+    yield from (_small_strings(text) for text in texts)
+    together = apart.join(texts)
+    for kept in _bare(together):
+        yield np.frombuffer(together, np.uint8)[kept].tobytes()
+
+
+def _small_strings(raw: bytes) -> bytes:
+    """Return what stands in quotes and is no key: what ``_strings`` leaves."""
+    if b"'" in raw or b"`" in raw:
+        raw = raw.translate(_ONE_QUOTE)
+    while b'""' in raw:
+        raw = raw.replace(b'""', b'"')
+    parts = raw.split(b'"')
+    if len(parts[0]) < 2:  # of a text, nothing or a mark stands before the first quote
+        parts[0] = b" "
+    parts[-1] = parts[-1] or b" "
+    strings = [
+        text
+        for before, text, behind in zip(parts, parts[1:], parts[2:], strict=False)
+        if (behind[:1] in _SMALL_CLOSES and behind[:2] not in _SMALL_KEY_ENDS)
+        and (before[-1:] in _SMALL_OPENS or (before[-1:] in _SMALL_MARKS and before[-2:-1] in _SMALL_OPENS))
+    ]
+    return b"".join(strings)
 
 
 def _bare(raw: bytes) -> Iterator[Flags]:
@@ -79,12 +107,12 @@ def _strings(raw: bytes) -> Flags:
 def _keys(raw: bytes) -> Flags:
     """Tell what stands between the beginning of a line, or of a pair, and the first that separates a key from it."""
     classes = np.frombuffer(raw.translate(_KEYS), np.uint8)
-    marks = np.flatnonzero((classes == 1) | (classes == 2))
-    separates = classes[marks] == 2
-    first = separates & ~np.concatenate(([False], separates[:-1]))
-    begins = np.concatenate(([-1], marks[:-1]))[first] + 1
-    ends = marks[first] + 1
-    return _within(begins, ends, len(raw))
+    marks = np.flatnonzero(classes)
+    first = classes[marks] == 2
+    first[1:] &= ~first[:-1]
+    begins = np.empty_like(marks)
+    begins[:1], begins[1:] = 0, marks[:-1] + 1
+    return _within(begins[first], marks[first] + 1, len(raw))
 
 
 def _tags(raw: bytes) -> Flags:

@@ -20,6 +20,8 @@ import numpy as np
 
 from app.redaction.encodings import USUAL
 from app.redaction.joins import join, unprefix
+from app.redaction.letters import SHORTEST as SHORTEST_LETTERED
+from app.redaction.letters import letters
 from app.redaction.views import View, rewrite
 
 How = Literal["plain", "joined", "unprefixed"]
@@ -56,7 +58,10 @@ def judge(text: str, fits: Callable[[str], bool]) -> str:
         text: The value.
         fits: Tells whether a text is as long and as hard to guess as the value has to be.
     """
-    bits = sum(1 << place for place, form in enumerate(_forms(text)) if fits(form.text))
+    # What is the value once more needs no place: it is looked for by its letters anyway.
+    whole_value = text if len(letters(text.encode("utf-8", "surrogatepass"))) >= SHORTEST_LETTERED else None
+    forms = enumerate(_forms(text))
+    bits = sum(1 << place for place, form in forms if form.text != whole_value and fits(form.text))
     return f"{_VERSION}:{bits:x}"
 
 
@@ -68,7 +73,8 @@ def approved_forms(text: str, verdict: str | None) -> list[Form]:
     version, _, bits = (verdict or "").partition(":")
     if version != _VERSION:
         return []
-    allowed = int(bits, 16)
+    if not (allowed := int(bits, 16)):
+        return []
     forms = islice(_forms(text), allowed.bit_length())
     return [form for place, form in enumerate(forms) if allowed >> place & 1]
 

@@ -46,6 +46,11 @@ class Redactor:
         """How many bytes the longest text has that is looked for."""
         return self._searches.longest if self._searches else 0
 
+    @property
+    def ignores_blanks(self) -> bool:
+        """Whether blanks within what is looked through don't matter: all texts are looked for by their letters."""
+        return self._searches is None or self._searches.letters_only
+
     def body(self, body: bytes) -> tuple[bytes, int]:
         """Redact a whole body: what is left, and how many places were redacted.
 

@@ -1,11 +1,10 @@
-"""Small bodies in which nothing is escaped, packed or cut: most answers of an API, looked through once. Pure.
+"""Small bodies that read in few ways: most answers of an API, looked through at once and without a way back. Pure.
 
 What is asked here goes by the body, and by how long the texts are that are looked for; never by what they hold.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from app.redaction.dumps import may_hold_dump
@@ -13,33 +12,54 @@ from app.redaction.joins import may_be_cut
 from app.redaction.lists import may_hold_lists
 from app.redaction.packings import Sought, may_hold_packings
 from app.redaction.rare_escapes import may_hold_binaries
+from app.redaction.small_escapes import ESCAPES, UNDONE_BY_THE_LONG_WAY, signs_in
 
 LARGEST: Final = 16 * 1024
 """Beyond so many bytes the shortcut saves nothing."""
-_ESCAPES: Final = (
-    (b"%", re.compile(rb"%(?:u|[0-9A-Fa-f]{2})")),
-    (b"&", re.compile(rb"&[#A-Za-z]")),
-    (b"=", re.compile(rb"=(?:[0-9A-Fa-f]{2}|\r?\n|\?)")),
-)
-_SIGNS: Final = (b"\\", b"\0", b"\xed", b"~0", b"~1", b"U+", b"u+", b"0o", b"0b", b"0x", b"0O", b"0B", b"0X")
-"""What nothing is escaped without, beside what ``_ESCAPES`` look for."""
+_MOST_BYTES: Final = 3 * LARGEST
+_MOST: Final = 16
+_MOST_ESCAPES: Final = 256
+APART: Final = b"\n<>\xff"
+"""Stands between readings: what is open in one (a line, a tag) ends in it. The last is ``views.BREAK``."""
 
 
-def reads_one_way(raw: bytes, sought: Sought, *, fewest: int, ascii_only: bool) -> bool:
-    """Tell whether a body reads as it is and in no other way.
+def readings(raw: bytes, sought: Sought, *, fewest: int, ascii_only: bool) -> list[bytes] | None:
+    """Return all that a small body reads as, itself first; None where only the long way tells.
+
+    None of them is packed, listed or cut.
 
     Args:
         fewest: The least characters of a text that is looked for.
         ascii_only: Whether all of these are ASCII.
     """
-    if sought.few_ascii or any(sign in raw for sign in _SIGNS):
-        return False
-    if any(sign in raw and escape.search(raw) for sign, escape in _ESCAPES):
-        return False
-    return (
-        not may_be_cut(raw)
-        and not may_hold_dump(raw)
-        and not may_hold_binaries(raw)
-        and not may_hold_lists(raw, fewest, ascii_only=ascii_only)
-        and not may_hold_packings(raw, sought)
-    )
+    if len(raw) > LARGEST or sought.few_ascii or (found := _unescape(raw)) is None:
+        return None
+    together = APART.join(found)
+    if (
+        may_be_cut(together)
+        or may_hold_dump(together)
+        or may_hold_binaries(together)
+        or may_hold_lists(together, fewest, ascii_only=ascii_only)
+        or may_hold_packings(together, sought)
+    ):
+        return None
+    return found
+
+
+def _unescape(raw: bytes) -> list[bytes] | None:
+    """Return a body with each kind of its escapes undone, one after the other until nothing changes."""
+    found, size = [raw], len(raw)
+    for text in found:
+        signs = signs_in(text)
+        if signs & UNDONE_BY_THE_LONG_WAY:
+            return None
+        for sign, char, undo in ESCAPES:
+            if signs & sign:
+                if text.count(char) > _MOST_ESCAPES or (undone := undo(text)) is None:
+                    return None
+                if undone not in found:
+                    found.append(undone)
+                    size += len(undone)
+        if size > _MOST_BYTES or len(found) > _MOST:
+            return None
+    return found

@@ -62,6 +62,14 @@ class View:
         """The same as ``bytes``."""
         return self.text.tobytes()
 
+    @cached_property
+    def made(self) -> Offsets:
+        """How many fresh bytes stand before each place, the end included."""
+        assert self.fresh is not None
+        made = np.zeros(len(self.fresh) + 1, np.int32)
+        np.cumsum(self.fresh, dtype=np.int32, out=made[1:])
+        return made
+
     def span(self, first: int, last: int) -> tuple[int, int]:
         """Return which bytes of the body the bytes from ``first`` up to ``last`` of this view were made of."""
         if self.start is None or self.end is None:
@@ -112,8 +120,7 @@ def rewrite(view: View, edits: Edits, *, order: int, reach: int) -> View | None:
         reach: How many bytes around an edit a value that takes it in may cover.
     """
     if view.fresh is not None and order < view.order:
-        made = np.concatenate(([0], np.cumsum(view.fresh, dtype=np.int32)))
-        new = edits.where(made[edits.at + edits.size] > made[edits.at])
+        new = edits.where(view.made[edits.at + edits.size] > view.made[edits.at])
     else:
         new = edits
     if not len(new):
@@ -142,23 +149,26 @@ def _around(view: View, edits: Edits, new: Edits, reach: int) -> tuple[View, Edi
 
 
 def _apply(view: View, edits: Edits, order: int) -> View:
-    size = len(view.text)
-    text, kept, fresh = view.text.copy(), np.ones(size, np.bool_), np.zeros(size, np.bool_)
-    start = np.arange(size, dtype=np.int32) if view.start is None else view.start.copy()
-    end = np.arange(1, size + 1, dtype=np.int32) if view.end is None else view.end.copy()
-    began, ended = start[edits.at], end[edits.at + edits.size - 1]
+    kept = np.ones(len(view.text), np.bool_)
     for ahead in range(int(edits.size.max())):
-        made, gone = edits.count > ahead, (edits.count <= ahead) & (edits.size > ahead)
+        gone = (edits.count <= ahead) & (edits.size > ahead)
         kept[edits.at[gone] + ahead] = False
-        if ahead < edits.out.shape[1] and made.any():
-            places = edits.at[made] + ahead
-            text[places] = edits.out[made, ahead]
-            start[places], end[places], fresh[places] = began[made], ended[made], True
-    # Where nothing was put in its place, the next byte has a new neighbour.
-    nothing = edits.count == 0
-    fresh[np.minimum((edits.at + edits.size)[nothing], size - 1)] = True
     left = np.flatnonzero(kept)
-    return View(text[left], start[left], end[left], fresh[left], view.encoding, order, settled=view.settled)
+    text, fresh = view.text.take(left), np.zeros(len(left), np.bool_)
+    start = left.astype(np.int32) if view.start is None else view.start.take(left)
+    end = start + np.int32(1) if view.end is None else view.end.take(left)
+    began, ended = view.spread(edits.at, edits.at + edits.size - 1)
+    removed = edits.size - edits.count
+    at = edits.at - (np.cumsum(removed) - removed)
+    for ahead in range(int(edits.count.max())):
+        made = edits.count > ahead
+        places = at[made] + ahead
+        text[places] = edits.out[made, ahead]
+        start[places], end[places], fresh[places] = began[made], ended[made], True
+    # Where nothing was put in its place, the next byte has a new neighbour.
+    if len(fresh):
+        fresh[np.minimum(at[edits.count == 0], len(fresh) - 1)] = True
+    return View(text, start, end, fresh, view.encoding, order, settled=view.settled)
 
 
 def readable(view: View, least: int, *, ascii_only: bool) -> View | None:

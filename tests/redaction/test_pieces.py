@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.redaction.pieces import pieces, small_pieces
+from app.redaction.shortcut import APART
 
 
 def left(raw: bytes) -> set[bytes]:
@@ -27,7 +30,7 @@ def left(raw: bytes) -> set[bytes]:
 )
 def test_what_stands_between_is_left_out(raw: bytes, wanted: bytes) -> None:
     assert any(wanted in each.replace(b"\n", b"") or wanted in each for each in left(raw))
-    assert any(wanted in each.replace(b"\n", b"") or wanted in each for each in small_pieces(raw))
+    assert any(wanted in each.replace(b"\n", b"") or wanted in each for each in small_pieces([raw], APART))
 
 
 @pytest.mark.parametrize("raw", [b"", b"plain", b"one=two", b"a < b", b"'one'"])
@@ -35,21 +38,45 @@ def test_a_text_without_keys_and_tags_has_no_pieces(raw: bytes) -> None:
     assert left(raw) == set()
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b'{"a": "12", "b": "34"}',
-        b'{"key": "value", "other": ["x", "y"], "n": 5}',
-        b"a=12&b=34&c=56",
-        b"x: 1\ny: 2\nz: 3",
-        b"<p>one</p> two <i>three</i>",
-        b'r"12" b"34" "56" "78"',
-    ],
+SIGNS = [
+    "a",
+    "b",
+    "7",
+    '"',
+    "'",
+    "`",
+    '""',
+    "\\",
+    " ",
+    "\t",
+    "\n",
+    ",",
+    ":",
+    "=",
+    ";",
+    "&",
+    "|",
+    "<",
+    ">",
+    "[",
+    "}",
+    "é",
+]
+
+
+@settings(max_examples=500, deadline=None, derandomize=True)
+@given(
+    texts=st.lists(
+        st.lists(st.sampled_from(SIGNS), max_size=20).map(lambda signs: "".join(signs).encode()),
+        min_size=1,
+        max_size=3,
+    )
 )
-def test_the_fast_way_leaves_no_less_than_the_exact_one(raw: bytes) -> None:
-    fast = b"\xff".join(small_pieces(raw))
-    for exact in left(raw):
-        assert exact in fast
+def test_of_small_texts_no_less_is_left_than_of_large_ones(texts: list[bytes]) -> None:
+    small = list(small_pieces(texts, APART))
+    for text in texts:
+        for exact in left(text):
+            assert any(exact in each for each in small), (text, exact)
 
 
 def test_the_flags_lead_back_to_the_body() -> None:

@@ -1,0 +1,67 @@
+"""Escapes of small texts: undone as the long way undoes them, or left to it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.redaction.encodings import Undo, backslashes, percents, quoted_printable, references
+from app.redaction.rare_escapes import ESCAPES as ALL_ESCAPES
+from app.redaction.small_escapes import ESCAPES, UNDONE_BY_THE_LONG_WAY, signs_in
+from app.redaction.views import View, rewrite
+
+PIECES = [
+    *("\\", "\\n", '\\"', "\\/", "\\u00e9", "\\u003c", "\\u12", "\\t", "%41", "%2F", "%", "=41", "=\n", "=\r\n", "="),
+    *("&amp;", "&lt", "&page=", "&ampx;", "&notin;", "&#65;", "&#x41", "&#1114112;", "&#0;", "&", "a", "5", "?", ";"),
+    *("n", "é", "~0", "u+", "0x", "=?", " "),
+]
+LONG: dict[bytes, Undo] = {b"\\": backslashes, b"%": percents, b"=": quoted_printable, b"&": references}
+
+
+def undo(kind: Undo, text: bytes) -> bytes:
+    view = View.of(text)
+    left = rewrite(view, kind(view.text), order=0, reach=len(text))
+    return text if left is None else left.raw
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(text=st.lists(st.sampled_from(PIECES), max_size=12).map(lambda pieces: "".join(pieces).encode()))
+def test_each_kind_is_undone_as_the_long_way_does_it(text: bytes) -> None:
+    signs = signs_in(text)
+    if signs & UNDONE_BY_THE_LONG_WAY:
+        return
+    for sign, char, small in ESCAPES:
+        left = small(text)
+        if left is None:  # it says that it doesn't know
+            continue
+        assert left == undo(LONG[char], text)
+        if not signs & sign:
+            assert left == text
+    if all(small(text) is not None for _, _, small in ESCAPES):
+        others = [kind for _, kind in ALL_ESCAPES if kind not in LONG.values() and kind.__name__ != "binaries"]
+        assert {undo(kind, text) for kind in others} <= {text}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"\\x41", b"\\101", b"\\\\", b"\\\n", b"\\b5", b"\\2d", b"%u0041", b"=?utf-8?q?", b"~0", b"~1", b"U+41", b"u+"],
+)
+def test_rarer_escapes_are_left_to_the_long_way(text: bytes) -> None:
+    assert signs_in(b"a" + text) & UNDONE_BY_THE_LONG_WAY
+
+
+@pytest.mark.parametrize("text", [b"\0", b"\xed", b"\0a", b"a\0", b"a\xed", b"\xeda"])
+def test_bytes_of_wide_characters_and_of_halves_are_seen_wherever_they_stand(text: bytes) -> None:
+    assert signs_in(text) & UNDONE_BY_THE_LONG_WAY
+
+
+@pytest.mark.parametrize("text", [b"", b"a", b"plain", b"100 % of a & b = c", b'{"a": [1, 2]}'])
+def test_most_texts_hold_none(text: bytes) -> None:
+    assert signs_in(text) == 0
+
+
+@pytest.mark.parametrize("text", [b"\\u115?", b"\\u{41}", b"\\u12"])
+def test_a_unit_that_may_be_another_kinds_is_left_to_the_long_way(text: bytes) -> None:
+    (backslashes_of_small,) = [kind for _, char, kind in ESCAPES if char == b"\\"]
+    assert backslashes_of_small(text) is None
