@@ -82,7 +82,7 @@ class BlockChanges:
     answer: AnswerKind | Unset = UNSET
 
 
-class Blocks:
+class SavedBlocks:
     """A workspace's saved blocks; bound to one request's resources."""
 
     def __init__(self, resources: Resources) -> None:

@@ -13,7 +13,7 @@ from app.access import Permission, require
 from app.audit.chain import Event
 from app.blocks.runs import BlockRuns
 from app.blocks.schemas import BlockBody
-from app.blocks.service import Block, BlockChanges, Blocks
+from app.blocks.service import Block, BlockChanges, SavedBlocks
 from app.calls.definition import WrittenCall, as_json
 from app.calls.schemas import METHODS, CallBody
 from app.calls.service import Calls
@@ -50,7 +50,7 @@ _LONGEST_NAME: Final = 63
 def blocks(ws: str) -> Response:
     """List API blocks; for a search as it is typed, only the table."""
     q = request.args.get("q", "").strip()[:100] or None
-    asked, access, saved = requested_page(), context.access(), Blocks(context.resources())
+    asked, access, saved = requested_page(), context.access(), SavedBlocks(context.resources())
     rows = saved.list(access=access, limit=asked.size, offset=asked.offset, q=q)
     place = replace(asked, total=saved.count(access=access, q=q))
     template = "blocks/_results.html" if request.headers.get("HX-Target") == "results" else "blocks/list.html"
@@ -81,7 +81,7 @@ def new_block(ws: str) -> Response:
         return _try(ws, form, None)
     try:
         new = read(BlockBody(), {"name": form["block_name"].strip()} | _block_body(form))
-        made = Blocks(context.resources()).create(new, access=context.access())
+        made = SavedBlocks(context.resources()).create(new, access=context.access())
     except StrongroomError as error:
         return _show_faulty(ws, form, error, None)
     told, there = f"The API block {made.name} was created.", url_for("pages.block", ws=ws, block=made.name)
@@ -186,11 +186,13 @@ def _same(one: WrittenCall, other: WrittenCall) -> bool:
 
 def _update(found: Block, changes: Mapping[str, Any], form: CallForm) -> None:
     revision = number(form["revision"])
-    Blocks(context.resources()).update(found.name, BlockChanges(**changes), revision=revision, access=context.access())
+    SavedBlocks(context.resources()).update(
+        found.name, BlockChanges(**changes), revision=revision, access=context.access()
+    )
 
 
 def _block(name: str) -> Block:
-    return Blocks(context.resources()).get(name, access=context.access())
+    return SavedBlocks(context.resources()).get(name, access=context.access())
 
 
 def _form(found: Block) -> CallForm:
@@ -356,7 +358,7 @@ def delete_block(ws: str, block: str) -> Response:
     """Delete it."""
     confirm = request.form.get("confirm", "").strip()
     try:
-        Blocks(context.resources()).delete(block, confirm=confirm, revision=None, access=context.access())
+        SavedBlocks(context.resources()).delete(block, confirm=confirm, revision=None, access=context.access())
     except NotFound:
         raise
     except StrongroomError as error:
