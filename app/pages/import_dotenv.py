@@ -110,7 +110,8 @@ def _content() -> str:
 
 def _row(line: ImportedLine, *, preview: bool, plain_too: bool = False) -> ImportRow:
     result: Result = "new" if preview and line.result == "created" else line.result
-    return ImportRow(line.line, line.name, result, line.detail, plain_too)
+    told = " ".join(each.detail for each in line.warnings)
+    return ImportRow(line.line, line.name, result, line.detail or told or None, plain_too)
 
 
 def _import(ws: str, content: str, sent: Mapping[str, str], preview: Sequence[ImportRow]) -> Response:

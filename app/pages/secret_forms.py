@@ -35,6 +35,11 @@ def form_of_secret() -> dict[str, str]:
     return sent
 
 
+def with_warnings(told: str, secret: Secret) -> str:
+    """Add to a message what is odd about the value that was written."""
+    return " ".join((told, *(each.detail for each in secret.warnings or ())))
+
+
 def rules_of_form(sent: Mapping[str, str]) -> dict[str, object]:
     """Return where the secret may go and until when, as the API takes it."""
     return {

@@ -26,6 +26,7 @@ from app.pages.secret_forms import (
     parts_of_form,
     rules_of_field,
     rules_of_form,
+    with_warnings,
     without_values,
 )
 from app.pages.secret_requests import write_requests
@@ -110,14 +111,14 @@ def new_variable(ws: str) -> Response:
     """Make it."""
     make = _make_secret if request.form.get("kind") == "secret" else _make_plain
     try:
-        name, what = make()
+        told, name = make()
     except StrongroomError as error:
         sent, hidden = form_texts(), make is _make_secret
         every = _with_every_fault(error, sent) if hidden else error
         kept = without_values(sent) if hidden else sent
         form = FormState.after(every, kept, value_lost=hidden and bool(sent.get("value")))
         return _show_new(ws, form, STATUS[error.code])
-    return redirect_with_message(f"{what} {name} was created.", url_for("pages.variables", ws=ws), name=name)
+    return redirect_with_message(told, url_for("pages.variables", ws=ws), name=name)
 
 
 def _with_every_fault(error: StrongroomError, sent: Mapping[str, str]) -> StrongroomError:
@@ -156,7 +157,7 @@ def _show_new(ws: str, form: FormState, status: int = 200) -> Response:
 def _make_plain() -> tuple[str, str]:
     new = read(VariableBody(), {each: form_texts().get(each, "") for each in ("name", "value", "description")})
     made = Variables(context.resources()).create(new, access=context.access())
-    return made.name, "Variable"
+    return f"Variable {made.name} was created.", made.name
 
 
 def _make_secret() -> tuple[str, str]:
@@ -168,7 +169,7 @@ def _make_secret() -> tuple[str, str]:
         fields["wide"] = "wide" in sent
     new = read(SecretBody(), {name: value for name, value in fields.items() if value not in (None, [])})
     secret = Secrets(context.resources()).create(new, access=context.access())
-    return secret.name, "Secret"
+    return with_warnings(f"Secret {secret.name} was created.", secret), secret.name
 
 
 @pages.get("/workspaces/<ws>/variables/<name>/edit")
@@ -187,7 +188,7 @@ def edit_variable(ws: str, name: str) -> Response:
     entry = _entry(name)
     try:
         change = _change_plain if entry.kind == "plain" else _change_secret
-        changed = change(entry)
+        told = change(entry)
     except StrongroomError as error:
         sent, hidden = form_texts(), entry.kind == "secret"
         kept = without_values(sent) if hidden else sent
@@ -199,7 +200,6 @@ def edit_variable(ws: str, name: str) -> Response:
             error = beside_the_fields(error, entry.item.type)
         lost = hidden and (has_value(sent) or bool(sent.get("value_lost")))
         return _show_edit(ws, entry, FormState.after(error, kept, value_lost=lost), STATUS[error.code])
-    told = f"{name} was saved." if changed else f"{name} was not changed."
     own = url_for("pages.variable", ws=ws, name=name)
     return redirect_with_message(told, own if is_dialog_over(own) else url_for("pages.variables", ws=ws), name=name)
 
@@ -251,7 +251,7 @@ def _changed_fields(entry: Entry, sent: Mapping[str, str]) -> list[str]:
     return [name for name in changed if name[:8] != "allowed_" or lines(sent[name]) != lines(same[name])]
 
 
-def _change_plain(entry: Entry) -> bool:
+def _change_plain(entry: Entry) -> str:
     sent = form_texts()
     changes = {name: sent[name] for name in _changed_fields(entry, sent)}
     if changes:
@@ -261,10 +261,10 @@ def _change_plain(entry: Entry) -> bool:
             revision=number(sent.get("revision", "")),
             access=context.access(),
         )
-    return bool(changes)
+    return _outcome(entry, changed=bool(changes))
 
 
-def _change_secret(entry: Entry) -> bool:
+def _change_secret(entry: Entry) -> str:
     sent, secrets = form_of_secret(), Secrets(context.resources(), context.run_check())
     where: dict[str, Any] = {"revision": number(sent.get("revision", "")), "access": context.access()}
     secret, wide = cast(Secret, entry.item), "wide" in sent  # an empty box isn't sent at all
@@ -279,10 +279,14 @@ def _change_secret(entry: Entry) -> bool:
     if "check_block" in sent and keep != secret.check_block:
         changes["check_block"] = keep
     if changes.keys() - parts:
-        secrets.update(entry.item.name, read(SecretPatch(), changes | value), check=check, **where)
+        secret = secrets.update(entry.item.name, read(SecretPatch(), changes | value), check=check, **where)
     elif changes or value:  # the record then says that a value was set, and nothing else
-        secrets.put_value(entry.item.name, read(ValueBody(), changes | value)["changes"], check=check, **where)
-    return bool(changes or value)
+        secret = secrets.put_value(entry.item.name, read(ValueBody(), changes | value)["changes"], check=check, **where)
+    return with_warnings(_outcome(entry, changed=bool(changes or value)), secret)
+
+
+def _outcome(entry: Entry, *, changed: bool) -> str:
+    return f"{entry.item.name} was saved." if changed else f"{entry.item.name} was not changed."
 
 
 def _check_of_form(sent: Mapping[str, str], secret: Secret) -> Check | bool | None:

@@ -21,11 +21,13 @@ from app.redaction.encodings import USUAL
 from app.redaction.joins import CUTS, rejoin, squeezed_places
 from app.redaction.letters import LetterSearch
 from app.redaction.lists import unpack_lists
+from app.redaction.look_alikes import look_alikes, may_hold_look_alikes
 from app.redaction.packings import Sought, unpack
-from app.redaction.pieces import pieces, small_pieces
+from app.redaction.pieces import may_hold_tagged_items, pieces, small_pieces, without_tags
 from app.redaction.rare_escapes import ESCAPES, binaries, may_hold_binaries
 from app.redaction.search import Search
 from app.redaction.shortcut import APART, readings
+from app.redaction.triples import may_hold_triples, unpack_triples
 from app.redaction.views import BREAK, View, readable, rewrite
 from app.redaction.wide import wide
 
@@ -171,6 +173,10 @@ def _views_of(view: View, searches: Searches) -> Iterator[View]:
     reach = _EXPANDS * searches.longest + 256
     if b"\0" in view.raw:
         yield from wide(view, reach, ascii_only=searches.ascii_only)
+    if not view.settled and may_hold_look_alikes(view.raw):
+        further = rewrite(view, look_alikes(view.text), order=len(ESCAPES), reach=reach)
+        if further is not None:
+            yield further
     text = readable(view, searches.least, ascii_only=searches.ascii_only)
     if text is not None:
         yield from _views_of_text(text, searches, reach)
@@ -191,5 +197,13 @@ def _views_of_text(view: View, searches: Searches, reach: int) -> Iterator[View]
     for unpacked in chain(
         unpack(view, searches.sought, reach=reach),
         unpack_lists(view, fewest=searches.fewest, ascii_only=searches.ascii_only),
+        () if view.settled else _views_of_rare_lists(view, searches),
     ):
         yield replace(unpacked, settled=True)
+
+
+def _views_of_rare_lists(view: View, searches: Searches) -> Iterator[View]:
+    if may_hold_tagged_items(view.raw, searches.fewest):
+        yield from unpack_lists(without_tags(view), fewest=searches.fewest, ascii_only=searches.ascii_only)
+    if may_hold_triples(view.raw, searches.least):
+        yield from unpack_triples(view, searches.least, ascii_only=searches.ascii_only)

@@ -7,6 +7,7 @@ put a value together that nobody could see in the bytes, after they had been loo
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -63,6 +64,9 @@ _SYNONYMS: Final = {
 
 
 _STATEFUL: Final = frozenset({"iso2022_jp"})  # what a byte means there goes by what stands before it
+_ASCII_SET: Final = b"\x1b(B"
+_SET: Final = re.compile(rb"\x1b(?:\$?\([@-~]|\$[@-B])")
+"""What chooses a set of characters. Source: RFC 1468, and ISO 2022."""
 _ORDER_MARKS: Final = (
     codecs.BOM_UTF8,
     codecs.BOM_UTF32_LE,
@@ -130,14 +134,18 @@ def redact_text(body: bytes, charset: str | None, redactor: Redactor) -> tuple[b
     markers = redactor.markers(utf8)
     if not markers:
         return body, 0
-    if codec in _STATEFUL:
-        return splice(utf8, markers).decode().encode(codec), len(markers)
     edges = sorted({edge for start, end, _ in markers for edge in (start, end)})
     offsets = dict(zip(edges, _offsets_in(body, codec, _characters_before(utf8, edges)), strict=True))
     unmarked = _MARKED.get((codec, body[:2]), _NO_MARK.get(codec, codec))
-    return splice(
-        body, [(offsets[start], offsets[end], marker.decode().encode(unmarked)) for start, end, marker in markers]
-    ), len(markers)
+    pieces = [(offsets[start], offsets[end], marker.decode().encode(unmarked)) for start, end, marker in markers]
+    return splice(body, [_in_ascii(body, *piece) for piece in pieces] if codec in _STATEFUL else pieces), len(markers)
+
+
+def _in_ascii(body: bytes, start: int, end: int, marker: bytes) -> tuple[int, int, bytes]:
+    """Give a marker that begins and ends in the set of characters that stands before and behind its place."""
+    before, behind = ((_ASCII_SET, *_SET.findall(body, 0, offset))[-1] for offset in (start, end))
+    to_ascii, from_ascii = (b"" if each == _ASCII_SET else each for each in (before, behind))
+    return start, end, (to_ascii and _ASCII_SET) + marker + from_ascii
 
 
 def _characters_before(utf8: bytes, edges: Sequence[int]) -> Iterator[int]:

@@ -11,8 +11,8 @@ import numpy as np
 from app.redaction.search import Bytes
 from app.redaction.views import Flags, Places, View, flags_of
 
-_ADDRESS: Final = re.compile(rb"\n[ \t]*[0-9A-Fa-f]{4,16}[: \t]")
-_MOST_PAIRS: Final = 16
+_ADDRESS: Final = re.compile(rb"\n[ \t]*(?:0[xX])?[0-9A-Fa-f]{4,16}[: \t]")
+_MOST_PAIRS: Final = 32
 _HEXADECIMAL: Final = flags_of(b"0123456789abcdefABCDEF")
 _BLANK: Final = flags_of(b" \t")
 _BEFORE: Final = flags_of(b"\n\"'>`=([{,")
@@ -48,6 +48,7 @@ def _lines(text: Bytes, size: int) -> tuple[Places, Places]:
     begins = np.append(np.flatnonzero(_BEFORE[text[:size]]) + 1, 0)
     begins = np.sort(begins[begins < size])
     begins = _skip(text, begins, _BLANK, 8)
+    begins = np.minimum(begins + 2 * ((text[begins] == ord("0")) & (text[begins + 1] | 0x20 == ord("x"))), size)
     address = _skip(text, begins, _HEXADECIMAL, 16)
     is_address = (address - begins >= 4) & (_BLANK[text[address]] | (text[address] == ord(":")))
     begins = _skip(text, address[is_address] + 1, _BLANK, 8)

@@ -205,9 +205,11 @@ def characters(view: View, fewest: int) -> Iterator[View]:
     found = [_find_quoted(text, quote, size) for size in ((1,) if view.raw.isascii() else (1, 2, 3, 4))]
     apart = (text == ord(" ")) | (text == ord(",")) | (text == ord("\n"))
     alone = np.flatnonzero(apart[:-2] & ~apart[1:-1] & apart[2:]) + 1
-    alone = alone[~(_OPENS | _CLOSES | _QUOTES)[text[alone]]]
+    marks = (_OPENS | _CLOSES | _QUOTES)[text[alone]]  # of a list of characters, or what stands between these
     yield from _read_characters(view, text, found, count, fewest)
-    if len(alone):
+    if not marks.all():
+        yield from _read_characters(view, text, [*found, (alone[~marks], 1)], count, fewest)
+    if marks.any() and 2 * np.count_nonzero(~marks) >= fewest:
         yield from _read_characters(view, text, [*found, (alone, 1)], count, fewest)
 
 
@@ -220,6 +222,13 @@ def _read_characters(
     begins, sizes = begins[order], sizes[order]
     fits = begins + sizes <= count
     begins, sizes = begins[fits], sizes[fits]
+    yield from _lay_out_characters(view, text, begins, sizes, fewest)
+    counts = _counts_up(text[begins].astype(np.int64), min(fewest, 9))  # from 0 to 9; what is beyond is no character
+    if counts.any():
+        yield from _lay_out_characters(view, text, begins[~counts], sizes[~counts], fewest)
+
+
+def _lay_out_characters(view: View, text: Bytes, begins: Places, sizes: Places, fewest: int) -> Iterator[View]:
     chain = _find_lists(view, begins, begins + sizes, fewest)
     begins, sizes, chain = begins[chain >= 0], sizes[chain >= 0], chain[chain >= 0]
     if len(begins):

@@ -18,6 +18,7 @@ from app.redaction.blocks import translated_blocks
 from app.redaction.joins import CUTS
 from app.redaction.search import Bytes
 from app.redaction.views import BREAK, Flags, Offsets, Places, View
+from app.redaction.words import may_hold_words, swap_words
 
 _BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _URL_SAFE: Final = {ord("-"): 62, ord("_"): 63}
@@ -174,6 +175,8 @@ def unpack(view: View, sought: Sought, *, reach: int) -> Iterator[View]:
             yield padded.pick(np.flatnonzero(padded.text), packed=True, padded=True)
     if _PREFIXED.search(view.raw):
         yield from _unpack(_without_prefixes(view), HEXADECIMAL, sought, reach)
+    if not view.settled and may_hold_words(view.raw) and (words := swap_words(view, sought.least)):
+        yield from _unpack(words, HEXADECIMAL, sought, reach)
 
 
 def _without_prefixes(view: View) -> View:

@@ -6,12 +6,14 @@ like this; so what is left is searched as bytes, and only where something was fo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 import numpy as np
 
-from app.redaction.views import Flags, Places, flags_of
+from app.redaction.views import Flags, Places, View, flags_of
 
 
 def _classes(*kinds: bytes) -> bytes:
@@ -27,9 +29,10 @@ _QUOTES: Final = _classes(b"\"'`")
 _ONE_QUOTE: Final = bytes.maketrans(b"'`", b'""')
 _KEYS: Final = _classes(b"\n;&", b":=\t)|")
 _TAGS: Final = _classes(b"<", b">")
+_TAGGED_ITEM: Final = re.compile(rb">[ \t\r\n]*(?:[0-9]{1,7}|[^<> \t\r\n\x80-\xff]|[\x80-\xff]{2,4})[ \t\r\n]*<")
 _BEFORE: Final = b" \t\r\n,;|[{(:>="  # a string's first quote
 _MARK: Final = b"bBuUrRfFL@"  # what a language may write before it
-_BEHIND: Final = b" \t\r\n,;|]})"  # its last quote
+_BEHIND: Final = b" \t\r\n,;|]})/>"  # its last quote
 _OPENS: Final = flags_of(_BEFORE)
 _MARKS: Final = flags_of(_MARK)
 _CLOSES: Final = flags_of(_BEHIND)
@@ -81,10 +84,26 @@ def _small_strings(raw: bytes) -> bytes:
 
 
 def _bare(raw: bytes) -> Iterator[Flags]:
-    if any(raw.count(sign) > 1 for sign in (b"\n", b";", b"&")):
+    if b";" in raw or b"&" in raw or b"\n" in raw.rstrip():
         yield ~_keys(raw)
     if b"<" in raw and b">" in raw:
         yield ~_tags(raw)
+
+
+def may_hold_tagged_items(raw: bytes, fewest: int) -> bool:
+    """Tell whether as many numbers or single characters stand between tags as a text has characters."""
+    if b"</" not in raw:
+        return False
+    return next(islice(_TAGGED_ITEM.finditer(raw), fewest - 1, None), None) is not None
+
+
+def without_tags(view: View) -> View:
+    """Give a view with a blank for each tag."""
+    kept = ~_tags(view.raw)
+    kept[:-1] |= ~kept[:-1] & kept[1:]  # a tag's end
+    bare = view.pick(np.flatnonzero(kept))
+    bare.text[bare.text == ord(">")] = ord(" ")
+    return bare
 
 
 def _strings(raw: bytes) -> Flags:

@@ -86,6 +86,37 @@ def mail_words(text: Bytes) -> Edits:
     return found.edits()
 
 
+def sections(text: Bytes) -> Edits:
+    """Leave out what stands around XML's ``<![CDATA[…]]>``, of which a text may be written as several."""
+    at, found = np.flatnonzero(text == ord("]")), Found()
+    read = Reader(text)
+    found.nothing((read(at + 1) == ord("]")) & (read(at + 2) == ord(">")), at, 3)
+    at = np.flatnonzero(text == ord("<"))
+    begins = np.ones(len(at), np.bool_)
+    for ahead, char in enumerate(_SECTION):
+        begins &= read(at + ahead) == char
+    found.nothing(begins, at, len(_SECTION))
+    return found.edits()
+
+
+_SECTION: Final = b"<![CDATA["
+
+
+def terminals(text: Bytes) -> Edits:
+    """Leave out what colours a terminal's text: ``ESC [ 1 ; 31 m`` (ECMA-48, section 5.4)."""
+    at = np.flatnonzero(text == 0x1B)
+    read, found = Reader(text), Found()
+    at = at[read(at + 1) == ord("[")]
+    size = np.full(len(at), 2, np.intp)
+    for _ in range(_MOST_PARAMETERS):
+        size += read(at + size) >> 4 == 3
+    found.nothing((read(at + size) >= ord("@")) & (read(at + size) <= ord("~")), at, size + 1)
+    return found.edits()
+
+
+_MOST_PARAMETERS: Final = 16
+
+
 def backslashed_hexadecimal(text: Bytes) -> Edits:
     r"""Read ``\2d``, as LDAP writes a byte (RFC 4515, section 3)."""
     at = escaping(np.flatnonzero(text == ord("\\")))
@@ -134,6 +165,8 @@ ESCAPES: Final = (
     ((b"0o", b"0b", b"0x", b"0O", b"0B", b"0X"), literals),
     ((b"01", b"10", b"11"), binaries),
     ((b"=?",), mail_words),
+    ((_SECTION,), sections),
+    ((b"\x1b[",), terminals),
     ((b"\\",), backslashed_hexadecimal),
     ((b"\\",), backslashed_css),
     ((b"\\",), backslashed_decimal),

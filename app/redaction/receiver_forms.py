@@ -44,11 +44,18 @@ class Form:
 
 
 def whole(text: str) -> list[str]:
-    """Return the value itself, and with the line ends of other systems."""
-    if "\n" not in text and "\r" not in text:
-        return [text]
-    unix = text.replace("\r\n", "\n").replace("\r", "\n")
-    return list(dict.fromkeys((text, unix, unix.replace("\n", "\r\n"), unix.replace("\n", "\r"))))
+    """Return the value itself, with the line ends of other systems, and with capitals and small letters exchanged.
+
+    Of a value with letters of one kind alone, as a signature in hexadecimal digits, the last is its capitals.
+    """
+    texts = [text]
+    if "\n" in text or "\r" in text:
+        unix = text.replace("\r\n", "\n").replace("\r", "\n")
+        texts += (unix, unix.replace("\n", "\r\n"), unix.replace("\n", "\r"))
+    exchanged = text.swapcase()
+    if exchanged.swapcase() == text:
+        texts.append(exchanged)
+    return list(dict.fromkeys(texts))
 
 
 def judge(text: str, fits: Callable[[str], bool]) -> str:

@@ -10,9 +10,12 @@ from typing import Final
 from app.redaction.dumps import may_hold_dump
 from app.redaction.joins import may_be_cut
 from app.redaction.lists import may_hold_lists
+from app.redaction.look_alikes import may_hold_look_alikes
 from app.redaction.packings import Sought, may_hold_packings
+from app.redaction.pieces import may_hold_tagged_items
 from app.redaction.rare_escapes import may_hold_binaries
 from app.redaction.small_escapes import ESCAPES, UNDONE_BY_THE_LONG_WAY, signs_in
+from app.redaction.triples import may_hold_triples
 
 LARGEST: Final = 16 * 1024
 """Beyond so many bytes the shortcut saves nothing."""
@@ -37,6 +40,9 @@ def readings(raw: bytes, sought: Sought, *, fewest: int, ascii_only: bool) -> li
     together = APART.join(found)
     if (
         may_be_cut(together)
+        or may_hold_look_alikes(together)
+        or may_hold_triples(together, sought.least)
+        or may_hold_tagged_items(together, fewest)
         or may_hold_dump(together)
         or may_hold_binaries(together)
         or may_hold_lists(together, fewest, ascii_only=ascii_only)

@@ -45,6 +45,7 @@ def _signs() -> Bytes:
     mark(UNDONE_BY_THE_LONG_WAY, b"~", b"01")
     mark(UNDONE_BY_THE_LONG_WAY, b"uU", b"+")
     mark(UNDONE_BY_THE_LONG_WAY, b"0", b"oObBxX")
+    mark(UNDONE_BY_THE_LONG_WAY, b"!\x1b", b"[")  # of a section in XML, and of what colours a terminal's text
     signs[ord("\\"), ord("u")] = _BACKSLASH
     mark(_BACKSLASH, b"\\", bytes(SHORT_ESCAPES))
     mark(_PERCENT, b"%", _HEXADECIMAL)

@@ -20,6 +20,7 @@ from app.variables.dotenv import Assignment, read_dotenv
 from app.variables.models import VariableRow
 from app.variables.secrets.changes import ChangeEvent
 from app.variables.secrets.creation import NewSecret, rules_for
+from app.variables.secrets.queries import ValueWarning, warnings_of
 from app.variables.secrets.service import Secrets
 from app.variables.secrets.store import require_for
 from app.variables.service import NewVariable, Variables
@@ -48,13 +49,17 @@ class Import:
 
 @dataclass(frozen=True, slots=True)
 class ImportedLine:
-    """What became of one assignment, or would in a dry run; a code and a sentence where it wasn't made."""
+    """What became of one assignment, or would in a dry run.
+
+    A code and a sentence stand there where it wasn't made; warnings where it was, and its value is odd.
+    """
 
     line: int
     name: str
     result: Result
     code: str | None = None
     detail: str | None = None
+    warnings: tuple[ValueWarning, ...] = ()
 
 
 class Imports:
@@ -89,7 +94,8 @@ class Imports:
             if told is None:
                 try:
                     self._make(each, wanted, access=access)
-                    told = ImportedLine(each.line, each.name, "created")
+                    warnings = () if each.value is None else warnings_of(each.value)
+                    told = ImportedLine(each.line, each.name, "created", warnings=warnings)
                 except StrongroomError as refused:
                     told = _refusal(each, refused)
                     stopped = None if isinstance(refused, CallerError) else refused

@@ -11,7 +11,6 @@ from flask import Flask, request
 from limits import RateLimitItem, parse
 from limits.storage import storage_from_string
 from limits.strategies import FixedWindowRateLimiter
-from redis import RedisError
 
 from app.access import Principal
 from app.kernel.errors import RateLimited
@@ -40,9 +39,11 @@ class RequestLimits:
         self._rate = parse(rate)
         self._alone = FixedWindowRateLimiter(Counters())
         self._shared = self._alone
-        if storage:
+        self._faults: type[Exception] | tuple[type[Exception], ...] = ()
+        if storage:  # whose client takes long to load where nobody needs it
             options = {} if password is None else {"password": password}
             self._shared = FixedWindowRateLimiter(storage_from_string(storage, **options))
+            self._faults = self._shared.storage.base_exceptions
         self._away_until = 0.0
 
     def count_request(self, principal: Principal) -> None:
@@ -69,7 +70,7 @@ class RequestLimits:
                 if self._shared.hit(limit, *whose):
                     return
                 counter = self._shared
-            except RedisError as error:
+            except self._faults as error:
                 self._away_until = time.monotonic() + _AWAY_SECONDS
                 log.warning("counted_alone", kind=type(error).__name__)
         if counter is self._alone and self._alone.hit(limit, *whose):

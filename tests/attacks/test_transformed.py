@@ -25,7 +25,6 @@ TRANSFORMS: dict[str, Transform] = {
     "hashed": lambda v: hashlib.sha256(v.encode()).hexdigest(),
     "reversed": lambda v: v[::-1],
     "shifted": lambda v: codecs.encode(v, "rot13"),
-    "in capitals": lambda v: v.upper(),
     "compressed within the text": lambda v: base64.b64encode(zlib.compress(v.encode())).decode(),
     "base32": lambda v: base64.b32encode(v.encode()).decode(),
     "base85, Ascii85 and uuencode": lambda v: base64.b85encode(v.encode()).decode(),
@@ -45,12 +44,27 @@ def test_a_value_that_was_transformed_is_recognised(stage: Stage, how: str) -> N
     assert answer.json()["redactions"] == 1
 
 
+@pytest.mark.xfail(strict=True, reason="of letters of one case, nothing tells which were capitals")
+@pytest.mark.parametrize("change", [str.upper, str.lower])
+def test_a_value_with_capitals_and_small_letters_is_recognised_in_one_case(stage: Stage, change: Transform) -> None:
+    name = f"MIXED_{change.__name__.upper()}"
+    stage.add(name, "Canary-9fK3x7Qr")
+    body = change("Canary-9fK3x7Qr").encode()
+    stage.upstream.scripts["/"] = lambda h: h.answer(body)
+    answer = stage.call(headers=[], body={"type": "text", "content": f"{{{{secrets.{name}}}}}"})
+    assert answer.status_code == 200
+    assert answer.json()["redactions"] == 1
+
+
 @pytest.mark.xfail(strict=True, reason="text in a charset that isn't read comes as base64 of its own bytes")
-def test_a_value_in_ebcdic_is_recognised(stage: Stage) -> None:
-    stage.add("PLAIN", "canary-4b7d19")
-    body = "<canary-4b7d19>".encode("cp500")
-    stage.upstream.scripts["/"] = lambda h: h.answer(body, headers={"Content-Type": "text/plain; charset=cp500"})
-    answer = stage.call(headers=[], body={"type": "text", "content": "{{secrets.PLAIN}}"})
+@pytest.mark.parametrize("charset", ["cp500", "utf-7", "punycode"])
+def test_a_value_in_a_charset_that_is_not_read_is_recognised(stage: Stage, charset: str) -> None:
+    value = "canary-4b7d19é="
+    name = f"PLAIN_{charset.replace('-', '_').upper()}"
+    stage.add(name, value)
+    body = f"<{value}>".encode(charset)
+    stage.upstream.scripts["/"] = lambda h: h.answer(body, headers={"Content-Type": f"text/plain; charset={charset}"})
+    answer = stage.call(headers=[], body={"type": "text", "content": f"{{{{secrets.{name}}}}}"})
     assert answer.status_code == 200
     assert answer.json()["redactions"] == 1
 
@@ -65,8 +79,18 @@ def test_a_value_that_a_model_spreads_over_events_is_recognised(stage: Stage) ->
     assert answer.text.count("[redacted:") >= 1
 
 
+@pytest.mark.xfail(strict=True, reason="what other values stand between isn't put together")
+def test_a_value_that_is_spread_over_documents_is_recognised(stage: Stage) -> None:
+    parts = [stage.token[at : at + 6] for at in range(0, len(stage.token), 6)]
+    rows = [{"id": f"chunk-{at}", "text": part, "model": "m1"} for at, part in enumerate(parts)]
+    stage.upstream.scripts["/"] = lambda h: h.answer(json.dumps(rows).encode())
+    answer = stage.call()
+    assert answer.status_code == 200
+    assert answer.json()["redactions"] == 1
+
+
 def test_what_is_out_of_reach_is_one_list() -> None:
-    here = [*TRANSFORMS, "in EBCDIC", "spread over events"]
+    here = [*TRANSFORMS, "in one case", "in EBCDIC, UTF-7 or Punycode", "spread over events", "spread over documents"]
     for document in ("README.md", "docs/threat-model.md"):
         text = (ROOT / document).read_text()
         listed = text.partition("so that it isn't found:\n\n")[2].partition("\n\n")[0]

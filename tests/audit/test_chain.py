@@ -282,3 +282,9 @@ def test_the_facts_are_made_of_every_column_but_the_hash_in_order() -> None:
 def test_a_column_is_of_one_fact_and_has_its_place_there() -> None:
     assert chain._fact("detail").metadata["fact"] == ("detail", None)
     assert chain._fact("actor", 2).metadata["fact"] == ("actor", 2)
+
+
+def test_what_vault_signs_of_a_chain_s_end_is_the_same_for_ever() -> None:
+    assert statement("acme", 7, "ab", BEGAN) == (
+        b'{"at":"2026-01-01T00:00:00.000000Z","chain":"acme","hash":"ab","seq":7,"strongroom":"checkpoint"}'
+    )

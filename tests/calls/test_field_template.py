@@ -99,6 +99,7 @@ def test_all_missing_variables_are_named_in_order() -> None:
     with pytest.raises(MissingVariable, match=r"No value for b, c\.") as caught:
         require_variables({"c", "a", "b"}, {"a": "1"})
     assert caught.value.extra == {"variables": ["b", "c"]}
+    assert caught.value.errors == {in_body("variables", name): ["This variable has no value."] for name in ("b", "c")}
 
 
 @pytest.mark.parametrize("text", ["a", "_A9", "A" * 64])

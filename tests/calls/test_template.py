@@ -444,6 +444,9 @@ def test_a_name_in_json_or_in_a_form_or_query_holds_no_template() -> None:
         ({"body_type": "text", "content": "{{"}, "body"),
         ({"headers": (Pair("X-A", "{{"),)}, "header X-A"),
         ({"headers": (Pair("X-A", "a"), Pair("X-B", "{{"))}, "header X-B"),
+        ({"query": (Pair("page", "{{"),)}, "query page"),
+        ({"body_type": "form", "content": (Pair("a", "{{"),)}, "body a"),
+        ({"body_type": "multipart", "content": (WrittenPart("a", "{{"),)}, "body a"),
     ],
 )
 def test_a_malformed_template_names_its_field_for_people(more: dict[str, Any], label: str) -> None:
@@ -462,3 +465,10 @@ def test_a_signature_names_a_secret_and_stands_where_it_goes_out() -> None:
         "header:Authorization",
         (Text("AWS4-HMAC-SHA256 "), Slot("SIGNS")),
     )
+
+
+def test_a_signature_goes_out_with_the_call() -> None:
+    signed = fill({}, aws4="SIGNS").signature
+    assert signed is not None
+    assert signed.secret == "SIGNS"
+    assert fill({}).signature is None

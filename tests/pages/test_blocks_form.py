@@ -8,7 +8,14 @@ from app.calls.definition import Pair, WrittenCall, WrittenPart
 from app.calls.schemas import CallBody
 from app.calls.service import CheckVerdict, CompletedCall, Preview
 from app.calls.template import parse_call
-from app.kernel.errors import MissingVariable, StrongroomError, UnknownSecret, ValidationFailed, in_body
+from app.kernel.errors import (
+    MissingVariable,
+    RedirectRefused,
+    StrongroomError,
+    UnknownSecret,
+    ValidationFailed,
+    in_body,
+)
 from app.outbound.model import Response
 from app.pages.call_form import LISTS, CallForm, as_call, control_of, empty_form, faulty, form_of, form_sent
 from app.pages.forms import read
@@ -211,3 +218,10 @@ def test_a_refusal_says_whose_turn_it_is_and_leads_to_the_fields() -> None:
     )
     assert told.faults == [("headers-0-value", "header X-A", "No usable secret GONE.")]
     assert "has to change" in told.whose
+
+
+def test_of_a_call_that_was_sent_nobody_says_that_nothing_was() -> None:
+    refused = RedirectRefused("it leads to another host", reason="host_not_allowed", status=302, sent_bytes=7)
+    told = refusal_of(refused, empty_form())
+    assert told.sentence.startswith("The call was sent")
+    assert "Nothing was sent" not in f"{told.said} {told.whose}"

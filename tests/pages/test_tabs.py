@@ -102,7 +102,7 @@ def test_who_removes_themselves_is_led_out(opened: Callable[..., Window], acme: 
     expect(modal).to_contain_text("(you)")
     modal.get_by_role("button", name="Remove member").click()
     expect(page.get_by_role("heading", name="Workspaces", exact=True)).to_be_visible()
-    expect(page.locator("#message")).to_contain_text(f"You are no member of {acme} any more.")
+    expect(page.locator("#message")).to_contain_text(f"You are no longer a member of {acme}.")
 
 
 def test_the_audit_trail_tells_each_deed_once_as_a_sentence_and_can_be_narrowed(

@@ -115,6 +115,8 @@ def test_slips_of_copying_are_warned_of_and_not_refused(opened: Callable[..., Wi
         ("abc\n", "line break at the end"),
         ('"abc"', "quotes around"),
         ("Bearer abc", "begins with"),
+        (" Token abc", "begins with a word"),
+        ("abc\ndef", "several lines"),
     ):
         value.fill(text)
         expect(panel.get_by_text(told)).to_be_visible()
@@ -123,7 +125,7 @@ def test_slips_of_copying_are_warned_of_and_not_refused(opened: Callable[..., Wi
     value.fill("Bearer abc-and-more")
     panel.get_by_label("Name", exact=True).fill("WARNED")
     panel.get_by_role("button", name="Save").click()
-    expect(page.locator("#message")).to_contain_text("WARNED was created")
+    expect(page.locator("#message")).to_contain_text("WARNED was created. The value begins with a word")
 
 
 def test_editing_keeps_the_value_where_none_is_typed_and_never_shows_it(

@@ -249,3 +249,14 @@ def test_a_role_without_a_policy_is_left_out_and_so_is_an_audit_device_that_cann
 )
 def test_what_is_of_a_grant_is_told_by_its_name(kind: Kind, name: str, wanted: bool) -> None:
     assert is_grant(kind, name) is wanted
+
+
+def test_what_a_policy_grants_already_is_not_granted_newly() -> None:
+    more = replace(POLICY, body='path "a" { capabilities = ["list", "read"] }\n')
+    assert plan([POLICY], {}).new_grants == (("editor", "a", "read"),)
+    assert plan([more], live(POLICY)).new_grants == (("editor", "a", "list"),)
+    assert plan([POLICY], live(more)).new_grants == ()
+
+
+def test_a_policy_in_the_place_of_which_vault_holds_something_else_grants_all_of_it() -> None:
+    assert plan([POLICY], {("policy", POLICY.name): {"odd": True}}).new_grants == (("editor", "a", "read"),)

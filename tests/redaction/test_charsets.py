@@ -49,6 +49,7 @@ def test_a_body_of_windows_1252_is_looked_through_whatever_it_says(label: str | 
         ("windows-1251", b"\xcf\xf0", b"\xe8"),
         ("gb18030", b"\x81\x30\x81\x30", b"\xa2\xe3"),
         ("iso-8859-15", b"\xa4", b"\xa6"),
+        ("iso-2022-jp", b"\x1b(J\x5c\x1b$@F|K\\\x1b(B ", b" \x1b$BF|K\\\x1b(B"),  # a writer would write neither so
     ],
 )
 def test_what_stands_beside_a_value_stays_byte_for_byte(charset: str, before: bytes, after: bytes) -> None:
@@ -63,3 +64,15 @@ def test_a_bare_number_in_another_charset_becomes_a_text() -> None:
     body = "[1, 90210777664423, 2]".encode("utf-16")
     out, count = redact_text(body, "utf-16", Redactor({"T": SecretValue("90210777664423")}))
     assert (out.decode("utf-16"), count) == ('[1, "[redacted:T]", 2]', 1)
+
+
+@pytest.mark.parametrize("value", ["日本-canary-19", "canary-19-日本", "日本語"])
+def test_a_marker_stands_in_the_set_of_characters_around_it(value: str) -> None:
+    redactor = Redactor({"T": SecretValue(value)})
+    before, after = b"\x1b(J\\ \x1b$@F|", b"K\\\x1b(J~"  # of a JIS of 1978
+    middle = f"日{value}日".encode("iso-2022-jp").removeprefix(b"\x1b$B").removesuffix(b"\x1b(B")
+    body, count = redact_text(before + b"\x1b$B" + middle + after, "iso-2022-jp", redactor)
+    assert count == 1
+    assert body.startswith(before)
+    assert body.endswith(after)
+    assert body.decode("iso-2022-jp") == "¥ 日日[redacted:T]日本‾"

@@ -6,9 +6,11 @@ import base64
 import json
 import re
 import textwrap
+import xmlrpc.client
 from collections.abc import Callable, Iterable
 from email.header import Header
 from urllib.parse import quote
+from xml.sax.saxutils import quoteattr
 
 import pytest
 
@@ -47,6 +49,16 @@ def _dump(v: str, line: str) -> str:
     return "\n".join(rows)
 
 
+def _words(v: str, size: int, line: str, between: str = " ") -> str:
+    raw = v.encode()
+    raw += b"\0" * (-len(raw) % size)
+    rows = []
+    for at in range(0, len(raw), 16):
+        words = [raw[first : first + size][::-1].hex() for first in range(at, min(at + 16, len(raw)), size)]
+        rows.append(line.format(at=at, words=between.join(words)))
+    return "\n".join(rows)
+
+
 def _mail_words(v: str) -> str:
     return "\n ".join(f"=?utf-8?b?{base64.b64encode(piece.encode()).decode()}?=" for piece in _pieces(v, 10))
 
@@ -72,11 +84,20 @@ FORMS: dict[str, Form] = {
     "by Python's strings of bytes": lambda v: "\n      ".join(repr(part.encode()) for part in _pieces(v, 8)),
     "print_r of characters": _php(list, "    [{0}] => {1}\n"),
     "var_export of characters": _php(list, "  {0} => '{1}',\n"),
+    "entries of characters": lambda v: json.dumps([[str(at), char] for at, char in enumerate(v)]),
+    "entries of characters over lines": lambda v: json.dumps([[str(at), char] for at, char in enumerate(v)], indent=2),
+    "a table's cells": lambda v: "".join(f"<tr><td>{at}</td><td>{char}</td></tr>" for at, char in enumerate(v)),
+    "attributes of characters": lambda v: f"<c {' '.join(f'c{at}={quoteattr(char)}' for at, char in enumerate(v))}/>",
     "objects of characters": lambda v: json.dumps([{"i": at, "c": char} for at, char in enumerate(v)]),
     # numbers
     "print_r of bytes": _php(str.encode, "    [{0}] => {1}\n"),
     "var_dump of bytes": _php(str.encode, "  [{0}]=>\n  int({1})\n"),
     "pairs of place and byte": lambda v: json.dumps(list(enumerate(v.encode()))),
+    "XML-RPC": lambda v: xmlrpc.client.dumps((list(v.encode()),)),
+    "tagged bytes": _each('<item type="int">{}</item>'),
+    "decimal, together": _each("{:03d}"),
+    "octal, together": _each("{:03o}"),
+    "Go's complaint": lambda v: f"%!d(string={v})",
     "decimal, dotted": _each("{}", "."),
     "decimal, by dashes": _each("{}", "-"),
     "decimal, with a point": lambda v: json.dumps([float(code) for code in v.encode()]),
@@ -98,6 +119,13 @@ FORMS: dict[str, Form] = {
     "for Perl": _each("\\o{{{:o}}}"),
     "for RTF": _each("\\u{}?"),
     "for a JSON Pointer": lambda v: v.replace("~", "~0").replace("/", "~1"),
+    "in CDATA sections": lambda v: "".join(f"<![CDATA[{piece}]]>" for piece in _pieces(v, 5)),
+    "in a terminal's colours": lambda v: "".join(f"\x1b[3{n % 8}m{char}\x1b[0m" for n, char in enumerate(v)),
+    # look-alikes
+    "fullwidth": lambda v: "".join(chr(ord(char) + 0xFEE0) if char != "\n" else char for char in v),
+    "by soft hyphens, in JSON": lambda v: json.dumps("\u00ad".join(v)),
+    "with dashes that never break": lambda v: v.replace("-", "\u2011"),
+    "with capitals and small letters exchanged": str.swapcase,
     # mail
     "mail's words, quoted": lambda v: "\n ".join(
         f"=?utf-8?q?{''.join(f'={code:02X}' for code in part.encode())}?=" for part in _pieces(v, 16)
@@ -116,6 +144,11 @@ FORMS: dict[str, Form] = {
     "xxd in JSON": lambda v: json.dumps({"dump": _dump(v, "{at:08x}: {pairs:<40} {text}")}),
     "hexdump": lambda v: "x\n" + _dump(v, "{at:08x}  {hex:<48}  |{text}|"),
     "a packet's bytes": lambda v: "x\n" + _dump(v, "{at:04x}   {hex:<48}   {text}"),
+    "hexdump, of two bytes each": lambda v: "x\n" + _words(v, 2, "{at:07x} {words}"),
+    "od, of two bytes each": lambda v: "x\n" + _words(v, 2, "{at:07o} {words}"),
+    "xxd, of four bytes each": lambda v: "x\n" + _words(v, 4, "{at:08x}: {words}"),
+    "a debugger's numbers": lambda v: "x\n" + _words(v, 8, "0x7ffe{at:04x}:\t0x{words}", "\t0x"),
+    "tcpdump": lambda v: "x\n" + _dump(v, "\t0x{at:04x}:  {pairs:<40} {text}"),
     "hexadecimal in lines": lambda v: "\n".join(textwrap.wrap(v.encode().hex(), 32)),
 }
 

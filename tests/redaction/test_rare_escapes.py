@@ -18,6 +18,8 @@ from app.redaction.rare_escapes import (
     mail_words,
     may_hold_binaries,
     pointers,
+    sections,
+    terminals,
 )
 from tests.redaction.test_encodings import undo
 
@@ -31,6 +33,8 @@ from tests.redaction.test_encodings import undo
         (binaries, b"01000001 1000010 10 010000010", b"A B 10 010000010"),
         (backslashed_hexadecimal, rb"a\2db\5C\g", b"a-b\\\\g"),
         (backslashed_css, rb"a\2d b\00002dc\2 ", b"a-b-c\x02"),
+        (sections, b"a<![CDATA[b]]><![CDATA[c]]>d]]", b"abcd]]"),
+        (terminals, b"a\x1b[1;31mb\x1b[0mc\x1b[Kd\x1b(B\x1b[1", b"abcd\x1b(B\x1b[1"),
         (backslashed_decimal, rb"\115\0163\o{163}\u115?\9", rb"sss" + b"s" + rb"\9"),
     ],
 )

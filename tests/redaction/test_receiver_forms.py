@@ -16,9 +16,15 @@ def texts(value: str, verdict: str | None = None) -> list[str]:
 
 
 def test_a_value_of_several_lines_is_looked_for_with_every_line_end() -> None:
-    assert whole("one line") == ["one line"]
-    assert set(whole("a\r\nb")) == {"a\r\nb", "a\nb", "a\rb"}
-    assert whole("a\nb")[0] == "a\nb"
+    assert whole("7-1 2") == ["7-1 2"]
+    assert set(whole("1\r\n2")) == {"1\r\n2", "1\n2", "1\r2"}
+    assert whole("1\n2")[0] == "1\n2"
+
+
+def test_a_value_is_looked_for_with_capitals_and_small_letters_exchanged() -> None:
+    assert whole("3f9ac1") == ["3f9ac1", "3F9AC1"]
+    assert whole("aBc-é") == ["aBc-é", "AbC-É"]
+    assert whole("straße") == ["straße"]  # two capitals for a letter: nothing tells where they came from
 
 
 def test_blanks_quotes_and_a_schemes_word_are_taken_off() -> None:

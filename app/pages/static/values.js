@@ -5,7 +5,8 @@ const SLIPS = [
   [/\n$/, "There is a line break at the end."],
   [/^\s/, "There is a space or line break at the beginning."],
   [/^(["'`]).*\1$/s, "There are quotes around the value."],
-  [/^bearer\s/i, "It begins with “Bearer ”, which usually belongs into the call, not into the secret."],
+  [/^\s*(bearer|basic|token|apikey|digest)\s/i, "It begins with a word such as Bearer, which usually belongs into the call, not into the secret."],
+  [/\n(?=\s*\S)/, "There are several lines."],
 ];
 
 export function watchValues() {

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields, validate
+from typing import Any
+
+from marshmallow import Schema, fields, post_dump, validate
 
 from app.variables.imports import RESULTS, Import
 from app.variables.schemas.fields import requests_field, texts_field
+from app.variables.schemas.secrets import WarningSchema
 from app.vault import VISIBILITIES
 from app.web.body import Input, PlainText, StrictBoolean
 
@@ -48,6 +51,13 @@ class ImportedLineSchema(Schema):
     result = fields.String(required=True, validate=validate.OneOf(RESULTS))
     code = fields.String(required=True, allow_none=True)
     detail = fields.String(required=True, allow_none=True)
+    warnings = fields.List(
+        fields.Nested(WarningSchema), metadata={"description": "There only where something is odd about the value."}
+    )
+
+    @post_dump
+    def _leave_out_none(self, data: dict[str, Any], **_kwargs: object) -> dict[str, Any]:
+        return data if data["warnings"] else {name: value for name, value in data.items() if name != "warnings"}
 
 
 class ImportedLines(Schema):

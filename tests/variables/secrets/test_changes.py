@@ -202,3 +202,10 @@ def test_a_value_that_operators_manage_is_changed_where_it_lies() -> None:
             require_own_value(event, name="TOKEN", managed=True)
         assert refused.value.detail == ("The value of TOKEN is managed in Vault by its operators: it is changed there.")
     assert OF_OWN_VALUES
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.DELETING])
+def test_who_wants_to_delete_what_somebody_is_at_comes_again_in_five_seconds(state: State) -> None:
+    with pytest.raises(Conflict) as refused:
+        advance(state, ChangeEvent.DELETE, name="TOKEN")
+    assert refused.value.retry_after == 5

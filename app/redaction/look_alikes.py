@@ -1,0 +1,65 @@
+"""Characters that stand for others: fullwidth and styled letters, blanks and dashes that never break. Pure.
+
+Each that Unicode takes for one ASCII character (its compatibility decomposition, UAX 15) is read as that, and what
+nobody sees (zero-width blanks, soft hyphens, joiners, byte order marks) is left out.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+import numpy as np
+
+from app.redaction.escapes import Found, Reader
+from app.redaction.search import Bytes
+from app.redaction.views import Edits
+
+_INVISIBLE: Final = (0xAD, 0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2065), 0xFEFF)
+_DASHES: Final = {"-": (0x2010, 0x2011, 0x2012, 0x2212), "/": (0x2044, 0x2215)}
+_LAST: Final = 0x1F200
+_NOTHING: Final = 1
+_LEADS: Final = b"\xc2\xe2\xef\xf0"
+_LEAD: Final = re.compile(rb"[" + _LEADS + rb"]")
+
+
+def _table() -> Bytes:
+    """Return what each code point is read as: 0 for itself, ``_NOTHING`` for nothing."""
+    table = np.zeros(_LAST, np.uint8)
+    for first, last in ((0xA0, 0x100), (0x2000, 0x2600), (0xFE00, 0x10000), (0x1D400, _LAST)):
+        for code in range(first, last):
+            same = unicodedata.normalize("NFKC", chr(code))
+            if len(same) == 1 and " " <= same <= "~":
+                table[code] = ord(same)
+    for char, codes in _DASHES.items():
+        table[list(codes)] = ord(char)
+    table[list(_INVISIBLE)] = _NOTHING
+    return table
+
+
+_READ_AS: Final = _table()
+
+
+def may_hold_look_alikes(raw: bytes) -> bool:
+    """Tell whether a character begins as one of these does."""
+    return not raw.isascii() and _LEAD.search(raw) is not None
+
+
+def look_alikes(text: Bytes) -> Edits:
+    """Read each as the ASCII character that it stands for, or as nothing."""
+    read, found = Reader(text), Found()
+    for lead, size in ((0xC2, 2), (0xE2, 3), (0xEF, 3), (0xF0, 4)):
+        at = np.flatnonzero(text == lead)
+        if not len(at):
+            continue
+        code = np.full(len(at), lead & (0x7F >> size), np.int64)
+        good = np.ones(len(at), np.bool_)
+        for ahead in range(1, size):
+            follows = read(at + ahead)
+            good &= follows >> 6 == 2
+            code = code << 6 | (follows & 0x3F)
+        stands_for = _READ_AS[np.where(good & (code < _LAST), code, 0)]
+        found.bytes_(stands_for > _NOTHING, at, size, stands_for)
+        found.nothing(stands_for == _NOTHING, at, size)
+    return found.edits()

@@ -1,0 +1,51 @@
+"""Numbers of two, four or eight bytes each, in hexadecimal digits: in a dump, their last byte comes first. Pure.
+
+``6b73 6c5f`` is what ``od -x`` and ``hexdump`` write for ``sk_l`` on most machines; ``xxd -e`` and debuggers write
+``6c5f6b73``.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from app.redaction.views import Places, View, flags_of
+
+_DIGITS: Final = b"0123456789abcdefABCDEF"
+_ALNUM: Final = bytes(code for code in range(128) if chr(code).isalnum())
+_SHAPE: Final = bytes(
+    ord("x") if code in _DIGITS else ord(" ") if code in b" \t\r\n," else ord("a") for code in range(256)
+)
+_SIZES: Final = (4, 8, 16)
+_TWO_WORDS: Final = b"xxxx xxxx"
+_PREFIXED_WORD: Final = b"xaxxxx"
+_IS_ALNUM: Final = flags_of(_ALNUM)
+_IS_DIGIT: Final = flags_of(_DIGITS)
+
+
+def may_hold_words(raw: bytes) -> bool:
+    """Tell whether two numbers of four digits or more follow one another, or any with a prefix."""
+    shape = raw.translate(_SHAPE)
+    return _TWO_WORDS in shape or ((b"0x" in raw or b"0X" in raw) and _PREFIXED_WORD in shape)
+
+
+def swap_words(view: View, least: int) -> View | None:
+    """Give the numbers of a view alone, the last byte of each before the others; None where there are too few.
+
+    Args:
+        least: The bytes that they have to have together.
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], _IS_ALNUM[view.text], [False])).view(np.int8)))
+    begins, ends = edges[::2], edges[1::2]
+    prefixed = (ends - begins) % 4 == 2
+    prefixed[prefixed] = view.text[begins[prefixed] + 1] | 0x20 == ord("x")
+    begins = begins + 2 * prefixed
+    strange = np.concatenate(([0], np.cumsum(~_IS_DIGIT[view.text], dtype=np.int32)))
+    places: list[Places] = []
+    for size in _SIZES:
+        words = begins[(ends - begins == size) & (strange[ends] == strange[begins])]
+        if size * len(words) >= 2 * least:
+            reversed_pairs = np.arange(size).reshape(-1, 2)[::-1].ravel()
+            places.append((words[:, None] + reversed_pairs).ravel())
+    return view.pick(np.concatenate(places)) if places else None
