@@ -319,7 +319,7 @@ def faulty(form: CallForm, error: StrongroomError) -> CallForm:
         return replace(form, errors=errors, problem=" ".join([whole, *told]))
     if len(errors) == 1 and whole != SOME_ARE_WRONG:  # of one field: a whole sentence in place of a tag
         errors = {
-            control: [each if len(each.split()) > 3 else whole for each in own] for control, own in errors.items()
+            control: [each if len(each.split()) > 2 else whole for each in own] for control, own in errors.items()
         }
     return replace(form, errors=errors, problem=None)  # one message for one fault
 
