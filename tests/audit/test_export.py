@@ -229,9 +229,9 @@ def test_a_tampered_export_is_found_offline(
     ("tamper", "told"),
     [
         (lambda lines: [*lines[:-1], lines[-1][:-40]], "breaks off"),
-        (lambda lines: [*lines[:2], "nonsense\n", *lines[2:]], "Line 3 is no event"),
-        (lambda lines: [*lines[:2], '{"workspace": 1, "at": 2}\n', *lines[2:]], "Line 3 is no event"),
-        (lambda lines: ["x" * 3_000_000, *lines], "is no event"),
+        (lambda lines: [*lines[:2], "nonsense\n", *lines[2:]], "Line 3 isn't an event"),
+        (lambda lines: [*lines[:2], '{"workspace": 1, "at": 2}\n', *lines[2:]], "Line 3 isn't an event"),
+        (lambda lines: ["x" * 3_000_000, *lines], "isn't an event"),
     ],
 )
 def test_what_is_no_export_is_refused(

@@ -84,7 +84,7 @@ def test_the_answer_may_change_with_each_question(dns_server: DnsServer) -> None
     "text", ["", "10.0.0.2", "dns.example.com:53", "10.0.0.2:0", "10.0.0.2:x", "10.0.0.2:65536", ":53"]
 )
 def test_what_is_no_dns_server_is_refused_at_start(text: str) -> None:
-    with pytest.raises(ValueError, match="is no address and port of a DNS server"):
+    with pytest.raises(ValueError, match="isn't an address and port of a DNS server"):
         resolver_at(text)
 
 

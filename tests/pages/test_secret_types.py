@@ -158,10 +158,10 @@ def test_a_type_is_chosen_in_the_panel_and_its_key_is_nowhere_once_it_is_importe
     page.get_by_role("button", name="Edit SLACK").click()
     panel.get_by_label("Message").fill("v1:{{$body}}")
     panel.get_by_role("button", name="Save").click()
-    expect(panel.locator("#signed-message-fault")).to_contain_text("only together with its key")
+    expect(panel.locator("#signed-message-fault")).to_contain_text("only together with the secret's key")
     panel.get_by_label("Allowed hosts").fill(f"127.0.0.1:{upstream.port}\napi.example.com")
     panel.get_by_role("button", name="Save").click()
-    expect(panel.locator("#key-fault")).to_contain_text("with a new key only")
+    expect(panel.locator("#key-fault")).to_contain_text("needs a new key")
     assert axe(page) == []
     panel.get_by_label("Key", exact=True).fill(f"{CANARY}-2")
     panel.get_by_label("Message").fill("v0:{{$timestamp}}:{{$body}}")

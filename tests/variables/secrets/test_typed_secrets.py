@@ -90,7 +90,7 @@ REFUSED: Final[list[tuple[dict[str, Any], str, str]]] = [
     (HMAC | {"message": "{{ticket}}"}, "message", "{{$body}}"),
     (JWT | {"key": "canary"}, "key", "isn't a private key in PEM"),
     (JWT | {"key": P256.replace("M", "*")}, "key", "isn't a private key in PEM"),
-    (JWT | {"key": "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"}, "key", "no private key"),
+    (JWT | {"key": "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"}, "key", "isn't a private key"),
     (JWT | {"key": P256 + pem(ec.generate_private_key(ec.SECP256R1()))}, "key", "several private keys"),
     (JWT | {"key": P256[:90]}, "key", "isn't a private key in PEM"),
     (JWT | {"key": pem(ec.generate_private_key(ec.SECP256K1()))}, "key", "secp256k1"),
