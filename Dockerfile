@@ -7,6 +7,7 @@ COPY requirements/runtime.txt requirements/runtime.txt
 RUN /opt/strongroom/bin/pip install --require-hashes -r requirements/runtime.txt
 COPY pyproject.toml setup.py MANIFEST.in README.md LICENSE ./
 COPY vault-policies vault-policies
+COPY docs docs
 COPY app app
 RUN /opt/strongroom/bin/pip install --no-deps --no-build-isolation .
 

@@ -10,7 +10,6 @@ from flask.views import MethodView
 from werkzeug.routing import BaseConverter
 
 from app.access import Permission, require
-from app.blocks import service
 from app.blocks.runs import BlockRuns
 from app.blocks.schemas import (
     BlockBody,
@@ -22,7 +21,7 @@ from app.blocks.schemas import (
     CurlBody,
     CurlDraftSchema,
 )
-from app.blocks.service import RESERVED_NAMES, BlockChanges, NewBlock
+from app.blocks.service import RESERVED_NAMES, BlockChanges, NewBlock, SavedBlocks
 from app.calls.curl_import import draft_of
 from app.calls.schemas import (
     CALL_CODES,
@@ -63,9 +62,8 @@ class Blocks(MethodView):
     @blueprint.arguments(BlockQuery, location="query")
     @blueprint.response(200, BlockPage)
     def get(self, query: dict[str, Any], ws: str) -> object:
-        blocks = service.list_blocks(
+        blocks = SavedBlocks(context.resources()).list(
             access=context.access(),
-            sessions=context.resources().sessions,
             limit=query["limit"] + 1,
             after=position(query["cursor"], "blocks", str),
             q=query["q"],
@@ -78,8 +76,7 @@ class Blocks(MethodView):
     @blueprint.arguments(BlockBody)
     @blueprint.response(201, BlockSchema)
     def post(self, new: NewBlock, ws: str) -> object:
-        resources = context.resources()
-        block = service.create_block(new, access=context.access(), sessions=resources.sessions, clock=resources.clock)
+        block = SavedBlocks(context.resources()).create(new, access=context.access())
         return block, 201, {"Location": f"{request.path}/{block.name}"} | etag(block.revision)
 
 
@@ -109,7 +106,7 @@ class OneBlock(MethodView):
     @described("Show an API block", needs=Permission.BLOCK_READ, codes=("not_found",))
     @blueprint.response(200, BlockSchema)
     def get(self, ws: str, block: str) -> object:
-        shown = service.get_block(block, access=context.access(), sessions=context.resources().sessions)
+        shown = SavedBlocks(context.resources()).get(block, access=context.access())
         return shown, 200, etag(shown.revision)
 
     @described(
@@ -120,15 +117,8 @@ class OneBlock(MethodView):
     @blueprint.arguments(BlockPatch)
     @blueprint.response(200, BlockSchema)
     def patch(self, changes: BlockChanges, ws: str, block: str) -> object:
-        resources = context.resources()
-        changed = service.update_block(
-            block,
-            changes,
-            revision=revision_sent(required=True),
-            access=context.access(),
-            sessions=resources.sessions,
-            clock=resources.clock,
-        )
+        revision = revision_sent(required=True)
+        changed = SavedBlocks(context.resources()).update(block, changes, revision=revision, access=context.access())
         return changed, 200, etag(changed.revision)
 
     @described(
@@ -138,14 +128,8 @@ class OneBlock(MethodView):
     )
     @blueprint.response(204)
     def delete(self, ws: str, block: str) -> None:
-        resources = context.resources()
-        service.delete_block(
-            block,
-            confirm=confirm_sent(),
-            revision=revision_sent(),
-            access=context.access(),
-            sessions=resources.sessions,
-            clock=resources.clock,
+        SavedBlocks(context.resources()).delete(
+            block, confirm=confirm_sent(), revision=revision_sent(), access=context.access()
         )
 
 

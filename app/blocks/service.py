@@ -25,10 +25,10 @@ from app.calls.definition import WrittenCall, as_json, from_json
 from app.calls.requirements import BlockProblem, needed_secrets, problems_of, unreadable
 from app.calls.template import CallTemplate, parse_call
 from app.db import Sessions
-from app.kernel.clock import Clock
 from app.kernel.errors import InUse, NameTaken, NotFound, StrongroomError, ValidationFailed, in_body
 from app.kernel.preconditions import check_revision, require_confirmation
 from app.kernel.unset import UNSET, Unset
+from app.resources import Resources
 from app.variables.secrets.references import UsableSecret, note_uses, secrets_checked_by, usable_secrets, uses_of_any
 from app.variables.service import note_variable_uses, plain_names
 from app.workspaces.service import settings_of
@@ -82,32 +82,119 @@ class BlockChanges:
     answer: AnswerKind | Unset = UNSET
 
 
-def create_block(new: NewBlock, *, access: Access, sessions: Sessions, clock: Clock) -> Block:
-    """Save a new block.
+class SavedBlocks:
+    """A workspace's saved blocks; bound to one request's resources."""
 
-    Raises:
-        Forbidden, NameTaken, UnknownSecret, PlaceNotAllowed, and whatever ``parse_call`` does.
-        ValidationFailed: The name is reserved, or a stream has captures.
-    """
-    _refuse_reserved(new.name)
-    template = parse_call(new.call)
-    _refuse_captures_of_stream(new.answer, new.call)
-    target = Target("block", uuid.uuid4().hex, new.name)
-    with _record(access, "block.create", target, sessions, clock) as deed:
-        require(access, Permission.BLOCK_WRITE)
-        row = _new_row(new, target, access=access, now=clock())
-        with sessions.begin() as session:
-            session.add(row)
-            try:
-                session.flush()
-            except IntegrityError:
-                raise NameTaken(
-                    f"There is a block {new.name} already.", errors={in_body("name"): ["Is taken."]}
-                ) from None
-            secrets = _take_call(row, template, deed, session=session)
-            plain = plain_names(template.workspace_variables, access=access, session=session)
-            deed.complete(session, clock)
-    return _as_block(row, template, secrets, plain, access=access)
+    def __init__(self, resources: Resources) -> None:
+        self._sessions, self._clock = resources.sessions, resources.clock
+
+    def create(self, new: NewBlock, *, access: Access) -> Block:
+        """Save a new block.
+
+        Raises:
+            Forbidden, NameTaken, UnknownSecret, PlaceNotAllowed, and whatever ``parse_call`` does.
+            ValidationFailed: The name is reserved, or a stream has captures.
+        """
+        _refuse_reserved(new.name)
+        template = parse_call(new.call)
+        _refuse_captures_of_stream(new.answer, new.call)
+        target = Target("block", uuid.uuid4().hex, new.name)
+        with self._record(access, "block.create", target) as deed:
+            require(access, Permission.BLOCK_WRITE)
+            row = _new_row(new, target, access=access, now=self._clock())
+            with self._sessions.begin() as session:
+                session.add(row)
+                try:
+                    session.flush()
+                except IntegrityError:
+                    raise NameTaken(
+                        f"There is a block {new.name} already.", errors={in_body("name"): ["Is taken."]}
+                    ) from None
+                secrets = _take_call(row, template, deed, session=session)
+                plain = plain_names(template.workspace_variables, access=access, session=session)
+                deed.complete(session, self._clock)
+        return _as_block(row, template, secrets, plain, access=access)
+
+    def list(
+        self, *, access: Access, limit: int, after: str | None = None, offset: int = 0, q: str | None = None
+    ) -> Sequence[Block]:
+        """List a workspace's blocks by name.
+
+        Args:
+            offset: How many to leave out, where the list is asked for by the number of a page.
+            q: Words for names, titles, URLs and secrets, in any order and case.
+        """
+        require(access, Permission.BLOCK_READ)
+        query = _narrow(q, access).order_by(BlockRow.name).offset(offset).limit(limit)
+        if after is not None:
+            query = query.where(BlockRow.name > after)
+        with self._sessions.read() as session:
+            return _as_blocks(session.scalars(query).all(), access=access, session=session)
+
+    def count(self, *, access: Access, q: str | None = None) -> int:
+        """Return how many blocks ``list`` lists altogether."""
+        require(access, Permission.BLOCK_READ)
+        with self._sessions.read() as session:
+            return session.scalar(select(func.count()).select_from(_narrow(q, access).subquery())) or 0
+
+    def get(self, name: str, *, access: Access) -> Block:
+        """Return one block. Raises ``NotFound``."""
+        require(access, Permission.BLOCK_READ)
+        with self._sessions.read() as session:
+            return _as_blocks([block_row(session, access, name)], access=access, session=session)[0]
+
+    def update(self, name: str, changes: BlockChanges, *, revision: int | None, access: Access) -> Block:
+        """Change a block.
+
+        Raises:
+            Forbidden, NotFound, PreconditionFailed, UnknownSecret, PlaceNotAllowed, and whatever ``parse_call`` does.
+        """
+        template = None if changes.call is UNSET else parse_call(changes.call)
+        with self._record(access, "block.update", Target("block", None, name[:64])) as deed:
+            require(access, Permission.BLOCK_WRITE)
+            with self._sessions.begin() as session:
+                row = block_row(session, access, name, for_update=True)
+                deed.target = Target("block", row.id, row.name)
+                check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
+                deed.detail["changed"] = sorted(
+                    field for field in BlockChanges.__slots__ if getattr(changes, field) is not UNSET
+                )
+                if template is not None:
+                    _take_call(row, template, deed, session=session)
+                if changes.title is not UNSET:
+                    row.title = changes.title or row.name
+                if changes.answer is not UNSET:
+                    row.answer = changes.answer
+                _refuse_captures_of_stream(row.answer, from_json(row.call))
+                row.revision += 1
+                row.updated_at, row.updated_by = self._clock(), access.actor.name
+                deed.complete(session, self._clock)
+                return _as_blocks([row], access=access, session=session)[0]
+
+    def delete(self, name: str, *, confirm: str | None, revision: int | None, access: Access) -> None:
+        """Delete a block.
+
+        Raises:
+            InUse: New values of a secret are tried with it; ``extra["secrets"]`` names them.
+            Forbidden, NotFound, ConfirmationRequired, PreconditionFailed
+        """
+        with self._record(access, "block.delete", Target("block", None, name[:64])) as deed:
+            require(access, Permission.BLOCK_WRITE)
+            with self._sessions.begin() as session:
+                row = block_row(session, access, name, for_update=True)
+                deed.target = Target("block", row.id, row.name)
+                require_confirmation(confirm, row.name)
+                check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
+                _require_no_check(row, session)
+                note_uses(session, workspace=row.workspace, block=row.name, secrets=())
+                note_variable_uses(session, workspace=row.workspace, block=row.name, variables=())
+                session.delete(row)
+                deed.complete(session, self._clock)
+
+    def _record(self, access: Access, action: Action, target: Target) -> AbstractContextManager[Deed]:
+        return recorded(
+            sessions=self._sessions, clock=self._clock, access=access, action=action, target=target, intent=False
+        )
 
 
 def _refuse_reserved(name: str) -> None:
@@ -151,30 +238,6 @@ def _take_call(row: BlockRow, template: CallTemplate, deed: Deed, *, session: Se
     return secrets
 
 
-def list_blocks(
-    *, access: Access, sessions: Sessions, limit: int, after: str | None = None, offset: int = 0, q: str | None = None
-) -> Sequence[Block]:
-    """List a workspace's blocks by name.
-
-    Args:
-        offset: How many to leave out, where the list is asked for by the number of a page.
-        q: Words for names, titles, URLs and secrets, in any order and case.
-    """
-    require(access, Permission.BLOCK_READ)
-    query = _narrow(q, access).order_by(BlockRow.name).offset(offset).limit(limit)
-    if after is not None:
-        query = query.where(BlockRow.name > after)
-    with sessions.read() as session:
-        return _as_blocks(session.scalars(query).all(), access=access, session=session)
-
-
-def count_blocks(*, access: Access, sessions: Sessions, q: str | None = None) -> int:
-    """Return how many blocks ``list_blocks`` lists altogether."""
-    require(access, Permission.BLOCK_READ)
-    with sessions.read() as session:
-        return session.scalar(select(func.count()).select_from(_narrow(q, access).subquery())) or 0
-
-
 def _narrow(q: str | None, access: Access) -> Select[BlockRow]:
     query = _of_workspace(access)
     for word in (q or "").split():
@@ -182,67 +245,6 @@ def _narrow(q: str | None, access: Access) -> Select[BlockRow]:
         uses = BlockRow.name.in_(uses_of_any(word, str(access.workspace)))
         query = query.where(or_(uses, *(column.icontains(word, autoescape=True) for column in looked_in)))
     return query
-
-
-def get_block(name: str, *, access: Access, sessions: Sessions) -> Block:
-    """Return one block. Raises ``NotFound``."""
-    require(access, Permission.BLOCK_READ)
-    with sessions.read() as session:
-        return _as_blocks([block_row(session, access, name)], access=access, session=session)[0]
-
-
-def update_block(
-    name: str, changes: BlockChanges, *, revision: int | None, access: Access, sessions: Sessions, clock: Clock
-) -> Block:
-    """Change a block.
-
-    Raises:
-        Forbidden, NotFound, PreconditionFailed, UnknownSecret, PlaceNotAllowed, and whatever ``parse_call`` does.
-    """
-    template = None if changes.call is UNSET else parse_call(changes.call)
-    with _record(access, "block.update", Target("block", None, name[:64]), sessions, clock) as deed:
-        require(access, Permission.BLOCK_WRITE)
-        with sessions.begin() as session:
-            row = block_row(session, access, name, for_update=True)
-            deed.target = Target("block", row.id, row.name)
-            check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
-            deed.detail["changed"] = sorted(
-                field for field in BlockChanges.__slots__ if getattr(changes, field) is not UNSET
-            )
-            if template is not None:
-                _take_call(row, template, deed, session=session)
-            if changes.title is not UNSET:
-                row.title = changes.title or row.name
-            if changes.answer is not UNSET:
-                row.answer = changes.answer
-            _refuse_captures_of_stream(row.answer, from_json(row.call))
-            row.revision += 1
-            row.updated_at, row.updated_by = clock(), access.actor.name
-            deed.complete(session, clock)
-            return _as_blocks([row], access=access, session=session)[0]
-
-
-def delete_block(
-    name: str, *, confirm: str | None, revision: int | None, access: Access, sessions: Sessions, clock: Clock
-) -> None:
-    """Delete a block.
-
-    Raises:
-        InUse: New values of a secret are tried with it; ``extra["secrets"]`` names them.
-        Forbidden, NotFound, ConfirmationRequired, PreconditionFailed
-    """
-    with _record(access, "block.delete", Target("block", None, name[:64]), sessions, clock) as deed:
-        require(access, Permission.BLOCK_WRITE)
-        with sessions.begin() as session:
-            row = block_row(session, access, name, for_update=True)
-            deed.target = Target("block", row.id, row.name)
-            require_confirmation(confirm, row.name)
-            check_revision(revision, row.revision, by=row.updated_by, at=row.updated_at)
-            _require_no_check(row, session)
-            note_uses(session, workspace=row.workspace, block=row.name, secrets=())
-            note_variable_uses(session, workspace=row.workspace, block=row.name, variables=())
-            session.delete(row)
-            deed.complete(session, clock)
 
 
 def _require_no_check(row: BlockRow, session: Session) -> None:
@@ -303,12 +305,6 @@ def _no_block(name: str) -> NotFound:
 
 def _of_workspace(access: Access) -> Select[BlockRow]:
     return select(BlockRow).where(BlockRow.workspace == access.workspace)
-
-
-def _record(
-    access: Access, action: Action, target: Target, sessions: Sessions, clock: Clock
-) -> AbstractContextManager[Deed]:
-    return recorded(sessions=sessions, clock=clock, access=access, action=action, target=target, intent=False)
 
 
 def _as_blocks(rows: Iterable[BlockRow], *, access: Access, session: Session) -> Sequence[Block]:

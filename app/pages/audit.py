@@ -15,7 +15,7 @@ from app.audit.checkpoints import verify_chain
 from app.audit.export import Format, export_events
 from app.audit.history import COUNTED_AT_MOST, NumberedEvents, list_by_number
 from app.audit.service import Filters
-from app.blocks.service import list_blocks
+from app.blocks.service import SavedBlocks
 from app.kernel.errors import ValidationFailed, VaultError, in_body
 from app.pages.forms import FormState, number
 from app.pages.layout import pages, show
@@ -118,7 +118,7 @@ def _choices() -> Mapping[str, Sequence[str]]:
     secrets = listing.list_variables(
         ListQuery(kind="secret"), access=access, resources=resources, limit=_CHOICES, counted=False
     )
-    blocks = list_blocks(access=access, sessions=resources.sessions, limit=_CHOICES)
+    blocks = SavedBlocks(resources).list(access=access, limit=_CHOICES)
     members = Members(resources.sessions, resources.clock).list(access=access, limit=_CHOICES)
     return {
         "actor": [each.user for each in members],

@@ -11,10 +11,9 @@ from flask import Response, flash, jsonify, make_response, render_template, requ
 
 from app.access import Permission, require
 from app.audit.chain import Event
-from app.blocks import service
 from app.blocks.runs import BlockRuns
 from app.blocks.schemas import BlockBody
-from app.blocks.service import Block, BlockChanges
+from app.blocks.service import Block, BlockChanges, SavedBlocks
 from app.calls.definition import WrittenCall, as_json
 from app.calls.schemas import METHODS, CallBody
 from app.calls.service import Calls
@@ -26,7 +25,7 @@ from app.outbound.urls import Reason
 from app.pages.call_form import CallForm, as_call, control_of, empty_form, faulty, form_of, form_sent, typed_value
 from app.pages.curl import draft_form, is_curl
 from app.pages.first_steps import new_steps
-from app.pages.forms import FormState, form_texts, host_of, number, read
+from app.pages.forms import FormState, form_texts, host_of, number, plain_words, read
 from app.pages.layout import may, pages, redirect_to, redirect_with_message, show
 from app.pages.list_pages import requested_page
 from app.pages.responses import outgoing, refusal_of, show_call
@@ -51,9 +50,9 @@ _LONGEST_NAME: Final = 63
 def blocks(ws: str) -> Response:
     """List API blocks; for a search as it is typed, only the table."""
     q = request.args.get("q", "").strip()[:100] or None
-    asked, access, sessions = requested_page(), context.access(), context.resources().sessions
-    rows = service.list_blocks(access=access, sessions=sessions, limit=asked.size, offset=asked.offset, q=q)
-    place = replace(asked, total=service.count_blocks(access=access, sessions=sessions, q=q))
+    asked, access, saved = requested_page(), context.access(), SavedBlocks(context.resources())
+    rows = saved.list(access=access, limit=asked.size, offset=asked.offset, q=q)
+    place = replace(asked, total=saved.count(access=access, q=q))
     template = "blocks/_results.html" if request.headers.get("HX-Target") == "results" else "blocks/list.html"
     return show(template, rows=rows, q=q, kept={"q": q}, place=place, steps=new_steps(ws), ws=ws)
 
@@ -80,10 +79,9 @@ def new_block(ws: str) -> Response:
         return _show_draft(ws, form)
     if deed in ("send", "preview"):
         return _try(ws, form, None)
-    resources = context.resources()
     try:
         new = read(BlockBody(), {"name": form["block_name"].strip()} | _block_body(form))
-        made = service.create_block(new, access=context.access(), sessions=resources.sessions, clock=resources.clock)
+        made = SavedBlocks(context.resources()).create(new, access=context.access())
     except StrongroomError as error:
         return _show_faulty(ws, form, error, None)
     told, there = f"The API block {made.name} was created.", url_for("pages.block", ws=ws, block=made.name)
@@ -107,7 +105,7 @@ def block_from_curl(ws: str) -> Response:
     try:
         form, draft = draft_form(request.form.get("command", ""), form_sent(form_texts(without=("command",))))
     except StrongroomError as error:
-        return make_response(jsonify(problem=error.detail), STATUS[error.code])
+        return make_response(jsonify(problem=plain_words(error.detail)), STATUS[error.code])
     page = render_template("blocks/edit.html", **_names(ws, form) | {"changed": True, "draft": draft})
     values = {each.suggested_name: each.value for each in draft.credentials}
     return make_response(jsonify(html=page, values=values))
@@ -187,19 +185,14 @@ def _same(one: WrittenCall, other: WrittenCall) -> bool:
 
 
 def _update(found: Block, changes: Mapping[str, Any], form: CallForm) -> None:
-    resources = context.resources()
-    service.update_block(
-        found.name,
-        BlockChanges(**changes),
-        revision=number(form["revision"]),
-        access=context.access(),
-        sessions=resources.sessions,
-        clock=resources.clock,
+    revision = number(form["revision"])
+    SavedBlocks(context.resources()).update(
+        found.name, BlockChanges(**changes), revision=revision, access=context.access()
     )
 
 
 def _block(name: str) -> Block:
-    return service.get_block(name, access=context.access(), sessions=context.resources().sessions)
+    return SavedBlocks(context.resources()).get(name, access=context.access())
 
 
 def _form(found: Block) -> CallForm:
@@ -217,7 +210,7 @@ def _show_faulty(ws: str, form: CallForm, error: StrongroomError, found: Block |
     raced = isinstance(error, PreconditionFailed) and found is not None
     if raced and found is not None:
         found = _block(found.name)
-        sentence = f"{error.detail} What you typed is kept: save again if it should hold."
+        sentence = f"{plain_words(error.detail)} What you typed is kept: save again if it should hold."
         texts = {**form.texts, "revision": str(found.revision)}
         shown_again = replace(shown_again, texts=texts, problem=sentence)
     missing = error.extra.get("secrets", ()) if isinstance(error, UnknownSecret) else ()
@@ -363,16 +356,9 @@ def delete_block_form(ws: str, block: str) -> Response:
 @pages.post("/workspaces/<ws>/blocks/<block>/delete")
 def delete_block(ws: str, block: str) -> Response:
     """Delete it."""
-    resources = context.resources()
+    confirm = request.form.get("confirm", "").strip()
     try:
-        service.delete_block(
-            block,
-            confirm=request.form.get("confirm", "").strip(),
-            revision=None,
-            access=context.access(),
-            sessions=resources.sessions,
-            clock=resources.clock,
-        )
+        SavedBlocks(context.resources()).delete(block, confirm=confirm, revision=None, access=context.access())
     except NotFound:
         raise
     except StrongroomError as error:

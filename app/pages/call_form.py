@@ -14,6 +14,7 @@ from typing import Any, Final, NoReturn, cast
 
 from app.calls.definition import Pair, WrittenCall, WrittenPart
 from app.kernel.errors import FieldLocation, MissingVariable, StrongroomError, ValidationFailed, in_body
+from app.pages.forms import SOME_ARE_WRONG, plain_words
 
 # The lists of a form, and what a row of each has.
 LISTS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -306,15 +307,21 @@ def _test_or_control(error: StrongroomError, location: FieldLocation, form: Call
 
 
 def faulty(form: CallForm, error: StrongroomError) -> CallForm:
-    """Return the form with an error's messages beside the controls that they are about, and its sentence above."""
+    """Return the form with an error's messages beside the controls that they are about, what is about none above."""
     errors: dict[str, list[str]] = {}
-    told = [error.detail]
+    whole, told = plain_words(error.detail), []
     for control, label, sentence in place_errors(error, form):
         if control is None:
             told.append(f"{label}: {sentence}")
         elif sentence not in errors.setdefault(control, []):
             errors[control].append(sentence)
-    return replace(form, errors=errors, problem=" ".join(told))
+    if told or not errors:
+        return replace(form, errors=errors, problem=" ".join([whole, *told]))
+    if len(errors) == 1 and whole != SOME_ARE_WRONG:  # of one field: a whole sentence in place of a tag
+        errors = {
+            control: [each if len(each.split()) > 2 else whole for each in own] for control, own in errors.items()
+        }
+    return replace(form, errors=errors, problem=None)  # one message for one fault
 
 
 def control_of(location: FieldLocation, form: CallForm) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -9,7 +10,10 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from app.access import GRANTS, MEMBER_ROLES, Permission, Role
-from app.pages.forms import local, readable
+from app.pages.forms import local, plain_words, readable
+
+# Where a host or a name may be broken: behind these.
+_PIECES: Final = re.compile(r"[^._-]*[._-]+|[^._-]+")
 
 # What a permission lets somebody do, in words; one for each, which a test insists on.
 RIGHTS: Final[Mapping[Permission, str]] = {
@@ -52,9 +56,10 @@ def _machine(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def breakable(host: str) -> Markup:
-    """Let a long host break after its dots, and nowhere else."""
-    return Markup(".<wbr>").join(host.split("."))
+def breakable(name: str, longer_than: int = 0) -> Markup:
+    """Let a host or a name that is long break after its dots, underscores and hyphens, and nowhere else."""
+    pieces = _PIECES.findall(name) if len(name) > longer_than else [name]
+    return Markup("<wbr>").join(pieces)
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
@@ -74,5 +79,6 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "breakable": breakable,
     "count": count,
     "local": local,
+    "plain_words": plain_words,
     "readable": readable,
 }

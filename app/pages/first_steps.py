@@ -10,7 +10,7 @@ from flask import Response, url_for
 
 from app.access import Permission
 from app.audit.history import has_run_by
-from app.blocks.service import list_blocks
+from app.blocks.service import SavedBlocks
 from app.identity.tokens import Tokens
 from app.pages.layout import may, pages, show
 from app.variables import listing
@@ -52,7 +52,7 @@ def first_steps(ws: str) -> Response:
 def steps(ws: str) -> Sequence[Step]:
     """Return the steps, done or not, in the workspace of the URL."""
     resources, access = context.resources(), context.access()
-    blocks = list_blocks(access=access, sessions=resources.sessions, limit=1)
+    blocks = SavedBlocks(resources).list(access=access, limit=1)
     secrets = listing.list_variables(
         ListQuery(kind="secret"), access=access, resources=resources, limit=1, counted=False
     )
@@ -78,5 +78,5 @@ def new_steps(ws: str) -> Sequence[Step]:
     """Return the steps for the tabs of a workspace that has no variable or no block yet, else none."""
     resources, access = context.resources(), context.access()
     listed = listing.list_variables(ListQuery(), access=access, resources=resources, limit=1, counted=False)
-    begun = listed.entries and list_blocks(access=access, sessions=resources.sessions, limit=1)
+    begun = listed.entries and SavedBlocks(resources).list(access=access, limit=1)
     return () if begun else steps(ws)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -43,6 +43,7 @@ class FormState:
     errors: Mapping[str, Sequence[str]] = field(default_factory=dict)
     problem: str | None = None
     value_lost: bool = False
+    _shown: set[str] = field(default_factory=set, repr=False, compare=False)
 
     @classmethod
     def after(
@@ -71,8 +72,14 @@ class FormState:
         return self.values.get(name, "")
 
     def faults(self, name: str) -> Sequence[str]:
-        """Return what is wrong with a field."""
+        """Return what is wrong with a field, for a page that shows it there."""
+        self._shown.add(name)
         return self.errors.get(name, ())
+
+    def with_every_fault(self) -> FormState:
+        """Return the form with what the page just drawn has shown beside no field in the sentence above it all."""
+        unseen = [each for name, faults in self.errors.items() if name not in self._shown for each in faults]
+        return replace(self, problem=" ".join([*filter(None, [self.problem]), *unseen])) if unseen else self
 
 
 def _sentence(error: StrongroomError) -> str:

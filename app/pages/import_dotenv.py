@@ -25,12 +25,28 @@ _NO_CONTENT: Final = "Paste the file's lines, or choose the file."
 
 @dataclass(frozen=True, slots=True)
 class ImportRow:
-    """A line of the file, and what would become of it, or has."""
+    """A line of the file, and what would become of it, or has; ``plain_too``: it could become a plain variable."""
 
     line: int
     name: str
     result: Result
     detail: str | None = None
+    plain_too: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """The names to import, and those among them that become plain variables."""
+
+    only: frozenset[str]
+    plain: frozenset[str]
+
+    @classmethod
+    def of_form(cls, names: Collection[str]) -> Ticked:
+        """Return what was ticked, without names that the file doesn't assign any more."""
+        plain_only = frozenset(request.form.getlist("only_plain")).intersection(names)
+        only = plain_only.union(request.form.getlist("only")).intersection(names)
+        return cls(only, plain_only.union(request.form.getlist("plain")).intersection(names))
 
 
 @pages.get("/workspaces/<ws>/variables/-/import")
@@ -46,22 +62,39 @@ def import_file(ws: str) -> Response:
     require(context.access(), Permission.SECRET_WRITE)
     sent = form_texts(without=("content",))
     try:
+        content = _content()
+        preview = _preview(content, sent)
         if sent.get("do") == "import":
-            return _import(ws, sent, request.form.getlist("only"))
-        rows = [_row(each, preview=True) for each in _run(sent, only=None, dry_run=True)]
+            return _import(ws, content, sent, preview)
     except StrongroomError as error:
         return _show(ws, FormState.after(error, sent), status=STATUS[error.code])
-    return _show(ws, FormState(sent), rows=rows)
+    return _show(ws, FormState(sent), rows=preview)
 
 
-def _run(sent: Mapping[str, str], *, only: Collection[str] | None, dry_run: bool) -> Sequence[ImportedLine]:
+def _preview(content: str, sent: Mapping[str, str]) -> Sequence[ImportRow]:
+    """Return what would become of each line: as a secret, and whether it could be a plain variable."""
+    as_secrets = _run(content, sent, dry_run=True)
+    names = {each.name for each in as_secrets if each.name}
+    as_plain = {each.line: each.result == "created" for each in _run(content, sent, plain=names, dry_run=True)}
+    return [_row(each, preview=True, plain_too=as_plain[each.line]) for each in as_secrets]
+
+
+def _run(
+    content: str,
+    sent: Mapping[str, str],
+    *,
+    only: Collection[str] | None = None,
+    plain: Collection[str] = (),
+    dry_run: bool = False,
+) -> Sequence[ImportedLine]:
     visibility = sent.get("visibility", "")
     wanted = Import(
-        _content(),
+        content,
         visibility if visibility in VISIBILITIES else "masked",
         tuple(hosts(sent.get("allowed_hosts", ""))) or None,
         wide="wide" in sent,
         only=None if only is None else tuple(only),
+        plain=tuple(plain),
         dry_run=dry_run,
     )
     return Imports(context.resources()).run(wanted, access=context.access())
@@ -75,22 +108,29 @@ def _content() -> str:
     return decode_dotenv(content)
 
 
-def _row(line: ImportedLine, *, preview: bool) -> ImportRow:
+def _row(line: ImportedLine, *, preview: bool, plain_too: bool = False) -> ImportRow:
     result: Result = "new" if preview and line.result == "created" else line.result
     told = " ".join(each.detail for each in line.warnings)
-    return ImportRow(line.line, line.name, result, line.detail or told or None)
+    return ImportRow(line.line, line.name, result, line.detail or told or None, plain_too)
 
 
-def _import(ws: str, sent: Mapping[str, str], only: Collection[str]) -> Response:
+def _import(ws: str, content: str, sent: Mapping[str, str], preview: Sequence[ImportRow]) -> Response:
     """Make what was ticked, each whole or not at all; one that can't be made holds up no other."""
-    plan = [_row(each, preview=True) for each in _run(sent, only=None, dry_run=True)]
-    became = {each.line: _row(each, preview=False) for each in _run(sent, only=only, dry_run=False)}
-    rows = [became[row.line] if row.name in only or row.result == "new" else row for row in plan]
-    created = sum(row.result == "created" for row in rows)
+    ticked = Ticked.of_form({row.name for row in preview})
+    lines = _run(content, sent, only=ticked.only, plain=ticked.plain)
+    became = {each.line: _row(each, preview=False) for each in lines}
+    rows = [became[row.line] if row.name in ticked.only or row.result == "new" else row for row in preview]
+    created = [row.name for row in rows if row.result == "created"]
     if created and not any(row.result == "refused" for row in rows):
-        flash(f"{count(created, 'secret')} imported.")
+        flash(f"{_count(created, ticked.plain)} imported.")
         return redirect_to(url_for("pages.variables", ws=ws))
-    return _show(ws, FormState(sent), rows=rows, created=created)
+    return _show(ws, FormState(sent), rows=rows, created=len(created))
+
+
+def _count(created: Sequence[str], plain: Collection[str]) -> str:
+    variables = sum(name in plain for name in created)
+    parts = ((len(created) - variables, "secret"), (variables, "variable"))
+    return " and ".join(count(number, what) for number, what in parts if number)
 
 
 def _show(

@@ -32,6 +32,7 @@ from werkzeug.utils import send_from_directory
 from app import __version__
 from app.access import Access, Actor, Permission, Principal, allows
 from app.kernel.errors import Unauthenticated
+from app.pages.forms import FormState
 from app.web import context
 from app.web.auth import API_PREFIX
 from app.workspaces.members import enter
@@ -224,7 +225,11 @@ def my_workspaces() -> Sequence[Workspace]:
 
 def show(template: str, status: int = 200, **names: object) -> Response:
     """Answer with a page, or with the piece of it that a dialog asks for."""
-    return make_response(render_template(template, **names), status)
+    page = render_template(template, **names)
+    form = names.get("form")
+    if isinstance(form, FormState) and (told := form.with_every_fault()) is not form:
+        page = render_template(template, **names | {"form": told})
+    return make_response(page, status)
 
 
 def show_to_nobody(template: str, status: int, **names: object) -> Response:

@@ -21,6 +21,7 @@ from app.kernel.errors import Party, StrongroomError
 from app.outbound.urls import Reason
 from app.pages.call_form import CallForm, place_errors
 from app.pages.filters import count
+from app.pages.forms import plain_words
 
 Pieces = Sequence[tuple[str, str | None]]
 
@@ -104,9 +105,9 @@ class ShownPreview:
 def refusal_of(error: StrongroomError, form: CallForm, *, allow: Sequence[tuple[str, str]] = ()) -> CallRefusal:
     """Tell of a refusal, with the fields that it is about, and the hosts that whoever asks could allow."""
     return CallRefusal(
-        f"{error.title}. {error.detail}",
+        f"{error.title}. {plain_words(error.detail)}",
         error.title,
-        error.detail,
+        plain_words(error.detail),
         _WHOSE[error.party],
         place_errors(error, form),
         allow,

@@ -135,11 +135,15 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def beside_the_key(error: StrongroomError, secret_type: str) -> StrongroomError:
-    """Move what the API says of ``value`` to the field in which a secret of this type is given its key."""
+def beside_the_fields(error: StrongroomError, secret_type: str) -> StrongroomError:
+    """Move what the API says of ``value`` and ``check`` to the fields of the form that they are made from.
+
+    A secret of another type is given a key, or credentials, in the place of a value.
+    """
     first, *_ = _given_names(secret_type)
+    own = {"value": first, "check": "check_block"}
     error.errors = {
-        in_body(first) if field_of(where) == "value" else where: sentences
+        in_body(own[name]) if (name := field_of(where)) in own else where: sentences
         for where, sentences in (error.errors or {}).items()
     } or None
     return error

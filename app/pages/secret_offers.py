@@ -41,6 +41,8 @@ def secrets_for_field(ws: str) -> Response:
     )
     origin = _origin(request.args.get("url", "")[:8192])
     secrets = [entry.item for entry in listed.entries if isinstance(entry.item, Secret)]
+    # what names this very host is before what goes anywhere
+    secrets.sort(key=lambda secret: origin is None or not matches(secret.allowed_hosts, origin, any_host=False))
     offers = [_offer(secret, place, origin) for secret in secrets]
     offers.sort(key=lambda offer: (offer["reason"] is not None, offer["elsewhere"] is not None))  # what fits is first
     return jsonify(secrets=offers[:_OFFERED], total=listed.total, may_write=may(Permission.SECRET_WRITE))

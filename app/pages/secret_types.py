@@ -8,7 +8,7 @@ from flask import Response, request, url_for
 
 from app.access import Permission, require
 from app.kernel.errors import NotFound, StrongroomError
-from app.pages.forms import FormState, form_texts, read
+from app.pages.forms import FormState, form_texts, plain_words, read
 from app.pages.layout import pages, redirect_with_message, show
 from app.pages.secret_forms import (
     credentials_of_form,
@@ -106,5 +106,5 @@ def renew_secret(ws: str, name: str) -> Response:
         raise
     except StrongroomError as error:
         secret = SecretQueries(resources).get(name, access=access)
-        return show_secret(ws, secret, problem=error.detail, status=STATUS[error.code])
+        return show_secret(ws, secret, problem=plain_words(error.detail), status=STATUS[error.code])
     return redirect_with_message(f"{name} has a new token.", url_for("pages.variable", ws=ws, name=name), name=name)

@@ -9,7 +9,7 @@ from flask import Response, request, url_for
 
 from app.access import Permission, require
 from app.kernel.errors import NotFound, StrongroomError
-from app.pages.forms import FormState, form_texts, number
+from app.pages.forms import FormState, form_texts, number, plain_words
 from app.pages.layout import may, pages, redirect_to, redirect_with_message, show
 from app.pages.secret_forms import parts_as_texts
 from app.pages.secret_templates import TYPE_LABELS
@@ -52,7 +52,7 @@ def show_secret(ws: str, secret: Secret, *, problem: str | None = None, status: 
     except NotFound:
         raise
     except StrongroomError as error:  # Vault is away: the page says so
-        versions, fault = [], error.detail
+        versions, fault = [], plain_words(error.detail)
     accesses = access_log(secret.name, access=access, resources=resources) if may(Permission.AUDIT_READ) else []
     return show(
         "variables/secret.html",

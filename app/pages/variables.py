@@ -18,7 +18,7 @@ from app.pages.forms import FormState, field_of, form_texts, hosts, lines, local
 from app.pages.layout import is_dialog_over, may, pages, redirect_with_message, show
 from app.pages.list_pages import requested_page
 from app.pages.secret_forms import (
-    beside_the_key,
+    beside_the_fields,
     credentials_of_form,
     form_of_secret,
     has_value,
@@ -197,7 +197,7 @@ def edit_variable(ws: str, name: str) -> Response:
             kept["revision"] = str(entry.item.revision)
             error.detail = _after_change(entry, sent)
         if isinstance(entry.item, Secret):
-            error = beside_the_key(error, entry.item.type)
+            error = beside_the_fields(error, entry.item.type)
         lost = hidden and (has_value(sent) or bool(sent.get("value_lost")))
         return _show_edit(ws, entry, FormState.after(error, kept, value_lost=lost), STATUS[error.code])
     own = url_for("pages.variable", ws=ws, name=name)

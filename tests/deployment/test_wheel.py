@@ -73,7 +73,7 @@ def command(service: Service, *arguments: str) -> str:
     return done.stdout
 
 
-def test_the_wheel_holds_every_file_of_the_package_and_every_policy(built: Path) -> None:
+def test_the_wheel_holds_every_file_of_the_package_every_policy_and_every_guide(built: Path) -> None:
     with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
         inside = {name for name in wheel.namelist() if ".dist-info/" not in name}
     package = {
@@ -82,7 +82,9 @@ def test_the_wheel_holds_every_file_of_the_package_and_every_policy(built: Path)
         if path.is_file() and "__pycache__" not in path.parts
     }
     policies = {f"app/policies/files/{path.name}" for path in (ROOT / "vault-policies").glob("*.hcl")}
-    assert inside == package | policies
+    docs = ROOT / "docs"
+    guides = {path for kind in ("*.md", "adr/*.md", "screenshots/*.png") for path in docs.glob(kind)}
+    assert inside == package | policies | {f"app/pages/guides/{path.relative_to(docs)}" for path in guides}
 
 
 def test_the_sdist_holds_what_its_tests_read(built: Path) -> None:

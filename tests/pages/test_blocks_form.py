@@ -144,7 +144,7 @@ def test_a_fault_stands_beside_the_control_that_it_is_about(fields: dict[str, st
     told = _refusal(form)
     assert list(told.errors) == [control]
     assert told.faults(control)
-    assert told.problem
+    assert told.problem is None  # one message for one fault
 
 
 def test_what_is_about_no_control_is_told_above_and_what_is_about_a_test_value_beside_it() -> None:

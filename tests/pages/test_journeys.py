@@ -173,23 +173,48 @@ def test_a_dotenv_file_is_looked_through_before_it_is_imported(
     page = window.go(f"/workspaces/{acme}/variables")
     page.get_by_role("button", name="Import .env").click()
     page.get_by_label("Contents of the file").fill(
-        f"A_TOKEN={CANARY}\nTAKEN=another-value\nSHORT=x\nB_TOKEN='{CANARY}-b '\n"
+        f"A_TOKEN={CANARY}\nTAKEN=another-value\nSHORT=x\nB_TOKEN='{CANARY}-b '\nREGION=eu-central-1\n"
     )
     page.get_by_role("button", name="Preview").click()
     rows = page.locator("tbody tr")
-    expect(rows).to_have_count(4)
-    for number, text in enumerate(("new", "exists already", "refused", "new: The value begins or ends with a space")):
+    expect(rows).to_have_count(5)
+    begins = ("new", "exists already", "refused", "new: The value begins or ends with a space", "new")
+    for number, text in enumerate(begins):
         expect(rows.nth(number)).to_contain_text(text)
     assert CANARY not in page.content()
     expect(page.get_by_label("Contents of the file")).to_have_value(re.compile("^A_TOKEN="))
     assert axe(page) == []
     page.get_by_label("Import B_TOKEN").uncheck()
+    page.get_by_label("Plain, for everybody to read: SHORT").check()
+    page.get_by_label("Plain, for everybody to read: REGION").check()
     page.get_by_role("button", name="Import what is ticked").click()
-    expect(rows.nth(0)).to_contain_text("created")
-    expect(rows.nth(3)).to_contain_text("skipped")
+    message(page, "1 secret and 2 variables imported.")
     names = service.ask("GET", f"/workspaces/{acme}/secrets", user="olga@example.com").json()["items"]
     assert [each["name"] for each in names] == ["A_TOKEN", "TAKEN"]
+    for name, value in (("SHORT", "x"), ("REGION", "eu-central-1")):
+        told = service.ask("GET", f"/workspaces/{acme}/variables/{name}", user="olga@example.com").json()
+        assert told["value"] == value
     window.assert_clean()
+
+
+@pytest.mark.slow
+def test_a_dotenv_file_that_is_chosen_is_imported_and_a_name_that_left_it_is_not_missed(
+    opened: Callable[..., Window], service: Service, acme: str
+) -> None:
+    page = opened("admin").go(f"/workspaces/{acme}/variables/-/import")
+    file = {"name": ".env", "mimeType": "text/plain", "buffer": f"A_TOKEN={CANARY}\nB_TOKEN=x\n".encode()}
+    page.get_by_label("Or choose the file").set_input_files(file)  # type: ignore[arg-type]
+    page.get_by_role("button", name="Preview").click()
+    expect(page.locator("tbody tr")).to_have_count(2)
+    file["buffer"] = f"C_TOKEN={CANARY}\nB_TOKEN=x\n".encode()
+    page.get_by_label("Or choose the file").set_input_files(file)  # type: ignore[arg-type]
+    page.get_by_role("button", name="Import what is ticked").click()
+    expect(page.locator("tbody tr").nth(0)).to_contain_text("skipped")
+    page.get_by_role("button", name="Preview").click()
+    page.get_by_role("button", name="Import what is ticked").click()
+    expect(page.locator("tbody tr").nth(0)).to_contain_text("created")
+    names = service.ask("GET", f"/workspaces/{acme}/secrets", user="olga@example.com").json()["items"]
+    assert [each["name"] for each in names] == ["C_TOKEN"]
 
 
 @pytest.mark.slow

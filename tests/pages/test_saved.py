@@ -274,3 +274,49 @@ def test_a_secret_goes_into_a_string_of_the_body_and_never_behind_it(
     page.get_by_role("button", name="Add secret to URL").click()
     page.locator(".picker [role=option]").first.click()
     expect(page.locator("#url")).to_have_value("https://api.example.com/v2/tickets/{{secrets.TOKEN}}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gone", ["network", "session"])
+def test_what_was_typed_into_any_form_stays_where_the_network_or_the_session_is_gone(
+    opened: Callable[..., Window], furnished: str, gone: str
+) -> None:
+    window = opened("owner")
+    cookies = window.context.cookies()
+    for what, form in FORMS.items():
+        if what == "sign-in":
+            continue
+        page = window.go(form.path if form.path[0] == "/" else f"/workspaces/{furnished}/{form.path}")
+        where = page.locator("main")
+        if form.opener:
+            page.get_by_role("button", name=form.opener, exact=True).click()
+            where = page.locator("dialog[open]:not(#again)")
+        type_into(where, form.typed)
+        url = page.url
+        if gone == "network":
+            window.context.set_offline(True)
+        else:
+            window.context.clear_cookies()
+        where.get_by_role("button", name=form.button, exact=True).click()
+        expect(page.locator(".fault, .problem, #again [name=user]").first).to_be_visible()
+        assert (contents(where, form.typed), page.url) == (form.typed, url), what
+        window.context.set_offline(False)
+        window.context.add_cookies(cookies)  # type: ignore[arg-type]
+        page.evaluate("document.querySelectorAll('form').forEach((each) => each.reset())")
+    window.note_violations()
+    assert window.violations == window.errors == []
+
+
+def test_what_is_refused_for_no_field_of_the_form_is_told_above_it_and_never_swallowed(
+    opened: Callable[..., Window], service: Service, furnished: str
+) -> None:
+    page = opened("owner").go(f"/workspaces/{furnished}/variables")
+    page.get_by_role("button", name="Create new").click()
+    panel = page.locator("#panel")
+    type_into(panel, {"name": "FRESH", "value": "pasted-once"})
+    panel.locator("[name=kind][value=secret]").evaluate(
+        "(radio) => radio.form.insertAdjacentHTML('beforeend', '<input type=radio name=visibility value=loud checked>')"
+    )
+    panel.get_by_role("button", name="Save").click()
+    expect(panel.locator(".fault, .problem").first).to_contain_text("masked")
+    assert contents(panel, {"name": "FRESH", "value": "pasted-once"}) == {"name": "FRESH", "value": "pasted-once"}

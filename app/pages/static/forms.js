@@ -4,6 +4,7 @@
 import { icon } from "./chips.js";
 import { tellFailure } from "./dialogs.js";
 
+const NOT_NOW = "This can't be done now. Nothing that you typed is lost.";
 const CONTROLS = "input:not([type=hidden]), textarea, select";
 let leaving = false;
 
@@ -21,7 +22,7 @@ export function watchForms() {
     const form = sentForm(event.detail);
     if (!form || xhr.status < 400 || event.detail.target.id === "answer") return;
     event.detail.shouldSwap = false;
-    refuse(form, xhr.responseText);
+    refuse(form, xhr);
   });
   document.addEventListener("htmx:beforeOnLoad", (event) => {
     const { xhr } = event.detail;
@@ -77,20 +78,33 @@ function withArticle(label) {
 // --- after it was refused ---------------------------------------------------------------------------------------------
 
 /** Take from an answer what is wrong, and nothing else. */
-function refuse(form, text) {
+function refuse(form, xhr) {
+  const text = xhr.responseText;
+  if (xhr.getResponseHeader("Content-Type")?.includes("json")) return tellFailure(detail(text) || NOT_NOW); // before any page was asked
   const answer = new DOMParser().parseFromString(text, "text/html");
   const action = form.getAttribute("action");
   const again = [...answer.forms].find((each) => each.getAttribute("action") === action && each.method === "post") ?? (form.id ? answer.getElementById(form.id) : null);
   const place = (again ?? answer.body).closest(".dialog-body, main") ?? answer;
   const problem = place.querySelector(".problem");
-  if (!again) return tellFailure(problem || place.querySelector(".empty p, main p:not(.message)")?.textContent.trim() || "This can't be done now. Nothing that you typed is lost.");
+  if (!again) return tellFailure(problem || place.querySelector(".empty p, main p:not(.message)")?.textContent.trim() || NOT_NOW);
   for (const name of new Set([...again.querySelectorAll("input[type=hidden]")].map((each) => each.name))) {
     const [mine, theirs] = [form, again].map((each) => [...each.querySelectorAll(`input[type=hidden][name="${CSS.escape(name)}"]`)]);
     if (mine.length === theirs.length) mine.forEach((each, at) => (each.value = theirs[at].value));
   }
   takeNewFields(form, again);
   const faults = [...again.querySelectorAll(".fault[id]")].map((each) => [each.id.replace(/-fault$/, ""), each.textContent.trim()]);
+  if (!problem && !faults.length) return tellFailure(NOT_NOW);
   showFaults(form, faults, { problem });
+}
+
+/** What a problem document says to people. */
+function detail(text) {
+  try {
+    const { detail } = JSON.parse(text);
+    return detail && `${detail} Nothing that you typed is lost.`;
+  } catch {
+    return null;
+  }
 }
 
 /** Where the answer asks for more than the form had, such as a name to confirm, take its fields and what was typed. */

@@ -3,7 +3,7 @@
 const DAY = 86_400;
 const STEPS = [["day", DAY], ["hour", 3_600], ["minute", 60]];
 const relative = new Intl.RelativeTimeFormat("en-GB", { numeric: "auto" });
-const date = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium" });
+const date = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
 const clock = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "long" });
 
 export function watchTimes() {
@@ -20,7 +20,7 @@ function tellTimes(root) {
   }
 }
 
-/** How far a moment is from now, in words; beyond a week, its date. */
+/** How far a moment is from now, in words; beyond a week, its date and time. */
 function far(moment) {
   const seconds = (moment.getTime() - Date.now()) / 1_000;
   if (Math.abs(seconds) > 7 * DAY) return date.format(moment);

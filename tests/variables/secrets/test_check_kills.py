@@ -15,7 +15,7 @@ from typing import Final
 import pytest
 
 from app.blocks.runs import BlockRuns
-from app.blocks.service import NewBlock, create_block
+from app.blocks.service import NewBlock, SavedBlocks
 from app.calls.definition import Pair, WrittenCall
 from app.factory import run_check
 from app.kernel.secret import SecretValue
@@ -83,7 +83,7 @@ def make_workspace(stage: Stage, upstream: Upstream) -> str:
         new = NewSecret("TOKEN", SecretValue(OLD), "restricted", allowed_hosts=(host,))
         Secrets(resources).create(new, access=access)
         call = WrittenCall("GET", f"http://{host}/whoami", (Pair("Authorization", "Bearer {{secrets.TOKEN}}"),))
-        create_block(NewBlock("whoami", "", call), access=access, sessions=resources.sessions, clock=resources.clock)
+        SavedBlocks(resources).create(NewBlock("whoami", "", call), access=access)
     return workspace
 
 

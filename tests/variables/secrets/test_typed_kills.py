@@ -19,7 +19,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from app.blocks.runs import BlockRuns
-from app.blocks.service import NewBlock, create_block
+from app.blocks.service import NewBlock, SavedBlocks
 from app.calls.definition import Pair, WrittenCall
 from app.kernel.errors import BindingMismatch, NotFound, ReconnectRequired
 from app.kernel.secret import SecretValue
@@ -192,7 +192,7 @@ def make_grant(stage: Stage, upstream: Upstream) -> str:
         new = NewSecret("TOKEN", Credential(given), "restricted", allowed_hosts=(host,), type="oauth2", parts=parts)
         Secrets(resources).create(new, access=access)
         call = WrittenCall("GET", f"http://{host}/api", (Pair("Authorization", "Bearer {{secrets.TOKEN}}"),))
-        create_block(NewBlock("ask", "", call), access=access, sessions=resources.sessions, clock=resources.clock)
+        SavedBlocks(resources).create(NewBlock("ask", "", call), access=access)
     renew_token(stage.doors, workspace)
     return workspace
 
