@@ -297,7 +297,7 @@ def test_moments_are_told_from_now_with_the_exact_one_beside(
     page.clock.set_fixed_time(changed + timedelta(days=40))
     page.get_by_label("Search variables").fill("REG")
     expect(page.locator("#found")).to_have_text("1 match")
-    expect(moment).to_have_text("31 Jan 2026")
+    expect(moment).to_have_text("31 Jan 2026, 12:00")
 
 
 def test_a_service_that_does_not_answer_is_told_of_and_what_was_typed_stays(
