@@ -175,7 +175,8 @@ def _views_of(view: View, searches: Searches) -> Iterator[View]:
     reach = _EXPANDS * searches.longest + 256
     if b"\0" in view.raw:
         yield from wide(view, reach, ascii_only=searches.ascii_only)
-    if not view.settled and may_hold_look_alikes(view.raw):
+    # What is read as UTF-16 may be noise, full of characters that look like others.
+    if not view.settled and view.encoding == "utf-8" and may_hold_look_alikes(view.raw):
         further = rewrite(view, look_alikes(view.text), order=len(ESCAPES), reach=reach)
         if further is not None:
             yield further

@@ -68,3 +68,11 @@ def test_a_dear_body_is_looked_through_so_often_and_no_oftener(name: str, value:
 def test_json_with_four_kinds_of_escapes_is_looked_through_whatever_its_length() -> None:
     body = BODIES["JSON of a tracker"] * 17
     assert Redactor({"TOKEN": SecretValue(TOKEN)}).body(body) == (body, 0)
+
+
+def test_noise_of_wide_characters_is_no_text_that_looks_like_another() -> None:
+    nearly = b"$\\u0010`\\u00a9\\u00de\\udb06\\udd76\\udb44\\udf27"
+    body = b"\n".join(
+        [b"Content-Length: 83", b"\1" * 80, b"B", b"\0\0\0\0" + nearly, b"\0\0\0\0" + nearly[1:], b"\0\0\0\0B"]
+    )
+    assert views_of(body, "$\x10`©Þ\U000d1976\U000e1327x") < 1500
