@@ -30,7 +30,9 @@ def _fill(unit: str | bytes) -> bytes:
 BODIES = {
     "HTML in JSON": _fill(json.dumps('<p class="x">it&amp;s &lt;b&gt; é</p>\n')),
     "JSON of a tracker": _fill(
-        json.dumps({"url": "https://a.example.com/My%20Files?per_page=30", "body": 'Tom &amp; Jerry said "no" twice\r\n'})
+        json.dumps(
+            {"url": "https://a.example.com/My%20Files?per_page=30", "body": 'Tom &amp; Jerry said "no" twice\r\n'}
+        )
     ),
     "decimals": _fill(json.dumps([DRAW.randrange(256) for _ in range(300)])),
     "JavaScript": _fill("function(a,b){var c=\"\\x41\"+'b'+a[0];return c&&d||0x41}\n"),
