@@ -31,8 +31,7 @@ def ask_system(host: str) -> tuple[str, ...]:
         found = socket.getaddrinfo(host.encode("ascii"), None, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     except OSError:
         raise _unresolvable(host) from None
-    # A link-local answer can carry a zone ("%eth0"), which is no part of the address that is vetted.
-    return tuple(dict.fromkeys(str(sockaddr[0]).partition("%")[0] for *_, sockaddr in found))
+    return tuple(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))  # a zone ("%eth0") stands apart
 
 
 def resolver_at(server: str) -> Resolve:

@@ -29,6 +29,7 @@ def folder(tmp_path: Path) -> Path:
 def furnished(service: Service, people: dict[str, str]) -> str:
     """A workspace as one finds it after some weeks."""
     name = make_workspace(service, people)
+    make_workspace(service, people, "Acme Sales")  # so that there is a list to begin with
     make_variable(service, name, "REGION", "eu-central-1", description="Where our data lives")
     make_variable(service, name, "SUPPORT_EMAIL", "support@example.com")
     make_secret(
@@ -81,6 +82,7 @@ def test_pictures_of_every_page_are_made_and_none_scrolls_sideways(
     window.go("/sign-in")
     picture("sign-in")
     window.sign_in("olga@example.com", PASSWORD)
+    page.get_by_role("link", name="Acme Sales").first.wait_for()
     picture("workspaces")
     window.go(f"{base}/variables")
     picture("variables")
