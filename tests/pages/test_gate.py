@@ -17,7 +17,7 @@ SINGLE_SIGN_ON = {
     "pages.finish_single_sign_on",
     "pages.end_provider_sessions",
 }
-PUBLIC = {"pages.sign_in", "pages.sign_in_page", "pages.static", "pages.docs"} | SINGLE_SIGN_ON
+PUBLIC = {"pages.sign_in", "pages.sign_in_page", "pages.static", "pages.docs", "pages.guide"} | SINGLE_SIGN_ON
 
 
 @pytest.fixture(scope="module")
