@@ -261,7 +261,8 @@ class Striker:
 
     def _cut_database(self) -> None:
         if not self._stage.copies[0].database_url.startswith("sqlite"):
-            with databases.connected(self._stage.copies[0].database_url) as connection:
+            # A cut that strikes at the same moment ends this connection with all others.
+            with suppress(SQLAlchemyError), databases.connected(self._stage.copies[0].database_url) as connection:
                 connection.execute(text(_CUT))
 
     def _leave_vault(self) -> None:
