@@ -163,7 +163,7 @@ class Plain:
             body = {"name": self.name, "value": wanted}
             return _write(self.register, client, wanted, "POST", f"/workspaces/{self.workspace}/variables", body)
         if dice.random() < 0.15:
-            return _write(self.register, client, ABSENT, "DELETE", path)
+            return _write(self.register, client, ABSENT, "DELETE", f"{path}?confirm={self.name}&force=true")
         headers = {"If-Match": found.headers["ETag"]}
         return _write(self.register, client, wanted, "PATCH", path, {"value": wanted}, headers)
 
