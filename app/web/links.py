@@ -79,10 +79,12 @@ def _operations_at(place: str, paths: Paths) -> Iterator[tuple[dict[str, Any], b
     if not place.endswith("}"):
         return
     for path, item in paths.items():
+        if path != place and not path.startswith(f"{place}/"):
+            continue
         below = _PARAMETER.findall(path, len(place))
-        if path == place or (path.startswith(f"{place}/") and not below):
+        if not below:
             yield from ((item[method], False) for method in _METHODS if method in item)
-        elif path.startswith(f"{place}/") and len(below) == 1 and path.endswith("}") and "put" in item:
+        elif len(below) == 1 and path.endswith("}") and "put" in item:
             yield item["put"], True
 
 
