@@ -31,9 +31,9 @@ from app.kernel.errors import (
 from app.kernel.turns import Turns, take_turn
 from app.web.errors import problem_document
 from app.web.incoming import request_id_of
-from app.web.relay import Relay
+from app.web.relay import Relay, RequireGround
 from app.web.safety import safety_headers
-from app.web.streams import PROXY_STATUS, Stream, proxy_status, stream_of
+from app.web.streams import PROXY_STATUS, proxy_status, stream_of
 from app.web.threads import Threads
 from app.web.wsgi import Environ, WsgiApp, WsgiResponse, environ_of, require_plain_headers, run
 
@@ -96,7 +96,7 @@ class Front:
         app: What answers, in a thread.
         is_proven: Tells, in a thread, whether a request without its body proves who asks; bodies over 64 KiB are read
             for nobody else.
-        require_ground: See ``Relay``.
+        look: See ``Relay``.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Front:
         app: WsgiApp,
         limits: FrontLimits,
         is_proven: Callable[[Environ], bool],
-        require_ground: Callable[[Environ, Stream], None],
+        look: Callable[[], RequireGround],
     ) -> None:
         self._app = app
         self._limits = limits
@@ -114,7 +114,7 @@ class Front:
         self._reads = Threads(limits.reserved, "read")
         self._slots = asyncio.Semaphore(limits.threads)
         self._turns = Turns(COMPUTING)
-        self._relay = Relay(self._turns, require_ground)
+        self._relay = Relay(self._turns, look)
         self._calls: Counter[tuple[str, bytes]] = Counter()
         self._large = 0
 

@@ -193,7 +193,7 @@ def test_what_the_front_answers_by_itself_is_as_safe_as_the_rest(path: str, body
     def sound(*_arguments: object) -> None:
         pass
 
-    front = Front(nothing, FrontLimits(threads=2, calls_in_flight=1, max_call_body=1, https=True), nobody, sound)
+    front = Front(nothing, FrontLimits(threads=2, calls_in_flight=1, max_call_body=1, https=True), nobody, lambda: sound)
     sent: list[dict[str, Any]] = []
     length = [(b"content-length", b"9999999")] if status == 413 else []
     scope = {
