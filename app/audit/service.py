@@ -6,7 +6,6 @@ either can't be stored it raises ``RecordUnavailable``, as Vault's own audit dev
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,7 @@ from app.audit.openings import name_opening, openings
 from app.db import NAME_CHARACTERS, Sessions, cursor_of, live_processes
 from app.kernel.clock import Clock
 from app.kernel.errors import CallerError, PolicyError, RecordUnavailable, StrongroomError, ValidationFailed, in_query
+from app.kernel.fresh import fresh_hex
 from app.telemetry import event_recorded, step
 
 SERVICE_CHAIN: Final = ""
@@ -37,7 +37,7 @@ COLUMNS: Final = tuple(getattr(EventRow, name) for name in FIELDS)
 
 def _new_id() -> str:
     # By time first, as UUIDs of version 7 are, so that an index on it grows at its end and few pages are written anew.
-    return f"{time.time_ns():016x}{os.urandom(8).hex()}"
+    return f"{time.time_ns():016x}{fresh_hex(16)}"
 
 
 @dataclass(frozen=True, slots=True)

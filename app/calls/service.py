@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -371,7 +370,7 @@ def resolve_call(
     """
     if requirements.refuse_expired:
         refuse_expired(requirements.secrets, clock())
-    moment = CallMoment(clock(), str(uuid.uuid4()))
+    moment = CallMoment(clock())
     if variables or requirements.complete is None:
         call = resolve(template, {**requirements.defaults, **variables, **moment.variables()})
     else:
