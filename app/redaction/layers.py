@@ -8,7 +8,7 @@ the rest: it is found by its form without escapes (``receiver_forms.canonical``)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from itertools import chain
@@ -16,7 +16,7 @@ from typing import Final
 
 from app.redaction import encodings, rare_escapes
 from app.redaction.encodings import USUAL, Undo
-from app.redaction.rare_escapes import ESCAPES, binaries, may_hold_binaries
+from app.redaction.rare_escapes import ESCAPES
 from app.redaction.views import Edits, View, merge, rewrite
 
 TOGETHER: Final = 64 * 1024
@@ -40,6 +40,11 @@ _FURTHER: Final = (
     *_OTHER_BACKSLASHES,
     tuple(kind for kind in ESCAPES if kind not in chain(USUAL, *_OTHER_BACKSLASHES)),
 )
+_ASKED_FURTHER: Final[Mapping[Undo, Callable[[bytes], bool]]] = {
+    rare_escapes.literals: rare_escapes.may_hold_literals,
+    rare_escapes.binaries: rare_escapes.may_hold_binaries,
+}
+"""Kinds whose signs stand in so many texts that more is asked of a view."""
 LAST: Final = len(ESCAPES)
 """The order of a view in which all kinds were undone before."""
 
@@ -80,7 +85,7 @@ def _edits(view: View, kinds: _Kinds) -> Edits:
         [
             undo(view.text)
             for signs, undo in kinds
-            if any(map(view.holds, signs)) and (undo is not binaries or may_hold_binaries(view.raw))
+            if any(map(view.holds, signs)) and (undo not in _ASKED_FURTHER or _ASKED_FURTHER[undo](view.raw))
         ]
     )
 

@@ -42,12 +42,17 @@ def test_usual_kinds_are_undone_together_and_what_many_texts_hold_beside_them() 
 
 
 def test_kinds_that_read_the_same_bytes_otherwise_are_undone_apart_from_one_another() -> None:
-    views = list(undo_together(View.of(b"\\115 %41 0x41"), 100))
+    views = list(undo_together(View.of(b"\\115 %41 ~1"), 100))
     as_octal, further = views[0], views[1:]
-    assert as_octal.raw == b"M A 0x41"
-    assert texts(further) == {b"\x115 A 0x41", b"\xc4\x95A 0x41", b"s A 0x41", b"M A A"}
+    assert as_octal.raw == b"M A ~1"
+    assert texts(further) == {b"\x115 A ~1", b"\xc4\x95A ~1", b"s A ~1", b"M A /"}
     assert not as_octal.settled
     assert all(view.settled for view in further)
+
+
+def test_a_number_with_a_prefix_here_and_there_is_no_escape() -> None:
+    assert texts(undo_apart(View.of(b"0x41 0x42 0x43"), 100)) == set()
+    assert texts(undo_apart(View.of(b"0x41 0x42 0x43 0x44"), 100)) == {b"A B C D"}
 
 
 def test_after_a_rare_kind_only_the_usual_ones_are_undone() -> None:
