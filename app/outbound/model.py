@@ -157,6 +157,8 @@ class Call:
     body: Body = field(default_factory=NoBody)
     timeout_seconds: float = 10.0
     follow_redirects: bool = False
+    kept: dict[str, Prepared] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What was written out of it, without a value: a saved call is the same object for run after run."""
 
 
 @dataclass(frozen=True, slots=True)
