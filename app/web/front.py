@@ -29,10 +29,10 @@ from app.kernel.errors import (
 from app.kernel.turns import Turns, take_turn
 from app.web.errors import problem_document
 from app.web.incoming import request_id_of
-from app.web.relay import Relay
+from app.web.relay import Relay, RequireGround
 from app.web.safety import safety_headers
 from app.web.slots import Slots
-from app.web.streams import PROXY_STATUS, Stream, proxy_status, stream_of
+from app.web.streams import PROXY_STATUS, proxy_status, stream_of
 from app.web.threads import Threads
 from app.web.wsgi import Environ, WsgiApp, WsgiResponse, environ_of, require_plain_headers, run, size_of_head
 
@@ -95,7 +95,7 @@ class Front:
         app: What answers, in a thread.
         is_proven: Tells, in a thread, whether a request without its body proves who asks; bodies over 64 KiB are read
             for nobody else.
-        require_ground: See ``Relay``.
+        look: See ``Relay``.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Front:
         app: WsgiApp,
         limits: FrontLimits,
         is_proven: Callable[[Environ], bool],
-        require_ground: Callable[[Environ, Stream], None],
+        look: Callable[[], RequireGround],
     ) -> None:
         self._app = app
         self._limits = limits
@@ -113,7 +113,7 @@ class Front:
         self._reads = Threads(limits.reserved, "read")
         self._slots = Slots(limits.threads)
         self._turns = Turns(COMPUTING)
-        self._relay = Relay(self._turns, require_ground)
+        self._relay = Relay(self._turns, look)
         self._calls: dict[tuple[str, bytes], int] = {}
         self._large = 0
 
