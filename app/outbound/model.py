@@ -141,11 +141,11 @@ Body = NoBody | JsonBody | FormBody | TextBody | XmlBody | BytesBody | Multipart
 class Call:
     """A call, resolved: every variable filled in, every secret still a slot.
 
-    ``path`` is the whole URL path (it starts with ``/``); ``url_query`` holds what the URL has behind its ``?``, one
-    field for each ``name=value``, percent-encoded by its author, and ``query`` the parameters of the call's own list,
-    which come after; ``headers`` keep their order and are unique whatever their case. ``form_encoded_basic`` writes
-    user and password as RFC 6749, section 2.3.1, wants them. ``signature`` is an Authorization header that is made once
-    everything else is written; ``signed`` says that what is sent is signed, so that no redirect is followed.
+    ``path`` is the whole URL path (it starts with ``/``); ``url_query`` what the URL has behind its ``?``, one field for
+    each ``name=value``, percent-encoded by its author; ``query`` the call's own list, which comes after. ``headers`` keep
+    their order and are unique whatever their case. ``form_encoded_basic``: see RFC 6749, section 2.3.1. ``signature`` is an
+    Authorization header, made last; ``signed`` says that no redirect is followed. ``kept`` is what was written out of it
+    without a value: one object serves all runs of a saved call.
     """
 
     method: Method
@@ -162,7 +162,6 @@ class Call:
     timeout_seconds: float = 10.0
     follow_redirects: bool = False
     kept: dict[str, Prepared] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """What was written out of it, without a value: a saved call is the same object for run after run."""
 
 
 @dataclass(frozen=True, slots=True)
