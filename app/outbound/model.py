@@ -141,11 +141,11 @@ Body = NoBody | JsonBody | FormBody | TextBody | XmlBody | BytesBody | Multipart
 class Call:
     """A call, resolved: every variable filled in, every secret still a slot.
 
-    ``path`` is the whole URL path (it starts with ``/``); ``url_query`` what the URL has behind its ``?``, one field for
-    each ``name=value``, percent-encoded by its author; ``query`` the call's own list, which comes after. ``headers`` keep
-    their order and are unique whatever their case. ``form_encoded_basic``: see RFC 6749, section 2.3.1. ``signature`` is an
-    Authorization header, made last; ``signed`` says that no redirect is followed. ``kept`` is what was written out of it
-    without a value: one object serves all runs of a saved call.
+    ``path`` is the whole URL path, from its ``/`` on; ``url_query`` what the URL has behind its ``?``, a field for each
+    ``name=value``, percent-encoded by its author; ``query`` the call's own list, which comes after. Of ``headers`` the
+    order is kept, and none stands there twice. ``form_encoded_basic``: RFC 6749, 2.3.1. ``signature`` is an
+    Authorization header, made last; ``signed``: no redirect is followed. ``kept``: written out of it without a value,
+    for all runs.
     """
 
     method: Method
