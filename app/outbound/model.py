@@ -144,8 +144,7 @@ class Call:
     ``path`` is the whole URL path, from its ``/`` on; ``url_query`` what the URL has behind its ``?``, a field for each
     ``name=value``, percent-encoded by its author; ``query`` the call's own list, which comes after. Of ``headers`` the
     order is kept, and none stands there twice. ``form_encoded_basic``: RFC 6749, 2.3.1. ``signature`` is an
-    Authorization header, made last; ``signed``: no redirect is followed. ``kept``: written out of it without a value,
-    for all runs.
+    Authorization header, made last; ``signed``: no redirect is followed. ``kept``: written of it, without a value.
     """
 
     method: Method
