@@ -7,6 +7,7 @@ would make noise of its own.
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -45,6 +46,15 @@ def literals(text: Bytes) -> Edits:
         value, size = read.number(mine + 2, base, most)
         found.bytes_((size > 0) & (value < 256) & ((size < 3) | (base < 16)), mine, size + 2, value)
     return found.edits()
+
+
+_LITERAL: Final = re.compile(rb"0(?:[xX][0-9A-Fa-f]|[bB][01]|[oO][0-7])")
+_FEWEST_LITERALS: Final = 4
+
+
+def may_hold_literals(raw: bytes) -> bool:
+    """Tell whether there are several numbers with a prefix: nobody writes a single byte of a text as one."""
+    return next(islice(_LITERAL.finditer(raw), _FEWEST_LITERALS - 1, None), None) is not None
 
 
 _BINARY: Final = bytes(
