@@ -44,10 +44,12 @@ from app.web.fast_json import FastJson
 from app.web.fast_path import FastPath, RequestRules
 from app.web.front import MIB, Front, FrontLimits
 from app.web.idempotency import KeyedRequests, Repeats, answer_repeats
+from app.web.incoming import Incoming
 from app.web.limits import RequestLimits, limit_requests
 from app.web.logs import RequestLog, log_requests
 from app.web.metrics import serve_metrics
 from app.web.openapi import complete, document
+from app.web.relay import RequireGround
 from app.web.reply import mark_calls
 from app.web.safety import safety_headers
 from app.web.streams import Stream
@@ -160,7 +162,7 @@ def _send_safety_headers(app: Flask, headers: Mapping[str, str]) -> None:
         return response
 
 
-def front_of(app: Flask, settings: Settings) -> Front:
+def front_of(app: Flask, settings: Settings, resources: Resources) -> Front:
     """Put the front before an application: what reads requests whole, and shares threads fairly."""
     limits = FrontLimits(
         threads=settings.threads,
@@ -175,19 +177,23 @@ def front_of(app: Flask, settings: Settings) -> Front:
         with app.request_context(environ):
             return gate.proves(context.incoming()) if is_api(request.path) else bool(current_user.is_authenticated)
 
-    def _require_ground(environ: Environ, stream: Stream) -> None:
-        with app.request_context(environ):
-            access = _access_of_api(gate) if is_api(request.path) else access_by_session()
-            if access is not None:
-                stream.require_ground(access)
+    def _look() -> RequireGround:
+        cache = resources.sessions.cache()
 
-    return Front(app.wsgi_app, limits, _is_proven, _require_ground)
+        def _require_ground(environ: Environ, stream: Stream) -> None:
+            if is_api(environ["PATH_INFO"]):
+                incoming = Incoming(environ, stream.workspace, resources.sessions)
+                principal = gate.authenticate(incoming.bearer, incoming.act_as, cache)
+                stream.require_ground(gate.enter(principal, stream.workspace, incoming.request_id, cache), cache)
+                return
+            with app.request_context(environ):
+                access = access_by_session()
+                if access is not None:
+                    stream.require_ground(access, cache)
 
+        return _require_ground
 
-def _access_of_api(gate: Gate) -> Access | None:
-    incoming = context.incoming()
-    gate.let_in(incoming)
-    return incoming.access
+    return Front(app.wsgi_app, limits, _is_proven, _look)
 
 
 def _single_sign_on(settings: Settings) -> SingleSignOn | None:

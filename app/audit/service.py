@@ -6,14 +6,14 @@ either can't be stored it raises ``RecordUnavailable``, as Vault's own audit dev
 
 from __future__ import annotations
 
-import os
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy import ColumnElement, exists, false, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
@@ -26,9 +26,11 @@ from app.audit.openings import name_opening, openings
 from app.db import NAME_CHARACTERS, Sessions, cursor_of, live_processes
 from app.kernel.clock import Clock
 from app.kernel.errors import CallerError, PolicyError, RecordUnavailable, StrongroomError, ValidationFailed, in_query
+from app.kernel.fresh import fresh_hex
 from app.telemetry import event_recorded, step
 
 SERVICE_CHAIN: Final = ""
+_SECRET_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _PROCESS: Final = slice(16, 16 + NAME_CHARACTERS)
 """Where in an intended deed's id the process stands that does it, as it is called in ``leases``."""
 # Plain columns, in an event's order: mapping objects costs several times what reading them does.
@@ -37,7 +39,7 @@ COLUMNS: Final = tuple(getattr(EventRow, name) for name in FIELDS)
 
 def _new_id() -> str:
     # By time first, as UUIDs of version 7 are, so that an index on it grows at its end and few pages are written anew.
-    return f"{time.time_ns():016x}{os.urandom(8).hex()}"
+    return f"{time.time_ns():016x}{fresh_hex(16)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +219,7 @@ class Filters:
     """What a list of events is narrowed to; moments are aware.
 
     ``folded`` leaves out intents whose outcome is there; ``partial`` has the fields of which a
-    part is enough, whatever its case.
+    part is enough, whatever its case; ``version`` is of ``secret``, named as a whole.
     """
 
     actor: str | None = None
@@ -226,6 +228,7 @@ class Filters:
     block: str | None = None
     call: str | None = None
     outcome: str | None = None
+    version: int | None = None
     since: datetime | None = None
     until: datetime | None = None
     folded: bool = False
@@ -340,8 +343,18 @@ def _name_conditions(filters: Filters) -> Iterator[ColumnElement[bool]]:
         yield EventRow.secrets.icontains(filters.secret, autoescape=True)
     elif filters.secret:
         yield EventRow.secrets.contains(f",{filters.secret},", autoescape=True)
+    if filters.version is not None:
+        yield _of_version(filters.secret or "", filters.version)
     if filters.block:
         yield (EventRow.target_type == "block") & _compare(EventRow.target_name, "block", filters)
+
+
+def _of_version(secret: str, version: int) -> ColumnElement[bool]:
+    """Ask for what was done with one version of a secret, or to it."""
+    if not _SECRET_NAME.fullmatch(secret):  # which no JSON path may be made of
+        return false()
+    carried = EventRow.detail["secret_versions"][secret].as_integer() == version
+    return or_(carried, (EventRow.target_name == secret) & (EventRow.detail["version"].as_integer() == version))
 
 
 def _compare(column: InstrumentedAttribute[Any], field_name: str, filters: Filters) -> ColumnElement[bool]:

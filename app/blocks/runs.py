@@ -71,10 +71,9 @@ class BlockRuns:
             StrongroomError: The call was refused or failed before its answer's first byte; its code says how.
         """
         target, intent = self._intent(name, access=access, cache=cache)
-        sessions = self._resources.sessions
 
-        def _require_block(access: Access) -> None:
-            if self._find(name, access=access, cache=sessions.cache()).id != target.id:
+        def _require_block(access: Access, cache: VersionedCache) -> None:
+            if self._find(name, access=access, cache=cache).id != target.id:
                 raise NotFound(f"There is no block {name[:64]}.")
 
         return Calls(self._resources).perform_stream(

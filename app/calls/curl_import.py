@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final, get_args
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import quote_plus, unquote
 
-from app.calls.curl_command import SHELL_VARIABLE, read_command, refusal
+from app.calls.body_source import (
+    JSON_LITERAL_BRACES,
+    LITERAL_BRACES,
+    json_strings,
+    read_form_source,
+    read_json_source,
+)
+from app.calls.curl_command import SHELL_VARIABLE, SPACE, read_command, refusal
 from app.calls.curl_credentials import CredentialFinder, CurlCredential, decoded_basic
 from app.calls.curl_request import Ignored, OptionReader, quoted_between_variables
 from app.calls.definition import Pair, WrittenCall
@@ -127,7 +135,7 @@ class _Drafter:
         path = "/".join(finder.segment(each, last=each is segments[-1]) for each in segments)
         pieces = [each for each in raw.split("&") if each] + self._request.query
         if self._request.get and self._request.data:
-            pieces += [each for each in _join(self._request.data).split("&") if each]
+            pieces += [each for each in _join(self._request.data, space="%20").split("&") if each]
         pairs = [piece.partition("=")[::2] for piece in pieces]
         if all("=" in piece and _round_trips(piece) for piece in pieces):
             query = tuple(
@@ -159,30 +167,22 @@ class _Drafter:
             )
         if not request.data or request.get:
             return call
-        data = _join(request.data)
+        data = _join(request.data, space="+")
         content_type = next((each.value for each in call.headers if fold_header(each.name) == "content-type"), None)
         media_type = (content_type or _FORM).partition(";")[0].strip().lower()
         if media_type == "application/json" or media_type.endswith("+json"):
-            document = _json(data)
-            if document is not _NO_JSON:
-                return replace(
-                    call,
-                    body_type="json",
-                    content=_json_content(document, finder),
-                    headers=_without_type(call, "application/json"),
-                )
-        if media_type == _FORM and (pairs := _form(data)) is not None:
-            content = tuple(
-                Pair(finder.text(name), finder.parameter(name, value, "body", finder.text)) for name, value in pairs
-            )
-            return replace(call, body_type="form", content=content, headers=_without_type(call, _FORM))
+            with suppress(ValueError):
+                return _with_json(call, data, finder)
+        if media_type == _FORM and not data.lstrip().startswith(("{", "[", "<")):
+            with suppress(ValueError):
+                return _with_form(call, data, finder)
         headers = call.headers if content_type else (*call.headers, Pair("Content-Type", _FORM))
         return replace(call, body_type="text", content=finder.text(data), headers=headers)
 
 
 # --- pieces -----------------------------------------------------------------------------------------------------------
 
-_NO_JSON: Final = object()
+_SECRET: Final = "{{secrets."
 
 
 def _origin(url: str) -> Any:
@@ -199,11 +199,12 @@ def _without_userinfo(url: str) -> tuple[str, str | None]:
     return (found[1] + found[3], unquote(found[2])) if found else (url, None)
 
 
-def _join(data: Sequence[tuple[str, str]]) -> str:
+def _join(data: Sequence[tuple[str, str]], *, space: str) -> str:
+    """Join the pieces of ``--data`` and its kin; ``space`` is how the ones that curl encodes write theirs."""
     text = ""
     for piece, before in data:
         text += (before if text else "") + piece
-    return text
+    return text.replace(SPACE, space)
 
 
 def _round_trips(piece: str) -> bool:
@@ -217,29 +218,71 @@ def _round_trips(piece: str) -> bool:
         return False
 
 
-def _form(data: str) -> list[tuple[str, str]] | None:
-    pairs = []
-    for piece in data.split("&"):
-        name, equals, value = piece.partition("=")
-        if not equals or not name or data.lstrip().startswith(("{", "[", "<")):
-            return None
-        try:
-            pairs.append((unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")))
-        except UnicodeDecodeError:
-            return None
-    return pairs
+def _with_json(call: WrittenCall, data: str, finder: CredentialFinder) -> WrittenCall:
+    """Return the call with a JSON body, which keeps its author's spelling where it would go out otherwise."""
+    document = read_json_source(data)
+    content = _json_content(document, finder)
+    source = None
+    if json.dumps(document, ensure_ascii=False) != data:
+        source = _json_source(data, tuple(_strings(document)), tuple(_strings(content)), finder)
+    headers = _without_type(call, "application/json")
+    return replace(call, body_type="json", content=content, source=source, headers=headers)
 
 
-def _json(text: str) -> object:
-    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        if len(dict(pairs)) != len(pairs):
-            raise ValueError
-        return dict(pairs)
+def _json_source(data: str, before: Sequence[str], after: Sequence[str], finder: CredentialFinder) -> str:
+    pieces, end = [], 0
+    for token, said, taken in zip(json_strings(data), before, after, strict=True):
+        if taken != said:
+            # A credential is taken out of what the string says; all else stays as it is spelled.
+            spelled = json.dumps(taken, ensure_ascii=False)[1:-1] if _SECRET in taken else finder.text(token.spelled)
+            pieces += [data[end : token.start], '"', spelled.replace(LITERAL_BRACES, JSON_LITERAL_BRACES), '"']
+            end = token.end
+    return "".join((*pieces, data[end:]))
 
-    try:
-        return json.loads(text, object_pairs_hook=unique)
-    except (ValueError, RecursionError):
-        return _NO_JSON
+
+def _strings(document: object) -> Iterator[str]:
+    if isinstance(document, str):
+        yield document
+    elif isinstance(document, dict | list):
+        for inner in document.values() if isinstance(document, dict) else document:
+            yield from _strings(inner)
+
+
+def _with_form(call: WrittenCall, data: str, finder: CredentialFinder) -> WrittenCall:
+    """Return the call with a form, which keeps its author's spelling where it would go out otherwise."""
+    content: list[Pair] = []
+    source: list[str] = []
+    pairs = iter(read_form_source(data))
+    for spelled in data.split("&"):
+        if not spelled:
+            source.append(spelled)
+            continue
+        pair = next(pairs)
+        name, equals, value = spelled.partition("=")
+        taken = finder.parameter(pair.name, pair.value, "body", finder.text)
+        content.append(Pair(finder.text(pair.name), taken))
+        if _SECRET not in taken:
+            taken = finder.text(value)
+        elif pair.value != value:
+            taken = _escape_between_templates(taken)
+        source.append(name + equals + taken)
+    as_sent = "&".join(
+        f"{_escape_between_templates(pair.name)}={_escape_between_templates(pair.value)}"
+        for pair in read_form_source(data)
+    )
+    return replace(
+        call,
+        body_type="form",
+        content=tuple(content),
+        source=None if as_sent == data else "&".join(source),
+        headers=_without_type(call, _FORM),
+    )
+
+
+def _escape_between_templates(text: str) -> str:
+    """Return a text as a form writes it, but for the references in it and the shell's variables."""
+    pieces = re.split(r"(\{\{.*?\}\}|\ue000[^\ue001]*\ue001)", text)
+    return "".join(piece if number % 2 else quote_plus(piece) for number, piece in enumerate(pieces))
 
 
 def _json_content(content: object, finder: CredentialFinder, name: str = "") -> object:
@@ -253,9 +296,14 @@ def _json_content(content: object, finder: CredentialFinder, name: str = "") -> 
 
 
 def _without_type(call: WrittenCall, media_type: str) -> tuple[Pair, ...]:
-    """Return the headers without a Content-Type that the body says by itself."""
+    """Return the headers without a Content-Type that the body says by itself, to the letter."""
     return tuple(
         each
         for each in call.headers
-        if not (fold_header(each.name) == "content-type" and each.value.partition(";")[0].strip().lower() == media_type)
+        if not (fold_header(each.name) == "content-type" and _says(each.value, media_type))
     )
+
+
+def _says(value: str, media_type: str) -> bool:
+    # The boundary of several parts is the client's own; elsewhere a parameter is a word that a server may want.
+    return value == media_type or (media_type.startswith("multipart/") and value.lower().startswith(media_type))

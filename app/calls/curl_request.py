@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
-from app.calls.curl_command import CurlCommand, Option, refusal
+from app.calls.curl_command import SPACE, CurlCommand, Option, refusal
 from app.calls.definition import WrittenPart
 from app.outbound.places import can_be_set, is_token
 
@@ -151,7 +151,7 @@ class OptionReader:
         if text is None:
             return
         if name == "url-query":
-            self.request.query.append(text)
+            self.request.query.append(text.replace(SPACE, "%20"))
             return
         self.request.json |= name == "json"
         self.request.data.append((text, "" if name == "json" else "&"))
@@ -176,7 +176,7 @@ class OptionReader:
             if read is None:
                 return None
             content = read
-        return (f"{name}=" if name else "") + quoted_between_variables(content)
+        return (f"{name}=" if name else "") + quoted_between_variables(content).replace("%20", SPACE)
 
     def _file(self, option: Option, path: str) -> str | None:
         if path == "-" and self._stdin is not None:

@@ -34,6 +34,7 @@ class WrittenPart:
 class WrittenCall:
     """A call as it arrives: syntax only, templates not yet parsed. ``content`` goes with ``body_type``.
 
+    ``source`` is the same content, of JSON or a form, as its author spelled it: what goes out where it is given.
     ``aws4`` names the secret that signs it for AWS; ``variables`` are its defaults; ``captures`` are pairs of a name
     and a JSONPath.
     """
@@ -46,6 +47,7 @@ class WrittenCall:
     aws4: str | None = None
     body_type: BodyType = "none"
     content: object = None
+    source: str | None = None
     content_type: str | None = None
     captures: tuple[tuple[str, str], ...] = ()
     variables: tuple[tuple[str, object], ...] = ()
@@ -99,6 +101,8 @@ def _body(call: WrittenCall) -> dict[str, object]:
     elif call.body_type == "multipart":
         content = [_part(part) for part in cast(Sequence[WrittenPart], content)]
     body: dict[str, object] = {"type": call.body_type, "content": content}
+    if call.source is not None:
+        body["source"] = call.source
     return body if call.content_type is None else body | {"content_type": call.content_type}
 
 
@@ -124,6 +128,7 @@ def from_json(kept: Mapping[str, Any]) -> WrittenCall:
         aws4=auth["secret"] if auth["type"] == "aws4" else None,
         body_type=body["type"],
         content=content,
+        source=body.get("source"),
         content_type=body.get("content_type"),
         captures=tuple((capture["name"], capture["path"]) for capture in kept["captures"]),
         variables=tuple(kept["variables"].items()),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, get_args
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
+from app.calls.body_source import read_form_source, read_json_source
 from app.calls.captures import Problem
 from app.calls.definition import AdHocCall, BodyType, Pair, WrittenCall, WrittenPart
 from app.calls.response import answer_body
@@ -56,6 +58,7 @@ CALL_CODES: Final = (
 
 METHODS: Final = get_args(Method)
 _NAME = validate.Length(1, 256)
+_NO_BODY: Final[Mapping[str, Any]] = {"type": "none", "content": None, "source": None, "content_type": None}
 _MANY = validate.Length(max=200)
 
 
@@ -109,10 +112,15 @@ class BodyBody(Input):
     content_type = PlainText(
         load_default=None, allow_none=True, validate=_NAME, metadata={"description": "Of a `base64` body."}
     )
+    source = PlainText(
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "Of a `json` or `form` body: the same content as it is spelled. It goes out so."},
+    )
 
     @post_load
     def _content(self, data: dict[str, Any], **_kwargs: object) -> dict[str, Any]:
-        content = data["content"]
+        content = data["content"] = _content_of_source(data) if data["source"] is not None else data["content"]
         if data["type"] in ("form", "multipart"):
             data["content"] = _rows(PairBody(many=True) if data["type"] == "form" else PartBody(many=True), content)
         elif data["type"] in ("text", "xml", "base64") and not isinstance(content, str):
@@ -120,6 +128,26 @@ class BodyBody(Input):
         if data["content_type"] is not None and data["type"] != "base64":
             raise ValidationError("Allowed only in a base64 body; elsewhere set the header.", "content_type")
         return data
+
+
+def _content_of_source(data: Mapping[str, Any]) -> object:
+    """Return the content that a body's source says, which is the content that is given where one is."""
+    if data["type"] not in ("json", "form"):
+        raise ValidationError("Allowed only in a json or form body.", "source")
+    try:
+        if data["type"] == "json":
+            said: Any = read_json_source(data["source"])
+        else:
+            said = [{"name": pair.name, "value": pair.value} for pair in read_form_source(data["source"])]
+    except ValueError:
+        kind = "JSON" if data["type"] == "json" else "a form"
+        raise ValidationError(f"It can't be read as {kind}.", "source") from None
+    given = data["content"]
+    if data["type"] == "form" and isinstance(given, dict):
+        given = [{"name": name, "value": value} for name, value in given.items()]
+    if given is not None and json.dumps(given, sort_keys=True) != json.dumps(said, sort_keys=True):
+        raise ValidationError("It says something else than the content: change both, or leave it out.", "source")
+    return said
 
 
 def _rows(schema: Schema, content: object) -> tuple[object, ...]:
@@ -185,7 +213,7 @@ class CallBody(Input):
 
     @post_load
     def _to_call(self, data: dict[str, Any], **_kwargs: object) -> WrittenCall:
-        auth, body = data["auth"], data["body"] or {"type": "none", "content": None, "content_type": None}
+        auth, body = data["auth"], data["body"] or _NO_BODY
         return WrittenCall(
             method=data["method"],
             url=data["url"],
@@ -195,6 +223,7 @@ class CallBody(Input):
             aws4=auth["secret"] if auth and auth["type"] == "aws4" else None,
             body_type=body["type"],
             content=body["content"],
+            source=body["source"],
             content_type=body["content_type"],
             captures=tuple((capture["name"], capture["path"]) for capture in data["captures"]),
             variables=tuple(data["variables"].items()),

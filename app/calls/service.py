@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from app.audit.service import Deed, Target, conclude, recorded
 from app.calls.captures import Problem, capture_values
 from app.calls.credentials import Credentials, Material
 from app.calls.requirements import needed_secrets, refuse_expired, require_requests
-from app.calls.streams import Ground, StreamedCall, outcome_facts
+from app.calls.streams import Ground, RequireSource, StreamedCall, outcome_facts
 from app.calls.template import CallTemplate, resolve
 from app.db import changes_in
 from app.kernel.clock import Clock
@@ -185,7 +184,7 @@ class Calls:
         access: Access,
         look_up: Callable[[Deed], ResolvedCall],
         intent: Mapping[str, object] | None = None,
-        require_source: Callable[[Access], None] = lambda _access: None,
+        require_source: RequireSource = lambda _access, _cache: None,
     ) -> StreamedCall:
         """Take one call through the pipeline as ``perform`` does, up to the head of its answer; its body streams.
 
@@ -371,7 +370,7 @@ def resolve_call(
     """
     if requirements.refuse_expired:
         refuse_expired(requirements.secrets, clock())
-    moment = CallMoment(clock(), str(uuid.uuid4()))
+    moment = CallMoment(clock())
     if variables or requirements.complete is None:
         call = resolve(template, {**requirements.defaults, **variables, **moment.variables()})
     else:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from app.access import Access, Permission, require
 from app.audit.chain import Outcome
 from app.audit.service import Deed, conclude, conclude_later
+from app.db import VersionedCache
 from app.kernel.errors import Conflict, RecordUnavailable, StrongroomError, UpstreamTimeout, VaultUnavailable
 from app.outbound.inject import authority
 from app.outbound.model import Origin, Response, ResponseStream
@@ -23,6 +24,8 @@ from app.variables.secrets.binding import Source
 from app.variables.secrets.managed import ManagedValues
 from app.variables.secrets.references import UsableSecret, usable_secrets
 from app.workspaces.service import settings_of
+
+RequireSource = Callable[[Access, VersionedCache], None]
 
 GONE: Final = "client_gone"
 _GRANTS_EVERY: Final = 1.0
@@ -58,7 +61,7 @@ class Ground:
     """
 
     permission: Permission
-    require_source: Callable[[Access], None]
+    require_source: RequireSource
     secrets: Mapping[str, tuple[str, tuple[str, ...]]]
     granted: tuple[Source, ...]
     origin: Origin
@@ -67,7 +70,7 @@ class Ground:
     def of(
         cls,
         permission: Permission,
-        require_source: Callable[[Access], None],
+        require_source: RequireSource,
         secrets: Mapping[str, UsableSecret],
         origin: Origin,
     ) -> Ground:
@@ -113,6 +116,12 @@ class StreamedCall:
         """Whether ``take`` has more to give at once, without a wait for the socket."""
         return self._answer.more
 
+    @property
+    def late(self) -> bool:
+        """Whether nothing came for longer than the call allows, or the whole takes too long."""
+        now = monotonic()
+        return now - self._moved > self.idle_seconds or now - self._began > self._resources.limits.stream_seconds
+
     def fileno(self) -> int:
         """Return the number of the socket that the rest comes from; -1 where nothing is to come."""
         return self._answer.fileno()
@@ -147,8 +156,12 @@ class StreamedCall:
         if not self._resources.sessions.lease.held:
             raise RecordUnavailable("The record can't be written at the moment, so the stream is cut.")
 
-    def require_ground(self, access: Access) -> None:
+    def require_ground(self, access: Access, cache: VersionedCache) -> None:
         """Look whether everything that the stream stands on is as it was when it began.
+
+        Args:
+            access: The standing that its caller has now.
+            cache: What was looked up before and still holds at this moment.
 
         Raises:
             Stopping: The service stops.
@@ -159,11 +172,10 @@ class StreamedCall:
         """
         self._answer.require_running()
         require(access, self.ground.permission)
-        self.ground.require_source(access)
+        self.ground.require_source(access, cache)
         if not self.ground.secrets:
             return
         names = tuple(sorted(self.ground.secrets))
-        cache = self._resources.sessions.cache()
         found = cache.get(("stream", self.workspace, names), lambda session: self._secrets_now(names, session))
         if found != self.ground.secrets:
             raise Conflict("A secret of this call was deleted, or may no longer go where it goes.")

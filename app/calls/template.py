@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, cast
 
+from app.calls.body_template import NOT_IN_HEADERS, body_fields, parse_body, parse_pair, resolve_body
 from app.calls.captures import Capture, compile_capture
-from app.calls.definition import BodyType, Pair, WrittenCall, WrittenPart
+from app.calls.definition import Pair, WrittenCall
 from app.calls.field_template import (
     Template,
-    TemplateVariable,
     fill,
     is_name,
     parse_template,
@@ -21,30 +20,17 @@ from app.calls.field_template import (
     require_variables,
 )
 from app.kernel.errors import FieldLocation, HeaderNotAllowed, ValidationFailed, ValueNotAllowedHere, in_body
-from app.outbound.inject import from_base64
 from app.outbound.model import (
-    Body,
-    BytesBody,
     Call,
     Field,
     Filled,
-    FormBody,
-    JsonBody,
     Method,
-    MultipartBody,
-    NoBody,
     Origin,
-    Part,
     Slot,
     Text,
-    TextBody,
-    XmlBody,
 )
-from app.outbound.places import BASIC, BODY, PATH, QUERY, can_be_set, fold_header, header_place, is_token
+from app.outbound.places import BASIC, PATH, QUERY, can_be_set, fold_header, header_place, is_token
 from app.outbound.urls import parse_url
-
-_NOT_IN_HEADERS: Final = re.compile(r"[\x00\r\n]")
-_DEPTH: Final = 64
 
 
 @dataclass(frozen=True)
@@ -73,7 +59,7 @@ class CallTemplate:
             *(value for _, value in self.headers),
             *(self.basic or ()),
             *((self.signature,) if self.signature else ()),
-            *_leaves(self.body),
+            *body_fields(self.body),
         )
 
     @cached_property
@@ -95,12 +81,6 @@ class CallTemplate:
     def workspace_variables(self) -> frozenset[str]:
         """The names of the variables without a default of the call's own, for which the workspace's values stand in."""
         return self.variables - dict(self.written.variables).keys()
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    part: WrittenPart
-    content: Template
 
 
 CALL: Final = in_body("call", label="call")
@@ -129,13 +109,13 @@ def parse_call(written: WrittenCall, *, location: FieldLocation = CALL) -> CallT
         path=parse_template(path or "/", location=_with_label(url, "url path"), place=PATH),
         url_query=tuple(_url_parameter(text, url) for text in url_query.split("&") if text),
         query=tuple(
-            _named_pair(pair, "query", QUERY, location.member("query", index))
+            parse_pair(pair, "query", QUERY, location.member("query", index))
             for index, pair in enumerate(written.query)
         ),
         headers=headers,
         basic=_basic(written.basic, location.member("auth")),
         signature=_signature(written.aws4, location.member("auth", "secret", label="auth secret")),
-        body=_body(written, location.member("body", "content", label="body")),
+        body=parse_body(written, location.member("body", "content", label="body")),
         captures=_captures(written, location),
     )
 
@@ -161,7 +141,7 @@ def _header(pair: Pair, location: FieldLocation) -> tuple[str, Template]:
             f"The header {pair.name} can't be set by a call.", errors={name: ["Can't be set by a call."]}
         )
     value = location.member("value", label=label)
-    if _NOT_IN_HEADERS.search(pair.value):
+    if NOT_IN_HEADERS.search(pair.value):
         raise ValidationFailed(
             "A header holds no line break and no NUL.", errors={value: ["Remove the line break or NUL."]}
         )
@@ -181,12 +161,6 @@ def _refuse_twins(written: WrittenCall, location: FieldLocation) -> None:
                 errors={where: ["Set this header only once."]},
             )
         first[name] = f"the header {pair.name}"
-
-
-def _named_pair(pair: Pair, what: str, place: str, location: FieldLocation) -> tuple[str, Template]:
-    label = f"{what} {pair.name[:64]}"
-    refuse_template(pair.name, f"The name of a {what} parameter", location=location.member("name", label=label))
-    return pair.name, parse_template(pair.value, location=location.member("value", label=label), place=place)
 
 
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -229,21 +203,6 @@ def _signature(secret: str | None, location: FieldLocation) -> Template | None:
     return Template(location, header_place("Authorization"), "", pieces)
 
 
-def _body(written: WrittenCall, location: FieldLocation) -> object:
-    if written.body_type == "json":
-        return _json(written.content, "$", location, 0)
-    if written.body_type in ("text", "xml", "base64"):
-        _check_base64(written.body_type == "base64", str(written.content), location)
-        return parse_template(str(written.content), location=location, place=BODY)
-    if written.body_type == "form":
-        pairs = cast(Sequence[Pair], written.content)
-        return tuple(_named_pair(pair, "body", BODY, location.member(index)) for index, pair in enumerate(pairs))
-    if written.body_type == "multipart":
-        parts = cast(Sequence[WrittenPart], written.content)
-        return tuple(_multipart_part(part, location.member(index)) for index, part in enumerate(parts))
-    return None
-
-
 def _captures(written: WrittenCall, location: FieldLocation) -> tuple[Capture, ...]:
     captures: dict[str, Capture] = {}
     for index, (name, path) in enumerate(written.captures):
@@ -255,62 +214,6 @@ def _captures(written: WrittenCall, location: FieldLocation) -> tuple[Capture, .
             )
         captures[name] = compile_capture(name, path, location=where)
     return tuple(captures.values())
-
-
-def _json(content: object, path: str, location: FieldLocation, depth: int) -> object:
-    if depth > _DEPTH:
-        raise ValidationFailed("The JSON body is nested too deep.", errors={location: [f"At most {_DEPTH} levels."]})
-    if isinstance(content, str):
-        return parse_template(content, location=_with_label(location, f"body {path}"), place=BODY)
-    if isinstance(content, Mapping):
-        for name in content:
-            refuse_template(str(name), "A name in a JSON body", location=location)
-        return {
-            str(name): _json(inner, f"{path}.{str(name)[:64]}", location.member(str(name)), depth + 1)
-            for name, inner in content.items()
-        }
-    if isinstance(content, list | tuple):
-        return [
-            _json(inner, f"{path}[{index}]", location.member(index), depth + 1) for index, inner in enumerate(content)
-        ]
-    if isinstance(content, float) and not math.isfinite(content):
-        where = _with_label(location, f"body {path}")
-        raise ValidationFailed("The JSON body has a number that is too large.", errors={where: ["Too large."]})
-    return content
-
-
-def _multipart_part(part: WrittenPart, location: FieldLocation) -> _Part:
-    label = f"body {part.name[:64]}"
-    for member, text in (("name", part.name), ("filename", part.filename), ("content_type", part.content_type)):
-        where = location.member(member, label=label)
-        refuse_template(text or "", "The head of a multipart part", location=where)
-        if _NOT_IN_HEADERS.search(text or ""):
-            raise ValidationFailed("A part's head holds no line break.", errors={where: ["Remove the line break."]})
-    _check_base64(part.encoding == "base64", part.value, location.member("value", label=label))
-    return _Part(part, parse_template(part.value, location=location.member("value", label=label), place=BODY))
-
-
-def _check_base64(encoded: bool, text: str, location: FieldLocation) -> None:
-    """Refuse bytes that can't be read, where they are written out and no template will fill them."""
-    if encoded and "{{" not in text:
-        try:
-            from_base64(text)
-        except ValueError:
-            sentence = "Isn't base64."
-            raise ValidationFailed(f"{location.label}: {sentence}", errors={location: [sentence]}) from None
-
-
-def _leaves(body: object) -> Iterator[Template]:
-    if isinstance(body, Template):
-        yield body
-    elif isinstance(body, _Part):
-        yield body.content
-    elif isinstance(body, Mapping):
-        for inner in body.values():
-            yield from _leaves(inner)
-    elif isinstance(body, list | tuple):
-        for inner in body:
-            yield from _leaves(inner)
 
 
 def resolve(call: CallTemplate, variables: Mapping[str, object]) -> Call:
@@ -334,7 +237,7 @@ def resolve(call: CallTemplate, variables: Mapping[str, object]) -> Call:
         headers=headers,
         basic=basic,
         signature=None if call.signature is None else fill(call.signature, {}),
-        body=_resolve_body(call.written.body_type, call.body, variables, call.written.content_type),
+        body=resolve_body(call.written.body_type, call.body, variables, call.written.content_type),
         timeout_seconds=call.written.timeout_seconds,
         follow_redirects=call.written.follow_redirects,
     )
@@ -357,44 +260,7 @@ def _refuse_dot_segments(path: Field) -> Field:
 
 
 def _safe(value: Field) -> Field:
-    if any(isinstance(piece, Filled) and _NOT_IN_HEADERS.search(piece.text) for piece in value.pieces):
+    if any(isinstance(piece, Filled) and NOT_IN_HEADERS.search(piece.text) for piece in value.pieces):
         sentence = f"A variable would carry a line break or NUL into {value.location.label}."
         raise ValueNotAllowedHere(sentence, errors={value.location: [sentence]})
     return value
-
-
-def _resolve_body(body_type: BodyType, body: object, variables: Mapping[str, object], content_type: str | None) -> Body:
-    if body_type == "json":
-        return JsonBody(_resolved_json(body, variables))
-    if body_type == "text":
-        return TextBody(fill(cast(Template, body), variables))
-    if body_type == "xml":
-        return XmlBody(fill(cast(Template, body), variables))
-    if body_type == "base64":
-        return BytesBody(fill(cast(Template, body), variables), content_type)
-    if body_type == "form":
-        pairs = cast(Sequence[tuple[str, Template]], body)
-        return FormBody(tuple((name, fill(value, variables)) for name, value in pairs))
-    if body_type == "multipart":
-        parts = cast(Sequence[_Part], body)
-        return MultipartBody(tuple(_fill_part(each, variables) for each in parts))
-    return NoBody()
-
-
-def _fill_part(each: _Part, variables: Mapping[str, object]) -> Part:
-    part = each.part
-    content = fill(each.content, variables)
-    return Part(part.name, content, part.filename, part.content_type, encoded=part.encoding == "base64")
-
-
-def _resolved_json(body: object, variables: Mapping[str, object]) -> object:
-    if isinstance(body, Template):
-        alone = body.pieces[0] if len(body.pieces) == 1 else None
-        if isinstance(alone, TemplateVariable) and not isinstance(variables[alone.name], str):
-            return variables[alone.name]  # which keeps its type where nothing stands around it
-        return fill(body, variables)
-    if isinstance(body, Mapping):
-        return {name: _resolved_json(inner, variables) for name, inner in body.items()}
-    if isinstance(body, list):
-        return [_resolved_json(inner, variables) for inner in body]
-    return body

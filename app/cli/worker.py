@@ -33,7 +33,7 @@ def application() -> Front:
     _stop_calls_in_time(asyncio.get_event_loop(), settings, resources)
     app = create_app(settings, resources)
     app.extensions["strongroom_opened"] = opened  # held for as long as the process lives, or it would close by itself
-    return front_of(app, settings)
+    return front_of(app, settings, resources)
 
 
 def _stop_calls_in_time(loop: asyncio.AbstractEventLoop, settings: Settings, resources: Resources) -> None:

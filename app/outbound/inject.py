@@ -32,6 +32,7 @@ from app.outbound.model import (
     XmlBody,
 )
 
+_FORM_SAFE: Final = "!$'()*,/:=?@[]^`{|}"
 _PATH_SAFE: Final = "/?%:@!$&'()*+,;=~-._"
 # RFC 9110, section 5.5: visible characters, spaces and tabs; what is beyond ASCII goes as UTF-8.
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]*")
@@ -177,10 +178,9 @@ def _body(call: Call, open_slot: Open) -> tuple[bytes | None, str | None]:
     if isinstance(body, NoBody):
         return None, None
     if isinstance(body, JsonBody):
-        return json.dumps(_json(body.content, open_slot), ensure_ascii=False).encode(), "application/json"
+        return _json_text(body, open_slot).encode(), "application/json"
     if isinstance(body, FormBody):
-        pairs = [f"{quote_plus(name)}={_fill(value, open_slot, quote_plus)}" for name, value in body.items]
-        return "&".join(pairs).encode(), "application/x-www-form-urlencoded"
+        return _form_text(body, open_slot).encode(), "application/x-www-form-urlencoded"
     if isinstance(body, TextBody):
         return _fill(body.content, open_slot, lambda text: text).encode(), "text/plain; charset=utf-8"
     if isinstance(body, XmlBody):
@@ -189,6 +189,29 @@ def _body(call: Call, open_slot: Open) -> tuple[bytes | None, str | None]:
     if isinstance(body, BytesBody):
         return _decode(body.content, open_slot), body.content_type or "application/octet-stream"
     return _multipart(body, open_slot)
+
+
+def _json_text(body: JsonBody, open_slot: Open) -> str:
+    if body.source is None:
+        return json.dumps(_json(body.content, open_slot), ensure_ascii=False)
+    return _from_source(body.source, open_slot, lambda text: json.dumps(text, ensure_ascii=False)[1:-1])
+
+
+def _form_text(body: FormBody, open_slot: Open) -> str:
+    if body.source is None:
+        return "&".join(f"{quote_plus(name)}={_fill(value, open_slot, quote_plus)}" for name, value in body.items)
+    return _from_source(body.source, open_slot, escape_form_text)
+
+
+def escape_form_text(text: str) -> str:
+    """Escape of a text what would end or change it in a form, and no more: as people who write forms by hand do."""
+    return quote_plus(text, safe=_FORM_SAFE)
+
+
+def _from_source(source: tuple[str | Field, ...], open_slot: Open, encode: Encode) -> str:
+    return "".join(
+        piece if isinstance(piece, str) else _fill(piece, open_slot, encode, author=_as_written) for piece in source
+    )
 
 
 def _as_written(text: str) -> str:

@@ -77,16 +77,20 @@ class NoBody:
 
 @dataclass(frozen=True, slots=True)
 class JsonBody:
-    """A JSON document whose strings are fields: nested dict, list, ``Field``, int, float, bool, None."""
+    """A JSON document whose strings are fields: nested dict, list, ``Field``, int, float, bool, None.
+
+    ``source``: its text as its author spelled it, whose fields' ``Text`` is escaped already."""
 
     content: object
+    source: tuple[str | Field, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FormBody:
-    """``application/x-www-form-urlencoded``."""
+    """``application/x-www-form-urlencoded``; ``source`` as of ``JsonBody``."""
 
     items: tuple[tuple[str, Field], ...]
+    source: tuple[str | Field, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

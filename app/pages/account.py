@@ -15,6 +15,26 @@ from app.web import context
 from app.workspaces.members import standings
 
 _DEEDS: Final = 50
+# The first that fits: browsers name those that they descend from as well.
+_BROWSERS: Final = (
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("SamsungBrowser/", "Samsung Internet"),
+    ("Firefox/", "Firefox"),
+    ("FxiOS/", "Firefox"),
+    ("CriOS/", "Chrome"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS: Final = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("CrOS", "ChromeOS"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)
 
 
 @pages.get("/account")
@@ -28,10 +48,18 @@ def account() -> Response:
     deeds = list_own_deeds(current_user.id, chains, sessions=resources.sessions, limit=_DEEDS)
     return show(
         "account.html",
-        sessions=user_sessions().list(current_user.id),
+        sessions=[(each, browser_name(each.agent)) for each in user_sessions().list(current_user.id)],
         this_one=current_user.session_id,
         deeds=[(event, sentence(event)) for event in deeds],
     )
+
+
+def browser_name(agent: str) -> str:
+    """Return what a ``User-Agent`` says to a person: browser and system, or its first words where it is neither."""
+    browser, system = (next((name for mark, name in names if mark in agent), None) for names in (_BROWSERS, _SYSTEMS))
+    if browser is None:
+        return agent[:40] or "unknown"
+    return f"{browser} on {system}" if system else browser
 
 
 @pages.post("/account/sessions/<session_id>/end")

@@ -29,6 +29,7 @@ from app.workspaces.members import Members
 
 ROWS: Final = 50
 NEWEST_VERIFIED: Final = 2000
+_VERSIONS: Final = range(1, 2**31)
 _TEXTS: Final = ("actor", "action", "secret", "block", "call", "outcome")
 _CHOICES: Final = 500
 
@@ -73,7 +74,7 @@ def _place(asked: ListPage, found: NumberedEvents) -> ListPage:
 
 
 def _filters_of_request() -> Mapping[str, str]:
-    return {name: request.args.get(name, "").strip()[:128] for name in (*_TEXTS, "from", "to")}
+    return {name: request.args.get(name, "").strip()[:128] for name in (*_TEXTS, "version", "from", "to")}
 
 
 def _chain(ws: str) -> Verdict | None:
@@ -134,9 +135,21 @@ def _filters(asked: Mapping[str, str]) -> Filters:
             "The last day is before the first.", errors={in_body("to"): ["Must not be before the first day."]}
         )
     given = {name: asked[name] or None for name in _TEXTS}
+    version = _version(asked)
     # What is chosen from a list is meant; what is only typed may be a part of a name.
     partial = frozenset(name for name, names in _choices().items() if given[name] and given[name] not in names)
-    return Filters(**given, since=since, until=until, folded=True, partial=partial)
+    return Filters(**given, version=version, since=since, until=until, folded=True, partial=partial)
+
+
+def _version(asked: Mapping[str, str]) -> int | None:
+    if not asked["version"]:
+        return None
+    if not asked["version"].isdecimal() or int(asked["version"]) not in _VERSIONS:
+        raise ValidationFailed("Enter a version's number.", errors={in_body("version"): ["Enter a version's number."]})
+    if not asked["secret"]:
+        sentence = "Name the secret whose version it is."
+        raise ValidationFailed(sentence, errors={in_body("secret"): [sentence]})
+    return int(asked["version"])
 
 
 def _day(name: str, text: str, *, through: bool = False) -> datetime | None:

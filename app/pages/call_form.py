@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NoReturn, cast
 
+from app.calls.body_source import read_form_source
 from app.calls.definition import Pair, WrittenCall, WrittenPart
 from app.kernel.errors import FieldLocation, MissingVariable, StrongroomError, ValidationFailed, in_body
 from app.pages.forms import SOME_ARE_WRONG, plain_words
@@ -41,11 +43,13 @@ TEXTS: Final = (
     "xml",
     "base64",
     "content_type",
+    "source",
     "timeout_seconds",
     "follow_redirects",
     "revision",
 )
 _CELL: Final = re.compile(rf"({'|'.join(LISTS)})-([0-9]{{1,4}})-([a-z_]+)")
+_AS_TYPED: Final = "as typed"  # of a JSON body, whose source is what stands in its own field
 _TEST: Final = "test-"
 _BODIES_OF_TEXT: Final = ("text", "xml", "base64")
 _LISTS_OF_BODIES: Final = {"form": "form", "multipart": "parts"}
@@ -100,7 +104,8 @@ def form_of(call: WrittenCall, *, name: str, title: str, answer: str, revision: 
         "username": username,
         "password": password,
         "body_type": call.body_type,
-        "json": _json_text(call.content) if call.body_type == "json" else "",
+        "json": (call.source or _json_text(call.content)) if call.body_type == "json" else "",
+        "source": (call.source or "") if call.body_type == "form" else _AS_TYPED if call.source else "",
         **{kind: str(call.content) if call.body_type == kind else "" for kind in _BODIES_OF_TEXT},
         "content_type": call.content_type or "",
         "timeout_seconds": f"{call.timeout_seconds:.15g}",
@@ -211,15 +216,32 @@ def _auth(form: CallForm) -> dict[str, str]:
 def _body(form: CallForm) -> dict[str, object]:
     kind = form["body_type"] or "none"
     if kind == "json":
-        return {"type": kind, "content": _read_json(form["json"], in_body("body", "content", label="JSON body"))}
+        return {"type": kind, **_json_body(form)}
     if kind in _BODIES_OF_TEXT:
         media_type = {"content_type": form["content_type"].strip() or None} if kind == "base64" else {}
         return {"type": kind, "content": form[kind], **media_type}
     if kind == "form":
-        return {"type": kind, "content": [_cells(row, "name", "value") for row in form.rows.get("form", ())]}
+        return {"type": kind, **_form_body(form)}
     if kind == "multipart":
         return {"type": kind, "content": [_sent_part(row) for row in form.rows.get("parts", ())]}
     return {"type": kind}
+
+
+def _json_body(form: CallForm) -> dict[str, object]:
+    """Return what the JSON says, and how it is typed where that isn't the page's own layout."""
+    text = form["json"]
+    content = _read_json(text, in_body("body", "content", label="JSON body"))
+    as_typed = form["source"] or text != _json_text(content)
+    return {"content": content, "source": text} if as_typed else {"content": content}
+
+
+def _form_body(form: CallForm) -> dict[str, object]:
+    """Return the rows, and the text that they came from where they are still what it says."""
+    rows = [_cells(row, "name", "value") for row in form.rows.get("form", ())]
+    with suppress(ValueError):
+        if form["source"] and [_pair(each) for each in read_form_source(form["source"])] == rows:
+            return {"content": rows, "source": form["source"]}
+    return {"content": rows}
 
 
 def _sent_part(row: Row) -> dict[str, str | None]:

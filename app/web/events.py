@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from app.access import Access
+from app.db import VersionedCache
 from app.kernel.errors import RecordUnavailable, StrongroomError
 from app.web.streams import ERROR_EVENT, Stream
 
@@ -21,6 +22,7 @@ class AsEvents:
         self.call_id = stream.call_id
         self.status = 200
         self.headers: tuple[tuple[str, str], ...] = (("Content-Type", MEDIA_TYPE),)
+        self.workspace = stream.workspace
         self.idle_seconds = stream.idle_seconds
         self._stream = stream
         self._began = False
@@ -40,6 +42,11 @@ class AsEvents:
     def more(self) -> bool:
         """See ``Stream``."""
         return self._stream.more or not self._began
+
+    @property
+    def late(self) -> bool:
+        """See ``Stream``."""
+        return self._stream.late
 
     def fileno(self) -> int:
         """See ``Stream``."""
@@ -62,9 +69,9 @@ class AsEvents:
         """See ``Stream``."""
         self._stream.require_recordable()
 
-    def require_ground(self, access: Access) -> None:
+    def require_ground(self, access: Access, cache: VersionedCache) -> None:
         """See ``Stream``."""
-        self._stream.require_ground(access)
+        self._stream.require_ground(access, cache)
 
     def close(self) -> None:
         """See ``Stream``."""

@@ -11,9 +11,7 @@ import asyncio
 import hashlib
 import re
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -31,11 +29,12 @@ from app.kernel.errors import (
 from app.kernel.turns import Turns, take_turn
 from app.web.errors import problem_document
 from app.web.incoming import request_id_of
-from app.web.relay import Relay
+from app.web.relay import Relay, RequireGround
 from app.web.safety import safety_headers
-from app.web.streams import PROXY_STATUS, Stream, proxy_status, stream_of
+from app.web.slots import Slots
+from app.web.streams import PROXY_STATUS, proxy_status, stream_of
 from app.web.threads import Threads
-from app.web.wsgi import Environ, WsgiApp, WsgiResponse, environ_of, require_plain_headers, run
+from app.web.wsgi import Environ, WsgiApp, WsgiResponse, environ_of, require_plain_headers, run, size_of_head
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -96,7 +95,7 @@ class Front:
         app: What answers, in a thread.
         is_proven: Tells, in a thread, whether a request without its body proves who asks; bodies over 64 KiB are read
             for nobody else.
-        require_ground: See ``Relay``.
+        look: See ``Relay``.
     """
 
     def __init__(
@@ -104,7 +103,7 @@ class Front:
         app: WsgiApp,
         limits: FrontLimits,
         is_proven: Callable[[Environ], bool],
-        require_ground: Callable[[Environ, Stream], None],
+        look: Callable[[], RequireGround],
     ) -> None:
         self._app = app
         self._limits = limits
@@ -112,10 +111,10 @@ class Front:
         self._is_proven = is_proven
         self._work = Threads(limits.threads, "request")
         self._reads = Threads(limits.reserved, "read")
-        self._slots = asyncio.Semaphore(limits.threads)
+        self._slots = Slots(limits.threads)
         self._turns = Turns(COMPUTING)
-        self._relay = Relay(self._turns, require_ground)
-        self._calls: Counter[tuple[str, bytes]] = Counter()
+        self._relay = Relay(self._turns, look)
+        self._calls: dict[tuple[str, bytes], int] = {}
         self._large = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -132,21 +131,24 @@ class Front:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         require_plain_headers(scope["headers"])
-        if _size_of_head(scope) > _LARGEST_HEAD:
+        if size_of_head(scope) > _LARGEST_HEAD:
             raise PayloadTooLarge(f"The request's head has more than {_LARGEST_HEAD} bytes.")
         path = scope["path"]
-        if path == "/healthz" and scope["method"] in _READS:
-            with _Body(self, scope, receive) as body:
-                await body.read()
-            await _tell_alive(scope, send, self._safety)
-            return
-        with self._call_counted(scope), _Body(self, scope, receive) as body:
-            environ = environ_of(scope, await body.read())
+        body = _Body(self, scope, receive)
+        call = self._count_call(scope)
+        try:
+            content = await body.read()
+            if scope["method"] in _READS and path == "/healthz":
+                await _tell_alive(scope, send, self._safety)
+                return
+            environ = environ_of(scope, content)
             if scope["method"] in _READS or path in _SIGN_IN:
                 await self._answer(self._reads, environ, send)
                 return
-            async with self._slot(scope):
-                head = await self._answer(self._work, environ, send)
+            head = await self._answer_call(environ, path, send)
+        finally:
+            body.close()
+            self._discount_call(call)
         stream = stream_of(environ)
         if head is not None and stream is not None:
             environ = environ_of(scope, b"")  # the other holds the request's body
@@ -172,28 +174,53 @@ class Front:
         """Count a large body's bytes no more."""
         self._large -= size
 
-    @contextmanager
-    def _call_counted(self, scope: Scope) -> Iterator[None]:
-        """Count an outbound call of a caller for as long as it takes, before it has a thread."""
+    def _count_call(self, scope: Scope) -> tuple[str, bytes] | None:
+        """Count an outbound call of a caller for as long as it takes, before it has a thread; None for anything else.
+
+        Raises:
+            TooManyCalls: The caller has as many in the workspace as may be.
+        """
+        if scope["method"] != "POST":
+            return None
         found = (_CALL if scope["path"].startswith(_API) else _PAGE_CALL).fullmatch(scope["path"])
-        if found is None or scope["method"] != "POST":
-            yield
-            return
+        if found is None:
+            return None
         key = (found[1], _credential(scope))
-        if self._calls[key] >= self._limits.calls_in_flight:
+        under_way = self._calls.get(key, 0)
+        if under_way >= self._limits.calls_in_flight:
             raise TooManyCalls(
                 f"The workspace has {self._limits.calls_in_flight} calls in flight already.", retry_after=1
             )
-        self._calls[key] += 1
-        try:
-            yield
-        finally:
-            self._calls[key] -= 1
-            if not self._calls[key]:
-                del self._calls[key]
+        self._calls[key] = under_way + 1
+        return key
 
-    def _slot(self, scope: Scope) -> _Slot:
-        return _Slot(self._slots, patient=_CALL.fullmatch(scope["path"]) is None)
+    def _discount_call(self, key: tuple[str, bytes] | None) -> None:
+        if key is None:
+            return
+        left = self._calls[key] - 1
+        if left:
+            self._calls[key] = left
+        else:
+            del self._calls[key]
+
+    async def _answer_call(self, environ: Environ, path: str, send: Send) -> WsgiResponse | None:
+        """Answer a request that changes or calls something, in one of the places for those."""
+        if not self._slots.take_free():
+            await self._wait_for_slot(patient=_CALL.fullmatch(path) is None)
+        try:
+            return await self._answer(self._work, environ, send)
+        finally:
+            self._slots.give()
+
+    async def _wait_for_slot(self, *, patient: bool) -> None:
+        if patient:
+            await self._slots.take()
+            return
+        try:
+            async with asyncio.timeout(_SLOT_SECONDS):
+                await self._slots.take()
+        except TimeoutError:
+            raise TooManyCalls("Too many calls are in flight; try again in a moment.", retry_after=1) from None
 
     async def _answer(self, threads: Threads, environ: Environ, send: Send) -> WsgiResponse | None:
         """Answer a request; of an answer that streams return the head, and send nothing yet."""
@@ -229,27 +256,6 @@ class Front:
             return next(iter(answer.pieces), None)
 
 
-class _Slot:
-    """A place among the threads that change or call something."""
-
-    def __init__(self, slots: asyncio.Semaphore, *, patient: bool) -> None:
-        self._slots = slots
-        self._patient = patient
-
-    async def __aenter__(self) -> None:
-        try:
-            if self._patient or not self._slots.locked():
-                await self._slots.acquire()
-                return
-            async with asyncio.timeout(_SLOT_SECONDS):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise TooManyCalls("Too many calls are in flight; try again in a moment.", retry_after=1) from None
-
-    async def __aexit__(self, *_exc: object) -> None:
-        self._slots.release()
-
-
 class _Body:
     """A request's body, read whole, within its limits and its time."""
 
@@ -259,11 +265,10 @@ class _Body:
         self._receive = receive
         self._counted = 0
 
-    def __enter__(self) -> _Body:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self._front.give_large(self._counted)
+    def close(self) -> None:
+        """Count its bytes no more, if they were."""
+        if self._counted:
+            self._front.give_large(self._counted)
 
     async def read(self) -> bytes:
         """Return the body.
@@ -292,7 +297,8 @@ class _Body:
                 proven = True
             if size > limit:
                 raise _too_large(limit)
-            self._count(max(size, announced or 0))
+            if max(size, announced or 0) > _LARGE:
+                self._count(max(size, announced or 0))
             if not event.get("more_body", False):
                 break
         if not size and announced is None and _is_chunked(self._scope):
@@ -312,7 +318,7 @@ class _Body:
             raise PayloadTooLarge(f"Without a valid sign-in or token a body has at most {_LARGEST_UNPROVEN} bytes.")
 
     def _count(self, size: int) -> None:
-        if size > _LARGE and size > self._counted:
+        if size > self._counted:
             self._front.take_large(size - self._counted)
             self._counted = size
 
@@ -357,11 +363,6 @@ async def _send_whole(scope: Scope, send: Send, status: int, headers: Mapping[st
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else content})
 
 
-def _size_of_head(scope: Scope) -> int:
-    headers = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
-    return len(scope["raw_path"]) + len(scope["query_string"]) + headers
-
-
 def _credential(scope: Scope) -> bytes:
     """Return what tells callers apart before anything is looked up: so nobody uses up another's calls."""
     digest = hashlib.sha256()
@@ -371,7 +372,10 @@ def _credential(scope: Scope) -> bytes:
 
 
 def _header(scope: Scope, wanted: bytes) -> str | None:
-    return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), None)
+    for name, value in scope["headers"]:
+        if name == wanted:
+            return str(value, "latin-1")
+    return None
 
 
 def _content_length(scope: Scope) -> int | None:

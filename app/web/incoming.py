@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
 from app.access import Access, Principal
 from app.db import Sessions, VersionedCache
+from app.kernel.fresh import fresh_hex
 from app.web.wsgi import Environ
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -90,4 +90,4 @@ class Incoming:
 
 def request_id_of(sent: str | None) -> str:
     """Return the id that a client sent where it is well formed, else a fresh one."""
-    return sent if sent is not None and _REQUEST_ID.fullmatch(sent) else secrets.token_hex(16)
+    return sent if sent is not None and _REQUEST_ID.fullmatch(sent) else fresh_hex(32)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from app.access import Access
+from app.db import VersionedCache
 from app.kernel.errors import RecordUnavailable, StrongroomError
 
 CALL_ID: Final = "Strongroom-Call-Id"
@@ -34,6 +35,7 @@ class Stream(Protocol):
     call_id: str
     status: int
     headers: tuple[tuple[str, str], ...]
+    workspace: str
     idle_seconds: float
 
     @property
@@ -48,6 +50,10 @@ class Stream(Protocol):
     def more(self) -> bool:
         """Whether ``take`` has more to give at once."""
 
+    @property
+    def late(self) -> bool:
+        """Whether its time is over, so that ``take`` raises where nothing has come."""
+
     def fileno(self) -> int:
         """Return the number of the socket that the rest comes from."""
 
@@ -60,7 +66,7 @@ class Stream(Protocol):
     def require_recordable(self) -> None:
         """Raise ``RecordUnavailable`` where how it ends couldn't be recorded now; asks nobody."""
 
-    def require_ground(self, access: Access) -> None:
+    def require_ground(self, access: Access, cache: VersionedCache) -> None:
         """Raise where what the stream stands on is no more as it was."""
 
     def close(self) -> None:

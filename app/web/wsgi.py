@@ -10,6 +10,7 @@ import io
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -62,6 +63,12 @@ def require_plain_headers(headers: Headers) -> None:
             seen.add(name)
 
 
+def size_of_head(scope: dict[str, Any]) -> int:
+    """Return how many bytes a request's head has, about as it was sent."""
+    headers = sum([len(name) + len(value) + 4 for name, value in scope["headers"]])  # a list: no generator to resume
+    return len(scope["raw_path"]) + len(scope["query_string"]) + headers
+
+
 def environ_of(scope: dict[str, Any], body: bytes) -> Environ:
     """Return WSGI's environment of a request whose body is there whole, without headers that have an underscore."""
     address, port = scope.get("server") or ("", "")
@@ -85,13 +92,18 @@ def environ_of(scope: dict[str, Any], body: bytes) -> Environ:
     for name, value in scope["headers"]:
         if b"_" in name or name == b"transfer-encoding":
             continue
-        key = _BARE.get(name) or "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
-        text = value.decode("latin-1")
+        key = _key_of(name)
+        text = str(value, "latin-1")
         if key in environ:
             text = f"{environ[key]}{'; ' if name == b'cookie' else ','}{text}"
         environ[key] = text
     environ["CONTENT_LENGTH"] = str(len(body))
     return environ
+
+
+@lru_cache(maxsize=256)  # the same few names, and no more of those that a stranger makes up
+def _key_of(name: bytes) -> str:
+    return _BARE.get(name) or "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
 
 
 def run(app: WsgiApp, environ: Environ) -> WsgiResponse:

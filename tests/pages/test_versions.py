@@ -71,3 +71,31 @@ def test_a_change_since_the_page_was_opened_is_told(opened: Callable[..., Window
     modal = page.get_by_role("dialog")
     modal.get_by_role("button", name="Roll back").click()
     expect(modal.get_by_role("alert")).to_contain_text("changed by adam@example.com")
+
+
+def test_a_versions_calls_and_looks_are_those_of_that_version(
+    opened: Callable[..., Window], service: Service, acme: str
+) -> None:
+    make_secret(service, acme, "TOKEN", FIRST)
+    path = f"/workspaces/{acme}/secrets/TOKEN"
+    for times in (2, 1):
+        for _ in range(times):
+            assert service.ask("POST", f"{path}/reveal", user="olga@example.com", keep=False).ok
+        assert service.ask("PUT", f"{path}/value", {"value": SECOND}, user="olga@example.com").ok
+    window = opened("owner")
+    page = window.go(f"/workspaces/{acme}/variables/TOKEN")
+    for version, looks in (("Version 1", "2 looks"), ("Version 2", "1 look")):
+        page.get_by_role("row", name=version).get_by_role("link", name=looks).click()
+        expect(page.locator(".events > li")).to_have_count(int(looks[0]))
+        expect(page.get_by_label("Version", exact=True)).to_have_value(version[-1])
+        page.go_back()
+    page.goto(f"{window.url}/workspaces/{acme}/audit?secret=TOKEN&version=2")
+    expect(page.locator(".events > li")).to_have_count(2)  # set, and looked at
+    for query, told in (
+        ("version=2", "Name the secret whose version it is."),
+        ("secret=TOKEN&version=x", "Enter a version's number."),
+    ):
+        page.goto(f"{window.url}/workspaces/{acme}/audit?{query}")
+        expect(page.locator(".fault")).to_have_text(told)
+    page.goto(f"{window.url}/workspaces/{acme}/audit?secret=%22%5D&version=2")
+    expect(page.get_by_text("No event fits this filter.")).to_be_visible()

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from app.web.front import Front, FrontLimits
+from app.web.relay import RequireGround
 from tests.support.service import Service
 from tests.support.upstream import Upstream
 
@@ -190,10 +191,10 @@ def test_what_the_front_answers_by_itself_is_as_safe_as_the_rest(path: str, body
     def nothing(*_arguments: object) -> list[bytes]:
         return []
 
-    def sound(*_arguments: object) -> None:
-        pass
+    def look() -> RequireGround:
+        return lambda _environ, _stream: None
 
-    front = Front(nothing, FrontLimits(threads=2, calls_in_flight=1, max_call_body=1, https=True), nobody, sound)
+    front = Front(nothing, FrontLimits(threads=2, calls_in_flight=1, max_call_body=1, https=True), nobody, look)
     sent: list[dict[str, Any]] = []
     length = [(b"content-length", b"9999999")] if status == 413 else []
     scope = {

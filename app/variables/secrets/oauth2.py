@@ -277,7 +277,7 @@ class AccessTokens:
             secret = usable_secrets([name], workspace=workspace, session=session).get(name)
         if secret is None or secret.type != "jwt":
             raise UnknownSecret(f"{wish.secret.name} needs a secret {name} of the type jwt, and there is none.")
-        signing, moment = Signing(self._vault), CallMoment(self._resources.clock(), str(uuid.uuid4()))
+        signing, moment = Signing(self._vault), CallMoment(self._resources.clock())
         key = signing.hold(secret, wish.request_ids)
         if not isinstance(key.made_of, JwtParts):
             raise BindingMismatch(f"Vault's entry for {name} holds no key for a JWT. Store it again.")

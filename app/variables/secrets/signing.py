@@ -10,7 +10,9 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Final
+from uuid import uuid4
 
 from app.kernel.errors import BindingMismatch
 from app.kernel.secret import SecretValue
@@ -25,12 +27,16 @@ _TIMES: Final = 3
 """How often a signature is tried whose key was changed at the same moment."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CallMoment:
     """What every call fills in by itself: when it is made, and an id of its own."""
 
     at: datetime
-    uuid: str
+
+    @cached_property
+    def uuid(self) -> str:
+        """The same in all fields of the call; few calls have one."""
+        return str(uuid4())
 
     def variables(self) -> Mapping[str, object]:
         """Return them as variables of a call's fields."""
