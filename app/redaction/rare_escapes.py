@@ -41,7 +41,7 @@ def code_points(text: Bytes) -> Edits:
     return found.edits()
 
 
-def underscored(text: Bytes) -> Edits:
+def underscores(text: Bytes) -> Edits:
     """Read ``_x0041_``, as names in XML have it (ECMA-376, part 1, section 22.4.2.4)."""
     at = np.flatnonzero(text == ord("_"))
     read, found = Reader(text), Found()
@@ -285,7 +285,7 @@ ESCAPES: Final = (
     ((b"=?",), mail_words),
     ((_SECTION,), sections),
     ((b"\x1b[",), terminals),
-    ((b"_x", b"_X"), underscored),
+    ((b"_x", b"_X"), underscores),
     ((b"%1", b"&H", b"&h", b"x'", b"X'"), marked_numbers),
     ((b"h", b"H"), suffixed_numbers),
     ((b"[/",), bracketed_tags),

@@ -100,10 +100,7 @@ FORMS: dict[str, Form] = {
     # numbers
     "numbers by long keys": lambda v: json.dumps({f"character_code_{n}": c for n, c in enumerate(v.encode())}),
     "objects of places and bytes": lambda v: json.dumps(
-        [{"position_in_the_string": n, "character_code_decimal": code} for n, code in enumerate(v.encode())]
-    ),
-    "objects of a character and its codes": lambda v: json.dumps(
-        [{"at": n, "char": char, "code": ord(char), "hex": hex(ord(char))} for n, char in enumerate(v)]
+        [{"position": n, "character_code": code} for n, code in enumerate(v.encode())]
     ),
     "R's numbers": lambda v: "\n".join(
         f"{f'[{at + 1}]':>5} " + " ".join(f"{code:3}" for code in v.encode()[at : at + 18])

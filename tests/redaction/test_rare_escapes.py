@@ -28,7 +28,7 @@ from app.redaction.rare_escapes import (
     shown_text,
     suffixed_numbers,
     terminals,
-    underscored,
+    underscores,
 )
 from tests.redaction.test_encodings import undo
 
@@ -40,7 +40,7 @@ from tests.redaction.test_encodings import undo
         (code_points, b"U+0041U+1D11Eu+00e9U+41", "A𝄞éU+41".encode()),
         (code_points, rb"\N{U+41}\N{U+1d11e}\N{LETTER}<U+0041><U+41>", "A𝄞".encode() + rb"\N{LETTER}A<U+41>"),
         (code_points, b"U+0041>{U+0041}N{U+0042}", b"A>{A}N{B}"),
-        (underscored, b"a_x0041_b_X002D_c_x41__x00411_", b"aAb-c_x41__x00411_"),
+        (underscores, b"a_x0041_b_X002D_c_x41__x00411_", b"aAb-c_x41__x00411_"),
         (literals, b"0x41 0o101 0b1000001 0X2d 0x1000 0x", b"A A A - 0x1000 0x"),
         (literals, b"0x41u, 0x42U, 0x43UL", b"A, B, CL"),
         (marked_numbers, b"%115%107%95%300%1", b"sk_%300%1"),
