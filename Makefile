@@ -149,6 +149,8 @@ test-all: setup-dev producers check coverage
 # The peers get environments of their own: mitmproxy pins what the service has newer, LiteLLM what mitmproxy has.
 BENCH = $(VENV)-bench
 LITELLM = $(VENV)-litellm
+# The service alone, as `make setup` leaves it anywhere: what the tests need besides would be loaded, and counted, with it.
+MEASURED = $(VENV)-measured
 
 bench-setup: $(DEV) requirements/bench.txt requirements/litellm.txt
 	@missing=""; \
@@ -159,10 +161,12 @@ bench-setup: $(DEV) requirements/bench.txt requirements/litellm.txt
 	"$(BENCH)/bin/python" -m pip --disable-pip-version-check $(HASHED) -r requirements/bench.txt
 	@test -x "$(LITELLM)/bin/python" || $(PYTHON) -m venv "$(LITELLM)"
 	"$(LITELLM)/bin/python" -m pip --disable-pip-version-check $(HASHED) -r requirements/litellm.txt
+	$(MAKE) setup VENV="$(MEASURED)"
 
 # AGAINST=<commit> is checked out beside, set up by its own `make setup`, and measured in the same run.
 bench: bench-setup
-	$(BIN)/python -m bench.main --peers "$(BENCH)/bin" --litellm "$(LITELLM)/bin" --checkouts "$(VENV)-against" \
+	$(BIN)/python -m bench.main --program "$(MEASURED)/bin/strongroom" --peers "$(BENCH)/bin" --litellm "$(LITELLM)/bin" \
+		--checkouts "$(VENV)-against" \
 		$(if $(QUICK),--quick) $(if $(AGAINST),--against "$(AGAINST)")
 
 # Ten minutes of load, and what starting, ending and judging take.

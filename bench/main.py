@@ -62,11 +62,12 @@ def main() -> None:
         against = check_out(wanted.against, wanted.checkouts) if wanted.against else None
     except CheckoutError as error:
         sys.exit(f"AGAINST={wanted.against}: {error}")
-    compile_packages(STRONGROOM, ROOT)
+    program = wanted.program.absolute()
+    compile_packages(program, ROOT)
     scale, began = QUICK if wanted.quick else FULL, time.monotonic()
     programs = Programs(wanted.peers.absolute(), wanted.litellm.absolute())
     with tempfile.TemporaryDirectory(prefix="strongroom-bench-") as folder:
-        found = measure(scale, Path(folder), programs, against)
+        found = measure(scale, Path(folder), programs, program, against)
     found["machine"] |= {"seconds": round(time.monotonic() - began), "quick": wanted.quick}
     wanted.output.mkdir(parents=True, exist_ok=True)
     (wanted.output / "results.json").write_text(json.dumps(found, indent=2) + "\n")
@@ -80,6 +81,7 @@ def _arguments() -> argparse.Namespace:
         "--quick", action="store_true", help="three minutes instead of fifteen; no figures for the docs"
     )
     parser.add_argument("--against", metavar="COMMIT", help="measure the service at this commit too, in the same run")
+    parser.add_argument("--program", type=Path, default=STRONGROOM, help="the service that is measured")
     parser.add_argument("--peers", type=Path, default=Path(".venv-bench/bin"), help="where the peers' programs are")
     parser.add_argument("--litellm", type=Path, default=Path(".venv-litellm/bin"), help="where LiteLLM's proxy is")
     parser.add_argument("--checkouts", type=Path, default=Path(".venv-against"), help="where earlier commits go")
@@ -87,10 +89,10 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def measure(scale: Scale, folder: Path, programs: Programs, against: Checkout | None) -> dict[str, Any]:
+def measure(scale: Scale, folder: Path, programs: Programs, program: Path, against: Checkout | None) -> dict[str, Any]:
     """Start everything, measure everything, and return what ``results.json`` holds."""
     bodies = {f"{name}.json": _json_body(size) for name, size in SIZES.items()}
-    served = {"ours": STRONGROOM} | ({"against": against.program} if against else {})
+    served = {"ours": program} | ({"against": against.program} if against else {})
     with upstream(folder, bodies) as port:
         urls = {size: f"http://127.0.0.1:{port}/{size}.json" for size in SIZES}
         with ExitStack() as stack:

@@ -214,7 +214,7 @@ class OutboundClient:
 
     def _small_enough(self, marked: Prepared) -> int:
         """Return how many bytes the call's body has without values: no limit and no size tells how long one is."""
-        in_head = len(marked.url) + sum(len(name) + len(value) for name, value in marked.headers)
+        in_head = len(marked.url) + sum([len(name) + len(value) for name, value in marked.headers])
         in_body = len(marked.body or b"")
         if in_body > self._rules.max_request_bytes:
             raise PayloadTooLarge(f"The call's body has more than {self._rules.max_request_bytes} bytes.")

@@ -42,6 +42,9 @@ _STRAY_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _BLANKS: Final = re.compile(r"\s+")
 _LONE_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 
+_WITH_MARKS: Final = "with marks"
+_KEPT_BYTES: Final = 16 * 1024
+
 Encode = Callable[[str], str]
 
 
@@ -90,9 +93,14 @@ def _form_encoded(open_slot: Open) -> Open:
 
 
 def write_with_marks(call: Call) -> Prepared:
-    """Write a call out, a letter in the place of each value: what its sizes are taken from."""
-    url, headers, body = _write(call, _mark, _basic)
-    return Prepared(call.method, url, headers, body)
+    """Write a call out, a letter in the place of each value: what its sizes are taken from. Small ones are kept."""
+    written = call.kept.get(_WITH_MARKS)
+    if written is None:
+        url, headers, body = _write(call, _mark, _basic)
+        written = Prepared(call.method, url, headers, body)
+        if len(body or b"") <= _KEPT_BYTES:
+            call.kept[_WITH_MARKS] = written
+    return written
 
 
 def target_with_marks(call: Call) -> str:

@@ -141,11 +141,10 @@ Body = NoBody | JsonBody | FormBody | TextBody | XmlBody | BytesBody | Multipart
 class Call:
     """A call, resolved: every variable filled in, every secret still a slot.
 
-    ``path`` is the whole URL path (it starts with ``/``); ``url_query`` holds what the URL has behind its ``?``, one
-    field for each ``name=value``, percent-encoded by its author, and ``query`` the parameters of the call's own list,
-    which come after; ``headers`` keep their order and are unique whatever their case. ``form_encoded_basic`` writes
-    user and password as RFC 6749, section 2.3.1, wants them. ``signature`` is an Authorization header that is made once
-    everything else is written; ``signed`` says that what is sent is signed, so that no redirect is followed.
+    ``path`` is the whole URL path, from its ``/`` on; ``url_query`` what the URL has behind its ``?``, a field for each
+    ``name=value``, percent-encoded by its author; ``query`` the call's own list, which comes after. Of ``headers`` the
+    order is kept, and none stands there twice. ``form_encoded_basic``: RFC 6749, 2.3.1. ``signature`` is an
+    Authorization header, made last; ``signed``: no redirect is followed. ``kept``: written of it, without a value.
     """
 
     method: Method
@@ -161,6 +160,7 @@ class Call:
     body: Body = field(default_factory=NoBody)
     timeout_seconds: float = 10.0
     follow_redirects: bool = False
+    kept: dict[str, Prepared] = field(default_factory=dict, init=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

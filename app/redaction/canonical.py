@@ -17,14 +17,13 @@ from typing import Final
 import numpy as np
 
 from app.redaction.dumps import without_columns
-from app.redaction.encodings import USUAL
 from app.redaction.joins import CUTS, rejoin, squeezed_places
+from app.redaction.layers import LAST, TOGETHER, Undoing, undo_apart, undo_together
 from app.redaction.letters import LetterSearch
 from app.redaction.lists import unpack_lists
 from app.redaction.look_alikes import look_alikes, may_hold_look_alikes
 from app.redaction.packings import Sought, unpack
 from app.redaction.pieces import may_hold_tagged_items, pieces, small_pieces, without_tags
-from app.redaction.rare_escapes import ESCAPES, binaries, may_hold_binaries
 from app.redaction.search import Search
 from app.redaction.shortcut import APART, readings
 from app.redaction.triples import may_hold_triples, unpack_triples
@@ -33,12 +32,18 @@ from app.redaction.wide import wide
 
 _EXPANDS: Final = 24
 """How many bytes a byte of a value is written with where it is escaped several times."""
-_EACH: Final = 64
+_EACH: Final = 1024
 """What a view costs beside its bytes."""
 _FREE: Final = 7 << 20
 _MOST_PER_BYTE: Final = 32
 """JSON with links and HTML has four kinds of escapes (backslashes, ``%20``, ``&amp;``, and ``=30`` in a query): 16
 views, each made and looked through."""
+_FREE_TOGETHER: Final = 2 << 20
+_MOST_PER_BYTE_TOGETHER: Final = 10
+"""Where kinds are undone together, JSON with these four reads in three ways, and source code of its kind in five."""
+_SIGNS: Final = b"\\%&="
+_EACH_SIGN: Final = 6
+"""What reading an escape costs, in a body that isn't small: most have few, and some are nothing else."""
 _BREAK: Final = bytes((BREAK,))
 _NOTHING: Final[Search[str]] = Search(())
 _FOLLOWS: Final = bytes(range(0x80, 0xC0))
@@ -103,15 +108,19 @@ def _characters(text: bytes) -> int:
 
 
 class Budget:
-    """How many bytes of views may be looked through for a body; the same for each body of that length."""
+    """What may be looked through for a body, in bytes of its views; the same for each body of that length."""
 
     def __init__(self, size: int, *, in_time: Callable[[], None] = lambda: None) -> None:
-        self._left = _FREE + _MOST_PER_BYTE * size
+        self._counts_signs = size > TOGETHER
+        self._left = _FREE_TOGETHER if self._counts_signs else _FREE
+        self._left += (_MOST_PER_BYTE_TOGETHER if self._counts_signs else _MOST_PER_BYTE) * size
         self._in_time = in_time
 
-    def spend(self, size: int) -> None:
+    def spend(self, raw: bytes) -> None:
         """Take one view's share. Raises ``OutOfBudgetError``, and what ``in_time`` raises."""
-        self._left -= size + _EACH
+        self._left -= len(raw) + _EACH
+        if self._counts_signs:
+            self._left -= _EACH_SIGN * (len(raw) - len(raw.translate(None, _SIGNS)))
         if self._left < 0:
             raise OutOfBudgetError
         self._in_time()
@@ -124,9 +133,10 @@ def matches(body: bytes, searches: Searches, budget: Budget) -> Iterator[Match]:
         OutOfBudgetError: The body is written so that looking through it would cost too much.
     """
     waiting, seen = deque([View.of(body)]), set[bytes]()
+    undo = undo_together if len(body) > TOGETHER else undo_apart
     if (texts := searches.readings(body)) is not None:
         together = _BREAK.join((*texts, *small_pieces(texts, APART)))
-        budget.spend(len(together))
+        budget.spend(together)
         if not any(True for _ in _in_view(View.of(together), searches)):
             return
         if len(texts) == 1:
@@ -135,12 +145,12 @@ def matches(body: bytes, searches: Searches, budget: Budget) -> Iterator[Match]:
             yield from _in_pieces(view, searches)
     while waiting:
         view = waiting.popleft()
-        budget.spend(len(view.text))
+        budget.spend(view.raw)
         for match in _in_view(view, searches):
             yield replace(match, end=_past_padding(body, match.end)) if view.padded else match
         yield from _in_pieces(view, searches)
-        for further in _views_of(view, searches):
-            budget.spend(len(further.text))
+        for further in _views_of(view, searches, undo):
+            budget.spend(further.raw)
             known = blake2b(further.raw, digest_size=16).digest()
             if known not in seen:
                 seen.add(known)
@@ -160,7 +170,7 @@ def _in_view(view: View, searches: Searches) -> Iterator[Match]:
 
 
 def _in_pieces(view: View, searches: Searches) -> Iterator[Match]:
-    for kept in pieces(view.raw):
+    for kept in () if view.aside else pieces(view.raw):
         left = View.of(view.text[kept].tobytes())
         if any(True for _ in _in_view(left, searches)):
             yield from _in_view(view.pick(np.flatnonzero(kept)), searches)
@@ -171,32 +181,28 @@ def _past_padding(body: bytes, end: int) -> int:
     return padding.end() if padding else end
 
 
-def _views_of(view: View, searches: Searches) -> Iterator[View]:
+def _views_of(view: View, searches: Searches, undo: Undoing) -> Iterator[View]:
     reach = _EXPANDS * searches.longest + 256
     if b"\0" in view.raw:
         yield from wide(view, reach, ascii_only=searches.ascii_only)
     # What is read as UTF-16 may be noise, full of characters that look like others.
     if not view.settled and view.encoding == "utf-8" and may_hold_look_alikes(view.raw):
-        further = rewrite(view, look_alikes(view.text), order=len(ESCAPES), reach=reach)
+        further = rewrite(view, look_alikes(view.text), order=LAST, reach=reach)
         if further is not None:
             yield further
     text = readable(view, searches.least, ascii_only=searches.ascii_only)
     if text is not None:
-        yield from _views_of_text(text, searches, reach)
+        yield from _views_of_text(text, searches, reach, undo)
 
 
-def _views_of_text(view: View, searches: Searches, reach: int) -> Iterator[View]:
-    kinds = USUAL if view.settled else ESCAPES
-    for order, (signs, undo) in enumerate(kinds):
-        if any(sign[:1] in view.raw and sign in view.raw for sign in signs) and (
-            undo is not binaries or may_hold_binaries(view.raw)
-        ):
-            further = rewrite(view, undo(view.text), order=order, reach=reach)
-            if further is not None:
-                yield further if order < len(USUAL) else replace(further, settled=True)
-    if not view.settled:
-        yield from rejoin(view, order=len(ESCAPES))
-        yield from without_columns(view, order=len(ESCAPES))
+def _views_of_text(view: View, searches: Searches, reach: int, undo: Undoing) -> Iterator[View]:
+    layers = list(undo(view, reach))
+    yield from layers
+    together = undo is undo_together
+    # Where kinds are undone together, it ends with one view in which no escapes are left: what was cut is joined there.
+    if not (view.settled or view.aside or (together and layers and not layers[0].aside)):
+        yield from rejoin(view, order=LAST, reach=reach, together=not together)
+        yield from without_columns(view, order=LAST)
     for unpacked in chain(
         unpack(view, searches.sought, reach=reach),
         unpack_lists(view, fewest=searches.fewest, ascii_only=searches.ascii_only),

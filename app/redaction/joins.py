@@ -14,7 +14,7 @@ import numpy as np
 
 from app.redaction.blocks import translated_blocks
 from app.redaction.search import Bytes
-from app.redaction.views import Places, View, flags_of
+from app.redaction.views import Flags, Places, View, around, flags_of
 
 CUTS: Final = b" \t\r\n\\\"'`,"
 """What may stand between two pieces of a text: blanks, line ends, quotes, backslashes and commas."""
@@ -65,26 +65,35 @@ def may_be_cut(raw: bytes) -> bool:
     return _LINE_PREFIX.search(raw) is not None or _has_operator(raw)
 
 
-def rejoin(view: View, *, order: int) -> Iterator[View]:
+def rejoin(view: View, *, order: int, reach: int, together: bool) -> Iterator[View]:
     """Give a view without operators between its strings, and without prefixes of its lines, where it has any.
 
     Args:
+        view: What may be cut.
         order: That of the last kind of escapes: all of them were undone before, but for those that were cut.
+        reach: How many bytes around what is left out a text may cover.
+        together: Whether it is to be read without both, too.
     """
-    places = None
-    if _LINE_PREFIX.search(view.raw):
-        places = _places_without_prefixes(view.text)
-        yield _pick(view, places, order)
-    if _has_operator(view.raw):
-        yield _pick(view, _places_without_operators(view.text), order)
-        if places is not None:
-            places = places[_places_without_operators(view.text[places])]
-            yield _pick(view, places, order)
+    has_prefix, has_operator = _LINE_PREFIX.search(view.raw) is not None, _has_operator(view.raw)
+    if has_prefix:
+        begins = _line_prefixes(view.text)
+        near = around(view, begins, reach)
+        places = _places_without_prefixes(near.text)
+        yield _pick(near, places, _line_prefixes(near.text), order)
+        if has_operator and together:
+            operators = places[_operators(near.text[places])]
+            places = places[_places_without_operators(near.text[places])]
+            yield _pick(near, places, operators, order)
+    if has_operator:
+        near = around(view, _operators(view.text), reach)
+        yield _pick(near, _places_without_operators(near.text), _operators(near.text), order)
 
 
-def _pick(view: View, places: Places, order: int) -> View:
-    fresh = np.concatenate(([False], np.diff(places) > 1))
-    return replace(view.pick(places, order=order), fresh=fresh)
+def _pick(view: View, kept: Places, cuts: Places, order: int) -> View:
+    """Return what is left of a view; what follows one of the places where it was cut is new."""
+    before = np.searchsorted(cuts, kept, "right")
+    fresh = np.concatenate(([False], np.diff(before) > 0))
+    return replace(view.pick(kept, order=order), fresh=fresh)
 
 
 def _has_operator(raw: bytes) -> bool:
@@ -93,21 +102,39 @@ def _has_operator(raw: bytes) -> bool:
     return any(b'"+"' in classes or b'"++"' in classes for _, _, classes in blocks)
 
 
+def _operators(text: Bytes) -> Places:
+    """Return the places of operators between two strings, of the first where there are two."""
+    places = np.flatnonzero(~_IS_SPACE[text])
+    _, single, pair = _classes(text[places])
+    return places[single | pair]
+
+
 def _places_without_operators(text: Bytes) -> Places:
     places = np.flatnonzero(~_IS_SPACE[text])
-    dense = np.concatenate((text[places], np.zeros(4, np.uint8)))
+    gone, single, pair = _classes(text[places])
+    gone |= single | pair
+    gone[1:] |= pair[:-1]
+    return places[~gone]
+
+
+def _classes(dense: Bytes) -> tuple[Flags, Flags, Flags]:
+    """Tell which bytes are quotes, an operator between two of these, and the first of two operators between them."""
+    dense = np.concatenate((dense, np.zeros(2, np.uint8)))
     quote, operator = _IS_QUOTE[dense], _IS_OPERATOR[dense]
-    gone = quote.copy()
-    gone[1:-1] |= quote[:-2] & operator[1:-1] & quote[2:]
-    pair = quote[:-3] & operator[1:-2] & operator[2:-1] & quote[3:]
-    gone[1:-2] |= pair
-    gone[2:-1] |= pair
-    return places[~gone[: len(places)]]
+    single, pair = np.zeros(len(dense), np.bool_), np.zeros(len(dense), np.bool_)
+    single[1:-1] = quote[:-2] & operator[1:-1] & quote[2:]
+    pair[1:-2] = quote[:-3] & operator[1:-2] & operator[2:-1] & quote[3:]
+    return quote[:-2], single[:-2], pair[:-2]
+
+
+def _line_prefixes(text: Bytes) -> Places:
+    """Return where lines begin that begin with a mark or a blank."""
+    return np.flatnonzero((text[:-1] == 10) & (_IS_PREFIX | _IS_SPACE)[text[1:]]) + 1
 
 
 def _places_without_prefixes(text: Bytes) -> Places:
     """Leave out the blanks and marks that a line begins with."""
-    ends = np.flatnonzero((text[:-1] == 10) & (_IS_PREFIX | _IS_SPACE)[text[1:]]) + 1
+    ends = _line_prefixes(text)
     stops = np.flatnonzero(~(_IS_PREFIX | _IS_SPACE)[text])
     until = np.append(stops, len(text))[np.searchsorted(stops, ends)]
     gone = np.zeros(len(text) + 1, np.int32)

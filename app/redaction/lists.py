@@ -16,7 +16,7 @@ from app.redaction.blocks import translated_blocks
 from app.redaction.escapes import utf8
 from app.redaction.packings import in_a_row
 from app.redaction.search import Bytes
-from app.redaction.views import BREAK, Flags, Places, View, flags_of
+from app.redaction.views import BREAK, Flags, Offsets, Places, View, flags_of
 
 _DIGITS: Final = b"0123456789"
 _ALNUM: Final = bytes(code for code in range(128) if chr(code).isalnum())
@@ -288,5 +288,9 @@ def lay_out(
     rows = np.concatenate((out.astype(np.uint8), np.full((len(out), 1), BREAK, np.uint8)), axis=1)
     rows[np.flatnonzero(ending), sizes[ending] - 1] = BREAK
     text = rows[np.arange(rows.shape[1]) < sizes[:, None]]
-    start, end = view.spread(begins, ends - 1)
-    return View(text, np.repeat(start, sizes), np.repeat(end, sizes), encoding=view.encoding, bare=bare)
+
+    def origin() -> tuple[Offsets, Offsets]:
+        start, end = view.spread(begins, ends - 1)
+        return np.repeat(start, sizes), np.repeat(end, sizes)
+
+    return View(text, origin, encoding=view.encoding, bare=bare)

@@ -17,7 +17,7 @@ import numpy as np
 from app.redaction.blocks import translated_blocks
 from app.redaction.joins import CUTS
 from app.redaction.search import Bytes
-from app.redaction.views import BREAK, Flags, Offsets, Places, View
+from app.redaction.views import BREAK, Flags, Places, View
 from app.redaction.words import may_hold_words, swap_words
 
 _BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -118,6 +118,7 @@ BINARY: Final = _Packing(
     word="<u8",
     wanted=np.uint64(0x8040201008040201),
 )
+_NOTHING: Final = (np.array([BREAK], np.uint8), np.zeros(1, np.intp), np.zeros(1, np.intp))
 _DIGITS_ONLY: Final = (HEXADECIMAL, BINARY)
 
 
@@ -168,15 +169,20 @@ def unpack(view: View, sought: Sought, *, reach: int) -> Iterator[View]:
         reach: How many bytes around what is new a text may cover, which may be packed and escaped further inside.
     """
     yield from _unpack(view, BASE64, sought, reach)
-    yield from _unpack(view, HEXADECIMAL, sought, reach)
-    yield from _unpack(view, BINARY, sought, reach)
     if _INNER_PADDING.search(view.raw):
         for padded in _unpack(view, PADDED, sought, reach):
             yield padded.pick(np.flatnonzero(padded.text), packed=True, padded=True)
-    if _PREFIXED.search(view.raw):
+    digits = list(_unpack(view, HEXADECIMAL, sought, reach))
+    yield from digits
+    has_prefixes = _PREFIXED.search(view.raw) is not None
+    if has_prefixes:
         yield from _unpack(_without_prefixes(view), HEXADECIMAL, sought, reach)
-    if not view.settled and may_hold_words(view.raw) and (words := swap_words(view, sought.least)):
-        yield from _unpack(words, HEXADECIMAL, sought, reach)
+    if digits:  # binary digits are hexadecimal ones, too
+        yield from _unpack(view, BINARY, sought, reach)
+    if (digits or has_prefixes) and not view.settled and may_hold_words(view.raw):
+        words = swap_words(view, sought.least)
+        if words is not None:
+            yield from _unpack(words, HEXADECIMAL, sought, reach)
 
 
 def _without_prefixes(view: View) -> View:
@@ -201,8 +207,10 @@ def _unpack(view: View, packing: _Packing, sought: Sought, reach: int) -> Iterat
     if len(found):
         values = np.frombuffer(view.raw.translate(packing.values, packing.between), np.uint8)
         phases = _by_phase(found, packing, count, margin)
-        unpacked = [_unpack_at(view, kept, values, places, packing) for places in phases]
-        yield _concatenate(unpacked, padded=packing in (BASE64, PADDED))
+        parts = [part for places in phases for part in (_unpack_at(kept, values, places, packing), _NOTHING)]
+        text, first, last = (np.concatenate(column) for column in zip(*parts, strict=True))
+        origin = lambda: view.spread(first, last)  # noqa: E731  # a place for each byte costs more than the bytes
+        yield View(text, origin, packed=True, padded=packing in (BASE64, PADDED))
 
 
 def _find_groups(raw: bytes, packing: _Packing, count: int, roles: bytes) -> Places:
@@ -260,8 +268,13 @@ def _places_kept(view: View, between: bytes) -> Places:
     return np.flatnonzero(np.frombuffer(view.raw.translate(table), np.bool_)).astype(np.int32)
 
 
-def _unpack_at(view: View, kept: Places, values: Bytes, groups: Places, packing: _Packing) -> View:
-    """Read the groups that begin at these places; what lies beyond either end counts as zeros."""
+def _unpack_at(kept: Places, values: Bytes, groups: Places, packing: _Packing) -> tuple[Bytes, Places, Places]:
+    """Read the groups that begin at these places; what lies beyond either end counts as zeros.
+
+    Returns:
+        The bytes, with a break where one run of groups ends and another begins, and for each the place of the first
+        and of the last byte that it was made of.
+    """
     size = packing.group
     first, count = int(groups[0]), len(groups)
     margin = max(0, -first, int(groups[-1]) + size - len(values))
@@ -272,15 +285,13 @@ def _unpack_at(view: View, kept: Places, values: Bytes, groups: Places, packing:
     else:
         at = groups[:, None] + np.arange(margin, margin + size)
         digits, places = values[at], kept[at]
+    cuts = (np.flatnonzero(np.diff(groups) != size) + 1) * packing.made
     if packing is BINARY:
-        out = np.packbits(digits, axis=1)
-        start, end = view.spread(places[:, 0], places[:, -1])
-    else:
-        columns = digits.T
-        out = (columns[0] << 4 | columns[1])[:, None] if packing is HEXADECIMAL else _three_bytes(columns)
-        # Each byte is made of two neighbouring characters.
-        start, end = view.spread(places[:, :-1].ravel(), places[:, 1:].ravel())
-    return _break_between(View(out.ravel(), start, end), groups, packing)
+        return _break(np.packbits(digits, axis=1).ravel(), places[:, 0], places[:, -1], cuts)
+    columns = digits.T
+    out = columns[0] << 4 | columns[1] if packing is HEXADECIMAL else _three_bytes(columns).ravel()
+    # Each byte is made of two neighbouring characters.
+    return _break(out, places[:, :-1].ravel(), places[:, 1:].ravel(), cuts)
 
 
 def _three_bytes(sextets: Bytes) -> Bytes:
@@ -288,25 +299,8 @@ def _three_bytes(sextets: Bytes) -> Bytes:
     return np.stack((a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d), axis=1)
 
 
-def _break_between(view: View, groups: Places, packing: _Packing) -> View:
-    """Put a break where one run of groups ends and another begins."""
-    cuts = np.flatnonzero(np.diff(groups) != packing.group) + 1
+def _break(text: Bytes, first: Places, last: Places, cuts: Places) -> tuple[Bytes, Places, Places]:
+    """Put a break before each of these places."""
     if not len(cuts):
-        return view
-    at = cuts * packing.made
-    assert view.start is not None
-    assert view.end is not None
-    return View(np.insert(view.text, at, BREAK), np.insert(view.start, at, 0), np.insert(view.end, at, 0))
-
-
-def _concatenate(views: list[View], *, padded: bool) -> View:
-    """Put views one after the other, a break between them."""
-    gap, nowhere = np.array([BREAK], np.uint8), np.zeros(1, np.int32)
-    text: list[Bytes] = []
-    start: list[Offsets] = []
-    end: list[Offsets] = []
-    for view in views:
-        text += (view.text, gap)
-        start += (view.start, nowhere)  # type: ignore[arg-type]  # what was unpacked has offsets
-        end += (view.end, nowhere)  # type: ignore[arg-type]
-    return View(np.concatenate(text), np.concatenate(start), np.concatenate(end), packed=True, padded=padded)
+        return text, first, last
+    return np.insert(text, cuts, BREAK), np.insert(first, cuts, 0), np.insert(last, cuts, 0)

@@ -7,6 +7,7 @@ would make noise of its own.
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -120,6 +121,15 @@ def suffixed_numbers(text: Bytes) -> Edits:
     return found.edits()
 
 
+_LITERAL: Final = re.compile(rb"0(?:[xX][0-9A-Fa-f]|[bB][01]|[oO][0-7])")
+_FEWEST_LITERALS: Final = 4
+
+
+def may_hold_literals(raw: bytes) -> bool:
+    """Tell whether there are several numbers with a prefix: nobody writes a single byte of a text as one."""
+    return next(islice(_LITERAL.finditer(raw), _FEWEST_LITERALS - 1, None), None) is not None
+
+
 _BINARY: Final = bytes(
     ord("x") if code in b"01" else ord("a") if code > 127 or chr(code).isalnum() else ord(" ") for code in range(256)
 )
@@ -148,7 +158,7 @@ def binaries(text: Bytes) -> Edits:
 
 _BRACKETED: Final = re.compile(rb"\[/?[A-Za-z*][^\[\]\n]{0,80}\]")
 _SHOWN: Final = re.compile(
-    rb"\)[ \t\r\n]*(?:-?[0-9.]{1,10}|T[jJ*'\"][^()]{0,120}|\][ \t\r\n]*TJ[^()]{0,120})[ \t\r\n]*\("
+    rb"\)[ \t\r\n]{0,8}(?:-?[0-9.]{1,10}[ \t\r\n]{0,8}|T[jJ*'\"][^()]{0,120}|\][ \t\r\n]{0,8}TJ[^()]{0,120})\("
 )
 _RICH_TEXT: Final = re.compile(rb"[{}]|\\[a-z]{1,32}-?[0-9]{0,10} ?")
 _RTF: Final = b"{\\rtf"

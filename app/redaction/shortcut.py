@@ -13,8 +13,8 @@ from app.redaction.lists import may_hold_lists
 from app.redaction.look_alikes import may_hold_look_alikes
 from app.redaction.packings import Sought, may_hold_packings
 from app.redaction.pieces import may_hold_tagged_items
-from app.redaction.rare_escapes import may_hold_binaries, may_hold_markup, may_hold_suffixed
-from app.redaction.small_escapes import ESCAPES, UNDONE_BY_THE_LONG_WAY, signs_in
+from app.redaction.rare_escapes import may_hold_binaries, may_hold_literals, may_hold_markup, may_hold_suffixed
+from app.redaction.small_escapes import ESCAPES, LITERAL, UNDONE_BY_THE_LONG_WAY, signs_in
 from app.redaction.triples import may_hold_triples
 
 LARGEST: Final = 16 * 1024
@@ -59,7 +59,7 @@ def _unescape(raw: bytes) -> list[bytes] | None:
     found, size = [raw], len(raw)
     for text in found:
         signs = signs_in(text)
-        if signs & UNDONE_BY_THE_LONG_WAY:
+        if signs & UNDONE_BY_THE_LONG_WAY or (signs & LITERAL and may_hold_literals(text)):
             return None
         for sign, char, undo in ESCAPES:
             if signs & sign:

@@ -16,10 +16,12 @@ from app.redaction.encodings import NAMED, SHORT_ESCAPES
 from app.redaction.search import Bytes
 
 UNDONE_BY_THE_LONG_WAY: Final = 1
+"""Of ``LITERAL``, too, where ``rare_escapes.may_hold_literals`` says so."""
 _BACKSLASH: Final = 2
 _PERCENT: Final = 4
 _EQUALS: Final = 8
 _AMPERSAND: Final = 16
+LITERAL: Final = 32
 
 _HEXADECIMAL: Final = b"0123456789abcdefABCDEF"
 _LETTERS: Final = bytes(code for code in range(128) if chr(code).isalpha())
@@ -44,7 +46,7 @@ def _signs() -> Bytes:
     mark(UNDONE_BY_THE_LONG_WAY, b"=", b"?")
     mark(UNDONE_BY_THE_LONG_WAY, b"~", b"01")
     mark(UNDONE_BY_THE_LONG_WAY, b"uU", b"+")
-    mark(UNDONE_BY_THE_LONG_WAY, b"0", b"oObBxX")
+    mark(LITERAL, b"0", b"oObBxX")
     mark(UNDONE_BY_THE_LONG_WAY, b"!\x1b", b"[")  # of a section in XML, and of what colours a terminal's text
     mark(UNDONE_BY_THE_LONG_WAY, b"_", b"xX")
     mark(UNDONE_BY_THE_LONG_WAY, b"%", b"1")

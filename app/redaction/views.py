@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -30,14 +31,13 @@ def flags_of(codes: bytes) -> Flags:
 class View:
     """Bytes to look through.
 
-    ``start`` and ``end`` say, for each byte, which bytes of the body it was made of (None: it is the body itself);
-    ``fresh`` marks the bytes that the last step made (None: all of them). ``encoding`` is what text at this place of
-    the body is written in.
+    ``origin`` tells for each byte which bytes of the body it was made of, where the first begins and the last ends;
+    it is asked only where something was found (None: it is the body itself). ``fresh`` marks the bytes that the last
+    step made (None: all of them). ``encoding`` is what text at this place of the body is written in.
     """
 
     text: Bytes
-    start: Offsets | None = None
-    end: Offsets | None = None
+    origin: Callable[[], tuple[Offsets, Offsets]] | None = None
     fresh: Flags | None = None
     encoding: str = "utf-8"
     order: int = 0
@@ -49,6 +49,8 @@ class View:
     """Whether it was base64, behind which ``=`` may stand."""
     settled: bool = False
     """Whether only the usual kinds of escapes are undone in it: of unpacked bytes others would make no end of noise."""
+    aside: bool = False
+    """Whether kinds were undone in it that most texts with their signs don't mean (see ``layers``)."""
 
     @classmethod
     def of(cls, body: bytes) -> View:
@@ -58,9 +60,28 @@ class View:
         return view
 
     @cached_property
+    def offsets(self) -> tuple[Offsets, Offsets] | None:
+        """Where, for each byte, what it was made of begins and ends in the body; None for the body itself."""
+        return self.origin() if self.origin is not None else None
+
+    @cached_property
     def raw(self) -> bytes:
         """The same as ``bytes``."""
         return self.text.tobytes()
+
+    def holds(self, sign: bytes) -> bool:
+        """Tell whether some bytes stand here in a row."""
+        if len(sign) == 1:
+            return sign in self.raw
+        return bool(self._pairs[sign[0] | sign[1] << 8]) and (len(sign) == 2 or sign in self.raw)
+
+    @cached_property
+    def _pairs(self) -> Flags:
+        """Which two bytes in a row stand here: that is looked up far sooner than each is looked for."""
+        pairs = np.zeros(1 << 16, np.bool_)
+        if len(self.raw) > 1:
+            pairs[np.ndarray((len(self.raw) - 1,), "<u2", self.raw, strides=(1,))] = True
+        return pairs
 
     @cached_property
     def made(self) -> Offsets:
@@ -72,22 +93,22 @@ class View:
 
     def span(self, first: int, last: int) -> tuple[int, int]:
         """Return which bytes of the body the bytes from ``first`` up to ``last`` of this view were made of."""
-        if self.start is None or self.end is None:
+        if self.offsets is None:
             return first, last
-        return int(self.start[first:last].min()), int(self.end[first:last].max())
+        start, end = self.offsets
+        return int(start[first:last].min()), int(end[first:last].max())
 
     def pick(self, places: Places, **changes: object) -> View:
         """Return a view of these bytes alone; all of them count as fresh unless ``fresh`` says otherwise."""
-        start = places.astype(np.int32) if self.start is None else self.start[places]
-        end = start + np.int32(1) if self.end is None else self.end[places]
-        kept = {"encoding": self.encoding, "settled": self.settled} | changes
-        return View(self.text[places], start, end, **kept)  # type: ignore[arg-type]
+        kept = {"encoding": self.encoding, "settled": self.settled, "aside": self.aside} | changes
+        return View(self.text[places], lambda: self.spread(places, places), **kept)  # type: ignore[arg-type]
 
     def spread(self, first: Places, last: Places) -> tuple[Offsets, Offsets]:
         """Return the body's offsets of pieces that begin with the byte ``first`` and end with the byte ``last``."""
-        if self.start is None or self.end is None:
+        if self.offsets is None:
             return first.astype(np.int32), (last + 1).astype(np.int32)
-        return self.start[first], self.end[last]
+        start, end = self.offsets
+        return start.take(first), end.take(last)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +131,32 @@ class Edits:
         return len(self.at)
 
 
-def rewrite(view: View, edits: Edits, *, order: int, reach: int) -> View | None:
+def merge(edits: Sequence[Edits]) -> Edits:
+    """Return several kinds' edits as those of one; of two that overlap, the one that begins before the other.
+
+    Args:
+        edits: Where two begin at the same place, those of the first kind count.
+    """
+    edits = [each for each in edits if len(each)]
+    if not edits:
+        nobody = np.zeros(0, np.intp)
+        return Edits(nobody, nobody, np.zeros((0, 1), np.uint8), nobody)
+    if len(edits) == 1:
+        return edits[0]
+    width = max(each.out.shape[1] for each in edits)
+    at = np.concatenate([each.at for each in edits])
+    order = np.argsort(at, kind="stable")
+    at, size = at[order], np.concatenate([each.size for each in edits])[order]
+    free = np.ones(len(at), np.bool_)
+    free[1:] = at[1:] >= np.maximum.accumulate(at + size)[:-1]
+    out = np.concatenate([np.pad(each.out, ((0, 0), (0, width - each.out.shape[1]))) for each in edits])
+    count = np.concatenate([each.count for each in edits])
+    return Edits(at[free], size[free], out[order[free]], count[order[free]])
+
+
+def rewrite(
+    view: View, edits: Edits, *, order: int, reach: int, along: Callable[[], Edits] | None = None
+) -> View | None:
     """Undo one layer of escapes around what is new; None where nothing is.
 
     Args:
@@ -118,6 +164,7 @@ def rewrite(view: View, edits: Edits, *, order: int, reach: int) -> View | None:
         order: Which kind of escapes these are. Kinds that don't touch one another give the same in any order, so a
             kind before the last one's is undone only where it takes in a byte that the last step made.
         reach: How many bytes around an edit a value that takes it in may cover.
+        along: Gives what is undone with it, and isn't new by itself.
     """
     if view.fresh is not None and order < view.order:
         new = edits.where(view.made[edits.at + edits.size] > view.made[edits.at])
@@ -125,27 +172,53 @@ def rewrite(view: View, edits: Edits, *, order: int, reach: int) -> View | None:
         new = edits
     if not len(new):
         return None
+    if along is not None:
+        edits = merge((edits, along()))
     if len(view.text) > _WHOLE:
         view, edits = _around(view, edits, new, reach)
     return _apply(view, edits, order)
 
 
 def _around(view: View, edits: Edits, new: Edits, reach: int) -> tuple[View, Edits]:
-    first = np.maximum(new.at - reach, 0)
-    last = np.minimum(new.at + new.size + reach, len(view.text))
-    begins = np.flatnonzero(np.concatenate(([True], first[1:] > last[:-1])))
-    first, last = first[begins], last[np.concatenate((begins[1:] - 1, [len(last) - 1]))]
-    if 4 * int((last - first).sum()) > 3 * len(view.text):
+    spans = _near(new.at, new.at + new.size, reach, len(view.text))
+    if spans is None:
         return view, edits
+    first, last = spans
+    cut, shift = _cut(view, first, last)
     piece = np.searchsorted(first, edits.at, "right") - 1
     inside = (piece >= 0) & (edits.at + edits.size <= last[piece])
-    sizes = last - first + 1  # each ends with a break
+    kept = edits.where(inside)
+    return cut, Edits(kept.at + shift[piece[inside]], kept.size, kept.out, kept.count)
+
+
+def around(view: View, places: Places, reach: int) -> View:
+    """Return what of a view stands near to these places; the view itself where that is most of it.
+
+    Args:
+        places: In rising order.
+        reach: How many bytes before and behind each are near.
+    """
+    if len(view.text) <= _WHOLE or (spans := _near(places, places + 1, reach, len(view.text))) is None:
+        return view
+    return _cut(view, *spans)[0]
+
+
+def _near(first: Places, end: Places, reach: int, size: int) -> tuple[Places, Places] | None:
+    """Return spans that reach so many bytes beyond these, joined where they meet; None where they are most of it."""
+    first, last = np.maximum(first - reach, 0), np.minimum(end + reach, size)
+    begins = np.flatnonzero(np.concatenate(([True], first[1:] > last[:-1])))
+    first, last = first[begins], last[np.concatenate((begins[1:] - 1, [len(last) - 1]))]
+    return None if 4 * int((last - first).sum()) > 3 * size else (first, last)
+
+
+def _cut(view: View, first: Places, last: Places) -> tuple[View, Places]:
+    """Return these spans of a view, each with a break behind it, and how far each one's places moved."""
+    sizes = last - first + 1
     shift = np.concatenate(([0], np.cumsum(sizes)[:-1])) - first
     places = np.arange(int(sizes.sum())) - np.repeat(shift, sizes)
     cut = view.pick(np.minimum(places, len(view.text) - 1))
     cut.text[np.cumsum(sizes) - 1] = BREAK
-    kept = edits.where(inside)
-    return cut, Edits(kept.at + shift[piece[inside]], kept.size, kept.out, kept.count)
+    return cut, shift
 
 
 def _apply(view: View, edits: Edits, order: int) -> View:
@@ -153,22 +226,26 @@ def _apply(view: View, edits: Edits, order: int) -> View:
     for ahead in range(int(edits.size.max())):
         gone = (edits.count <= ahead) & (edits.size > ahead)
         kept[edits.at[gone] + ahead] = False
-    left = np.flatnonzero(kept)
-    text, fresh = view.text.take(left), np.zeros(len(left), np.bool_)
-    start = left.astype(np.int32) if view.start is None else view.start.take(left)
-    end = start + np.int32(1) if view.end is None else view.end.take(left)
-    began, ended = view.spread(edits.at, edits.at + edits.size - 1)
+    text = view.text[kept]
+    fresh = np.zeros(len(text), np.bool_)
     removed = edits.size - edits.count
     at = edits.at - (np.cumsum(removed) - removed)
-    for ahead in range(int(edits.count.max())):
-        made = edits.count > ahead
-        places = at[made] + ahead
-        text[places] = edits.out[made, ahead]
-        start[places], end[places], fresh[places] = began[made], ended[made], True
+    made = [(at[which] + ahead, which) for ahead in range(int(edits.count.max())) for which in [edits.count > ahead]]
+    for ahead, (places, which) in enumerate(made):
+        text[places], fresh[places] = edits.out[which, ahead], True
     # Where nothing was put in its place, the next byte has a new neighbour.
     if len(fresh):
         fresh[np.minimum(at[edits.count == 0], len(fresh) - 1)] = True
-    return View(text, start, end, fresh, view.encoding, order, settled=view.settled)
+
+    def origin() -> tuple[Offsets, Offsets]:
+        left = np.flatnonzero(kept)
+        start, end = view.spread(left, left)
+        began, ended = view.spread(edits.at, edits.at + edits.size - 1)
+        for places, which in made:
+            start[places], end[places] = began[which], ended[which]
+        return start, end
+
+    return View(text, origin, fresh, view.encoding, order, settled=view.settled, aside=view.aside)
 
 
 def readable(view: View, least: int, *, ascii_only: bool) -> View | None:

@@ -347,6 +347,21 @@ def test_sizes_are_taken_from_a_letter_in_each_place() -> None:
     assert (sized.url, sized.headers[0], sized.body) == ("https://api.example.com/x", ("X-A", "x"), b"x")
 
 
+def test_a_saved_call_is_written_once_for_all_its_runs_and_a_large_one_is_not_kept() -> None:
+    saved = call(headers=(("X-A", of(Slot("T"))),), body=TextBody(of("small")))
+    first = write_with_marks(saved)
+    other = replace(saved, body=TextBody(of("another")))
+
+    assert write_with_marks(saved) is first
+    assert (write_with_marks(other).body, write_with_marks(saved).body) == (b"another", b"small")
+    assert inject(saved, {"T": SecretValue("value-of-t")}).headers[0] == ("X-A", "value-of-t")
+    assert "value-of-t" not in repr(saved) + repr(write_with_marks(saved)) + str(write_with_marks(saved).headers)
+
+    large = call(body=TextBody(of("x" * 20_000)))
+    assert write_with_marks(large) == write_with_marks(large)
+    assert write_with_marks(large) is not write_with_marks(large)
+
+
 def test_a_target_is_judged_without_its_values() -> None:
     assert target_with_marks(call(path=of("/v1/", Slot("T")), query=(("k", of(Slot("T"))),))) == "/v1/x?k=x"
 

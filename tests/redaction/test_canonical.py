@@ -56,12 +56,26 @@ def test_what_is_known_of_texts_beyond_ascii() -> None:
     assert (none.least, none.longest) == (0, 0)
 
 
-def test_a_budget_goes_by_the_bodys_length_and_is_the_same_for_each() -> None:
+@pytest.mark.parametrize(
+    ("size", "most"),
+    [(0, 7 << 20), (64 << 10, (7 << 20) + 32 * (64 << 10)), (1 << 20, (2 << 20) + 10 * (1 << 20))],
+)
+def test_a_budget_goes_by_the_bodys_length_and_is_the_same_for_each(size: int, most: int) -> None:
+    Budget(size).spend(b"x" * (most - 1024))
     with pytest.raises(OutOfBudgetError):
-        Budget(0).spend((7 << 20) + 1)
-    Budget(1 << 20).spend((7 << 20) + (32 << 20) - 64)
+        Budget(size).spend(b"x" * (most - 1023))
+
+
+def test_a_view_costs_something_beside_its_bytes_and_an_escape_in_a_large_body_too() -> None:
+    small, large = Budget(0), Budget(1 << 20)
+    for _ in range(7 << 10):
+        small.spend(b"")
     with pytest.raises(OutOfBudgetError):
-        Budget(1 << 20).spend((7 << 20) + (32 << 20) - 63)
+        small.spend(b"")
+    large.spend(b"\\%&=" * (3 << 17))
+    large.spend(b"x" * ((12 << 20) - 7 * (3 << 19) - 2048))
+    with pytest.raises(OutOfBudgetError):
+        large.spend(b"")
 
 
 def test_the_calls_time_is_asked_for_with_each_view() -> None:

@@ -20,6 +20,7 @@ from app.redaction.rare_escapes import (
     mail_words,
     marked_numbers,
     may_hold_binaries,
+    may_hold_literals,
     may_hold_markup,
     may_hold_suffixed,
     pointers,
@@ -67,6 +68,14 @@ from tests.redaction.test_encodings import undo
 )
 def test_each_kind(kind: Undo, text: bytes, left: bytes) -> None:
     assert undo(kind, text) == left
+
+
+@pytest.mark.parametrize(
+    ("raw", "found"),
+    [(b"0x41,0X42 0b1 0o7", True), (b"0x41,0x42,0x43", False), (b"0xg 0b2 0o8 0x 0b " * 3, False), (b"", False)],
+)
+def test_several_numbers_with_a_prefix_are_seen(raw: bytes, found: bool) -> None:
+    assert may_hold_literals(raw) is found
 
 
 def test_the_words_of_a_mail_follow_one_another() -> None:

@@ -40,7 +40,7 @@ def test_most_answers_read_in_one_way(raw: bytes) -> None:
         b"\xed\xa0\x80",
         b"a~1b",
         b"U+0041",
-        b"0x41",
+        b"0x41 0x42 0x43 0x44",
         b"<![CDATA[a]]>",
         b"\x1b[1ma",
         b"[b]a[/b]",
@@ -62,6 +62,11 @@ def test_most_answers_read_in_one_way(raw: bytes) -> None:
 )
 def test_what_could_be_undone_is_no_such_body(raw: bytes) -> None:
     assert read(raw) is None
+
+
+@pytest.mark.parametrize("raw", [b"ch_3MmlL0b1IwHu", b"colour 0xff, 0x10 and 0o7", b"0xyz " * 9])
+def test_a_number_with_a_prefix_here_and_there_is_no_escaped_text(raw: bytes) -> None:
+    assert read(raw) == [raw]
 
 
 def test_values_with_too_little_ascii_go_the_long_way() -> None:

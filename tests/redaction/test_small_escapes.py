@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from app.redaction.encodings import Undo, backslashes, percents, quoted_printable, references
 from app.redaction.rare_escapes import ESCAPES as ALL_ESCAPES
-from app.redaction.small_escapes import ESCAPES, UNDONE_BY_THE_LONG_WAY, signs_in
+from app.redaction.rare_escapes import binaries, literals, shown_text, suffixed_numbers
+from app.redaction.small_escapes import ESCAPES, LITERAL, UNDONE_BY_THE_LONG_WAY, signs_in
 from app.redaction.views import View, rewrite
 
 PIECES = [
@@ -17,7 +18,6 @@ PIECES = [
     *("n", "é", "~0", "u+", "0x", "=?", " "),
     *("_x0041_", "%115", "&H41", "x'41'", "[b]", "[/b]", "{", "rtf1"),
 ]
-TOLD_APART = {"binaries", "suffixed_numbers", "shown_text", "rich_text"}  # not by two bytes, see ``shortcut``
 LONG: dict[bytes, Undo] = {b"\\": backslashes, b"%": percents, b"=": quoted_printable, b"&": references}
 
 
@@ -41,7 +41,9 @@ def test_each_kind_is_undone_as_the_long_way_does_it(text: bytes) -> None:
         if not signs & sign:
             assert left == text
     if all(small(text) is not None for _, _, small in ESCAPES):
-        others = [kind for _, kind in ALL_ESCAPES if kind not in LONG.values() and kind.__name__ not in TOLD_APART]
+        asked_further = (*LONG.values(), binaries, literals, shown_text, suffixed_numbers)
+        held = [kind for signs, kind in ALL_ESCAPES if any(sign in text for sign in signs)]
+        others = [kind for kind in held if kind not in asked_further]
         assert {undo(kind, text) for kind in others} <= {text}
 
 
@@ -67,6 +69,11 @@ def test_each_kind_is_undone_as_the_long_way_does_it(text: bytes) -> None:
 )
 def test_rarer_escapes_are_left_to_the_long_way(text: bytes) -> None:
     assert signs_in(b"a" + text) & UNDONE_BY_THE_LONG_WAY
+
+
+@pytest.mark.parametrize("text", [b"0x41", b"0b1", b"0O7"])
+def test_numbers_with_a_prefix_have_a_sign_of_their_own(text: bytes) -> None:
+    assert signs_in(text) == LITERAL
 
 
 @pytest.mark.parametrize("text", [b"\0", b"\xed", b"\0a", b"a\0", b"a\xed", b"\xeda"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.redaction.encodings import percents
-from app.redaction.views import BREAK, Edits, View, readable, rewrite
+from app.redaction.views import BREAK, Edits, View, around, merge, readable, rewrite
 
 HERE = 10_000
 
@@ -40,7 +40,7 @@ def test_an_earlier_kind_is_undone_only_where_something_is_new() -> None:
     again = undo(view, order=1)
     assert again is not None
     assert again.raw == b"A B"
-    stale = View(view.text, view.start, view.end, np.zeros(len(view.text), np.bool_), order=3)
+    stale = View(view.text, view.origin, np.zeros(len(view.text), np.bool_), order=3)
     assert undo(stale, order=1) is None
     assert undo(stale, order=3) is not None
 
@@ -89,3 +89,52 @@ def test_of_other_bytes_the_pieces_that_could_be_text_are_left() -> None:
     assert ascii_only is not None
     assert ascii_only.raw == b"hello\xff"
     assert readable(View.of(bytes(100)), 4, ascii_only=True) is None
+
+
+def edits(*each: tuple[int, int, bytes]) -> Edits:
+    out = np.zeros((len(each), 4), np.uint8)
+    for row, (_, _, text) in enumerate(each):
+        out[row, : len(text)] = np.frombuffer(text, np.uint8)
+    columns = ([at for at, _, _ in each], [size for _, size, _ in each], [len(text) for _, _, text in each])
+    at, size, count = (np.array(column, np.intp) for column in columns)
+    return Edits(at, size, out, count)
+
+
+def test_edits_of_several_kinds_are_made_at_once() -> None:
+    merged = merge([edits((0, 2, b"A"), (6, 2, b"D")), edits(), edits((3, 2, b"BC"))])
+    view = rewrite(View.of(b"__-__-__"), merged, order=0, reach=HERE)
+    assert view is not None
+    assert view.raw == b"A-BC-D"
+    assert len(merge([edits(), edits()])) == 0
+
+
+def test_of_edits_that_overlap_the_first_counts_and_of_two_at_one_place_the_first_kinds() -> None:
+    merged = merge([edits((2, 3, b"x"), (8, 2, b"y")), edits((0, 3, b"z"), (8, 3, b"w"))])
+    assert (merged.at.tolist(), merged.size.tolist()) == ([0, 8], [3, 2])
+    assert merged.out[:, 0].tobytes() == b"zy"
+
+
+def test_what_is_undone_along_is_new_nowhere_by_itself() -> None:
+    view = View.of(b"%41 \\n")
+    along = lambda: edits((4, 2, b"\n"))  # noqa: E731
+    both = rewrite(view, percents(view.text), order=0, reach=HERE, along=along)
+    assert both is not None
+    assert both.raw == b"A \n"
+    assert rewrite(view, edits(), order=0, reach=HERE, along=along) is None
+
+
+def test_the_neighbourhood_of_places_is_all_of_a_small_view_and_a_part_of_a_large_one() -> None:
+    small, large = View.of(b"x" * 100), View.of(bytes(range(200)) * 500)
+    assert around(small, np.array([50]), 3) is small
+    part = around(large, np.array([50_000, 50_004, 70_000]), 3)
+    assert part.raw == large.raw[49_997:50_008] + b"\xff" + large.raw[69_997:70_004] + b"\xff"
+    assert part.span(0, 2) == (49_997, 49_999)
+    assert around(large, np.arange(0, 100_000, 5), 3) is large
+
+
+def test_two_bytes_in_a_row_are_looked_up() -> None:
+    view = View.of(b"ab\\u00")
+    assert all(map(view.holds, (b"a", b"ab", b"\\u", b"\\u00", b"0", b"00")))
+    assert not any(map(view.holds, (b"z", b"ba", b"\\u01", b"bu")))
+    assert not View.of(b"a").holds(b"aa")
+    assert not View.of(b"").holds(b"a")

@@ -13,11 +13,12 @@ import random
 import pytest
 
 from app.kernel.secret import SecretValue
+from app.redaction.canonical import OutOfBudgetError
 from app.redaction.redactor import Redactor
 
 TOKEN = "sk_live_51HxQ-U8JZpDE0iGXl_D6gNC"
 NOT_ASCII = "Zürich-Straße-42-größer-ÄÖÜ"
-# A body of this size has a budget of 144 times itself, so that it is looked through to its end whatever that takes.
+# A body of this size has a budget of 144 times itself, so that it is looked through to its end.
 SIZE = 64 * 1024
 DRAW = random.Random(7)
 
@@ -67,9 +68,40 @@ def test_a_dear_body_is_looked_through_so_often_and_no_oftener(name: str, value:
     assert views_of(BODIES[name], value) <= most
 
 
-def test_json_with_four_kinds_of_escapes_is_looked_through_whatever_its_length() -> None:
-    body = BODIES["JSON of a tracker"] * 17
-    assert Redactor({"TOKEN": SecretValue(TOKEN)}).body(body) == (body, 0)
+LARGE = {
+    "JSON of a tracker": json.dumps(
+        {"url": "https://a.example.com/My%20Files?per_page=30", "body": 'Tom &amp; Jerry said "no" twice\r\n'}
+    ),
+    "strings with operators": json.dumps(
+        {"url": "https://a.example.com/My%20Files?per_page=30", "body": 'Tom &amp; Jerry said "no".\r\n"twice"\n'}
+    ),
+    "a table": '<tr class="r30"><td><a href="/x?id=30&amp;p=%20a">two words</a></td><td>712</td></tr>\n',
+    "a table in JSON": json.dumps('<tr class="r30"><td><a href="/x?id=30&amp;p=%20a">two words</a></td></tr>\n'),
+    "JSON in JSON": json.dumps(json.dumps({"name": 'it said "no"\n', "path": "a/b\\c"})),
+    "JavaScript": "function(a,b){var c=\"\\x41\"+'b'+a[0];return c&&d||0x41}\n",
+    "a log": '2026-11-29T10:10:11.123Z INFO [30] GET /a?b=96&c=%2F 200 "two words" key=d040ef75\n',
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("JSON of a tracker", 5),
+        ("strings with operators", 9),
+        ("a table", 5),
+        ("a table in JSON", 5),
+        ("JSON in JSON", 5),
+        ("JavaScript", 9),
+        ("a log", 9),
+    ],
+)
+def test_a_large_body_of_many_kinds_of_escapes_is_looked_through_in_few_views(name: str, most: int) -> None:
+    assert views_of((LARGE[name] * (1 << 20))[: 1 << 20].encode(), TOKEN) <= most
+
+
+def test_a_large_body_that_is_escaped_again_and_again_is_out_of_budget_soon() -> None:
+    with pytest.raises(OutOfBudgetError):
+        views_of(b"%252525252525252525252525 " * 40_000, TOKEN)
 
 
 def test_noise_of_wide_characters_is_no_text_that_looks_like_another() -> None:
