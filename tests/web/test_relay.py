@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from app.access import Access
 from app.db import VersionedCache
 from app.kernel.errors import Conflict, RecordUnavailable, StrongroomError, UpstreamTimeout
-from app.kernel.turns import Turns
+from app.kernel.turns import Turns, yield_turn
 from app.web.relay import Relay
 from app.web.streams import Stream
 from app.web.wsgi import Environ, WsgiResponse
@@ -27,7 +28,7 @@ class SocketStream:
         self.call_id, self.workspace = "1", "acme"
         self.status, self.idle_seconds = 200, 60.0
         self.headers: tuple[tuple[str, str], ...] = ()
-        self.redactions = 0
+        self.redactions, self.asks_vault = 0, False
         self.over = self.more = self.late = self.recordable_no_more = False
         self.takes = self.grounds = 0
         self.ended: list[str] = []
@@ -97,9 +98,9 @@ class Client:
 
 
 class Streaming:
-    """One stream on its way, and both its ends."""
+    """One stream on its way, and both its ends; several may have one relay."""
 
-    def __init__(self, require: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, require: Callable[[], None] = lambda: None, relay: Relay | None = None) -> None:
         self.upstream, ours = socket.socketpair()
         self.stream = SocketStream(ours)
         self.client = Client()
@@ -108,7 +109,7 @@ class Streaming:
             self.stream.grounds += 1
             require()
 
-        relay = Relay(Turns(2), lambda: _require_ground, stalled_seconds=0.3)
+        relay = relay or Relay(Turns(2), lambda: _require_ground, stalled_seconds=0.3)
         answer = WsgiResponse(200, [], [], whole=False)
         self.sent = asyncio.ensure_future(relay.send_on(self.stream, answer, {}, self.client.receive, self.client.send))
 
@@ -154,6 +155,31 @@ def test_what_a_stream_stands_on_ends_it_while_it_waits() -> None:
         await streaming.came(b"one")
         lost.append(Conflict("A secret of this call was deleted."))
         assert (await streaming.ended(), streaming.client.came) == (["conflict"], b"onetold")
+
+    asyncio.run(scenario())
+
+
+def test_a_stream_that_waits_for_vault_holds_up_no_other() -> None:
+    vault_answers, lost = threading.Event(), threading.Event()
+
+    def require_ground(_environ: Environ, stream: Stream) -> None:
+        if stream.asks_vault:
+            with yield_turn():
+                vault_answers.wait(20)
+        elif lost.is_set():
+            raise Conflict("A secret of this call was deleted.")
+
+    async def scenario() -> None:
+        relay = Relay(Turns(2), lambda: require_ground)
+        waiting, other = Streaming(relay=relay), Streaming(relay=relay)
+        waiting.stream.asks_vault = True
+        await asyncio.sleep(0.8)  # in which Vault is asked, and doesn't answer
+        lost.set()
+        assert await other.ended() == ["conflict"]
+        assert not waiting.sent.done()
+        vault_answers.set()
+        waiting.client.gone.set()
+        assert await waiting.ended() == ["gone"]
 
     asyncio.run(scenario())
 
