@@ -17,6 +17,7 @@ from tests.redaction.test_encodings import undo
         ("a\u00a0b\u2003c\u202fd", "a b c d"),
         ("a\u200bb\u00adc\u2060d\ufeff", "abcd"),
         ("…é鍵ß½Ж«»", "…é鍵ß½Ж«»"),
+        ("ａ～！", "a~!"),
         ("a–b—c―d“e”f„g‟h‘i’j‚k‛", "a-b-c-d\"e\"f\"g\"h'i'j'k'"),
     ],
 )

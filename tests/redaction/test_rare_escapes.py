@@ -141,3 +141,7 @@ def test_the_usual_kinds_come_first_since_verdicts_count_on_them() -> None:
 def test_a_text_without_a_kinds_sign_is_left_by_it(signs: tuple[bytes, ...], kind: Undo) -> None:
     text = bytes(code for code in range(256) if not any(code in sign for sign in signs))
     assert undo(kind, text) == text
+
+
+def test_an_octal_number_beyond_a_byte_stays() -> None:
+    assert undo(backslashed_decimal, rb"\0377\0400") == rb"\0400".join((b"\xff", b""))

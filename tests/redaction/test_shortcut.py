@@ -102,3 +102,13 @@ def test_a_body_of_very_many_escapes_is_left_to_the_long_way() -> None:
     assert len(read(b"%20, zq! " * 256) or ()) == 2
     assert read(b"%20, zq! " * 257) is None
     assert read(b"%" + b"25" * 40 + b"21") is None  # it would read in too many ways
+
+
+def test_how_often_a_body_may_read_otherwise_has_a_bound() -> None:
+    assert len(read(b"%" + b"25" * 14 + b"21") or ()) == 16
+    assert read(b"%" + b"25" * 15 + b"21") is None
+
+
+def test_all_that_a_body_reads_as_has_a_bound_together() -> None:
+    assert len(read(b"a" * 15_000 + b" %2521") or ()) == 3
+    assert read(b"a" * 15_000 + b" %25252521") is None

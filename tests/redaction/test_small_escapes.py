@@ -90,3 +90,8 @@ def test_most_texts_hold_none(text: bytes) -> None:
 def test_a_unit_that_may_be_another_kinds_is_left_to_the_long_way(text: bytes) -> None:
     (backslashes_of_small,) = [kind for _, char, kind in ESCAPES if char == b"\\"]
     assert backslashes_of_small(text) is None
+
+
+def test_a_name_without_its_semicolon_is_read_before_another_letter() -> None:
+    (references_of_small,) = [kind for _, char, kind in ESCAPES if char == b"&"]
+    assert references_of_small(b"a&ampx&ltb&nbspc") == "a&x<b\u00a0c".encode()
