@@ -1,4 +1,4 @@
-"""Initialise, unseal and set up a new Vault: ``vault_init.py FOLDER``; the address and authority as ``VAULT_*`` say.
+"""Initialise, unseal and set up a new Vault: ``vault_init.py FOLDER``; where it is, and its TLS, as ``VAULT_*`` say.
 
 The unseal key goes to FOLDER/unseal.json: whoever reads it and Vault's storage owns the values, so a real installation
 takes it from there, or has Vault unseal itself by a cloud's key service or an HSM. The first root token stands in that
@@ -17,27 +17,31 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-import requests
-
 from app.cli.runtime import read_settings, vault_setup
+from app.kernel.errors import StrongroomError, VaultUnavailable
 from app.policies.service import export
 from app.vault.client import VaultClient
 from app.vault.keys import store
+from app.vault.options import Server
 from app.vault.recovery import OPERATOR_POLICY
-from app.wiring import vault_options
+from app.vault.transport import VaultConnections, read_health
+from app.wiring import vault_options, vault_server
 
 WAIT_SECONDS: Final = 120
 LOOK_SECONDS: Final = 10
+ANSWER_SECONDS: Final = 30.0
 AUDIT_LOG: Final = os.environ.get("VAULT_AUDIT_LOG", "/vault/logs/audit.log")
 
 
 def main() -> None:
     """Bring Vault to where the service can use it."""
     file = Path(sys.argv[1]) / "unseal.json"
-    vault = Vault(os.environ["VAULT_ADDR"], os.environ.get("VAULT_CACERT") or True)
+    # All that is done here is the whole server's, whatever namespace the service has.
+    vault = Vault(replace(vault_server(read_settings()), namespace=None, forward=False, read_timeout=ANSWER_SECONDS))
     if sys.argv[2:] == ["--keep-unsealed"]:
         keep_unsealed(vault, file)
     kept = initialise(vault, file)
@@ -64,8 +68,8 @@ def keep_unsealed(vault: Vault, file: Path) -> NoReturn:
             if state["initialized"] and state["sealed"]:
                 unseal(vault, file, json.loads(file.read_bytes()))
                 print("Vault was sealed, and is unsealed.", flush=True)
-        except (RuntimeError, requests.RequestException) as error:
-            print(f"Vault can't be unsealed yet ({type(error).__name__}).", flush=True)
+        except (RuntimeError, StrongroomError) as error:
+            print(f"Vault can't be unsealed yet: {error}", flush=True)
         time.sleep(LOOK_SECONDS)
 
 
@@ -129,47 +133,47 @@ def prove() -> None:
 
 
 class Vault:
-    """Vault's HTTP API, as far as this goes."""
+    """Vault's HTTP API, as far as this goes, over the connections that the service has to it."""
 
-    def __init__(self, address: str, verify: str | bool) -> None:
-        self.address = address
+    def __init__(self, server: Server) -> None:
+        self.address = server.address
         self.token = ""
-        self.session = requests.Session()
-        self.session.verify = verify
-        self.session.trust_env = False
+        self.line = VaultConnections(server)
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, fine: tuple[int, ...] = ()) -> Any:
         """Ask, and return the answer's document; None for a status that is ``fine``.
 
         Raises:
-            RuntimeError: a refusal, without what was sent.
+            RuntimeError: a refusal, without what was sent, or what no Vault would say.
+            VaultUnavailable: no answer came.
         """
-        headers = {"X-Vault-Token": self.token} if self.token else {}
-        answer = self.session.request(method, f"{self.address}/v1/{path}", json=body, headers=headers, timeout=30)
-        if answer.status_code in fine:
+        answer = self.line.once(method, path, token=self.token or None, body=body)
+        if answer.status in fine:
             return None
-        if not answer.ok:
-            raise RuntimeError(f"Vault answered {answer.status_code} to {method} {path}.")
-        try:
-            return answer.json() if answer.content else {}
-        except requests.JSONDecodeError:
-            raise RuntimeError(f"What answers at {self.address} isn't Vault.") from None
+        if answer.status >= 400:
+            raise RuntimeError(f"Vault answered {answer.status} to {method} {path}.")
+        if answer.foreign:
+            raise RuntimeError(f"What answers at {self.address} isn't Vault.")
+        return answer.document
 
     def state(self) -> Any:
         """Wait until Vault answers, and return its seal status."""
-        end = time.monotonic() + WAIT_SECONDS
+        end, told = time.monotonic() + WAIT_SECONDS, ""
         while True:
             try:
                 return self.ask("GET", "sys/seal-status")
-            except requests.ConnectionError:
+            except VaultUnavailable as error:
                 if time.monotonic() > end:
-                    raise RuntimeError(f"No Vault answers at {self.address}.") from None
+                    raise RuntimeError(f"No Vault answers at {self.address}: {error}") from None
+                if str(error) != told:
+                    told = str(error)
+                    print(f"Waiting for Vault at {self.address}: {told}", flush=True)
                 time.sleep(0.2)
 
     def await_active(self) -> None:
         """Wait until Vault is unsealed and active."""
         end = time.monotonic() + WAIT_SECONDS
-        while self.session.get(f"{self.address}/v1/sys/health", timeout=10).status_code != 200:
+        while read_health(self.line).status != 200:
             if time.monotonic() > end:
                 raise RuntimeError("Vault doesn't become active.")
             time.sleep(0.2)

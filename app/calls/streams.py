@@ -92,6 +92,7 @@ class StreamedCall:
         self.ground = ground
         self.workspace = str(deed.access.workspace)
         self.idle_seconds = answer.idle_seconds
+        self.asks_vault = bool(ground.granted)
         self._deed = deed
         self._answer = answer
         self._held = held

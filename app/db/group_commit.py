@@ -6,6 +6,9 @@ writes two events.
 
 from __future__ import annotations
 
+import fcntl
+import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +19,13 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
 from app.db.cursor import Cursor, KeptConnections
-from app.db.file_turns import FileTurns
 from app.kernel.turns import yield_turn
 
 T = TypeVar("T")
 
 TURN_SECONDS: Final = 5
 """How long a process that stands still in the middle of a write keeps others waiting."""
+_LOOKS_EVERY: Final = 0.0005  # seconds
 
 
 @dataclass(slots=True)
@@ -47,7 +50,7 @@ class GroupCommit:
         self._waiting: list[_Write] = []
         self._led = False
         self._lock = Lock()
-        self._turns = FileTurns(_turn_file(engine), turn_seconds)
+        self._turns = _Turns(engine, turn_seconds)
 
     def write(self, item: T, write: Callable[[Cursor, Sequence[T]], object]) -> None:
         """Return when ``item`` is durable.
@@ -124,7 +127,52 @@ class GroupCommit:
             each.settled = True
 
 
-def _turn_file(engine: Engine) -> Path | None:
-    """Return the file beside a SQLite file by whose lock its writers take turns; None where there is no such file."""
-    path = engine.url.database if engine.dialect.name == "sqlite" else None
-    return Path(f"{path}-turn") if path and path != ":memory:" else None
+class _Turns:
+    """Turns among the processes that share a SQLite file, by a lock on a file beside it.
+
+    SQLite lets a second writer sleep and look again, each time longer; these looks stay short. Who has waited for long
+    (for a process that was stopped, say), or can't lock the file, goes on with SQLite's own way.
+    Source: flock(2), https://www.sqlite.org/c3ref/busy_timeout.html
+    """
+
+    def __init__(self, engine: Engine, seconds: float) -> None:
+        path = engine.url.database if engine.dialect.name == "sqlite" else None
+        self._path = Path(f"{path}-turn") if path and path != ":memory:" else None
+        self._seconds = seconds
+        self._file: int | None = None
+        self._taken = False
+
+    def take(self) -> None:
+        """Wait for the turn, for a while; for one thread at a time."""
+        self._taken = self._wait()
+
+    def give(self) -> None:
+        """Let others have it, where it was taken."""
+        if self._taken and self._file is not None:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+        self._taken = False
+
+    def close(self) -> None:
+        """Close the file, if it was ever opened."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _wait(self) -> bool:
+        if self._path is None:
+            return False
+        end = time.monotonic() + self._seconds
+        try:
+            if self._file is None:
+                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            while True:
+                try:
+                    fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    if time.monotonic() > end:
+                        return False
+                    time.sleep(_LOOKS_EVERY)
+                else:
+                    return True
+        except OSError:
+            return False

@@ -1,4 +1,7 @@
-"""Dumps: bytes in lines, each with its address and often its text beside it (``xxd``, ``od``). Pure."""
+"""Dumps: bytes in lines, each with its address and often its text beside it (``xxd``, ``od``). Pure.
+
+A line's number counts as its address: ``12: ``, ``[12] ``, ``#12 ``.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,16 @@ import numpy as np
 from app.redaction.search import Bytes
 from app.redaction.views import Flags, Places, View, flags_of
 
-_ADDRESS: Final = re.compile(rb"\n[ \t]*(?:0[xX])?[0-9A-Fa-f]{4,16}[: \t]")
+_ADDRESS: Final = re.compile(
+    rb"\n[ \t]*(?:(?:0[xX])?[0-9A-Fa-f]{4,16}[: \t]|[\[(#L]?[0-9]{1,7}(?:[\]):.|][ \t]|[ \t]))"
+)
 _MOST_PAIRS: Final = 32
 _HEXADECIMAL: Final = flags_of(b"0123456789abcdefABCDEF")
+_DECIMAL: Final = flags_of(b"0123456789")
 _BLANK: Final = flags_of(b" \t")
+_OPENS: Final = flags_of(b"[(#L")
+_CLOSES: Final = flags_of(b"]):.|")
+_BARS: Final = flags_of(b" \t|")
 _BEFORE: Final = flags_of(b"\n\"'>`=([{,")
 """What a dump's first line may follow in a document."""
 _BEYOND: Final = 24
@@ -48,15 +57,25 @@ def _lines(text: Bytes, size: int) -> tuple[Places, Places]:
     begins = np.append(np.flatnonzero(_BEFORE[text[:size]]) + 1, 0)
     begins = np.sort(begins[begins < size])
     begins = _skip(text, begins, _BLANK, 8)
-    begins = np.minimum(begins + 2 * ((text[begins] == ord("0")) & (text[begins + 1] | 0x20 == ord("x"))), size)
-    address = _skip(text, begins, _HEXADECIMAL, 16)
-    is_address = (address - begins >= 4) & (_BLANK[text[address]] | (text[address] == ord(":")))
-    begins = _skip(text, address[is_address] + 1, _BLANK, 8)
+    begins, is_address = _addresses(text, begins, size)
+    begins = _skip(text, begins[is_address], _BARS, 8)
     begins = np.minimum(begins, size)
     stops = ends[np.searchsorted(ends, begins, "right").clip(0, len(ends) - 1)]
     # None reaches beyond the next address, so that all of them together are no longer than the body.
     stops[:-1] = np.minimum(stops[:-1], begins[1:])
     return begins, stops
+
+
+def _addresses(text: Bytes, begins: Places, size: int) -> tuple[Places, Flags]:
+    """Return where each line goes on behind its address or number, and whether it has one."""
+    prefixed = np.minimum(begins + 2 * ((text[begins] == ord("0")) & (text[begins + 1] | 0x20 == ord("x"))), size)
+    address = _skip(text, prefixed, _HEXADECIMAL, 16)
+    is_address = (address - prefixed >= 4) & (_BLANK[text[address]] | (text[address] == ord(":")))
+    opened = begins + _OPENS[text[begins]]
+    number = _skip(text, opened, _DECIMAL, 7)
+    closed = number + _CLOSES[text[number]]
+    is_number = (number > opened) & _BLANK[text[closed]]
+    return np.where(is_address, address + 1, closed + 1), is_address | is_number
 
 
 def _columns(text: Bytes, begins: Places) -> tuple[Places, Places]:

@@ -21,9 +21,9 @@ from app.redaction.views import BREAK, Flags, Offsets, Places, View, flags_of
 _DIGITS: Final = b"0123456789"
 _ALNUM: Final = bytes(code for code in range(128) if chr(code).isalnum())
 _FOLLOWS: Final = bytes(range(0x80, 0xC0))
-_GAP: Final = 40
+_GAP: Final = 48
 """Bytes between two items of one list, a key in it included."""
-_USUAL_GAP: Final = 24
+_USUAL_GAP: Final = 32
 """Bytes from one number of a list to the next, on the average."""
 _LONGEST_NUMBER: Final = 7
 _LONGEST_BYTE: Final = 4  # with a minus, or a zero before it

@@ -1,4 +1,4 @@
-"""Characters that stand for others: fullwidth and styled letters, blanks and dashes that never break. Pure.
+"""Characters that stand for others: fullwidth and styled letters, dashes, a typographer's quotes. Pure.
 
 Each that Unicode takes for one ASCII character (its compatibility decomposition, UAX 15) is read as that, and what
 nobody sees (zero-width blanks, soft hyphens, joiners, byte order marks) is left out.
@@ -17,7 +17,13 @@ from app.redaction.search import Bytes
 from app.redaction.views import Edits
 
 _INVISIBLE: Final = (0xAD, 0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2065), 0xFEFF)
-_DASHES: Final = {"-": (0x2010, 0x2011, 0x2012, 0x2212), "/": (0x2044, 0x2215)}
+_DRAWN_ALIKE: Final = {
+    "-": (*range(0x2010, 0x2016), 0x2212),
+    "/": (0x2044, 0x2215),
+    "'": range(0x2018, 0x201C),
+    '"': range(0x201C, 0x2020),
+}
+"""What Unicode takes for other characters, and what writers put in these ones' place."""
 _LAST: Final = 0x1F200
 _NOTHING: Final = 1
 _LEADS: Final = b"\xc2\xe2\xef\xf0"
@@ -32,7 +38,7 @@ def _table() -> Bytes:
             same = unicodedata.normalize("NFKC", chr(code))
             if len(same) == 1 and " " <= same <= "~":
                 table[code] = ord(same)
-    for char, codes in _DASHES.items():
+    for char, codes in _DRAWN_ALIKE.items():
         table[list(codes)] = ord(char)
     table[list(_INVISIBLE)] = _NOTHING
     return table

@@ -15,7 +15,7 @@ import numpy as np
 from app.redaction.encodings import USUAL
 from app.redaction.escapes import Found, Reader, escaping
 from app.redaction.search import Bytes
-from app.redaction.views import Edits
+from app.redaction.views import Edits, flags_of
 
 
 def pointers(text: Bytes) -> Edits:
@@ -28,23 +28,96 @@ def pointers(text: Bytes) -> Edits:
 
 
 def code_points(text: Bytes) -> Edits:
-    """Read ``U+0041``."""
+    r"""Read ``U+0041``, Perl's ``\N{U+41}`` and R's ``<U+0041>``."""
     at = np.flatnonzero((text | 0x20) == ord("u"))
     read, found = Reader(text), Found()
     at = at[read(at + 1) == ord("+")]
     value, size = read.number(at + 2, 16, 6)
-    found.points(size >= 4, at, size + 2, value)
+    before, behind = read(np.maximum(at - 1, 0)), read(at + 2 + size)
+    braced = (before == ord("{")) & (behind == ord("}")) & (at > 2)
+    braced &= (read(np.maximum(at - 2, 0)) == ord("N")) & (read(np.maximum(at - 3, 0)) == ord("\\"))
+    angled = (before == ord("<")) & (behind == ord(">")) & (at > 0)
+    ahead = np.where(braced, 3, angled.astype(np.intp))
+    found.points((size >= 4) | (braced & (size > 0)), at - ahead, size + 2 + ahead + (ahead > 0), value)
+    return found.edits()
+
+
+def underscores(text: Bytes) -> Edits:
+    """Read ``_x0041_``, as names in XML have it (ECMA-376, part 1, section 22.4.2.4)."""
+    at = np.flatnonzero(text == ord("_"))
+    read, found = Reader(text), Found()
+    value, good = read.hexadecimal(at + 2, 4)
+    found.points(good & ((read(at + 1) | 0x20) == ord("x")) & (read(at + 6) == ord("_")), at, 7, value)
     return found.edits()
 
 
 def literals(text: Bytes) -> Edits:
-    """Read ``0o101``, ``0b1000001`` and ``0x41``, as a byte each."""
+    """Read ``0o101``, ``0b1000001`` and ``0x41`` (also ``0x41u``), as a byte each."""
     at = np.flatnonzero(text == ord("0"))
     read, found = Reader(text), Found()
     for letter, base, most in ((ord("o"), 8, 4), (ord("b"), 2, 8), (ord("x"), 16, 3)):
         mine = at[(read(at + 1) | 0x20) == letter]
         value, size = read.number(mine + 2, base, most)
-        found.bytes_((size > 0) & (value < 256) & ((size < 3) | (base < 16)), mine, size + 2, value)
+        unsigned = (read(mine + 2 + size) | 0x20) == ord("u")
+        found.bytes_((size > 0) & (value < 256) & ((size < 3) | (base < 16)), mine, size + 2 + unsigned, value)
+    return found.edits()
+
+
+_PERCENTED_DECIMAL: Final = re.compile(rb"%1[0-2][0-9](?![0-9A-Fa-f])")
+"""A small letter's number, which no ``%41`` is."""
+
+
+def marked_numbers(text: Bytes) -> Edits:
+    """Read ``%115`` in decimal digits, and what Basic and SQL write: ``&H41``, ``x'41'``."""
+    read, found = Reader(text), Found()
+    if _PERCENTED_DECIMAL.search(text.tobytes()):
+        at = np.flatnonzero(text == ord("%"))
+        value, size = read.number(at + 1, 10, 3)
+        found.bytes_((size > 1) & (value < 256), at, size + 1, value)
+    at = np.flatnonzero((text | 0x20) == ord("h"))
+    value, good = read.hexadecimal(at + 1, 2)
+    found.bytes_(good & (read(at - 1) == ord("&")) & (at > 0), at - 1, 4, value)
+    at = np.flatnonzero((text | 0x20) == ord("x"))
+    value, good = read.hexadecimal(at + 2, 2)
+    found.bytes_(good & (read(at + 1) == ord("'")) & (read(at + 4) == ord("'")), at, 5, value)
+    return found.edits()
+
+
+_SUFFIXED: Final = bytes(
+    code
+    if code in b"0hH"
+    else ord("x")
+    if code in b"123456789abcdefABCDEF"
+    else ord("a")
+    if code > 127 or chr(code).isalnum()
+    else ord(" ")
+    for code in range(256)
+).replace(b"H", b"h")
+_ONE_SUFFIXED: Final = (b" xxh ", b" x0h ", b" 0xxh ", b" 0x0h ", b" 0xh ", b" 00h ")
+_TWO_SUFFIXED: Final = re.compile(rb" (?:0?x|0)[x0]h {1,4}(?:0?x|0)[x0]h ")
+
+
+def may_hold_suffixed(raw: bytes) -> bool:
+    """Tell whether two bytes as an assembler writes them follow one another: ``73h, 0b3h``."""
+    shape = b" %b " % raw.translate(_SUFFIXED)
+    return any(one in shape for one in _ONE_SUFFIXED) and _TWO_SUFFIXED.search(shape) is not None
+
+
+_IS_ALNUM: Final = ~flags_of(bytes(code for code in range(128) if not chr(code).isalnum()))
+
+
+def suffixed_numbers(text: Bytes) -> Edits:
+    """Read ``41h`` and ``0b3h``, of which two have to follow one another."""
+    found = Found()
+    if not may_hold_suffixed(text.tobytes()):
+        return found.edits()
+    padded = np.concatenate((np.full(4, ord(" "), np.uint8), text))
+    read = Reader(padded)
+    ends = np.flatnonzero((padded | 0x20) == ord("h"))
+    value, good = read.hexadecimal(ends - 2, 2)
+    good &= ~_IS_ALNUM[read(ends + 1)]
+    nought = (read(ends - 3) == ord("0")) & ~_IS_ALNUM[read(ends - 4)]
+    found.bytes_(good & (nought | ~_IS_ALNUM[read(ends - 3)]), ends - 6 - nought, 3 + nought, value)
     return found.edits()
 
 
@@ -83,17 +156,52 @@ def binaries(text: Bytes) -> Edits:
     return found.edits()
 
 
-_MAIL_WORD: Final = re.compile(rb"(?:\?=[ \t\r\n]*)?=\?[A-Za-z0-9_*-]{1,40}\?[bBqQ]\?|\?=(?=[^A-Za-z0-9]|\Z)")
+_BRACKETED: Final = re.compile(rb"\[/?[A-Za-z*][^\[\]\n]{0,80}\]")
+_SHOWN: Final = re.compile(
+    rb"\)[ \t\r\n]{0,8}(?:-?[0-9.]{1,10}[ \t\r\n]{0,8}|T[jJ*'\"][^()]{0,120}|\][ \t\r\n]{0,8}TJ[^()]{0,120})\("
+)
+_RICH_TEXT: Final = re.compile(rb"[{}]|\\[a-z]{1,32}-?[0-9]{0,10} ?")
+_RTF: Final = b"{\\rtf"
+_SHOWS: Final = (b"Tj", b"TJ")
 
 
-def mail_words(text: Bytes) -> Edits:
-    """Leave out what stands around and between the words of a mail's header: ``=?utf-8?b?`` (RFC 2047)."""
-    spans = [match.span() for match in _MAIL_WORD.finditer(text.tobytes())]
+def may_hold_markup(raw: bytes) -> bool:
+    """Tell whether a text may be written in PDF or RTF."""
+    return _RTF in raw or (any(sign in raw for sign in _SHOWS) and _SHOWN.search(raw) is not None)
+
+
+def bracketed_tags(text: Bytes) -> Edits:
+    """Leave out BBCode's tags: ``[b]``, ``[/b]``."""
+    return _without(text, _BRACKETED, b"[/")
+
+
+def shown_text(text: Bytes) -> Edits:
+    """Leave out what stands between the strings that a page in PDF shows (ISO 32000-1, section 9.4.3)."""
+    return _without(text, _SHOWN, *_SHOWS)
+
+
+def rich_text(text: Bytes) -> Edits:
+    """Leave out RTF's groups and control words."""
+    return _without(text, _RICH_TEXT, _RTF)
+
+
+def _without(text: Bytes, pattern: re.Pattern[bytes], *signs: bytes) -> Edits:
+    """Leave out all that a pattern matches, of a text that has one of the signs."""
+    raw = text.tobytes()
+    spans = [match.span() for match in pattern.finditer(raw)] if any(sign in raw for sign in signs) else []
     at = np.array([first for first, _ in spans], np.intp)
     size = np.array([last - first for first, last in spans], np.intp)
     found = Found()
     found.nothing(np.ones(len(at), np.bool_), at, size)
     return found.edits()
+
+
+_MAIL_WORD: Final = re.compile(rb"(?:\?=[ \t\r\n]*)?=\?[A-Za-z0-9_*-]{1,40}\?[bBqQ]\?|\?=(?=[^A-Za-z0-9]|\Z)")
+
+
+def mail_words(text: Bytes) -> Edits:
+    """Leave out what stands around and between the words of a mail's header: ``=?utf-8?b?`` (RFC 2047)."""
+    return _without(text, _MAIL_WORD, b"=?", b"?=")
 
 
 def sections(text: Bytes) -> Edits:
@@ -133,6 +241,16 @@ def backslashed_hexadecimal(text: Bytes) -> Edits:
     read, found = Reader(text), Found()
     value, good = read.hexadecimal(at + 1, 2)
     found.bytes_(good, at, 3, value)
+    return found.edits()
+
+
+def backslashed_units(text: Bytes) -> Edits:
+    r"""Read ``\002d`` of four digits and ``\+00002d`` of six, as SQL's ``U&'…'`` writes a character."""
+    at = escaping(np.flatnonzero(text == ord("\\")))
+    read, found = Reader(text), Found()
+    for sign, digits in ((0, 4), (1, 6)):
+        value, good = read.hexadecimal(at + 1 + sign, digits)
+        found.points(good & ((read(at + 1) == ord("+")) == bool(sign)), at, 1 + sign + digits, value)
     return found.edits()
 
 
@@ -177,7 +295,14 @@ ESCAPES: Final = (
     ((b"=?",), mail_words),
     ((_SECTION,), sections),
     ((b"\x1b[",), terminals),
+    ((b"_x", b"_X"), underscores),
+    ((b"%1", b"&H", b"&h", b"x'", b"X'"), marked_numbers),
+    ((b"h", b"H"), suffixed_numbers),
+    ((b"[/",), bracketed_tags),
+    (_SHOWS, shown_text),
+    ((_RTF,), rich_text),
     ((b"\\",), backslashed_hexadecimal),
+    ((b"\\",), backslashed_units),
     ((b"\\",), backslashed_css),
     ((b"\\",), backslashed_decimal),
 )

@@ -13,7 +13,7 @@ from app.redaction.lists import may_hold_lists
 from app.redaction.look_alikes import may_hold_look_alikes
 from app.redaction.packings import Sought, may_hold_packings
 from app.redaction.pieces import may_hold_tagged_items
-from app.redaction.rare_escapes import may_hold_binaries, may_hold_literals
+from app.redaction.rare_escapes import may_hold_binaries, may_hold_literals, may_hold_markup, may_hold_suffixed
 from app.redaction.small_escapes import ESCAPES, LITERAL, UNDONE_BY_THE_LONG_WAY, signs_in
 from app.redaction.triples import may_hold_triples
 
@@ -45,6 +45,8 @@ def readings(raw: bytes, sought: Sought, *, fewest: int, ascii_only: bool) -> li
         or may_hold_tagged_items(together, fewest)
         or may_hold_dump(together)
         or may_hold_binaries(together)
+        or may_hold_suffixed(together)
+        or may_hold_markup(together)
         or may_hold_lists(together, fewest, ascii_only=ascii_only)
         or may_hold_packings(together, sought)
     ):

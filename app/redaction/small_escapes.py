@@ -48,6 +48,11 @@ def _signs() -> Bytes:
     mark(UNDONE_BY_THE_LONG_WAY, b"uU", b"+")
     mark(LITERAL, b"0", b"oObBxX")
     mark(UNDONE_BY_THE_LONG_WAY, b"!\x1b", b"[")  # of a section in XML, and of what colours a terminal's text
+    mark(UNDONE_BY_THE_LONG_WAY, b"_", b"xX")
+    mark(UNDONE_BY_THE_LONG_WAY, b"%", b"1")
+    mark(UNDONE_BY_THE_LONG_WAY, b"&", b"hH")
+    mark(UNDONE_BY_THE_LONG_WAY, b"xX", b"'")
+    mark(UNDONE_BY_THE_LONG_WAY, b"[", b"/")  # of BBCode, at a tag's end
     signs[ord("\\"), ord("u")] = _BACKSLASH
     mark(_BACKSLASH, b"\\", bytes(SHORT_ESCAPES))
     mark(_PERCENT, b"%", _HEXADECIMAL)

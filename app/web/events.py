@@ -24,6 +24,7 @@ class AsEvents:
         self.headers: tuple[tuple[str, str], ...] = (("Content-Type", MEDIA_TYPE),)
         self.workspace = stream.workspace
         self.idle_seconds = stream.idle_seconds
+        self.asks_vault = stream.asks_vault
         self._stream = stream
         self._began = False
         self._text = codecs.getincrementaldecoder("utf-8")("replace")

@@ -135,6 +135,7 @@ class Relay:
         self._look = look
         self._taking = Threads(_THREADS, "stream")
         self._asking = Threads(_THREADS, "stream-record")  # may wait for the database
+        self._asking_vault = Threads(_THREADS, "stream-vault")  # may wait for long, and nobody else with them
         self._flows: OrderedDict[_Flow, None] = OrderedDict()
         """All streams on their way, the one first that was looked at the longest time ago."""
         self._watching: asyncio.Task[None] | None = None
@@ -259,16 +260,20 @@ class Relay:
     def _look_at_share(self, now: float) -> None:
         """Have a thread look at what some streams stand on: a share of them each time, those whose turn it is."""
         share = 1 + int(len(self._flows) * _GLANCES_EVERY / _LOOKS_EVERY)
-        due = [
-            flow for flow in islice(self._flows, share) if now - flow.looked >= _LOOKS_EVERY and not flow.is_looked_at
-        ]
-        if not due:
-            return
+        due = list(islice((flow for flow in self._flows if flow.is_due(now)), share))
+        self._ask(self._asking, [flow for flow in due if not flow.stream.asks_vault])
         for flow in due:
+            if flow.stream.asks_vault:
+                self._ask(self._asking_vault, [flow])
+
+    def _ask(self, threads: Threads, flows: Sequence[_Flow]) -> None:
+        if not flows:
+            return
+        for flow in flows:
             flow.is_looked_at = True
             self._flows.move_to_end(flow)
-        found = self._start(self._asking, partial(self._grounds_lost, due))
-        found.add_done_callback(partial(_end_lost, due))
+        found = self._start(threads, partial(self._grounds_lost, flows))
+        found.add_done_callback(partial(_end_lost, flows))
 
     def _grounds_lost(self, flows: Sequence[_Flow]) -> list[Exception | None]:
         """Return for each stream why it has to end, if it has to."""

@@ -37,6 +37,8 @@ class Stream(Protocol):
     headers: tuple[tuple[str, str], ...]
     workspace: str
     idle_seconds: float
+    asks_vault: bool
+    """Whether a look at what it stands on may have to wait for Vault."""
 
     @property
     def redactions(self) -> int:

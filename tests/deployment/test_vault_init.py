@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from app.vault.keys import new_signing_key
-from tests.support.openbao import BAO
+from tests.support.openbao import BAO, OpenBao, openbao
 from tests.support.service import environment, free_port
 from tests.support.topology import ROOT
 from tests.support.vault_proxy import Fault, VaultProxy, vault_proxy
@@ -66,9 +66,13 @@ def initialise(proxy: VaultProxy, folder: Path) -> subprocess.CompletedProcess[s
 
 
 def launch(proxy: VaultProxy, folder: Path) -> subprocess.Popen[str]:
+    return start(folder, VAULT_ADDR=proxy.address)
+
+
+def start(folder: Path, **variables: str) -> subprocess.Popen[str]:
     (folder / "signing.key").exists() or (folder / "signing.key").write_bytes(KEY)
     own = {
-        "VAULT_ADDR": proxy.address,
+        **variables,
         "STRONGROOM_SIGNING_KEY_FILE": str(folder / "signing.key"),
         "STRONGROOM_SECRET_KEY_FILE": str(folder / "signing.key"),
         "DATABASE_URL": "sqlite:////nowhere",
@@ -126,3 +130,40 @@ def test_a_vault_that_the_service_can_not_use_is_no_success(tmp_path: Path) -> N
         lost = initialise(proxy, tmp_path)
         assert (lost.returncode, "the service can't use it" in lost.stderr) == (1, True)
         assert "ready" not in lost.stdout
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
+    with openbao(tmp_path_factory.mktemp("secured")) as running:
+        yield running
+
+
+@pytest.mark.parametrize("given", ["file", "text", "folder", "name"])
+def test_authorities_and_names_are_vault_s_own_variables(secured: OpenBao, tmp_path: Path, given: str) -> None:
+    (tmp_path / "authorities").mkdir()
+    (tmp_path / "authorities" / "any.crt").write_bytes(secured.cacert.read_bytes())
+    file = {"VAULT_CACERT": str(secured.cacert)}
+    variables = {
+        "file": file,
+        "text": {"VAULT_CACERT_BYTES": secured.cacert.read_text()},
+        "folder": {"VAULT_CAPATH": str(tmp_path / "authorities")},
+        "name": file | {"VAULT_TLS_SERVER_NAME": "localhost"},
+    }[given]
+    # A root token that is still kept, as a run leaves it that was stopped: everything is set up with it.
+    made = secured.ask("POST", "auth/token/create", {"policies": ["root"]}).json()["auth"]["client_token"]
+    (tmp_path / "unseal.json").write_text(json.dumps({"root_token": made}))
+    running = start(tmp_path, VAULT_ADDR=secured.address, **variables)
+    output, errors = running.communicate(timeout=120)
+    assert (running.returncode, output.splitlines()[-1]) == (0, "Vault is ready."), errors
+    assert json.loads((tmp_path / "unseal.json").read_bytes()) == {"set_up": True}
+
+
+def test_a_certificate_for_another_name_is_told_while_it_waits(secured: OpenBao, tmp_path: Path) -> None:
+    wrong = {"VAULT_CACERT": str(secured.cacert), "VAULT_TLS_SERVER_NAME": "vault.example.com"}
+    running = start(tmp_path, VAULT_ADDR=secured.address, **wrong)
+    try:
+        assert running.stdout is not None
+        assert "certificate isn't valid for its address" in running.stdout.readline()
+    finally:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.communicate()

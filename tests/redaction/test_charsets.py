@@ -76,3 +76,8 @@ def test_a_marker_stands_in_the_set_of_characters_around_it(value: str) -> None:
     assert body.startswith(before)
     assert body.endswith(after)
     assert body.decode("iso-2022-jp") == "¥ 日日[redacted:T]日本‾"
+
+
+def test_where_no_charset_is_told_it_is_utf_8() -> None:
+    assert codec_of(None) == "utf-8"
+    assert codec_of("") == "utf-8"

@@ -81,6 +81,14 @@ FORMS: dict[str, Form] = {
     ),
     "by a shell's quotes": lambda v: v[:4] + "''" + v[4:8] + '""' + v[8:],
     "by operators": lambda v: " . ".join(f"'{part}'" for part in _pieces(v, 6)),
+    "by tags in square brackets": lambda v: "".join(
+        f"[color=#ff00{n:02d}]{p}[/color]" for n, p in enumerate(_pieces(v, 5))
+    ),
+    "as a page in PDF shows it": lambda v: (
+        "[" + "".join(f"({piece}){-20 - n}" for n, piece in enumerate(_pieces(v, 3))) + "] TJ"
+    ),
+    "over lines of a page in PDF": lambda v: "\n".join(f"0 -14 Td ({piece}) Tj" for piece in _pieces(v, 8)),
+    "in RTF": lambda v: "{\\rtf1\\ansi " + "".join(f"{{\\b\\insrsid12 {piece}}}" for piece in _pieces(v, 5)) + "}",
     "by Python's strings of bytes": lambda v: "\n      ".join(repr(part.encode()) for part in _pieces(v, 8)),
     "print_r of characters": _php(list, "    [{0}] => {1}\n"),
     "var_export of characters": _php(list, "  {0} => '{1}',\n"),
@@ -90,6 +98,19 @@ FORMS: dict[str, Form] = {
     "attributes of characters": lambda v: f"<c {' '.join(f'c{at}={quoteattr(char)}' for at, char in enumerate(v))}/>",
     "objects of characters": lambda v: json.dumps([{"i": at, "c": char} for at, char in enumerate(v)]),
     # numbers
+    "numbers by long keys": lambda v: json.dumps({f"character_code_{n}": c for n, c in enumerate(v.encode())}),
+    "objects of places and bytes": lambda v: json.dumps(
+        [{"position": n, "character_code": code} for n, code in enumerate(v.encode())]
+    ),
+    "R's numbers": lambda v: "\n".join(
+        f"{f'[{at + 1}]':>5} " + " ".join(f"{code:3}" for code in v.encode()[at : at + 18])
+        for at in range(0, len(v), 18)
+    ),
+    "an assembler's": lambda v: "db " + ", ".join(f"{'0' * (code > 0x9F)}{code:x}h" for code in v.encode()),
+    "Basic's": _each("&H{:02X}", ", "),
+    "SQL's": _each("x'{:02x}'", " || "),
+    "unsigned": _each("0x{:02X}u", ", "),
+    "decimal, by percent signs": _each("%{}"),
     "print_r of bytes": _php(str.encode, "    [{0}] => {1}\n"),
     "var_dump of bytes": _php(str.encode, "  [{0}]=>\n  int({1})\n"),
     "pairs of place and byte": lambda v: json.dumps(list(enumerate(v.encode()))),
@@ -119,12 +140,16 @@ FORMS: dict[str, Form] = {
     "for Perl": _each("\\o{{{:o}}}"),
     "for RTF": _each("\\u{}?"),
     "for a JSON Pointer": lambda v: v.replace("~", "~0").replace("/", "~1"),
+    "for names in XML": _each("_x{:04X}_"),
+    "for SQL's identifiers": lambda v: re.sub(r"[^A-Za-z0-9]", lambda found: f"\\{ord(found[0]):04X}", v),
+    "for Perl, by code points": _each("\\N{{U+{:X}}}"),
     "in CDATA sections": lambda v: "".join(f"<![CDATA[{piece}]]>" for piece in _pieces(v, 5)),
     "in a terminal's colours": lambda v: "".join(f"\x1b[3{n % 8}m{char}\x1b[0m" for n, char in enumerate(v)),
     # look-alikes
     "fullwidth": lambda v: "".join(chr(ord(char) + 0xFEE0) if char != "\n" else char for char in v),
     "by soft hyphens, in JSON": lambda v: json.dumps("\u00ad".join(v)),
     "with dashes that never break": lambda v: v.replace("-", "\u2011"),
+    "with a typographer's dashes": lambda v: v.replace("-", "\u2013"),
     "with capitals and small letters exchanged": str.swapcase,
     # mail
     "mail's words, quoted": lambda v: "\n ".join(
@@ -134,6 +159,9 @@ FORMS: dict[str, Form] = {
     "mail's header": lambda v: Header(v + " é", "utf-8").encode(),
     # packings
     "base64 piece by piece": lambda v: "\n".join(base64.b64encode(part.encode()).decode() for part in _pieces(v, 8)),
+    "base64 in numbered lines": lambda v: "\n".join(
+        f"{n:6}\t{line}" for n, line in enumerate(textwrap.wrap(base64.b64encode(v.encode()).decode(), 16), 1)
+    ),
     "base64 of each character": lambda v: json.dumps([base64.b64encode(char.encode()).decode() for char in v]),
     "base64 of user and password": lambda v: base64.b64encode(f"user:{v}".encode()).decode(),
     "base64 four times": lambda v: base64.b64encode(base64.b64encode(base64.b64encode(v.encode()))).decode(),
@@ -149,6 +177,9 @@ FORMS: dict[str, Form] = {
     "xxd, of four bytes each": lambda v: "x\n" + _words(v, 4, "{at:08x}: {words}"),
     "a debugger's numbers": lambda v: "x\n" + _words(v, 8, "0x7ffe{at:04x}:\t0x{words}", "\t0x"),
     "tcpdump": lambda v: "x\n" + _dump(v, "\t0x{at:04x}:  {pairs:<40} {text}"),
+    "hexadecimal in numbered lines": lambda v: "\n".join(
+        f"{n}. {line}" for n, line in enumerate(textwrap.wrap(v.encode().hex(), 16), 1)
+    ),
     "hexadecimal in lines": lambda v: "\n".join(textwrap.wrap(v.encode().hex(), 32)),
 }
 

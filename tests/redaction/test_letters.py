@@ -73,3 +73,8 @@ def test_a_text_beyond_ascii_is_found_with_what_is_its_own() -> None:
     text = "clé-secrète-très-longue".encode()
     assert find(b"x " + text + b" y", text) == [text]
     assert find(b"x " + text.replace("é".encode(), b"e") + b" y", text) == []
+
+
+def test_of_texts_of_the_same_letters_the_longest_is_taken_out() -> None:
+    search = LetterSearch([("A", b"abcdefghijkl"), ("B", b"abcdefghijkl==")])
+    assert list(search.find(View.of(b"k=abcdefghijkl==;"))) == [(2, 16, "B")]

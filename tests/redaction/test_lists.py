@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from app.redaction.lists import may_hold_lists, unpack_lists
@@ -70,3 +71,29 @@ def test_a_short_list_is_none(raw: bytes) -> None:
 def test_items_that_stand_far_apart_are_no_list() -> None:
     raw = (b" " * 100).join(b"%d" % code for code in ITEMS)
     assert unpack(raw) == []
+
+
+def test_a_number_with_letters_behind_it_is_no_item() -> None:
+    assert b"s_!" in unpack(b"[115, 107px, 95, 33]", fewest=3)[0]
+
+
+def test_items_that_others_count_lead_back_to_where_they_stand() -> None:
+    raw = b" ".join(b"%d %d" % pair for pair in enumerate(ITEMS))
+    (view,) = [view for view in unpack_lists(View.of(raw), fewest=len(TEXT), ascii_only=True) if ITEMS in view.raw]
+    at = view.raw.index(ITEMS)
+    assert [view.span(at + n, at + n + 1) for n in range(2)] == [(2, 4), (7, 9)]
+
+
+def test_keys_in_csv_are_left_out_whatever_they_are() -> None:
+    raw = b'"{' + b", ".join(b'""%d"": %d' % (7 * n % 50, code) for n, code in enumerate(ITEMS)) + b'}"'
+    assert any(ITEMS in text for text in unpack(raw))
+
+
+def test_what_stands_between_single_characters_is_none_of_them() -> None:
+    assert any(ITEMS in text for text in unpack(b"x " + b" : ".join(b"%c" % code for code in ITEMS) + b" x"))
+
+
+def test_a_list_that_was_there_before_is_not_given_again() -> None:
+    raw = b",".join(b"%d" % code for code in ITEMS)
+    known = View(View.of(raw).text, fresh=np.zeros(len(raw), np.bool_))
+    assert list(unpack_lists(known, fewest=len(TEXT), ascii_only=True)) == []

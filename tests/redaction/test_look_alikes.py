@@ -16,7 +16,9 @@ from tests.redaction.test_encodings import undo
         ("a\u2011b\u22121\u20442", "a-b-1/2"),
         ("a\u00a0b\u2003c\u202fd", "a b c d"),
         ("a\u200bb\u00adc\u2060d\ufeff", "abcd"),
-        ("…é鍵ß½Ж“–”", "…é鍵ß½Ж“–”"),
+        ("…é鍵ß½Ж«»", "…é鍵ß½Ж«»"),
+        ("ａ～！", "a~!"),
+        ("a–b—c―d“e”f„g‟h‘i’j‚k‛", "a-b-c-d\"e\"f\"g\"h'i'j'k'"),
     ],
 )
 def test_each_is_read_as_what_it_stands_for(text: str, left: str) -> None:

@@ -67,3 +67,8 @@ def test_what_was_json_stays_json(body: bytes, span: tuple[int, int], left: byte
 def test_what_was_no_json_gets_no_quotes() -> None:
     assert put_markers(b'{"a": 1234567890', at((6, 16)))[0] == b'{"a": [redacted:T]'
     assert put_markers(b"key=1234567890", at((4, 14)))[0] == b"key=[redacted:T]"
+
+
+def test_a_marker_that_ends_inside_a_string_leaves_the_rest_of_it() -> None:
+    body = b'[15, "16", "x"]'
+    assert put_markers(body, at((1, 7))) == (b'["[redacted:T]6", "x"]', 1)

@@ -12,15 +12,24 @@ from app.redaction.rare_escapes import (
     backslashed_css,
     backslashed_decimal,
     backslashed_hexadecimal,
+    backslashed_units,
     binaries,
+    bracketed_tags,
     code_points,
     literals,
     mail_words,
+    marked_numbers,
     may_hold_binaries,
     may_hold_literals,
+    may_hold_markup,
+    may_hold_suffixed,
     pointers,
+    rich_text,
     sections,
+    shown_text,
+    suffixed_numbers,
     terminals,
+    underscores,
 )
 from tests.redaction.test_encodings import undo
 
@@ -30,7 +39,25 @@ from tests.redaction.test_encodings import undo
     [
         (pointers, b"a~1b~0c~2~", b"a/b~c~2~"),
         (code_points, b"U+0041U+1D11Eu+00e9U+41", "A𝄞éU+41".encode()),
+        (code_points, rb"\N{U+41}\N{U+1d11e}\N{LETTER}<U+0041><U+41>", "A𝄞".encode() + rb"\N{LETTER}A<U+41>"),
+        (code_points, b"U+0041>{U+0041}N{U+0042}", b"A>{A}N{B}"),
+        (underscores, b"a_x0041_b_X002D_c_x41__x00411_", b"aAb-c_x41__x00411_"),
         (literals, b"0x41 0o101 0b1000001 0X2d 0x1000 0x", b"A A A - 0x1000 0x"),
+        (literals, b"0x41u, 0x42U, 0x43UL", b"A, B, CL"),
+        (marked_numbers, b"%115%107%95%300%1", b"sk_%300%1"),
+        (marked_numbers, b"&H73&h6B&G73 h73 &H7", b"sk&G73 h73 &H7"),
+        (marked_numbers, b"x'73'X'6b'x'7'x'73 y'73'", b"skx'7'x'73 y'73'"),
+        (suffixed_numbers, b"73h, 6Bh, 0b3H", b"s, k, \xb3"),
+        (suffixed_numbers, b"db 0AH,73h", b"db \n,s"),
+        (suffixed_numbers, b"73h 6bh 173h x73h 73ha", b"s k 173h x73h 73ha"),
+        (bracketed_tags, b"[b]sk_[/b][color=#ff0000]live[/color][*]_5", b"sk_live_5"),
+        (shown_text, b"[(sk_) 20 (live)-3.5(_51)] TJ", b"[(sk_live_51)] TJ"),
+        (shown_text, b"(sk_) Tj\nET BT 72 688 Td (live) Tj T* (_51) Tj", b"(sk_live_51) Tj"),
+        (shown_text, b"[(sk_)] TJ 0 -14 Td [(live)] TJ", b"[(sk_live)] TJ"),
+        (bracketed_tags, b'[1, 2] (see) this (one) ["a"] [/a', b'[1, 2] (see) this (one) ["a"] [/a'),
+        (rich_text, rb"{\rtf1\ansi {\b sk_}{\cf1\fs-24 live}\par}", b"sk_live"),
+        (rich_text, rb"{\b sk_}", rb"{\b sk_}"),
+        (backslashed_units, rb"sk\005flive\+00005f\005\\0041", b"sk_live_" + rb"\005\\0041"),
         (binaries, b"01000001 1000010 10 010000010", b"A B 10 010000010"),
         (backslashed_hexadecimal, rb"a\2db\5C\g", b"a-b\\\\g"),
         (backslashed_css, rb"a\2d b\00002dc\2 ", b"a-b-c\x02"),
@@ -73,6 +100,39 @@ def test_binary_numbers_come_in_twos_at_least(raw: bytes, found: bool) -> None:
     assert may_hold_binaries(raw) is found
 
 
+@pytest.mark.parametrize(
+    ("raw", "found"),
+    [
+        (b"73h, 6bh", True),
+        (b"db 0b3h,0a0h", True),
+        (b"70H 60H", True),
+        (b"73h", False),
+        (b"each of which had been reached", False),
+        (b"at 12h or 173h 6bh", False),
+        (b"73h and 6bh", False),
+        (b"", False),
+    ],
+)
+def test_an_assembler_s_numbers_come_in_twos_at_least(raw: bytes, found: bool) -> None:
+    assert may_hold_suffixed(raw) is found
+    assert (undo(suffixed_numbers, raw) != raw) is found
+
+
+@pytest.mark.parametrize(
+    ("raw", "found"),
+    [
+        (b"[(a) 20 (b)] TJ", True),
+        (b"(a) Tj T* (b) Tj", True),
+        (rb"{\rtf1 a}", True),
+        (b"TJ and Tj", False),
+        (b"(a) 20 (b)", False),
+        (b"", False),
+    ],
+)
+def test_a_text_in_pdf_or_rtf_is_told_by_their_words(raw: bytes, found: bool) -> None:
+    assert may_hold_markup(raw) is found
+
+
 def test_the_usual_kinds_come_first_since_verdicts_count_on_them() -> None:
     assert ESCAPES[: len(USUAL)] == USUAL
 
@@ -81,3 +141,7 @@ def test_the_usual_kinds_come_first_since_verdicts_count_on_them() -> None:
 def test_a_text_without_a_kinds_sign_is_left_by_it(signs: tuple[bytes, ...], kind: Undo) -> None:
     text = bytes(code for code in range(256) if not any(code in sign for sign in signs))
     assert undo(kind, text) == text
+
+
+def test_an_octal_number_beyond_a_byte_stays() -> None:
+    assert undo(backslashed_decimal, rb"\0377\0400") == rb"\0400".join((b"\xff", b""))

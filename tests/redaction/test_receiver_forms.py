@@ -73,3 +73,19 @@ def test_a_short_form_is_never_looked_for() -> None:
 )
 def test_escapes_are_undone_until_nothing_changes(raw: bytes, left: bytes) -> None:
     assert canonical(raw) == left
+
+
+@pytest.mark.parametrize("length", range(8, 16))
+def test_credentials_are_taken_apart_whatever_their_length_and_without_padding(length: int) -> None:
+    password = "7f3a9c21-b5d2e4"[:length]
+    encoded = base64.b64encode(f"me:{password}".encode()).decode().rstrip("=")
+    assert {f"me:{password}", password} <= set(texts(f"Basic {encoded}"))
+
+
+def test_credentials_that_are_no_utf_8_are_read_as_latin_1() -> None:
+    encoded = base64.b64encode("me:gr\xfc\xdfe-7f3a".encode("latin-1")).decode()
+    assert {"me:gr\xfc\xdfe-7f3a", "gr\xfc\xdfe-7f3a"} <= set(texts(f"Basic {encoded}"))
+
+
+def test_what_is_the_value_once_more_is_no_further_form() -> None:
+    assert judge("sk_live_51HxQ-U8JZpDE0", lambda text: text == "sk_live_51HxQ-U8JZpDE0") == "1:0"

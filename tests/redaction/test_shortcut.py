@@ -43,6 +43,13 @@ def test_most_answers_read_in_one_way(raw: bytes) -> None:
         b"0x41 0x42 0x43 0x44",
         b"<![CDATA[a]]>",
         b"\x1b[1ma",
+        b"[b]a[/b]",
+        b"(a) Tj T* (b) Tj",
+        rb"{\rtf1 a}",
+        b"73h, 6bh",
+        b"&H73",
+        b"%115",
+        b"a\n1: b",
         "a\u200bb".encode(),
         b"".join(b"%03d" % code for code in b"a list of the numbers of characters"),
         b"".join(b"<list-item>%d</list-item>\n" % code for code in b"a list of the numbers of characters"),
@@ -95,3 +102,13 @@ def test_a_body_of_very_many_escapes_is_left_to_the_long_way() -> None:
     assert len(read(b"%20, zq! " * 256) or ()) == 2
     assert read(b"%20, zq! " * 257) is None
     assert read(b"%" + b"25" * 40 + b"21") is None  # it would read in too many ways
+
+
+def test_how_often_a_body_may_read_otherwise_has_a_bound() -> None:
+    assert len(read(b"%" + b"25" * 14 + b"21") or ()) == 16
+    assert read(b"%" + b"25" * 15 + b"21") is None
+
+
+def test_all_that_a_body_reads_as_has_a_bound_together() -> None:
+    assert len(read(b"a" * 15_000 + b" %2521") or ()) == 3
+    assert read(b"a" * 15_000 + b" %25252521") is None

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.redaction.encodings import Undo, backslashes, percents, quoted_printable, references
 from app.redaction.rare_escapes import ESCAPES as ALL_ESCAPES
-from app.redaction.rare_escapes import binaries, literals
+from app.redaction.rare_escapes import binaries, literals, shown_text, suffixed_numbers
 from app.redaction.small_escapes import ESCAPES, LITERAL, UNDONE_BY_THE_LONG_WAY, signs_in
 from app.redaction.views import View, rewrite
 
@@ -16,6 +16,7 @@ PIECES = [
     *("\\", "\\n", '\\"', "\\/", "\\u00e9", "\\u003c", "\\u12", "\\t", "%41", "%2F", "%", "=41", "=\n", "=\r\n", "="),
     *("&amp;", "&lt", "&page=", "&ampx;", "&notin;", "&#65;", "&#x41", "&#1114112;", "&#0;", "&", "a", "5", "?", ";"),
     *("n", "é", "~0", "u+", "0x", "=?", " "),
+    *("_x0041_", "%115", "&H41", "x'41'", "[b]", "[/b]", "{", "rtf1"),
 ]
 LONG: dict[bytes, Undo] = {b"\\": backslashes, b"%": percents, b"=": quoted_printable, b"&": references}
 
@@ -40,7 +41,7 @@ def test_each_kind_is_undone_as_the_long_way_does_it(text: bytes) -> None:
         if not signs & sign:
             assert left == text
     if all(small(text) is not None for _, _, small in ESCAPES):
-        asked_further = (*LONG.values(), binaries, literals)
+        asked_further = (*LONG.values(), binaries, literals, shown_text, suffixed_numbers)
         held = [kind for signs, kind in ALL_ESCAPES if any(sign in text for sign in signs)]
         others = [kind for kind in held if kind not in asked_further]
         assert {undo(kind, text) for kind in others} <= {text}
@@ -48,7 +49,23 @@ def test_each_kind_is_undone_as_the_long_way_does_it(text: bytes) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [b"\\x41", b"\\101", b"\\\\", b"\\\n", b"\\b5", b"\\2d", b"%u0041", b"=?utf-8?q?", b"~0", b"~1", b"U+41", b"u+"],
+    [
+        *(
+            b"\\x41",
+            b"\\101",
+            b"\\\\",
+            b"\\\n",
+            b"\\b5",
+            b"\\2d",
+            b"%u0041",
+            b"=?utf-8?q?",
+            b"~0",
+            b"~1",
+            b"U+41",
+            b"u+",
+        ),
+        *(b"_x0041_", b"_X0041_", b"%115", b"&H73", b"&h73", b"x'73'", b"X'73'", b"[/b]"),
+    ],
 )
 def test_rarer_escapes_are_left_to_the_long_way(text: bytes) -> None:
     assert signs_in(b"a" + text) & UNDONE_BY_THE_LONG_WAY
@@ -73,3 +90,8 @@ def test_most_texts_hold_none(text: bytes) -> None:
 def test_a_unit_that_may_be_another_kinds_is_left_to_the_long_way(text: bytes) -> None:
     (backslashes_of_small,) = [kind for _, char, kind in ESCAPES if char == b"\\"]
     assert backslashes_of_small(text) is None
+
+
+def test_a_name_without_its_semicolon_is_read_before_another_letter() -> None:
+    (references_of_small,) = [kind for _, char, kind in ESCAPES if char == b"&"]
+    assert references_of_small(b"a&ampx&ltb&nbspc") == "a&x<b\u00a0c".encode()

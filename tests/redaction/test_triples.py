@@ -35,3 +35,13 @@ def test_other_scripts_have_numbers_up_to_255() -> None:
     raw = b"".join(b"%03d" % code for code in text)
     assert any(text in view.raw for view in unpack_triples(View.of(raw), len(text), ascii_only=False))
     assert list(unpack_triples(View.of(raw), len(text), ascii_only=True)) == []
+
+
+def test_each_run_is_read_where_it_stands() -> None:
+    digits = b"".join(b"%03d" % code for code in TEXT)
+    raw = digits + b" and " + digits[:-3] + b"033"
+    (view,) = [
+        view for view in unpack_triples(View.of(raw), len(TEXT), ascii_only=True) if TEXT[:-1] + b"!" in view.raw
+    ]
+    at = view.raw.index(TEXT[:-1] + b"!")
+    assert view.span(at, at + len(TEXT)) == (len(digits) + 5, len(raw))

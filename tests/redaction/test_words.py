@@ -35,3 +35,9 @@ def test_fewer_bytes_than_a_text_has_are_none() -> None:
 @pytest.mark.parametrize("raw", [b"", b"6b73", b"6b73-6c5f", b"6b7 6c5", b"550e8400-e29b-41d4-a716", b" 0x73 0x6b "])
 def test_two_of_them_follow_one_another_at_least(raw: bytes) -> None:
     assert not may_hold_words(raw)
+
+
+def test_the_first_number_may_begin_the_view() -> None:
+    view = swap_words(View.of(_words(4)), len(TEXT))
+    assert view is not None
+    assert TEXT.hex().encode() in view.raw

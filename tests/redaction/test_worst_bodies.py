@@ -56,7 +56,7 @@ def views_of(body: bytes, value: str) -> int:
         ("HTML in JSON", TOKEN, 7),
         ("HTML in JSON", NOT_ASCII, 7),
         ("decimals", TOKEN, 3),
-        ("decimals", NOT_ASCII, 9),
+        ("decimals", NOT_ASCII, 12),
         ("JavaScript", TOKEN, 15),
         ("JavaScript", NOT_ASCII, 15),
         ("hexadecimal", TOKEN, 3),
