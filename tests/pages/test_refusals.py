@@ -41,7 +41,7 @@ BEFORE_ANY_PAGE = {
 }
 OF_A_PROXY = {"502": "502 Bad Gateway", "503": "503 Service Temporarily Unavailable"}
 # What the browser itself would refuse of those forms.
-ACCEPTABLE = {"new signing secret": {"message": "{{$body}}"}, "settings": {"title": "Ours"}}
+ACCEPTABLE = {"new signing secret": {"signed-message": "{{$body}}"}, "settings": {"title": "Ours"}}
 KINDS = (*AS_PAGES, *BEFORE_ANY_PAGE, *OF_A_PROXY, "connection refused")
 
 
