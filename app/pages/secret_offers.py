@@ -44,7 +44,8 @@ def secrets_for_field(ws: str) -> Response:
     # what names this very host is before what goes anywhere
     secrets.sort(key=lambda secret: origin is None or not matches(secret.allowed_hosts, origin, any_host=False))
     offers = [_offer(secret, place, origin) for secret in secrets]
-    offers.sort(key=lambda offer: (offer["reason"] is not None, offer["elsewhere"] is not None))  # what fits is first
+    own = request.args.get("own", "")  # of the field stands on top, then what fits
+    offers.sort(key=lambda offer: (offer["name"] != own, offer["reason"] is not None, offer["elsewhere"] is not None))
     return jsonify(secrets=offers[:_OFFERED], total=listed.total, may_write=may(Permission.SECRET_WRITE))
 
 

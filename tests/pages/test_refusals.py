@@ -40,6 +40,8 @@ BEFORE_ANY_PAGE = {
     "429 of many calls": TooManyCalls("Too many calls are in flight.", retry_after=1),
 }
 OF_A_PROXY = {"502": "502 Bad Gateway", "503": "503 Service Temporarily Unavailable"}
+# What the browser itself would refuse of those forms.
+ACCEPTABLE = {"new signing secret": {"message": "{{$body}}"}, "settings": {"title": "Ours"}}
 KINDS = (*AS_PAGES, *BEFORE_ANY_PAGE, *OF_A_PROXY, "connection refused")
 
 
@@ -104,7 +106,8 @@ def test_whatever_refuses_a_form_what_was_typed_stays_and_the_next_press_works(
         window = stranger if what == "sign-in" else owner
         page = window.page
         where = open_form(window, furnished, form)
-        type_into(where, form.typed)
+        typed = {**form.typed, **ACCEPTABLE.get(what, {})}
+        type_into(where, typed)
         url = page.url
         refuse(page, answer)
         press = where.get_by_role("button", name=form.button, exact=True)
@@ -113,11 +116,12 @@ def test_whatever_refuses_a_form_what_was_typed_stays_and_the_next_press_works(
         expect(told).to_be_visible()
         if kind not in AS_PAGES:
             expect(told).to_contain_text(NOTHING_LOST)
-        assert (contents(where, form.typed), page.url) == (form.typed, url), what
+        assert (contents(where, typed), page.url) == (typed, url), what
         page.unroute_all()
-        press.click()
-        expect(where.locator(".fault").first.or_(where.locator(".problem").first)).not_to_contain_text(NOTHING_LOST)
-        assert contents(where, form.typed) == form.typed, what
+        if what != "settings":  # which the service would take
+            press.click()
+            expect(where.locator(".fault, .problem").first).not_to_contain_text(NOTHING_LOST)
+            assert contents(where, typed) == typed, what
         page.evaluate("document.querySelectorAll('form').forEach((each) => each.reset())")
 
 

@@ -8,7 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+from playwright.sync_api import Browser, expect
 
+from tests.support.browser import window
 from tests.support.oidc_provider import CLIENT_ID, CLIENT_SECRET, Provider, oidc_provider
 from tests.support.openbao import OpenBao, openbao
 from tests.support.service import Service, free_port, launch, running
@@ -70,6 +72,33 @@ def test_whom_the_provider_confirms_is_in_and_gets_where_they_wanted(company: Se
         answer = sign_in(session, company, provider, "?next=/workspaces/acme/audit")
         assert (answer.status_code, answer.headers["Location"]) == (303, "/workspaces/acme/audit")
         assert is_in(session, company)
+
+
+def test_in_a_browser_one_gets_where_one_wanted_and_goes_on_over_the_page_when_the_session_ends(
+    browser: Browser, company: Service
+) -> None:
+    company.ask("POST", "/workspaces", {"name": "acme", "title": "Acme"}, user="ada")
+
+    with window(browser, company.url) as opened:
+        page = opened.go("/workspaces/acme/variables")
+        expect(page.get_by_text("you aren't, or your session has ended")).to_be_visible()
+        expect(page.get_by_label("Password")).to_have_count(0)
+        page.get_by_role("link", name="Sign in with single sign-on").click()
+        expect(page).to_have_url(f"{company.url}/workspaces/acme/variables")
+        page.get_by_role("button", name="Create new").click()
+        panel = page.locator("#panel")
+        panel.get_by_label("Name", exact=True).fill("FRESH")
+        panel.get_by_role("textbox", name="Value").fill("pasted-once")
+        opened.context.clear_cookies()
+        panel.get_by_role("button", name="Save").click()
+        again = page.get_by_role("dialog", name="Sign in again")
+        with opened.context.expect_page() as other:
+            again.get_by_role("link", name="Sign in with single sign-on").click()
+        expect(other.value.get_by_role("button", name="Sign out")).to_be_visible()
+        other.value.close()
+        page.evaluate("window.dispatchEvent(new Event('focus'))")  # as one comes back to the tab
+        expect(page.get_by_text("FRESH was created")).to_be_visible()
+        assert opened.errors == []
 
 
 @pytest.mark.parametrize("wanted", ["https://evil.example/", "//evil.example/", "/\\evil.example"])

@@ -125,7 +125,13 @@ def oidc_provider() -> Iterator[Provider]:
 
     class _Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._answer({})
+            if urlsplit(self.path).path != "/authorize":
+                return self._answer({})
+            self.send_response(302)  # whoever comes with a browser agrees
+            self.send_header("Location", provider.authorize(self.path))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return None
 
         def do_POST(self) -> None:
             text = self.rfile.read(int(self.headers["Content-Length"])).decode()

@@ -131,7 +131,8 @@ async function ask() {
 async function fetchSecrets(holder, selected, q) {
   const field = holder.querySelector("[data-slot] > :is(input, textarea)");
   const where = spot(holder.dataset.kind, field.value, ...selected);
-  const query = new URLSearchParams({ q, place: where.place ?? holder.dataset.place, url: field.form.elements.url.value });
+  const own = q ? "" : where.held?.secret ?? ""; // it stands on top, however many there are
+  const query = new URLSearchParams({ q, own, place: where.place ?? holder.dataset.place, url: field.form.elements.url.value });
   try {
     const answer = await fetch(`${field.form.dataset.secrets}?${query}`, {
       headers: { Accept: "application/json" },

@@ -20,6 +20,7 @@ export function watchSession() {
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.target.id !== "again") return; // the same person goes on
     const user = event.target.querySelector("[name=user]");
+    if (!user) return; // passwords are off
     user.value = document.body.dataset.me;
     user.readOnly = true;
   });
