@@ -104,6 +104,23 @@ def test_a_large_body_that_is_escaped_again_and_again_is_out_of_budget_soon() ->
         views_of(b"%252525252525252525252525 " * 40_000, TOKEN)
 
 
+WORST = {
+    "packed and cut": "\n|</b>|\\\"|> |[115,107,95]|s,k,|~1|736b5f6c697665|c2tfbGl2ZV81MUh4UQ|5c| |'|a|00000010: 736b ",
+    "escaped": '\\u0041|\\n|\\"|%20|%41|&amp;|&#65;|=30|=\n|\\/|a|b|0x41|~1| ',
+    "escaped again": '\\u0041|\\|%|25|&amp;|amp;|=|3D|30|5c|"|+|a|\n|> |x41',
+}
+
+
+@pytest.mark.parametrize("name", WORST)
+def test_the_dearest_large_bodies_that_a_search_found_are_refused_after_few_views(name: str) -> None:
+    draw = random.Random(7)
+    body = "".join(draw.choice(WORST[name].split("|")) for _ in range((1 << 20) // 2)).encode()[: 1 << 20]
+    spent: list[None] = []
+    with pytest.raises(OutOfBudgetError):
+        Redactor({"TOKEN": SecretValue(TOKEN)}, in_time=lambda: spent.append(None)).body(body)
+    assert len(spent) < 60
+
+
 def test_noise_of_wide_characters_is_no_text_that_looks_like_another() -> None:
     nearly = b"$\\u0010`\\u00a9\\u00de\\udb06\\udd76\\udb44\\udf27"
     body = b"\n".join(
