@@ -75,6 +75,7 @@ class LetterSearch:
         by_letters: dict[bytes, list[tuple[str, bytes]]] = defaultdict(list)
         for name, text in texts:
             by_letters[letters(text)].append((name, text))
+        self._texts: dict[int, list[_Text]] = {}
         self._search = Search([(named, text) for text, named in by_letters.items()], any_case=any_case)
 
     def find(self, view: View) -> Iterator[tuple[int, int, str]]:
@@ -86,26 +87,26 @@ class LetterSearch:
         gone[np.frombuffer(self._without, np.uint8)] = True
         kept = np.flatnonzero(~gone[view.text])
         raw = view.raw.translate(self._search.fold)
-        texts: dict[int, list[_Text]] = {}
         for first, last, named in hits:
-            if id(named) not in texts:
-                texts[id(named)] = self._texts(named)
             low = int(kept[first - 1]) + 1 if first else 0
             high = int(kept[last]) if last < len(kept) else len(raw)
             begin, end = int(kept[first]), int(kept[last - 1]) + 1
-            for text in texts[id(named)]:
+            for text in self._texts_of(named):
                 if span := text.span(raw, low, begin, end, high):
                     yield (*span, text.name)
                     break
 
-    def _texts(self, named: list[tuple[str, bytes]]) -> list[_Text]:
+    def _texts_of(self, named: list[tuple[str, bytes]]) -> list[_Text]:
         """Return texts of the same letters, the longest first."""
+        if (texts := self._texts.get(id(named))) is not None:
+            return texts
         texts = []
         for name, text in sorted(named, key=lambda pair: -len(pair[1])):
             is_letter = [not _is_punctuation(code) for code in text]
             first, last = is_letter.index(True), len(text) - is_letter[::-1].index(True)
             folded = text.translate(self._search.fold)
             texts.append(_Text(name, folded[:first], folded[first:last], folded[last:]))
+        self._texts[id(named)] = texts
         return texts
 
 
