@@ -202,7 +202,8 @@ def _views_of_text(view: View, searches: Searches, reach: int, undo: Undoing) ->
     # Where kinds are undone together, it ends with one view in which no escapes are left: what was cut is joined there.
     if not (view.settled or view.aside or (together and layers and not layers[0].aside)):
         yield from rejoin(view, order=LAST, reach=reach, together=not together)
-        yield from without_columns(view, order=LAST)
+        if view.order <= LAST:  # what is left of a list of numbers would lose one after the other
+            yield from without_columns(view, order=LAST + 1)
     for unpacked in chain(
         unpack(view, searches.sought, reach=reach),
         unpack_lists(view, fewest=searches.fewest, ascii_only=searches.ascii_only),
