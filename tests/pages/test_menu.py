@@ -55,5 +55,5 @@ def test_among_many_the_fields_own_secret_stands_on_top_and_create_stays_in_sigh
     expect(page.locator(".picker-secret")).to_have_count(12)  # 007, 070 to 079, and 107
     if role == "owner":
         page.locator("#picker").fill("NEW_NAME")
-        expect(options).to_have_text(['Create "NEW_NAME"'])
+        expect(options).to_have_text(["Edit value of PROVIDER_119_TOKEN", 'Create "NEW_NAME"'])
         expect(options.last).to_be_in_viewport()

@@ -12,6 +12,7 @@ export function watchForms() {
   document.addEventListener("htmx:beforeRequest", (event) => {
     const form = sentForm(event.detail);
     if (!form || event.detail.elt.hasAttribute("data-unchecked")) return;
+    document.querySelector("#message .problem")?.remove(); // of an attempt before this one
     const faults = check(form);
     if (!faults.length) return;
     event.preventDefault();
