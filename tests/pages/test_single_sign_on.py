@@ -64,7 +64,7 @@ def sign_in(session: requests.Session, service: Service, provider: Provider, wan
 
 
 def is_in(session: requests.Session, service: Service) -> bool:
-    return session.get(f"{service.url}/", allow_redirects=False, timeout=30).status_code == 200
+    return session.get(f"{service.url}/account", allow_redirects=False, timeout=30).status_code == 200
 
 
 def test_whom_the_provider_confirms_is_in_and_gets_where_they_wanted(company: Service, provider: Provider) -> None:

@@ -62,7 +62,8 @@ def connected(url: str) -> Iterator[Connection]:
     """Write to a service's database behind its back, in a transaction that is committed at the end."""
     engine = open_engine(url)
     try:
-        with engine.begin() as connection:
+        # Who reads first and writes then is refused at once by SQLite where the service wrote between the two.
+        with engine.execution_options(begins_immediate=True).begin() as connection:
             yield connection
     finally:
         engine.dispose()
