@@ -22,8 +22,9 @@ end
 done = function(summary, latency, requests)
   local bad = summary.errors
   io.write(string.format(
-    'RESULT {"us": %%d, "requests": %%d, "failed": %%d, "p50": %%d, "p99": %%d}\\n',
-    summary.duration, summary.requests, bad.connect + bad.read + bad.write + bad.status + bad.timeout,
+    'RESULT {"us": %%d, "requests": %%d, "connect": %%d, "read": %%d, "write": %%d, "status": %%d, "timeout": %%d, ' ..
+    '"p50": %%d, "p99": %%d}\\n',
+    summary.duration, summary.requests, bad.connect, bad.read, bad.write, bad.status, bad.timeout,
     latency:percentile(50), latency:percentile(99)))
 end
 """
@@ -73,8 +74,9 @@ def press(asked: Asked, *, connections: int, seconds: float, folder: Path) -> Ru
     done = subprocess.run([*command, asked.base], capture_output=True, text=True, timeout=seconds + 90, check=True)
     line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT "))
     told = json.loads(line.removeprefix("RESULT "))
-    if told["failed"] or not told["requests"]:
-        raise RuntimeError(f"{asked.base}{asked.paths[0]}: {told['failed']} of {told['requests']} failed")
+    failed = {kind: told[kind] for kind in ("connect", "read", "write", "status", "timeout") if told[kind]}
+    if failed or not told["requests"]:
+        raise RuntimeError(f"{asked.base}{asked.paths[0]}: of {told['requests']} requests failed {failed}")
     return Run(
         throughput=told["requests"] / (told["us"] / 1e6),
         p50=told["p50"] / 1000,
