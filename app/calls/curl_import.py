@@ -252,7 +252,8 @@ def _with_form(call: WrittenCall, data: str, finder: CredentialFinder) -> Writte
     """Return the call with a form, which keeps its author's spelling where it would go out otherwise."""
     content: list[Pair] = []
     source: list[str] = []
-    pairs = iter(read_form_source(data))
+    said = read_form_source(data)
+    pairs = iter(said)
     for spelled in data.split("&"):
         if not spelled:
             source.append(spelled)
@@ -267,8 +268,7 @@ def _with_form(call: WrittenCall, data: str, finder: CredentialFinder) -> Writte
             taken = _escape_between_templates(taken)
         source.append(name + equals + taken)
     as_sent = "&".join(
-        f"{_escape_between_templates(pair.name)}={_escape_between_templates(pair.value)}"
-        for pair in read_form_source(data)
+        f"{_escape_between_templates(pair.name)}={_escape_between_templates(pair.value)}" for pair in said
     )
     return replace(
         call,

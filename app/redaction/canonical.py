@@ -18,7 +18,7 @@ import numpy as np
 
 from app.redaction.dumps import without_columns
 from app.redaction.joins import CUTS, rejoin, squeezed_places
-from app.redaction.layers import LAST, TOGETHER, Undoing, undo_apart, undo_together
+from app.redaction.layers import LAST, TOGETHER, undo_apart, undo_together
 from app.redaction.letters import LetterSearch
 from app.redaction.lists import unpack_lists
 from app.redaction.look_alikes import look_alikes, may_hold_look_alikes
@@ -133,11 +133,11 @@ def matches(body: bytes, searches: Searches, budget: Budget) -> Iterator[Match]:
         OutOfBudgetError: The body is written so that looking through it would cost too much.
     """
     waiting, seen = deque([View.of(body)]), set[bytes]()
-    undo = undo_together if len(body) > TOGETHER else undo_apart
+    together = len(body) > TOGETHER
     if (texts := searches.readings(body)) is not None:
-        together = _BREAK.join((*texts, *small_pieces(texts, APART)))
-        budget.spend(together)
-        if not any(True for _ in _in_view(View.of(together), searches)):
+        row = _BREAK.join((*texts, *small_pieces(texts, APART)))
+        budget.spend(row)
+        if not any(True for _ in _in_view(View.of(row), searches)):
             return
         if len(texts) == 1:
             view = waiting.pop()
@@ -149,7 +149,7 @@ def matches(body: bytes, searches: Searches, budget: Budget) -> Iterator[Match]:
         for match in _in_view(view, searches):
             yield replace(match, end=_past_padding(body, match.end)) if view.padded else match
         yield from _in_pieces(view, searches)
-        for further in _views_of(view, searches, undo):
+        for further in _views_of(view, searches, together=together):
             budget.spend(further.raw)
             known = blake2b(further.raw, digest_size=16).digest()
             if known not in seen:
@@ -181,7 +181,7 @@ def _past_padding(body: bytes, end: int) -> int:
     return padding.end() if padding else end
 
 
-def _views_of(view: View, searches: Searches, undo: Undoing) -> Iterator[View]:
+def _views_of(view: View, searches: Searches, *, together: bool) -> Iterator[View]:
     reach = _EXPANDS * searches.longest + 256
     if b"\0" in view.raw:
         yield from wide(view, reach, ascii_only=searches.ascii_only)
@@ -192,16 +192,15 @@ def _views_of(view: View, searches: Searches, undo: Undoing) -> Iterator[View]:
             yield further
     text = readable(view, searches.least, ascii_only=searches.ascii_only)
     if text is not None:
-        yield from _views_of_text(text, searches, reach, undo)
+        yield from _views_of_text(text, searches, reach, together=together)
 
 
-def _views_of_text(view: View, searches: Searches, reach: int, undo: Undoing) -> Iterator[View]:
-    layers = list(undo(view, reach))
+def _views_of_text(view: View, searches: Searches, reach: int, *, together: bool) -> Iterator[View]:
+    layers = list((undo_together if together else undo_apart)(view, reach))
     yield from layers
-    together = undo is undo_together
     # Where kinds are undone together, it ends with one view in which no escapes are left: what was cut is joined there.
     if not (view.settled or view.aside or (together and layers and not layers[0].aside)):
-        yield from rejoin(view, order=LAST, reach=reach, together=not together)
+        yield from rejoin(view, order=LAST, reach=reach, both=not together)
         if view.order <= LAST:  # what is left of a list of numbers would lose one after the other
             yield from without_columns(view, order=LAST + 1)
     for unpacked in chain(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.redaction.search import Bytes
-from app.redaction.views import Edits, Flags, Places
+from app.redaction.views import Edits, Flags, Places, merge
 
 Numbers = NDArray[np.int64]
 
@@ -77,7 +77,7 @@ class Found:
     """The escapes of a layer, gathered kind by kind."""
 
     def __init__(self) -> None:
-        self._parts: list[tuple[Places, Places, Bytes, Places]] = []
+        self._parts: list[Edits] = []
 
     def points(self, which: Flags, at: Places, size: Places | int, points: Numbers) -> None:
         """Add escapes that stand for code points."""
@@ -99,20 +99,11 @@ class Found:
         """Add escapes, each with a row of bytes of which ``count`` count."""
         if len(out):
             sizes = np.full(len(out), size, np.intp) if isinstance(size, int) else size[which]
-            self._parts.append((at[which], sizes, out, count))
+            self._parts.append(Edits(at[which], sizes, out, count))
 
     def edits(self) -> Edits:
         """Return them from left to right."""
-        if len(self._parts) == 1:
-            return Edits(*self._parts[0])
-        if not self._parts:
-            nobody = np.zeros(0, np.intp)
-            return Edits(nobody, nobody, np.zeros((0, 1), np.uint8), nobody)
-        width = max(out.shape[1] for _, _, out, _ in self._parts)
-        wide = [(at, size, np.pad(out, ((0, 0), (0, width - out.shape[1]))), n) for at, size, out, n in self._parts]
-        at, size, out, count = (np.concatenate(column) for column in zip(*wide, strict=True))
-        order = np.argsort(at, kind="stable")
-        return Edits(at[order], size[order], out[order], count[order])
+        return merge(self._parts)
 
 
 def escaping(places: Places) -> Places:

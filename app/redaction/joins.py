@@ -48,7 +48,7 @@ def join(text: bytes) -> bytes:
     """Leave out the same, and operators between strings."""
     if _has_operator(text):
         bare = np.frombuffer(text, np.uint8)
-        text = bare[_places_without_operators(bare)].tobytes()
+        text = bare[_without_operators(bare)[0]].tobytes()
     return squeeze(text)
 
 
@@ -56,7 +56,7 @@ def unprefix(text: bytes) -> bytes:
     """Leave out the same, and what stands before a line: ``> ``, ``# ``, ``// ``."""
     if _LINE_PREFIX.search(text):
         bare = np.frombuffer(text, np.uint8)
-        text = bare[_places_without_prefixes(bare)].tobytes()
+        text = bare[_without_prefixes(bare)[0]].tobytes()
     return join(text)
 
 
@@ -65,28 +65,27 @@ def may_be_cut(raw: bytes) -> bool:
     return _LINE_PREFIX.search(raw) is not None or _has_operator(raw)
 
 
-def rejoin(view: View, *, order: int, reach: int, together: bool) -> Iterator[View]:
+def rejoin(view: View, *, order: int, reach: int, both: bool) -> Iterator[View]:
     """Give a view without operators between its strings, and without prefixes of its lines, where it has any.
 
     Args:
         view: What may be cut.
         order: That of the last kind of escapes: all of them were undone before, but for those that were cut.
         reach: How many bytes around what is left out a text may cover.
-        together: Whether it is to be read without both, too.
+        both: Whether it is to be read without both at once, too.
     """
     has_prefix, has_operator = _LINE_PREFIX.search(view.raw) is not None, _has_operator(view.raw)
     if has_prefix:
-        begins = _line_prefixes(view.text)
-        near = around(view, begins, reach)
-        places = _places_without_prefixes(near.text)
-        yield _pick(near, places, _line_prefixes(near.text), order)
-        if has_operator and together:
-            operators = places[_operators(near.text[places])]
-            places = places[_places_without_operators(near.text[places])]
-            yield _pick(near, places, operators, order)
+        near = around(view, _line_prefixes(view.text), reach)
+        kept, begins = _without_prefixes(near.text)
+        yield _pick(near, kept, begins, order)
+        if has_operator and both:
+            left, operators = _without_operators(near.text[kept])
+            yield _pick(near, kept[left], kept[operators], order)
     if has_operator:
-        near = around(view, _operators(view.text), reach)
-        yield _pick(near, _places_without_operators(near.text), _operators(near.text), order)
+        _, operators = _without_operators(view.text)
+        near = around(view, operators, reach)
+        yield _pick(near, *_without_operators(near.text), order)
 
 
 def _pick(view: View, kept: Places, cuts: Places, order: int) -> View:
@@ -102,19 +101,17 @@ def _has_operator(raw: bytes) -> bool:
     return any(b'"+"' in classes or b'"++"' in classes for _, _, classes in blocks)
 
 
-def _operators(text: Bytes) -> Places:
-    """Return the places of operators between two strings, of the first where there are two."""
-    places = np.flatnonzero(~_IS_SPACE[text])
-    _, single, pair = _classes(text[places])
-    return places[single | pair]
+def _without_operators(text: Bytes) -> tuple[Places, Places]:
+    """Return the places of what is left without blanks, quotes and operators between strings, and of the operators.
 
-
-def _places_without_operators(text: Bytes) -> Places:
+    Of two operators in a row the first one's place is returned.
+    """
     places = np.flatnonzero(~_IS_SPACE[text])
-    gone, single, pair = _classes(text[places])
-    gone |= single | pair
+    quote, single, pair = _classes(text[places])
+    operator = single | pair
+    gone = quote | operator
     gone[1:] |= pair[:-1]
-    return places[~gone]
+    return places[~gone], places[operator]
 
 
 def _classes(dense: Bytes) -> tuple[Flags, Flags, Flags]:
@@ -132,12 +129,12 @@ def _line_prefixes(text: Bytes) -> Places:
     return np.flatnonzero((text[:-1] == 10) & (_IS_PREFIX | _IS_SPACE)[text[1:]]) + 1
 
 
-def _places_without_prefixes(text: Bytes) -> Places:
-    """Leave out the blanks and marks that a line begins with."""
-    ends = _line_prefixes(text)
+def _without_prefixes(text: Bytes) -> tuple[Places, Places]:
+    """Return the places of what is left without the blanks and marks at lines' beginnings, and of these beginnings."""
+    begins = _line_prefixes(text)
     stops = np.flatnonzero(~(_IS_PREFIX | _IS_SPACE)[text])
-    until = np.append(stops, len(text))[np.searchsorted(stops, ends)]
+    until = np.append(stops, len(text))[np.searchsorted(stops, begins)]
     gone = np.zeros(len(text) + 1, np.int32)
-    np.add.at(gone, ends, 1)
+    np.add.at(gone, begins, 1)
     np.add.at(gone, until, -1)
-    return np.flatnonzero(np.cumsum(gone[:-1]) <= 0)
+    return np.flatnonzero(np.cumsum(gone[:-1]) <= 0), begins

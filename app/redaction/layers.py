@@ -48,8 +48,6 @@ _ASKED_FURTHER: Final[Mapping[Undo, Callable[[bytes], bool]]] = {
 LAST: Final = len(ESCAPES)
 """The order of a view in which all kinds were undone before."""
 
-Undoing = Callable[[View, int], Iterator[View]]
-
 
 def undo_apart(view: View, reach: int) -> Iterator[View]:
     """Give what a view reads as once a layer of each kind of escapes is undone by itself.

@@ -211,12 +211,12 @@ def _near(first: Places, end: Places, reach: int, size: int) -> tuple[Places, Pl
     return None if 4 * int((last - first).sum()) > 3 * size else (first, last)
 
 
-def _cut(view: View, first: Places, last: Places) -> tuple[View, Places]:
+def _cut(view: View, first: Places, last: Places, **changes: object) -> tuple[View, Places]:
     """Return these spans of a view, each with a break behind it, and how far each one's places moved."""
     sizes = last - first + 1
     shift = np.concatenate(([0], np.cumsum(sizes)[:-1])) - first
     places = np.arange(int(sizes.sum())) - np.repeat(shift, sizes)
-    cut = view.pick(np.minimum(places, len(view.text) - 1))
+    cut = view.pick(np.minimum(places, len(view.text) - 1), **changes)
     cut.text[np.cumsum(sizes) - 1] = BREAK
     return cut, shift
 
@@ -265,16 +265,12 @@ def readable(view: View, least: int, *, ascii_only: bool) -> View | None:
         edges = np.concatenate(([0], edges))
     begins, sizes = edges[::2], np.diff(edges)[::2]
     kept = sizes >= least
-    begins, sizes = begins[kept], sizes[kept] + 1  # each ends with a break
+    begins, sizes = begins[kept], sizes[kept]
     if not len(begins):
         return None
-    if 4 * int(sizes.sum()) > 3 * len(view.text):
+    if 4 * int((sizes + 1).sum()) > 3 * len(view.text):  # each ends with a break
         return view
-    stops = np.cumsum(sizes)
-    places = np.arange(int(stops[-1])) + np.repeat(begins - (stops - sizes), sizes)
-    cut = view.pick(np.minimum(places, len(view.text) - 1), padded=view.padded)
-    cut.text[stops - 1] = BREAK
-    return cut
+    return _cut(view, begins, begins + sizes, padded=view.padded)[0]
 
 
 def _add_utf8(fine: Flags, text: Bytes) -> None:

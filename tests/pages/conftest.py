@@ -23,6 +23,7 @@ from tests.support.caller import Caller
 from tests.support.service import Service
 
 PASSWORD = "a sentence to sign in with"
+KEY = "sk_live_9f3b2c7e1a5d4860XyQ"
 PEOPLE = {"olga@example.com": "owner", "adam@example.com": "admin", "edda@example.com": "editor"}
 _numbers = itertools.count(1)
 expect.set_options(timeout=20_000)  # of a busy machine; the usual five seconds may be too few there
@@ -147,3 +148,13 @@ def application(service: Service, **more: str) -> Iterator[Flask]:
     settings = Settings.from_env({**service.environ, **more})
     with open_resources(settings) as resources:
         yield create_app(settings, resources)
+
+
+@pytest.fixture
+def furnished(service: Service, acme: str) -> str:
+    """A workspace with one of each kind, for those tests that have no other."""
+    make_variable(service, acme, "REGION", "eu-0")
+    make_secret(service, acme, "TAKEN", "masked-value-1")
+    make_secret(service, acme, "KEY", KEY, visibility="restricted", allowed_hosts=["api.example.com"])
+    make_block(service, acme, "call", "TAKEN")
+    return acme

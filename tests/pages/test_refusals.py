@@ -20,8 +20,8 @@ from app.kernel.errors import (
 )
 from app.pages.errors import error_page
 from app.web.errors import problem
-from tests.pages.conftest import application, make_block, make_secret, make_variable
-from tests.pages.test_saved import FORMS, KEY, Form, contents, type_into
+from tests.pages.conftest import application
+from tests.pages.test_saved import FORMS, Form, contents, type_into
 from tests.support.browser import Window
 from tests.support.service import Service
 
@@ -43,15 +43,6 @@ OF_A_PROXY = {"502": "502 Bad Gateway", "503": "503 Service Temporarily Unavaila
 # What the browser itself would refuse of those forms.
 ACCEPTABLE = {"new signing secret": {"signed-message": "{{$body}}"}, "settings": {"title": "Ours"}}
 KINDS = (*AS_PAGES, *BEFORE_ANY_PAGE, *OF_A_PROXY, "connection refused")
-
-
-@pytest.fixture
-def furnished(service: Service, acme: str) -> str:
-    make_variable(service, acme, "REGION", "eu-0")
-    make_secret(service, acme, "TAKEN", "masked-value-1")
-    make_secret(service, acme, "KEY", KEY, visibility="restricted", allowed_hosts=["api.example.com"])
-    make_block(service, acme, "call", "TAKEN")
-    return acme
 
 
 @pytest.fixture

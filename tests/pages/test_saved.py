@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.pages.conftest import PASSWORD, application, make_block, make_secret, make_variable
+from tests.pages.conftest import PASSWORD, application, make_secret
 from tests.support.browser import Window
 from tests.support.caller import Caller
 from tests.support.service import Service
-
-KEY = "sk_live_9f3b2c7e1a5d4860XyQ"
 
 
 @dataclass(frozen=True)
@@ -73,15 +71,6 @@ WITHOUT_TYPING = {
     "end_other_sessions", "sign_out",
 }  # fmt: skip
 NO_FORM = {"reveal_variable", "still_here", "block_from_curl", "end_provider_sessions"}
-
-
-@pytest.fixture
-def furnished(service: Service, acme: str) -> str:
-    make_variable(service, acme, "REGION", "eu-0")
-    make_secret(service, acme, "TAKEN", "masked-value-1")
-    make_secret(service, acme, "KEY", KEY, visibility="restricted", allowed_hosts=["api.example.com"])
-    make_block(service, acme, "call", "TAKEN")
-    return acme
 
 
 def control(form: Locator, name: str) -> Locator:

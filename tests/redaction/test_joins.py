@@ -68,12 +68,12 @@ def test_prefixes_of_lines_are_left_out(text: bytes, left: bytes) -> None:
 )
 def test_it_is_seen_whether_something_may_be_cut(raw: bytes, cut: bool) -> None:
     assert may_be_cut(raw) is cut
-    assert bool(list(rejoin(View.of(raw), order=9, reach=100, together=True))) is cut
+    assert bool(list(rejoin(View.of(raw), order=9, reach=100, both=True))) is cut
 
 
 def test_views_without_them_lead_back_to_the_body() -> None:
     raw = b'x = "ab" + "cd"\n> "ef"'
-    views = list(rejoin(View.of(raw), order=9, reach=100, together=True))
+    views = list(rejoin(View.of(raw), order=9, reach=100, both=True))
     assert {squeeze(view.raw) for view in views} == {b"x=abcdef", b"x=ab+cdef"}
     for view in views:
         first = view.raw.index(b"c")
@@ -83,13 +83,13 @@ def test_views_without_them_lead_back_to_the_body() -> None:
 
 def test_without_both_at_once_it_is_read_only_where_that_is_asked_for() -> None:
     raw = View.of(b'x = "ab" + "cd"\n> "ef"')
-    assert len(list(rejoin(raw, order=9, reach=100, together=True))) == 3
-    assert len(list(rejoin(raw, order=9, reach=100, together=False))) == 2
+    assert len(list(rejoin(raw, order=9, reach=100, both=True))) == 3
+    assert len(list(rejoin(raw, order=9, reach=100, both=False))) == 2
 
 
 def test_of_a_large_view_only_the_neighbourhood_of_cuts_is_joined_and_only_what_was_cut_is_new() -> None:
     raw = b"a word " * 3000 + b'"ab" + "cd" and more' + b" a word" * 3000
-    (view,) = rejoin(View.of(raw), order=9, reach=20, together=True)
+    (view,) = rejoin(View.of(raw), order=9, reach=20, both=True)
     assert len(view.raw) < 60
     assert b"abcd" in view.raw
     assert view.fresh is not None
