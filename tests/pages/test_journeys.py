@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.pages.conftest import make_block, make_secret, make_user, make_variable
 from tests.support.browser import Window, axe
@@ -74,6 +74,26 @@ def test_a_pasted_curl_command_becomes_a_block_its_credential_a_secret_and_a_pro
     runs_page = window.go(f"/workspaces/{acme}/blocks/open-ticket")
     runs_page.get_by_role("region", name="Last runs").get_by_role("link").first.click()
     expect(runs_page.locator(".events li")).to_contain_text(["ran open-ticket"])
+    window.assert_clean()
+
+
+def test_a_command_pasted_before_the_page_has_its_script_is_read_once_it_has(
+    opened: Callable[..., Window], acme: str
+) -> None:
+    window = opened("editor")
+    window.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page, waiting = window.page, list[Route]()
+    page.route("**/editor.js*", lambda route: waiting.append(route))
+    page.goto(f"{window.url}/workspaces/{acme}/blocks/-/new", wait_until="commit")
+    command = "curl https://api.example.com/tickets \\\n  -H 'X-Reason: early' \\\n  -d subject=hi"
+    page.evaluate("text => navigator.clipboard.writeText(text)", command)
+    page.get_by_label("URL", exact=True).focus()
+    page.keyboard.press("Control+v")
+    expect(page.get_by_label("URL", exact=True)).to_have_value(re.compile("^curl .* -d subject=hi$"))
+    for route in waiting:
+        route.continue_()
+    expect(page.get_by_label("URL", exact=True)).to_have_value("https://api.example.com/tickets")
+    expect(page.get_by_label("Value of header X-Reason")).to_have_value("early")
     window.assert_clean()
 
 

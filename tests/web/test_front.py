@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import select
 import socket
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from typing import Any
 
@@ -16,6 +14,7 @@ import pytest
 
 from app.web.front import Front, FrontLimits
 from app.web.relay import RequireGround
+from tests.support.loops import complete
 from tests.support.service import Service
 from tests.support.upstream import Upstream
 
@@ -212,9 +211,7 @@ def test_what_the_front_answers_by_itself_is_as_safe_as_the_rest(path: str, body
     async def send_event(event: dict[str, Any]) -> None:
         sent.append(event)
 
-    # In a thread of its own: the browser tests leave a running loop in this one.
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, front(scope, receive, send_event)).result()
+    complete(front(scope, receive, send_event))
     headers = dict(sent[0]["headers"])
     assert sent[0]["status"] == status
     assert headers[b"x-content-type-options"] == b"nosniff"

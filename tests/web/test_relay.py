@@ -17,6 +17,7 @@ from app.kernel.turns import Turns, yield_turn
 from app.web.relay import Relay
 from app.web.streams import Stream
 from app.web.wsgi import Environ, WsgiResponse
+from tests.support.loops import complete
 
 PIECES = 20
 
@@ -139,7 +140,7 @@ def test_a_piece_that_came_is_one_trip_and_a_stream_that_waits_is_none() -> None
         streaming.upstream.shutdown(socket.SHUT_WR)
         assert (await streaming.ended(), streaming.client.has_end) == (["finished"], True)
 
-    asyncio.run(scenario())
+    complete(scenario())
 
 
 def test_what_a_stream_stands_on_ends_it_while_it_waits() -> None:
@@ -156,7 +157,7 @@ def test_what_a_stream_stands_on_ends_it_while_it_waits() -> None:
         lost.append(Conflict("A secret of this call was deleted."))
         assert (await streaming.ended(), streaming.client.came) == (["conflict"], b"onetold")
 
-    asyncio.run(scenario())
+    complete(scenario())
 
 
 def test_a_stream_that_waits_for_vault_holds_up_no_other() -> None:
@@ -181,7 +182,7 @@ def test_a_stream_that_waits_for_vault_holds_up_no_other() -> None:
         waiting.client.gone.set()
         assert await waiting.ended() == ["gone"]
 
-    asyncio.run(scenario())
+    complete(scenario())
 
 
 @pytest.mark.parametrize(
@@ -202,7 +203,7 @@ def test_whatever_comes_first_ends_a_stream_that_waits(
         end(streaming)
         assert (await streaming.ended(), streaming.client.came) == ([ended], b"one" + told)
 
-    asyncio.run(scenario())
+    complete(scenario())
 
 
 @pytest.mark.parametrize(("leaves", "ended"), [(False, "client_stalled"), (True, "gone")])
@@ -216,7 +217,7 @@ def test_a_client_that_takes_nothing_ends_a_stream_that_is_sent(leaves: bool, en
             streaming.client.gone.set()
         assert (await streaming.ended(), streaming.client.came, streaming.client.has_end) == ([ended], b"", False)
 
-    asyncio.run(scenario())
+    complete(scenario())
 
 
 def test_whoever_cancels_the_sending_is_obeyed() -> None:
@@ -232,4 +233,4 @@ def test_whoever_cancels_the_sending_is_obeyed() -> None:
             await asyncio.sleep(0.005)
         assert streaming.stream.ended == ["gone"]
 
-    asyncio.run(scenario())
+    complete(scenario())

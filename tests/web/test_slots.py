@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from app.web.slots import Slots
-
-
-def run(story: Coroutine[Any, Any, None]) -> None:
-    # In a thread of its own: the browser tests leave a running loop in this one.
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, story).result()
+from tests.support.loops import complete
 
 
 async def settle() -> None:
@@ -48,7 +40,7 @@ def test_those_who_wait_are_served_in_the_order_in_which_they_came() -> None:
             assert served == expected
         await asyncio.gather(*waiting)
 
-    run(story())
+    complete(story())
 
 
 def test_whoever_waits_no_more_leaves_the_place_to_the_next() -> None:
@@ -63,7 +55,7 @@ def test_whoever_waits_no_more_leaves_the_place_to_the_next() -> None:
         slots.give()
         assert slots.take_free()
 
-    run(story())
+    complete(story())
 
 
 def test_a_place_that_was_just_given_to_whoever_waits_no_more_is_free_again() -> None:
@@ -77,4 +69,4 @@ def test_a_place_that_was_just_given_to_whoever_waits_no_more_is_free_again() ->
         await asyncio.gather(waiting, return_exceptions=True)
         assert slots.take_free()
 
-    run(story())
+    complete(story())

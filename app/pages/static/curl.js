@@ -10,6 +10,7 @@ import { secrets } from "./references.js";
 import { ended, renew } from "./session.js";
 
 const COMMAND = /^\s*curl(\.exe)?[\s\\]/;
+const CONTINUED = / \\ +(?=--?[A-Za-z]|['"$]|https?:)/g; // what a field of one line makes of a continued line's end
 let values = {}; // of the credentials, by the names that were suggested
 
 /** Take commands, pasted or typed; `start` brings the new editor to life. */
@@ -22,11 +23,9 @@ export function watchCurl(start) {
   });
   document.addEventListener("input", (event) => {
     const whole = event.data === undefined || event.data === null || event.data.length > 1; // not letter by letter
-    if (takes(event.target) && whole && COMMAND.test(event.target.value)) void read(event.target.form, event.target.value, start);
+    if (whole) readField(event.target, start);
   });
-  document.addEventListener("change", (event) => {
-    if (takes(event.target) && COMMAND.test(event.target.value)) void read(event.target.form, event.target.value, start);
-  });
+  document.addEventListener("change", (event) => readField(event.target, start));
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-make-secret]");
     if (button) create(button);
@@ -40,10 +39,15 @@ export function watchCurl(start) {
     done.textContent = `${detail.name} was created.`;
     button.replaceWith(done);
   });
+  readField(document.getElementById("url"), start); // pasted before this script was there
 }
 
 const takes = (field) => field?.id === "url" && Boolean(field.form?.dataset.fromCurl);
 let reading = false;
+
+function readField(field, start) {
+  if (takes(field) && COMMAND.test(field.value)) void read(field.form, field.value.replace(CONTINUED, " "), start);
+}
 
 async function read(form, command, start) {
   if (reading) return;
