@@ -40,10 +40,16 @@ _LEFT_OUT: Final = frozenset({"x-fixed", "x-other-type"})
 _MOMENT: Final = "2026-01-31T09:00:00+00:00"
 
 
+def dereference(schema: Mapping[str, Any], document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the schema that one refers to; the same one where it refers to none."""
+    while "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
 def sample(schema: Mapping[str, Any], document: Mapping[str, Any], name: str = "") -> Any:
     """Return an example; ``document`` holds what ``$ref`` refers to, ``name`` is the member that it is for."""
-    if "$ref" in schema:
-        return sample(document["components"]["schemas"][schema["$ref"].rpartition("/")[2]], document, name)
+    schema = dereference(schema, document)
     for key in ("example", "const", "default"):
         if schema.get(key) is not None:
             return schema[key]

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from app.web.examples import dereference
+
 _PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
 _METHODS: Final = ("get", "put", "post", "patch", "delete")
 
@@ -68,9 +70,7 @@ def _naming_member(parameter: str, schema: Mapping[str, Any], document: Mapping[
 
 
 def _properties(schema: Mapping[str, Any], document: Mapping[str, Any]) -> Mapping[str, Any]:
-    if "$ref" in schema:
-        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    properties: Mapping[str, Any] = schema.get("properties", {})
+    properties: Mapping[str, Any] = dereference(schema, document).get("properties", {})
     return properties
 
 

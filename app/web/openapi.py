@@ -17,7 +17,7 @@ from flask_smorest import Api
 
 from app.kernel.errors import StrongroomError
 from app.web.errors import STATUS
-from app.web.examples import sample
+from app.web.examples import dereference, sample
 from app.web.idempotency import HEADER, KEY
 from app.web.links import add_links, successes, takes_tag
 from app.web.operations import Declared, Problem, declaration_of
@@ -95,12 +95,8 @@ def _complete(operation: dict[str, Any], declared: Declared, written: dict[str, 
     if "requestBody" in operation:
         content = operation["requestBody"]["content"][JSON]
         content["example"] = sample(content["schema"], written)
-        operation["requestBody"]["required"] = _needs_something(content["schema"], written)
-
-
-def _needs_something(schema: dict[str, Any], written: dict[str, Any]) -> bool:
-    # An empty body counts as an empty object.
-    return bool(written["components"]["schemas"][schema["$ref"].rpartition("/")[2]].get("required"))
+        required = dereference(content["schema"], written).get("required")
+        operation["requestBody"]["required"] = bool(required)  # an empty body counts as an empty object
 
 
 def _description(declared: Declared) -> str:
