@@ -22,8 +22,10 @@ from app.redaction.layers import LAST, TOGETHER, undo_apart, undo_together
 from app.redaction.letters import LetterSearch
 from app.redaction.lists import unpack_lists
 from app.redaction.look_alikes import look_alikes, may_hold_look_alikes
-from app.redaction.packings import Sought, unpack
+from app.redaction.packings import NOT_PACKED, Sought, in_packing, may_hold_packings, unpack
 from app.redaction.pieces import may_hold_tagged_items, pieces, small_pieces, without_tags
+from app.redaction.records import LARGEST as SMALL_ENOUGH
+from app.redaction.records import records, small_records
 from app.redaction.search import Search
 from app.redaction.shortcut import APART, readings
 from app.redaction.triples import may_hold_triples, unpack_triples
@@ -135,21 +137,25 @@ def matches(body: bytes, searches: Searches, budget: Budget) -> Iterator[Match]:
     waiting, seen = deque([View.of(body)]), set[bytes]()
     together = len(body) > TOGETHER
     if (texts := searches.readings(body)) is not None:
-        row = _BREAK.join((*texts, *small_pieces(texts, APART)))
+        arranged = [*small_pieces(texts, APART), *small_records(texts, searches.longest)]
+        in_pieces = View.of(_BREAK.join(arranged))
+        unpacked = [each.raw for each in _unpack_pieces(in_pieces, searches)]
+        row = _BREAK.join((*texts, in_pieces.raw, *unpacked))
         budget.spend(row)
         if not any(True for _ in _in_view(View.of(row), searches)):
             return
-        if len(texts) == 1:
+        if len(texts) == 1 and not unpacked:
             view = waiting.pop()
             yield from _in_view(view, searches)
-            yield from _in_pieces(view, searches)
+            yield from _in_pieces(view, searches)[0]
     while waiting:
         view = waiting.popleft()
         budget.spend(view.raw)
         for match in _in_view(view, searches):
             yield replace(match, end=_past_padding(body, match.end)) if view.padded else match
-        yield from _in_pieces(view, searches)
-        for further in _views_of(view, searches, together=together):
+        found, packed = _in_pieces(view, searches)
+        yield from found
+        for further in chain(_views_of(view, searches, together=together), packed):
             budget.spend(further.raw)
             known = blake2b(further.raw, digest_size=16).digest()
             if known not in seen:
@@ -169,11 +175,32 @@ def _in_view(view: View, searches: Searches) -> Iterator[Match]:
             yield Match(*span, name, view.encoding, view.bare)
 
 
-def _in_pieces(view: View, searches: Searches) -> Iterator[Match]:
-    for kept in () if view.aside else pieces(view.raw):
+def _in_pieces(view: View, searches: Searches) -> tuple[list[Match], list[View]]:
+    """Return what a view holds in pieces, and what its pieces unpack to, put together."""
+    found: list[Match] = []
+    packed: list[View] = []
+    if view.aside:
+        return found, packed
+    is_small = len(view.raw) <= SMALL_ENOUGH
+    for kept in chain(pieces(view.raw), records(view.raw, searches.longest)):
         left = View.of(view.text[kept].tobytes())
-        if any(True for _ in _in_view(left, searches)):
-            yield from _in_view(view.pick(np.flatnonzero(kept)), searches)
+        is_found, is_packed = any(True for _ in _in_view(left, searches)), is_small and _may_unpack(left, searches)
+        if is_found or is_packed:
+            picked = view.pick(np.flatnonzero(kept) if kept.dtype == np.bool_ else kept)
+            found += _in_view(picked, searches)
+            packed += _unpack_pieces(picked, searches) if is_small else ()
+    return found, packed
+
+
+def _may_unpack(left: View, searches: Searches) -> bool:
+    return len(left.raw) >= searches.least and may_hold_packings(left.raw.translate(None, NOT_PACKED), searches.sought)
+
+
+def _unpack_pieces(view: View, searches: Searches) -> Iterator[View]:
+    if not _may_unpack(view, searches):
+        return
+    bare = view.pick(np.flatnonzero(in_packing(view.text)))
+    yield from unpack(bare, searches.sought, reach=_EXPANDS * searches.longest)
 
 
 def _past_padding(body: bytes, end: int) -> int:

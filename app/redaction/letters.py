@@ -17,14 +17,24 @@ from app.redaction.search import Search
 from app.redaction.views import View
 
 SHORTEST: Final = 12
-"""The letters and digits of the shortest text that is looked for like this: of a short one other texts hold too."""
+SHORTEST_MIXED: Final = 8
+"""The letters and digits of the shortest text that is looked for like this: of a short one other texts hold too. That of
+a text with both is shorter, since no words make one up."""
 _PUNCTUATION: Final = bytes(code for code in range(128) if not chr(code).isalnum())
+_DIGITS: Final = b"0123456789"
 _NOT_ASCII: Final = bytes(range(0x80, 0xFF))  # but for BREAK
 
 
 def letters(text: bytes) -> bytes:
     """Leave out all ASCII but letters and digits."""
     return text.translate(None, _PUNCTUATION)
+
+
+def has_enough_letters(text: bytes) -> bool:
+    """Tell whether a text is looked for by its letters and digits alone."""
+    left = letters(text)
+    digits = len(left) - len(left.translate(None, _DIGITS))
+    return len(left) >= (SHORTEST_MIXED if 0 < digits < len(left) else SHORTEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +72,7 @@ class _Text:
 
 
 class LetterSearch:
-    """Finds several texts at once, each of ``SHORTEST`` letters and digits at least.
+    """Finds several texts at once, each with enough letters and digits.
 
     Args:
         texts: Each with the name of the value that it is a form of.

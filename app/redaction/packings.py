@@ -17,7 +17,7 @@ import numpy as np
 from app.redaction.blocks import translated_blocks
 from app.redaction.joins import CUTS
 from app.redaction.search import Bytes
-from app.redaction.views import BREAK, Flags, Places, View
+from app.redaction.views import BREAK, Flags, Places, View, flags_of
 from app.redaction.words import may_hold_words, swap_words
 
 _BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -118,6 +118,9 @@ BINARY: Final = _Packing(
     word="<u8",
     wanted=np.uint64(0x8040201008040201),
 )
+NOT_PACKED: Final = bytes(code for code in range(128) if code not in (*_SEXTETS, *b"= \t\r\n"))
+"""What may stand between pieces of a packing that are put together."""
+_IS_PACKED: Final = ~flags_of(NOT_PACKED)
 _NOTHING: Final = (np.array([BREAK], np.uint8), np.zeros(1, np.intp), np.zeros(1, np.intp))
 _DIGITS_ONLY: Final = (HEXADECIMAL, BINARY)
 
@@ -137,6 +140,11 @@ class Sought:
     def few_ascii(self) -> bool:
         """Whether too little ASCII is in them to tell a packing of them by it."""
         return self.ascii_run < min(self.least, _SHORTEST_RUN)
+
+
+def in_packing(text: Bytes) -> Flags:
+    """Tell which bytes aren't what stands between pieces of a packing."""
+    return _IS_PACKED[text]
 
 
 def may_hold_packings(raw: bytes, sought: Sought) -> bool:

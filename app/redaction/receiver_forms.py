@@ -20,8 +20,7 @@ import numpy as np
 
 from app.redaction.encodings import USUAL
 from app.redaction.joins import join, unprefix
-from app.redaction.letters import SHORTEST as SHORTEST_LETTERED
-from app.redaction.letters import letters
+from app.redaction.letters import has_enough_letters
 from app.redaction.views import View, rewrite
 
 How = Literal["plain", "joined", "unprefixed"]
@@ -66,7 +65,7 @@ def judge(text: str, fits: Callable[[str], bool]) -> str:
         fits: Tells whether a text is as long and as hard to guess as the value has to be.
     """
     # What is the value once more needs no place: it is looked for by its letters anyway.
-    whole_value = text if len(letters(text.encode("utf-8", "surrogatepass"))) >= SHORTEST_LETTERED else None
+    whole_value = text if has_enough_letters(text.encode("utf-8", "surrogatepass")) else None
     forms = enumerate(_forms(text))
     bits = sum(1 << place for place, form in forms if form.text != whole_value and fits(form.text))
     return f"{_VERSION}:{bits:x}"

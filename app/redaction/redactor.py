@@ -13,8 +13,7 @@ from app.kernel.secret import SecretValue
 from app.redaction.canonical import Budget, Match, Searches, matches
 from app.redaction.frames import RedactionStream
 from app.redaction.joins import squeeze
-from app.redaction.letters import SHORTEST as SHORTEST_LETTERED
-from app.redaction.letters import letters
+from app.redaction.letters import has_enough_letters
 from app.redaction.markers import markers_for, places_of, put_markers
 from app.redaction.receiver_forms import SHORTEST_JOINED, Form, approved_forms, judge, whole
 
@@ -111,7 +110,7 @@ def _searches(values: Sequence[tuple[str, SecretValue]], *, any_case: bool) -> S
         texts = [Form(text) for text in whole(value.expose())]
         for form in (*texts, *approved_forms(value.expose(), value.forms)):
             for raw, is_wide in _encodings_of(form.text):
-                if not is_wide and len(letters(raw)) >= SHORTEST_LETTERED:
+                if not is_wide and has_enough_letters(raw):
                     lettered.append((name, raw))
                 elif form.how != "plain" or _stays_whole(raw):
                     squeezed.append((name, raw))

@@ -1,0 +1,214 @@
+"""Texts whose pieces stand in records: each under the same key, in the same column, behind what lines begin with. Pure.
+
+What belongs together is put together, record by record, and what stands between left out: a log's times, the other
+members of an object, the other columns of a table. How a body is put together goes by the body alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Final
+
+import numpy as np
+
+from app.redaction.search import Bytes
+from app.redaction.views import Places, flags_of
+
+LARGEST: Final = 16 * 1024
+"""Larger bodies are of many records all of them, and cost too much to be put together in so many ways."""
+_FEWEST: Final = 2
+"""Records that a body has to have."""
+_IS_ALNUM: Final = flags_of(bytes(code for code in range(128) if chr(code).isalnum()))
+_QUOTE: Final = b'"'
+_NEWLINE: Final = ord("\n")
+_DIGITS: Final = b"0123456789"
+_ONE_DIGIT: Final = bytes.maketrans(_DIGITS, b"0" * 10)
+_KEY: Final = re.compile(
+    rb"(?<![A-Za-z0-9_.$@-])([A-Za-z0-9_.$@-]++)[\"'`\\ \t\])]{0,8}+[:=>|]++"
+    rb"(?:(?<=[0-9]{2}:)(?=[0-5][0-9](?:Z|[^0-9A-Za-z_]))())?+(?![\"'`\\]?[,}\])<;&\r\n\0]|\Z)"
+)
+"""A word and what separates it from what is its own: not base64's padding, before what closes something. The second
+group is there in a time of day, whose parts are nobody's."""
+_TIME: Final = b":"
+_NAME: Final = re.compile(rb"[A-Za-z0-9_.$@-]*[ \t]*[(\[{]++\Z")
+_EXPANDS: Final = 4
+_BESIDE: Final = 64
+_SIGNS: Final = (b">", b"=", b" {")
+_BETWEEN_CELLS: Final = (b",", b";", b"|", b"\t", b"<>")
+_ROW: Final = b"</tr"
+_MARKUP: Final = re.compile(rb"\s*<[A-Za-z!?/]")
+_BETWEEN_ROWS: Final = re.compile(rb"[\])][,;]?\s*[\[(]|</tr>\s*<tr")
+_DOCUMENT: Final = re.compile(rb'\s*[{\[]\s*["{}\[\]\n]')
+_IN_DOCUMENT: Final = (b"\n ", b'\n"', b'\n{"', b'\n["', b"\n[{", b"\n}", b"\n]")
+
+_LAST_WORDS: Final = 3
+_WIDEST_PREFIX: Final = 80
+_FARTHEST_LIKE: Final = 4
+"""How many lines away one may stand that begins alike: a subtitle has four."""
+
+
+@cache
+def _table(kind: bytes) -> bytes:
+    """Return a table that gives each of some bytes a one, and all others a nought."""
+    return bytes(code in kind for code in range(256))
+
+
+def records(raw: bytes, longest: int) -> Iterator[Places]:
+    """Give the places of what is left of a body, in the order in which it belongs together.
+
+    Args:
+        longest: The bytes of the longest text that is looked for.
+    """
+    if len(raw) > LARGEST:
+        return
+    rows, lines = _count_rows(raw)
+    if spans := _by_keys(raw, longest, has_rows=rows):
+        first, end = np.array(spans, np.intp).T
+        yield _spread(first, end)
+    yield from _by_places(raw, has_rows=rows, has_lines=lines)
+
+
+def small_records(texts: Sequence[bytes], longest: int) -> Iterator[bytes]:
+    """Give the same of several small texts, without where it stands."""
+    for raw in texts:
+        rows, lines = _count_rows(raw)
+        yield b"".join([raw[first:end] for first, end in _by_keys(raw, longest, has_rows=rows)])
+        if rows:
+            text = np.frombuffer(raw, np.uint8)
+            yield from (text[places].tobytes() for places in _by_places(raw, has_rows=rows, has_lines=lines))
+
+
+def _by_places(raw: bytes, *, has_rows: bool, has_lines: bool) -> Iterator[Places]:
+    if has_rows:
+        ends = _ends_of_rows(raw, b"\n" if has_lines or _ROW in raw else b"\n)]")
+        quote = b'"' if raw.count(b'"') >= raw.count(b"'") else b"'"
+        if raw.count(quote) >= 2 * _FEWEST and not _MARKUP.match(raw):
+            yield from _by_columns(raw, quote, ends)
+        commonest = max(_BETWEEN_CELLS, key=lambda signs: raw.count(signs[:1]))
+        yield from _by_columns(raw, commonest + b"\r\n\"'", ends)
+    if has_lines:
+        yield from _by_columns(raw, b" \t\r\n", ends, most=_LAST_WORDS)
+        yield from _behind_prefixes(raw)
+
+
+def _count_rows(raw: bytes) -> tuple[bool, bool]:
+    """Tell whether there are rows of a table, and lines of a text that is no JSON."""
+    lines = raw.count(b"\n")
+    if lines >= _FEWEST - 1 and _DOCUMENT.match(raw):
+        lines -= sum(map(raw.count, _IN_DOCUMENT))
+    has_lines = lines >= _FEWEST - 1 and not _MARKUP.match(raw)
+    return lines >= _FEWEST - 1 or _BETWEEN_ROWS.search(raw) is not None, has_lines
+
+
+def _by_keys(raw: bytes, longest: int, *, has_rows: bool) -> list[tuple[int, int]]:
+    """Return where the pieces stand that follow the same key, whatever the digits in it; those of a key together."""
+    if not has_rows and raw.count(b"{") <= _FEWEST and not any(sign in raw for sign in _SIGNS):
+        return []
+    pieces: dict[bytes, list[tuple[int, int]]] = defaultdict(list)
+    key, first = b"", -1
+    for match in _KEY.finditer(raw):
+        begin, end = match.span()
+        if first >= 0:
+            pieces[key].append((first, begin))
+        key, first = _TIME if match[2] is not None else match[1].translate(None, _DIGITS), end
+    if first >= 0:
+        pieces[key].append((first, len(raw)))
+    longest = _EXPANDS * longest + _BESIDE
+    pieces.pop(_TIME, None)
+    found = [span for spans in pieces.values() if len(spans) >= _FEWEST for span in spans]
+    return [
+        (first, _without_name(raw, first, end) if raw[end - 1] in b"([{" else end)
+        for first, end in found
+        if first < end <= first + longest
+    ]
+
+
+def _without_name(raw: bytes, first: int, end: int) -> int:
+    """Leave out what the next record is called, and opened with, at a piece's end: ``Part(``, ``{``."""
+    name = _NAME.search(raw, max(first, end - _BESIDE), end)
+    return name.start() if name else end
+
+
+def _ends_of_rows(raw: bytes, signs: bytes) -> Places:
+    ends = np.flatnonzero(np.frombuffer(raw.translate(_table(signs)), np.bool_))
+    if _ROW not in raw:
+        return ends
+    return np.sort(np.concatenate((ends, [match.start() for match in re.finditer(_ROW, raw)])))
+
+
+def _by_columns(raw: bytes, between: bytes, row_ends: Places, most: int = 0xFFFF) -> Iterator[Places]:
+    """Put together what stands at the same place of each row, counted from its end.
+
+    Args:
+        between: What stands between two cells.
+        row_ends: Where rows end.
+        most: How many columns there are at most.
+    """
+    apart = np.frombuffer(raw.translate(_table(between)), np.bool_)
+    if between[:1] != _QUOTE and _QUOTE in raw:
+        quoted = np.frombuffer(raw, np.uint8) == ord(_QUOTE)
+        inside = np.logical_xor.accumulate(quoted)
+        apart = apart if inside[-1] else apart & ~inside | quoted
+    apart = np.concatenate(([True], apart, [True]))
+    edges = np.flatnonzero(apart[1:] != apart[:-1])
+    begins, ends = edges[::2], edges[1::2]
+    last = np.unique(np.append(np.searchsorted(begins, row_ends), len(begins))) - 1
+    last = last[last >= 0]
+    if len(last) < _FEWEST or len(last) == len(begins):
+        return
+    column = np.repeat(last, np.diff(np.concatenate(([-1], last)))) - np.arange(len(begins))
+    if most < 0xFFFF:
+        begins, ends, column = begins[column < most], ends[column < most], column[column < most]
+    order = np.argsort(np.minimum(column, 0xFFFF).astype(np.uint16), kind="stable")
+    yield _spread(begins[order], ends[order])
+
+
+def _behind_prefixes(raw: bytes) -> Iterator[Places]:
+    """Leave out of each line what it begins with as one near it does, whatever the digits: all of it, if that is all."""
+    text = np.frombuffer(raw.translate(_ONE_DIGIT), np.uint8)
+    digit = text == ord("0")
+    kept = np.ones(len(text), np.bool_)
+    np.logical_and(digit[1:], digit[:-1], out=kept[1:])
+    np.logical_not(kept[1:], out=kept[1:])
+    places = np.flatnonzero(kept)
+    folded = text[places]
+    ends = np.append(np.flatnonzero(folded == _NEWLINE), len(folded))
+    begins = np.concatenate(([0], ends[:-1] + 1))
+    sizes = ends - begins
+    begins, ends = begins[sizes > 0], ends[sizes > 0]
+    shared, rows = _shared(folded, begins, ends - begins)
+    # Only whole words are left out: of two pieces that begin alike, none loses its first letters.
+    in_word = _IS_ALNUM[rows]
+    closes = in_word[:, :-1] & ~in_word[:, 1:] & (np.arange(_WIDEST_PREFIX) < shared[:, None])
+    cut = np.where(closes.any(axis=1), _WIDEST_PREFIX - np.argmax(closes[:, ::-1], axis=1), 0)
+    cut = np.where(shared >= ends - begins, ends - begins, cut)
+    if cut.any():
+        bounds = np.append(places, len(text))
+        yield _spread(bounds[begins + cut], bounds[ends])
+
+
+def _shared(folded: Bytes, begins: Places, sizes: Places) -> tuple[Places, Bytes]:
+    """Return how many bytes each line begins with as one of its neighbours does, and what each begins with."""
+    padded = np.concatenate((folded, np.zeros(_WIDEST_PREFIX + 1, np.uint8)))
+    columns = np.arange(_WIDEST_PREFIX + 1)
+    rows = padded[begins[:, None] + columns]
+    rows[columns >= sizes[:, None]] = 0
+    shared = np.zeros(len(begins), np.intp)
+    for apart in range(1, min(_FARTHEST_LIKE, len(begins) - 1) + 1):
+        differs = rows[apart:] != rows[:-apart]
+        alike = np.where(differs.any(axis=1), np.argmax(differs, axis=1), _WIDEST_PREFIX)
+        np.maximum(shared[apart:], alike, out=shared[apart:])
+        np.maximum(shared[:-apart], alike, out=shared[:-apart])
+    return np.minimum(shared, sizes), rows
+
+
+def _spread(first: Places, end: Places) -> Places:
+    """Return all places of these spans, one after the other."""
+    sizes = end - first
+    stops = np.cumsum(sizes)
+    if not len(stops):
+        return np.zeros(0, np.intp)
+    return np.arange(int(stops[-1])) + np.repeat(first - (stops - sizes), sizes)
