@@ -20,8 +20,9 @@ from app.redaction.dumps import without_columns
 from app.redaction.joins import CUTS, rejoin, squeezed_places
 from app.redaction.layers import LAST, TOGETHER, undo_apart, undo_together
 from app.redaction.letters import LetterSearch
-from app.redaction.lists import unpack_lists
+from app.redaction.lists import may_hold_codes, unpack_lists
 from app.redaction.look_alikes import look_alikes, may_hold_look_alikes
+from app.redaction.marked import unpack_marked
 from app.redaction.packings import NOT_PACKED, Sought, in_packing, may_hold_packings, unpack
 from app.redaction.pieces import may_hold_tagged_items, pieces, small_pieces, without_tags
 from app.redaction.records import LARGEST as SMALL_ENOUGH
@@ -29,7 +30,7 @@ from app.redaction.records import records, small_records
 from app.redaction.search import Search
 from app.redaction.shortcut import APART, readings
 from app.redaction.triples import may_hold_triples, unpack_triples
-from app.redaction.views import BREAK, View, readable, rewrite
+from app.redaction.views import BREAK, Flags, Places, View, readable, rewrite
 from app.redaction.wide import wide
 
 _EXPANDS: Final = 24
@@ -142,9 +143,10 @@ def matches(body: bytes, searches: Searches, budget: Budget) -> Iterator[Match]:
         unpacked = [each.raw for each in _unpack_pieces(in_pieces, searches)]
         row = _BREAK.join((*texts, in_pieces.raw, *unpacked))
         budget.spend(row)
-        if not any(True for _ in _in_view(View.of(row), searches)):
+        is_listed = may_hold_codes(in_pieces.raw, searches.fewest)
+        if not is_listed and not any(True for _ in _in_view(View.of(row), searches)):
             return
-        if len(texts) == 1 and not unpacked:
+        if len(texts) == 1 and not unpacked and not is_listed:
             view = waiting.pop()
             yield from _in_view(view, searches)
             yield from _in_pieces(view, searches)[0]
@@ -181,22 +183,30 @@ def _in_pieces(view: View, searches: Searches) -> tuple[list[Match], list[View]]
     packed: list[View] = []
     if view.aside:
         return found, packed
-    is_small = len(view.raw) <= SMALL_ENOUGH
-    for kept in chain(pieces(view.raw), records(view.raw, searches.longest)):
+    is_small = len(view.raw) <= SMALL_ENOUGH and not view.settled
+    arranged: Iterator[Flags | Places] = chain(
+        pieces(view.raw), records(view.raw, searches.longest) if is_small else ()
+    )
+    for kept in arranged:
         left = View.of(view.text[kept].tobytes())
-        is_found, is_packed = any(True for _ in _in_view(left, searches)), is_small and _may_unpack(left, searches)
+        is_found = any(True for _ in _in_view(left, searches))
+        is_packed = is_small and (_may_unpack(left, searches) or may_hold_codes(left.raw, searches.fewest))
         if is_found or is_packed:
-            picked = view.pick(np.flatnonzero(kept) if kept.dtype == np.bool_ else kept)
+            picked = view.pick(np.arange(len(view.text))[kept])
             found += _in_view(picked, searches)
             packed += _unpack_pieces(picked, searches) if is_small else ()
     return found, packed
 
 
 def _may_unpack(left: View, searches: Searches) -> bool:
-    return len(left.raw) >= searches.least and may_hold_packings(left.raw.translate(None, NOT_PACKED), searches.sought)
+    if len(left.raw) < searches.least or searches.sought.few_ascii:  # where that is little, noise would unpack
+        return False
+    return may_hold_packings(left.raw.translate(None, NOT_PACKED), searches.sought)
 
 
 def _unpack_pieces(view: View, searches: Searches) -> Iterator[View]:
+    if may_hold_codes(view.raw, searches.fewest):
+        yield from unpack_lists(view, fewest=searches.fewest, ascii_only=searches.ascii_only)
     if not _may_unpack(view, searches):
         return
     bare = view.pick(np.flatnonzero(in_packing(view.text)))
@@ -241,5 +251,6 @@ def _views_of_text(view: View, searches: Searches, reach: int, *, together: bool
 def _views_of_rare_lists(view: View, searches: Searches) -> Iterator[View]:
     if may_hold_tagged_items(view.raw, searches.fewest):
         yield from unpack_lists(without_tags(view), fewest=searches.fewest, ascii_only=searches.ascii_only)
+    yield from unpack_marked(view, fewest=searches.fewest, ascii_only=searches.ascii_only)
     if may_hold_triples(view.raw, searches.least):
         yield from unpack_triples(view, searches.least, ascii_only=searches.ascii_only)

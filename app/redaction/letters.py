@@ -18,8 +18,8 @@ from app.redaction.views import View
 
 SHORTEST: Final = 12
 SHORTEST_MIXED: Final = 8
-"""The letters and digits of the shortest text that is looked for like this: of a short one other texts hold too. That of
-a text with both is shorter, since no words make one up."""
+"""The letters and digits of the shortest text that is looked for like this: of a short one other texts hold too. A text
+with both may be shorter, since no words make one up."""
 _PUNCTUATION: Final = bytes(code for code in range(128) if not chr(code).isalnum())
 _DIGITS: Final = b"0123456789"
 _NOT_ASCII: Final = bytes(range(0x80, 0xFF))  # but for BREAK

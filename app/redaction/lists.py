@@ -63,6 +63,25 @@ def may_hold_lists(raw: bytes, fewest: int, *, ascii_only: bool) -> bool:
     return _may_hold_numbers(raw, fewest, ascii_only=ascii_only)
 
 
+def may_hold_codes(raw: bytes, fewest: int) -> bool:
+    """Tell whether as many numbers of ASCII's characters follow one another as a text has characters."""
+    digit = np.frombuffer(raw.translate(_IS_DIGIT), np.bool_)
+    if np.count_nonzero(digit) < 2 * fewest:
+        return False
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], digit, [False])).view(np.int8)))
+    begins, ends = edges[::2], edges[1::2]
+    text = np.frombuffer(raw, np.uint8).astype(np.int16) - ord("0")
+    size = ends - begins
+    value = text[ends - 1] + 10 * text[np.maximum(ends - 2, 0)] + 100 * (size == 3) * text[np.maximum(ends - 3, 0)]
+    fits = ((size == 2) | (size == 3)) & (value >= ord(" ")) & (value <= ord("~"))
+    near = np.append(begins[1:] - ends[:-1] <= _CODES_GAP, True)
+    return bool((in_a_row(fits, fewest, apart=1) & in_a_row(near, fewest - 1, apart=1)[: len(fits) - fewest + 1]).any())
+
+
+_IS_DIGIT: Final = bytes(code in b"0123456789" for code in range(256))
+_CODES_GAP: Final = 24
+
+
 def _may_hold_numbers(raw: bytes, fewest: int, *, ascii_only: bool) -> bool:
     classes = raw.translate(_NUMBERS)
     if ascii_only:
@@ -149,12 +168,12 @@ def numbers(view: View, begins: Places, fewest: int, *, highest: int = 0x10FFFF)
     key = (_QUOTES[after] & colon) | ((after == ord(":")) & _SPACES[second])
     kept = ~_IN_WORD[after] & ~key
     begins, ends, value = begins[kept], ends[kept], value[kept]
-    yield from _read_numbers(view, begins, ends, value, fewest, highest)
+    yield from read_numbers(view, begins, ends, value, fewest, highest)
     if (octal := _octal(value, fewest)) is not None:
-        yield from _read_numbers(view, begins, ends, octal, fewest, highest)
+        yield from read_numbers(view, begins, ends, octal, fewest, highest)
     counts = _counts_up(value, fewest)
     if counts.any():
-        yield from _read_numbers(view, begins[~counts], ends[~counts], value[~counts], fewest, highest)
+        yield from read_numbers(view, begins[~counts], ends[~counts], value[~counts], fewest, highest)
 
 
 def _octal(value: NDArray[np.int64], fewest: int) -> NDArray[np.int64] | None:
@@ -175,9 +194,10 @@ def _counts_up(value: NDArray[np.int64], fewest: int) -> Flags:
     return counts
 
 
-def _read_numbers(
+def read_numbers(
     view: View, begins: Places, ends: Places, value: NDArray[np.int64], fewest: int, highest: int
 ) -> Iterator[View]:
+    """Read numbers as bytes and as characters, list by list: what each is, and where it begins and ends."""
     # What no text holds ends a list; zeros (of UTF-16, of numbers with a point) are left out.
     small = value <= highest
     begins, ends, value = begins[small], ends[small], value[small]

@@ -16,7 +16,9 @@ from app.redaction.escapes import Found, Reader
 from app.redaction.search import Bytes
 from app.redaction.views import Edits
 
-_INVISIBLE: Final = (0xAD, 0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2065), 0xFEFF)
+_INVISIBLE: Final = (0xAD, 0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF)
+_DRAWN_OVER: Final = (*range(0x332, 0x339), *range(0xFE00, 0xFE10))
+"""What strikes a character through or underlines it, and what chooses how it is drawn."""
 _DRAWN_ALIKE: Final = {
     "-": (*range(0x2010, 0x2016), 0x2212),
     "/": (0x2044, 0x2215),
@@ -25,8 +27,10 @@ _DRAWN_ALIKE: Final = {
 }
 """What Unicode takes for other characters, and what writers put in these ones' place."""
 _LAST: Final = 0x1F200
+_TAGS: Final = 0xE0000
+"""From here on, characters that nobody sees stand for ASCII (Unicode, chapter 23.9)."""
 _NOTHING: Final = 1
-_LEADS: Final = b"\xc2\xe2\xef\xf0"
+_LEADS: Final = b"\xc2\xcc\xe2\xef\xf0\xf3"
 _LEAD: Final = re.compile(rb"[" + _LEADS + rb"]")
 
 
@@ -40,7 +44,7 @@ def _table() -> Bytes:
                 table[code] = ord(same)
     for char, codes in _DRAWN_ALIKE.items():
         table[list(codes)] = ord(char)
-    table[list(_INVISIBLE)] = _NOTHING
+    table[[*_INVISIBLE, *_DRAWN_OVER]] = _NOTHING
     return table
 
 
@@ -55,7 +59,7 @@ def may_hold_look_alikes(raw: bytes) -> bool:
 def look_alikes(text: Bytes) -> Edits:
     """Read each as the ASCII character that it stands for, or as nothing."""
     read, found = Reader(text), Found()
-    for lead, size in ((0xC2, 2), (0xE2, 3), (0xEF, 3), (0xF0, 4)):
+    for lead, size in ((0xC2, 2), (0xCC, 2), (0xE2, 3), (0xEF, 3), (0xF0, 4), (0xF3, 4)):
         at = np.flatnonzero(text == lead)
         if not len(at):
             continue
@@ -66,6 +70,8 @@ def look_alikes(text: Bytes) -> Edits:
             good &= follows >> 6 == 2
             code = code << 6 | (follows & 0x3F)
         stands_for = _READ_AS[np.where(good & (code < _LAST), code, 0)]
+        tagged = good & (code >= _TAGS + ord(" ")) & (code <= _TAGS + ord("~"))
+        stands_for = np.where(tagged, code - _TAGS, stands_for)
         found.bytes_(stands_for > _NOTHING, at, size, stands_for)
         found.nothing(stands_for == _NOTHING, at, size)
     return found.edits()

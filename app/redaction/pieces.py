@@ -31,8 +31,8 @@ _KEYS: Final = _classes(b"\n;&", b":=\t)|")
 _TAGS: Final = _classes(b"<", b">")
 _TAGGED_ITEM: Final = re.compile(rb">[ \t\r\n]*(?:[0-9]{1,7}|[^<> \t\r\n\x80-\xff]|[\x80-\xff]{2,4})[ \t\r\n]*<")
 _BEFORE: Final = b" \t\r\n,;|[{(:>="  # a string's first quote
-_MARK: Final = b"bBuUrRfFL@"  # what a language may write before it
-_BEHIND: Final = b" \t\r\n,;|]})/>"  # its last quote
+_MARK: Final = b"bBuUrRfFLNEhxX@$"  # what a language may write before it
+_BEHIND: Final = b" \t\r\n,;|]})/>."  # its last quote
 _OPENS: Final = flags_of(_BEFORE)
 _MARKS: Final = flags_of(_MARK)
 _CLOSES: Final = flags_of(_BEHIND)

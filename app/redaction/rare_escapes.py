@@ -14,6 +14,7 @@ import numpy as np
 
 from app.redaction.encodings import USUAL
 from app.redaction.escapes import Found, Reader, escaping
+from app.redaction.markup import MARKUP
 from app.redaction.search import Bytes
 from app.redaction.views import Edits, flags_of
 
@@ -159,6 +160,7 @@ def binaries(text: Bytes) -> Edits:
 _BRACKETED: Final = re.compile(rb"\[/?[A-Za-z*][^\[\]\n]{0,80}\]")
 _SHOWN: Final = re.compile(
     rb"\)[ \t\r\n]{0,8}(?:-?[0-9.]{1,10}[ \t\r\n]{0,8}|T[jJ*'\"][^()]{0,120}|\][ \t\r\n]{0,8}TJ[^()]{0,120})\("
+    rb"|>[ \t\r\n]{0,8}-?[0-9.]{1,10}[ \t\r\n]{0,8}<"
 )
 _RICH_TEXT: Final = re.compile(rb"[{}]|\\[a-z]{1,32}-?[0-9]{0,10} ?")
 _RTF: Final = b"{\\rtf"
@@ -305,5 +307,6 @@ ESCAPES: Final = (
     ((b"\\",), backslashed_units),
     ((b"\\",), backslashed_css),
     ((b"\\",), backslashed_decimal),
+    *MARKUP,
 )
 """Each kind of escapes, with what escapes of its kind have one of."""

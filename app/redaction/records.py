@@ -36,11 +36,25 @@ _TIME: Final = b":"
 _NAME: Final = re.compile(rb"[A-Za-z0-9_.$@-]*[ \t]*[(\[{]++\Z")
 _EXPANDS: Final = 4
 _BESIDE: Final = 64
+_NUMBERED: Final = re.compile(rb"[0-9]\"[ \t]*:")
 _SIGNS: Final = (b">", b"=", b" {")
 _BETWEEN_CELLS: Final = (b",", b";", b"|", b"\t", b"<>")
 _ROW: Final = b"</tr"
 _MARKUP: Final = re.compile(rb"\s*<[A-Za-z!?/]")
-_BETWEEN_ROWS: Final = re.compile(rb"[\])][,;]?\s*[\[(]|</tr>\s*<tr")
+_BETWEEN_ROWS: Final = (
+    b"],[",
+    b"], [",
+    b"),(",
+    b"), (",
+    b")(",
+    b"][",
+    b"] [",
+    b") (",
+    b"],\n[",
+    b"),\n(",
+    b"],\n  [",
+    b"</tr>",
+)
 _DOCUMENT: Final = re.compile(rb'\s*[{\[]\s*["{}\[\]\n]')
 _IN_DOCUMENT: Final = (b"\n ", b'\n"', b'\n{"', b'\n["', b"\n[{", b"\n}", b"\n]")
 
@@ -82,13 +96,14 @@ def small_records(texts: Sequence[bytes], longest: int) -> Iterator[bytes]:
 
 
 def _by_places(raw: bytes, *, has_rows: bool, has_lines: bool) -> Iterator[Places]:
-    if has_rows:
-        ends = _ends_of_rows(raw, b"\n" if has_lines or _ROW in raw else b"\n)]")
-        quote = b'"' if raw.count(b'"') >= raw.count(b"'") else b"'"
-        if raw.count(quote) >= 2 * _FEWEST and not _MARKUP.match(raw):
-            yield from _by_columns(raw, quote, ends)
-        commonest = max(_BETWEEN_CELLS, key=lambda signs: raw.count(signs[:1]))
-        yield from _by_columns(raw, commonest + b"\r\n\"'", ends)
+    if not has_rows:
+        return
+    ends = _ends_of_rows(raw, b"\n" if has_lines or _ROW in raw else b"\n)]")
+    quote = b'"' if raw.count(b'"') >= raw.count(b"'") else b"'"
+    if raw.count(quote) >= 2 * _FEWEST and not _MARKUP.match(raw):
+        yield from _by_columns(raw, quote, ends)
+    commonest = max(_BETWEEN_CELLS, key=lambda signs: raw.count(signs[:1]))
+    yield from _by_columns(raw, commonest + b"\r\n\"'", ends)
     if has_lines:
         yield from _by_columns(raw, b" \t\r\n", ends, most=_LAST_WORDS)
         yield from _behind_prefixes(raw)
@@ -100,12 +115,13 @@ def _count_rows(raw: bytes) -> tuple[bool, bool]:
     if lines >= _FEWEST - 1 and _DOCUMENT.match(raw):
         lines -= sum(map(raw.count, _IN_DOCUMENT))
     has_lines = lines >= _FEWEST - 1 and not _MARKUP.match(raw)
-    return lines >= _FEWEST - 1 or _BETWEEN_ROWS.search(raw) is not None, has_lines
+    return lines >= _FEWEST - 1 or any(sign in raw for sign in _BETWEEN_ROWS), has_lines
 
 
 def _by_keys(raw: bytes, longest: int, *, has_rows: bool) -> list[tuple[int, int]]:
     """Return where the pieces stand that follow the same key, whatever the digits in it; those of a key together."""
-    if not has_rows and raw.count(b"{") <= _FEWEST and not any(sign in raw for sign in _SIGNS):
+    opened = raw.count(b"{")
+    if not has_rows and opened <= _FEWEST and opened == raw.count(b'{"') and not _may_have_keys(raw):
         return []
     pieces: dict[bytes, list[tuple[int, int]]] = defaultdict(list)
     key, first = b"", -1
@@ -124,6 +140,10 @@ def _by_keys(raw: bytes, longest: int, *, has_rows: bool) -> list[tuple[int, int
         for first, end in found
         if first < end <= first + longest
     ]
+
+
+def _may_have_keys(raw: bytes) -> bool:
+    return any(sign in raw for sign in _SIGNS) or _NUMBERED.search(raw) is not None
 
 
 def _without_name(raw: bytes, first: int, end: int) -> int:
@@ -151,7 +171,8 @@ def _by_columns(raw: bytes, between: bytes, row_ends: Places, most: int = 0xFFFF
     if between[:1] != _QUOTE and _QUOTE in raw:
         quoted = np.frombuffer(raw, np.uint8) == ord(_QUOTE)
         inside = np.logical_xor.accumulate(quoted)
-        apart = apart if inside[-1] else apart & ~inside | quoted
+        goes_on = inside[-1] or inside[row_ends].any()  # so that a quote means something else here
+        apart = apart if goes_on else apart & ~inside | quoted
     apart = np.concatenate(([True], apart, [True]))
     edges = np.flatnonzero(apart[1:] != apart[:-1])
     begins, ends = edges[::2], edges[1::2]
@@ -167,7 +188,7 @@ def _by_columns(raw: bytes, between: bytes, row_ends: Places, most: int = 0xFFFF
 
 
 def _behind_prefixes(raw: bytes) -> Iterator[Places]:
-    """Leave out of each line what it begins with as one near it does, whatever the digits: all of it, if that is all."""
+    """Leave out of each line what it begins with as one near it does, whatever the digits; of two alike, all."""
     text = np.frombuffer(raw.translate(_ONE_DIGIT), np.uint8)
     digit = text == ord("0")
     kept = np.ones(len(text), np.bool_)
@@ -209,6 +230,5 @@ def _spread(first: Places, end: Places) -> Places:
     """Return all places of these spans, one after the other."""
     sizes = end - first
     stops = np.cumsum(sizes)
-    if not len(stops):
-        return np.zeros(0, np.intp)
-    return np.arange(int(stops[-1])) + np.repeat(first - (stops - sizes), sizes)
+    places: Places = np.arange(int(stops[-1])) + np.repeat(first - (stops - sizes), sizes)
+    return places

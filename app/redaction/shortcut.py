@@ -11,6 +11,8 @@ from app.redaction.dumps import may_hold_dump
 from app.redaction.joins import may_be_cut
 from app.redaction.lists import may_hold_lists
 from app.redaction.look_alikes import may_hold_look_alikes
+from app.redaction.marked import may_hold_marked
+from app.redaction.markup import may_hold_more_markup
 from app.redaction.packings import Sought, may_hold_packings
 from app.redaction.pieces import may_hold_tagged_items
 from app.redaction.rare_escapes import may_hold_binaries, may_hold_literals, may_hold_markup, may_hold_suffixed
@@ -44,9 +46,11 @@ def readings(raw: bytes, sought: Sought, *, fewest: int, ascii_only: bool) -> li
         or may_hold_triples(together, sought.least)
         or may_hold_tagged_items(together, fewest)
         or may_hold_dump(together)
+        or may_hold_marked(together, fewest)
         or may_hold_binaries(together)
         or may_hold_suffixed(together)
         or may_hold_markup(together)
+        or may_hold_more_markup(together)
         or may_hold_lists(together, fewest, ascii_only=ascii_only)
         or may_hold_packings(together, sought)
     ):

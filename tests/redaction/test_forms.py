@@ -80,6 +80,8 @@ FORMS: dict[str, Form] = {
         f"name*{n}*={quote(p, safe='')}" for n, p in enumerate(_pieces(v, 8))
     ),
     "by a shell's quotes": lambda v: v[:4] + "''" + v[4:8] + '""' + v[8:],
+    "by a trace's calls": lambda v: "\n".join(f'read(3, "{p}"..., 16) = 16' for p in _pieces(v, 16)),
+    "by national strings": lambda v: " + ".join(f"N'{part}'" for part in _pieces(v, 6)),
     "by operators": lambda v: " . ".join(f"'{part}'" for part in _pieces(v, 6)),
     "by tags in square brackets": lambda v: "".join(
         f"[color=#ff00{n:02d}]{p}[/color]" for n, p in enumerate(_pieces(v, 5))
@@ -109,6 +111,27 @@ FORMS: dict[str, Form] = {
     "an assembler's": lambda v: "db " + ", ".join(f"{'0' * (code > 0x9F)}{code:x}h" for code in v.encode()),
     "Basic's": _each("&H{:02X}", ", "),
     "SQL's": _each("x'{:02x}'", " || "),
+    "Rust's bytes": _each("{}u8", ", "),
+    "Rust's bytes, in hexadecimal": _each("0x{:02x}_u8", ", "),
+    "JavaScript's large integers": _each("{}n", ", "),
+    "C's long numbers": _each("{}UL", ", "),
+    "Java's bytes": _each("(byte) 0x{:02X}", ", "),
+    "Kotlin's bytes": _each("0x{:02x}.toByte()", ", "),
+    "Visual Basic's characters": _each("ChrW(&H{:02X})", " & "),
+    "PHP's characters": _each("chr(0x{:02x})", "."),
+    "Python's characters": _each("chr(0o{:o})", "+"),
+    "PowerShell's characters": _each("[char]0x{:02x}", "+"),
+    "Lisp's numbers": _each("#x{:x}", " "),
+    "Pascal's characters": _each("#${:02x}"),
+    "Verilog's bytes": _each("8'h{:02x}", ", "),
+    "VHDL's bytes": _each('x"{:02X}"', ", "),
+    "assignments": lambda v: "\n".join(f"s[{n}] = 0x{code:02x};" for n, code in enumerate(v.encode())),
+    "a debugger's memory": lambda v: "\n".join(
+        f"0x55555{n:04x} <x+{n}>:\t" + "\t".join(f"0x{code:02x}" for code in v.encode()[n : n + 8])
+        for n in range(0, len(v), 8)
+    ),
+    "in scientific notation": _each("{:.6e}", " "),
+    "bencode's numbers": lambda v: "l" + "".join(f"i{code}e" for code in v.encode()) + "e",
     "unsigned": _each("0x{:02X}u", ", "),
     "decimal, by percent signs": _each("%{}"),
     "print_r of bytes": _php(str.encode, "    [{0}] => {1}\n"),
@@ -145,7 +168,31 @@ FORMS: dict[str, Form] = {
     "for Perl, by code points": _each("\\N{{U+{:X}}}"),
     "in CDATA sections": lambda v: "".join(f"<![CDATA[{piece}]]>" for piece in _pieces(v, 5)),
     "in a terminal's colours": lambda v: "".join(f"\x1b[3{n % 8}m{char}\x1b[0m" for n, char in enumerate(v)),
+    "for LaTeX": lambda v: "".join({"_": "\\textunderscore{}", "/": "\\slash ", "=": "="}.get(c, c) for c in v),
+    "for LaTeX, by numbers": lambda v: re.sub(r"[^A-Za-z0-9]", lambda found: f"\\char{ord(found[0])} ", v),
+    "for LaTeX, as symbols": lambda v: re.sub(r"[^A-Za-z0-9]", lambda found: f"\\symbol{{{ord(found[0])}}}", v),
+    "for LaTeX, all by numbers": _each('\\char"{:02X}'),
+    "for TeX": _each("^^{:02x}"),
+    "by LaTeX's commands": lambda v: "".join(f"\\textcolor{{red}}{{{piece}}}" for piece in _pieces(v, 5)),
+    "for a manual": lambda v: v.replace("-", "\\-").replace("_", "\\(ul").replace("/", "\\(sl"),
+    "by a manual's fonts": lambda v: "".join(f"\\fB{piece}\\fR" for piece in _pieces(v, 5)),
+    "by a manual's lines": lambda v: "\n".join(f".B {piece}" for piece in _pieces(v, 5)),
+    "struck over": lambda v: "".join(f"{char}\b{char}" for char in v),
+    "by a terminal's links": lambda v: "".join(
+        f"\x1b]8;;http://x/{n}\x1b\\{piece}" for n, piece in enumerate(_pieces(v, 5))
+    ),
+    "by a terminal's charsets": lambda v: "".join(f"\x1b(B\x1b[m{piece}" for piece in _pieces(v, 5)),
+    "by a chat's colours": lambda v: "".join(f"\x03{4 + n % 3:02d}{piece}" for n, piece in enumerate(_pieces(v, 5))),
+    "by a wiki's tags": lambda v: "".join(f"{{color:red}}{piece}{{color}}" for piece in _pieces(v, 5)),
+    "by a screen's tags": lambda v: "".join(f"[red:b]{piece}[-:-]" for piece in _pieces(v, 5)),
+    "on labels": lambda v: "".join(f"^FO10,{n}0^FD{piece}^FS\n" for n, piece in enumerate(_pieces(v, 5))),
+    "netstrings": lambda v: "".join(f"{len(piece)}:{piece}," for piece in _pieces(v, 8)),
+    "bencode": lambda v: "l" + "".join(f"{len(piece)}:{piece}" for piece in _pieces(v, 8)) + "e",
+    "Fortran's strings": lambda v: ",".join(f"{len(piece)}H{piece}" for piece in _pieces(v, 8)),
     # look-alikes
+    "as tags that nobody sees": lambda v: "".join(chr(0xE0000 + ord(char)) if char >= " " else char for char in v),
+    "underlined": lambda v: "".join(f"{char}\u0332" for char in v),
+    "in isolates": lambda v: "".join(f"\u2066{piece}\u2069" for piece in _pieces(v, 4)),
     "fullwidth": lambda v: "".join(chr(ord(char) + 0xFEE0) if char != "\n" else char for char in v),
     "by soft hyphens, in JSON": lambda v: json.dumps("\u00ad".join(v)),
     "with dashes that never break": lambda v: v.replace("-", "\u2011"),
@@ -167,6 +214,15 @@ FORMS: dict[str, Form] = {
     "base64 four times": lambda v: base64.b64encode(base64.b64encode(base64.b64encode(v.encode()))).decode(),
     "a token's payload": lambda v: (
         f"e30.{base64.urlsafe_b64encode(json.dumps({'k': v}).encode()).decode().rstrip('=')}."
+    ),
+    "Intel HEX": lambda v: "\n".join(
+        f":{len(p):02X}{16 * n:04X}00{p.encode().hex().upper()}5A" for n, p in enumerate(_pieces(v, 16))
+    ),
+    "S-records": lambda v: "\n".join(
+        f"S1{len(p) + 3:02X}{16 * n:04X}{p.encode().hex().upper()}5A" for n, p in enumerate(_pieces(v, 16))
+    ),
+    "a page in PDF, in hexadecimal": lambda v: (
+        "[" + "".join(f"<{code:02x}>{-1 - n}" for n, code in enumerate(v.encode())) + "] TJ"
     ),
     "xxd": lambda v: "x\n" + _dump(v, "{at:08x}: {pairs:<40} {text}"),
     "xxd in JSON": lambda v: json.dumps({"dump": _dump(v, "{at:08x}: {pairs:<40} {text}")}),

@@ -1,0 +1,260 @@
+r"""Markup within a text, left out or read: LaTeX, troff, terminals, chats, labels, and lengths before pieces. Pure.
+
+What a text is set in stands between its pieces: ``\textbf{sk}``, ``\fBsk\fR``, ``{color:red}sk{color}``, ``8:sk_live``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+import numpy as np
+
+from app.redaction.escapes import Found
+from app.redaction.search import Bytes
+from app.redaction.views import Edits, Flags, flags_of
+
+_LATEX_SIGNS: Final = (b"\\text", b"\\emph", b"\\char", b"\\symbol", b"\\math", b"\\color", b"\\slash", b"^^", b"{-}")
+_LATEX_NAMES: Final = {
+    b"underscore": b"_",
+    b"backslash": b"\\",
+    b"asciitilde": b"~",
+    b"asciicircum": b"^",
+    b"less": b"<",
+    b"greater": b">",
+    b"bar": b"|",
+    b"dollar": b"$",
+    b"braceleft": b"{",
+    b"braceright": b"}",
+    b"quotesingle": b"'",
+    b"quotedbl": b'"',
+    b"endash": b"-",
+    b"emdash": b"-",
+    b"asteriskcentered": b"*",
+    b"sterling": b"#",
+}
+_LATEX: Final = re.compile(
+    rb"\\text(?P<name>" + b"|".join(_LATEX_NAMES) + rb")(?:\{\}|[ ]|(?![a-zA-Z]))"
+    rb"|\\(?:char|symbol)\{?(?:\"(?P<hex>[0-9A-F]{2})|(?P<decimal>[0-9]{1,3}))[ }]?"
+    rb"|\^\^(?P<caret>[0-9a-f]{2})"
+    rb"|\\slash(?:\{\}| |(?![a-zA-Z]))|\{(?=-\})|(?<=\{-)\}"
+    rb"|\\[a-zA-Z]{2,20}\*?(?:\[[^\[\]\n]{0,40}\])?(?:\{[^{}\n]{0,40}\}(?=\{))?\{|(?<!\\)\}"
+)
+
+
+def latex(text: Bytes) -> Edits:
+    r"""Read LaTeX's names and numbers of characters, leave out its commands: ``\textunderscore{}``, ``\textbf{``."""
+    raw = text.tobytes()
+    if not any(sign in raw for sign in _LATEX_SIGNS):
+        return Found().edits()
+    read = [(match, _latex_char(match)) for match in _LATEX.finditer(raw)]
+    return _replace([(*match.span(), char) for match, char in read])
+
+
+def _latex_char(match: re.Match[bytes]) -> int | None:
+    if match["name"]:
+        return _LATEX_NAMES[match["name"]][0]
+    if match[0].startswith(b"\\slash"):
+        return ord("/")
+    for group, base in (("hex", 16), ("caret", 16), ("decimal", 10)):
+        if match[group]:
+            return int(match[group], base) & 0xFF
+    return None
+
+
+_TROFF_NAMES: Final = {
+    b"aq": b"'",
+    b"dq": b'"',
+    b"ul": b"_",
+    b"sl": b"/",
+    b"rs": b"\\",
+    b"ti": b"~",
+    b"ha": b"^",
+    b"hy": b"-",
+    b"em": b"-",
+    b"en": b"-",
+    b"pl": b"+",
+    b"eq": b"=",
+    b"at": b"@",
+    b"sh": b"#",
+    b"Do": b"$",
+    b"ba": b"|",
+    b"lq": b'"',
+    b"oq": b"'",
+}
+_TROFF_SIGNS: Final = (b"\\fB", b"\\fI", b"\\fR", b"\\fP", b"\\f[", b"\\(", b"\n.")
+_TROFF: Final = re.compile(
+    rb"\\\((?P<name>"
+    + b"|".join(_TROFF_NAMES)
+    + rb")|\\f(?:[BIRPC1-4]|\[[A-Za-z]{0,8}\]|\([A-Z]{2})|\n\.[A-Z]{1,2}(?=[ \n])"
+    rb"|\A\.[A-Z]{1,2}(?= )"
+)
+
+
+def troff(text: Bytes) -> Edits:
+    r"""Read the names of characters in a manual's page, leave out its fonts and requests: ``\(aq``, ``\fB``, ``.B``."""
+    raw = text.tobytes()
+    if not any(sign in raw for sign in _TROFF_SIGNS):
+        return Found().edits()
+    found = [(match, match["name"]) for match in _TROFF.finditer(raw)]
+    return _replace([(*match.span(), _TROFF_NAMES[name][0] if name else None) for match, name in found])
+
+
+_CONTROLS: Final = re.compile(
+    rb"[^\n\x08]\x08"  # what is struck over
+    rb"|\x1b\][^\x07\x1b]{0,512}(?:\x07|\x1b\\)"  # what tells a terminal its title, or a link
+    rb"|\x1b\[[0-?]{0,64}[ -/]{0,4}[@-~]|\x1b[()*+#%][A-Za-z0-9]|\x1b[=>78cDEHMNOZ]"
+    rb"|\x03(?:[0-9]{1,2}(?:,[0-9]{1,2})?)?|[\x02\x0f\x11\x16\x1d\x1e\x1f]"  # a chat's colours
+)
+_CONTROL_SIGNS: Final = (b"\x08", b"\x1b]", b"\x1b(", b"\x03", b"\x02", b"\x1d")
+
+
+def controls(text: Bytes) -> Edits:
+    """Leave out what strikes over, and what tells a terminal or a chat how to show what follows."""
+    return _without(text, _CONTROLS, _CONTROL_SIGNS)
+
+
+_TAGS: Final = re.compile(
+    rb"\{/?[A-Za-z]{1,12}(?:[:#-][^{}\n\"]{0,40})?\}|\{/\}|\[[a-z#0-9:-]{0,24}:[a-z#0-9:-]{0,24}\]|\^F(?:[DS]|[A-CE-RT-Z][0-9,]{0,12})"
+)
+_TAG_SIGNS: Final = (b"{/", b"{color", b"{c:", b"[-:", b"^FD")
+
+
+def curly_tags(text: Bytes) -> Edits:
+    """Leave out the tags of wikis, screens and labels: ``{color:red}``, ``{/bold}``, ``[red:b]``, ``^FO10,20^FD``."""
+    return _without(text, _TAGS, _TAG_SIGNS)
+
+
+_RECORD: Final = re.compile(rb"(?<![0-9A-Za-z])(?::|S[123])((?:[0-9A-Fa-f]{2}){5,40})(?![0-9A-Za-z])")
+_ADDRESS_DIGITS: Final = {b":": 8, b"S1": 6, b"S2": 8, b"S3": 10}
+
+
+def hexadecimal_records(text: Bytes) -> Edits:
+    """Leave out a record's length, address, type and checksum (Intel HEX, Motorola's S-records)."""
+    raw = text.tobytes()
+    spans: list[tuple[int, int, int | None]] = []
+    if not _may_hold_records(raw):
+        return _replace(spans)
+    for match in _RECORD.finditer(raw):
+        (first, end), (start, _) = match.span(1), match.span()
+        told = int(match[1][:2], 16) + (5 if start + 1 == first else 1)
+        if 2 * told == end - first:
+            spans += [(start, first + _ADDRESS_DIGITS[raw[start:first]], None), (end - 2, end, None)]
+    return _replace(spans)
+
+
+def _may_hold_records(raw: bytes) -> bool:
+    shape = raw.translate(_DIGITS_SHAPE)
+    return (b":" + _TEN_DIGITS in shape or b"S" + _TEN_DIGITS in shape) and _RECORD.search(raw) is not None
+
+
+_DIGITS_SHAPE: Final = bytes(ord("x") if code in b"0123456789abcdefABCDEF" else code for code in range(256))
+_TEN_DIGITS: Final = b"x" * 10
+_MOST_DIGITS: Final = 4
+_IS_DIGIT: Final = flags_of(b"0123456789")
+_LENGTH: Final = re.compile(rb"([0-9]{1,4})[:H]")
+
+
+def lengths(text: Bytes) -> Edits:
+    """Leave out the length before each piece, where one such piece ends and the next begins: ``8:sk_live_,8:…``."""
+    raw = text.tobytes()
+    return _replace(list(_chains(raw, _likely_lengths(text, raw))) if _may_hold_lengths(raw) else [])
+
+
+def _may_hold_lengths(raw: bytes) -> bool:
+    """Tell whether a colon stands behind a number that is no time's."""
+    text = np.frombuffer(raw, np.uint8)
+    at = np.flatnonzero((text[1:-1] == ord(":")) | (text[1:-1] == ord("H")))
+    return bool((_IS_DIGIT[text[at]] & ~_IS_DIGIT[text[at + 2]]).any())
+
+
+def _likely_lengths(text: Bytes, raw: bytes) -> Iterator[int]:
+    """Give where numbers begin that may be a piece's length, with another number behind the piece."""
+    at = np.flatnonzero((text == ord(":")) | (text == ord("H")))
+    digit = np.concatenate((_IS_DIGIT[text], np.zeros(1, np.bool_)))
+    at = at[digit[at - 1] & (at > 0)]
+    value = text[at - 1].astype(np.int64) - ord("0")
+    tens = (at > 1) & digit[at - 2]
+    value[tens] += 10 * (text[at[tens] - 2].astype(np.int64) - ord("0"))
+    ends = np.minimum(at + 1 + value, len(text) - 1)
+    likely = digit[ends] | digit[np.minimum(ends + 1, len(text) - 1)] | ((at > 2) & digit[at - 3])
+    return (_begin_of_number(raw, place) for place in at[likely].tolist())
+
+
+def _begin_of_number(raw: bytes, end: int) -> int:
+    begin = end
+    while begin > 0 and end - begin < _MOST_DIGITS and raw[begin - 1] in b"0123456789":
+        begin -= 1
+    return begin
+
+
+def _chains(raw: bytes, begins: Iterable[int]) -> Iterator[tuple[int, int, None]]:
+    """Give the lengths of pieces that follow one another, at least two, with a comma between them or none."""
+    seen = -1
+    for begin in begins:
+        chain: list[tuple[int, int, None]] = []
+        at = begin
+        while at >= seen and (match := _LENGTH.match(raw, at)):
+            chain.append((at, match.end(), None))
+            at = match.end() + int(match[1])
+            at += raw[at : at + 1] in (b",", b" ")
+        if len(chain) > 1:
+            yield from chain
+            seen = at
+
+
+def may_hold_more_markup(raw: bytes) -> bool:
+    """Tell whether a text may have any of this."""
+    if len(raw) < 2:
+        return False
+    pairs = np.ndarray((len(raw) - 1,), "<u2", raw, strides=(1,))
+    if _BEGINS_SIGN.take(pairs).any() and any(sign in raw for sign in _SIGNS):
+        return True
+    return _may_hold_records(raw) or _has_chain(raw)
+
+
+def _has_chain(raw: bytes) -> bool:
+    return _may_hold_lengths(raw) and any(
+        True for _ in _chains(raw, _likely_lengths(np.frombuffer(raw, np.uint8), raw))
+    )
+
+
+_SIGNS: Final = (*_LATEX_SIGNS, *_TROFF_SIGNS[:-1], *_CONTROL_SIGNS, *_TAG_SIGNS, b"\n.")
+
+
+_BEGINS_SIGN: Final = np.zeros(1 << 16, np.bool_)
+for _sign in _SIGNS:
+    _BEGINS_SIGN[[_sign[0] | code << 8 for code in (_sign[1:2] or range(256))]] = True
+    if len(_sign) == 1:
+        _BEGINS_SIGN[[code | _sign[0] << 8 for code in range(256)]] = True
+
+
+def _without(text: Bytes, pattern: re.Pattern[bytes], signs: tuple[bytes, ...]) -> Edits:
+    raw = text.tobytes()
+    if not any(sign in raw for sign in signs):
+        return Found().edits()
+    return _replace([(*match.span(), None) for match in pattern.finditer(raw)])
+
+
+def _replace(spans: Sequence[tuple[int, int, int | None]]) -> Edits:
+    """Put a byte, or nothing, in the place of each of these spans."""
+    found = Found()
+    at = np.array([first for first, _, _ in spans], np.intp)
+    size = np.array([end - first for first, end, _ in spans], np.intp)
+    value = np.array([-1 if char is None else char for _, _, char in spans], np.int64)
+    gone: Flags = value < 0
+    found.nothing(gone, at, size)
+    found.bytes_(~gone, at, size, value)
+    return found.edits()
+
+
+MARKUP: Final = (
+    ((b"\\t", b"\\e", b"\\c", b"\\s", b"\\m", b"^^", b"{-"), latex),
+    ((b"\\f", b"\\(", b"\n."), troff),
+    ((b"\x08", b"\x1b", b"\x03", b"\x02", b"\x1d"), controls),
+    ((b"{/", b"{c", b"[-", b"^F"), curly_tags),
+    (tuple(bytes((sign, digit)) for sign in b":123" for digit in b"0123456789"), hexadecimal_records),
+    (tuple(bytes((digit, sign)) for digit in b"0123456789" for sign in b":H"), lengths),
+)
+"""Each kind, with what a text of its kind has one of."""
