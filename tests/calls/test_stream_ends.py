@@ -186,12 +186,12 @@ def test_a_client_that_goes_away_before_the_head_ends_the_call_upstream(
 
     upstream.scripts["/stream"] = answer
     add_block(service, upstream, ws, timeout=60)
-    with reading(service, ws, Idempotency_Key="once"):
+    with reading(service, ws, Idempotency_Key=ws):
         assert came.wait(60)
     assert ended.wait(SOON)
     event = outcomes(service, ws, await_end=True)[0]
     assert (event["outcome"], event["detail"]["code"]) == ("failed", "client_gone")
-    again = service.ask("POST", f"/workspaces/{ws}/blocks/s/run", {}, headers={"Idempotency-Key": "once"})
+    again = service.ask("POST", f"/workspaces/{ws}/blocks/s/run", {}, headers={"Idempotency-Key": ws})
     assert (again.status_code, again.json()["code"]) == (409, "conflict")
     assert len(upstream.seen) == 1
 

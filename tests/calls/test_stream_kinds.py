@@ -177,9 +177,9 @@ def test_a_repeat_while_the_stream_runs_is_refused_as_one_after_it(
 ) -> None:
     go = threading.Event()
     upstream.scripts["/stream"] = events_upstream(go)
-    with reading(service, ws, Idempotency_Key="once") as reader:
+    with reading(service, ws, Idempotency_Key=ws) as reader:
         reader.until(b"data: one")
-        again = service.ask("POST", f"/workspaces/{ws}/blocks/s/run", {}, headers={"Idempotency-Key": "once"})
+        again = service.ask("POST", f"/workspaces/{ws}/blocks/s/run", {}, headers={"Idempotency-Key": ws})
         go.set()
         reader.rest()
     assert (again.status_code, again.json()["code"]) == (409, "conflict")
