@@ -14,8 +14,6 @@ from hashlib import blake2b
 from itertools import chain
 from typing import Final
 
-import numpy as np
-
 from app.redaction.dumps import without_columns
 from app.redaction.joins import CUTS, rejoin, squeezed_places
 from app.redaction.layers import LAST, TOGETHER, undo_apart, undo_together
@@ -23,11 +21,11 @@ from app.redaction.letters import LetterSearch
 from app.redaction.lists import unpack_lists
 from app.redaction.look_alikes import look_alikes, may_hold_look_alikes
 from app.redaction.packings import Sought, unpack
-from app.redaction.pieces import may_hold_tagged_items, pieces, small_pieces, without_tags
+from app.redaction.pieces import join_spans, may_hold_tagged_items, pieces, small_pieces, without_tags
 from app.redaction.search import Search
 from app.redaction.shortcut import APART, readings
 from app.redaction.triples import may_hold_triples, unpack_triples
-from app.redaction.views import BREAK, View, readable, rewrite
+from app.redaction.views import BREAK, View, readable, rewrite, span_places
 from app.redaction.wide import wide
 
 _EXPANDS: Final = 24
@@ -171,9 +169,9 @@ def _in_view(view: View, searches: Searches) -> Iterator[Match]:
 
 def _in_pieces(view: View, searches: Searches) -> Iterator[Match]:
     for kept in () if view.aside else pieces(view.raw):
-        left = View.of(view.text[kept].tobytes())
+        left = View.of(join_spans(view.raw, kept))
         if any(True for _ in _in_view(left, searches)):
-            yield from _in_view(view.pick(np.flatnonzero(kept)), searches)
+            yield from _in_view(view.pick(span_places(*kept)), searches)
 
 
 def _past_padding(body: bytes, end: int) -> int:

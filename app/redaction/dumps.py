@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from app.redaction.search import Bytes
-from app.redaction.views import Flags, Places, View, flags_of
+from app.redaction.views import Flags, Places, View, flags_of, span_places
 
 _ADDRESS: Final = re.compile(
     rb"\n[ \t]*(?:(?:0[xX])?[0-9A-Fa-f]{4,16}[: \t]|[\[(#L]?[0-9]{1,7}(?:[\]):.|][ \t]|[ \t]))"
@@ -101,8 +101,6 @@ def _skip(text: Bytes, at: Places, kind: Flags, most: int) -> Places:
 
 
 def _pick(view: View, first: Places, end: Places, order: int) -> View:
-    sizes = np.maximum(end - first, 0)
-    stops = np.cumsum(sizes)
-    places = np.arange(int(stops[-1])) + np.repeat(first - (stops - sizes), sizes)
+    places = span_places(first, np.maximum(first, end))
     fresh = np.concatenate(([False], np.diff(places) > 1))
     return view.pick(places, order=order, fresh=fresh)
