@@ -42,11 +42,11 @@ _SPACES: Final = flags_of(b" \t\r\n")
 _OPENS: Final = flags_of(b" \t\r\n,;|[{(:>=")
 _CLOSES: Final = flags_of(b" \t\r\n,;|]})")
 _IN_WORD: Final = flags_of(_ALNUM + b"%" + bytes(range(0x80, 0x100)))
-_NUMBERS: Final = _classes({_DIGITS: b"\0", _ALNUM.translate(None, _DIGITS) + b"%": b"\2"}, b"\1")
+_NUMBERS: Final = _classes({_DIGITS: b"\0", _ALNUM.translate(None, _DIGITS) + b"%": b"\4"}, b"\1")
 _ITEMS: Final = _classes({b"\"'`": b'"', b" \t\r\n,": b" ", b":{}[]": b"-"}, b"a")
 _SINGLES: Final = _ITEMS.replace(b'"', b" ")
 _BLANK: Final = b"\1"
-_BEGIN: Final = 0x0001  # a blank, and a digit behind it
+_BEGIN: Final = 1  # from a blank to a digit behind it: no other two classes are as far apart
 _SHORT_NUMBERS: Final = tuple(_BLANK + b"\0" * size + _BLANK for size in range(1, _LONGEST_BYTE + 1))
 _OTHER: Final = ord("a")
 
@@ -94,7 +94,8 @@ def _find_numbers(raw: bytes, fewest: int, *, ascii_only: bool) -> Places:
     ends = np.uint64(0x01010101010101 >> 8 * (_LONGEST_NUMBER - longest))
     for first, carried, block in translated_blocks(raw, _NUMBERS, b"", overlap=longest + 1):
         classes = b"".join((b"" if carried else _BLANK, block, _BLANK * 8))
-        begins = np.flatnonzero(np.ndarray((len(classes) - 8,), "<u2", classes, strides=(1,)) == _BEGIN)
+        row = np.frombuffer(classes, np.uint8, len(classes) - 7)
+        begins = np.flatnonzero(row[:-1] - row[1:] == _BEGIN)
         # Digits are zeros: of what follows a number's first digit, the lowest bit tells what it ends with.
         behind = np.ndarray((len(classes) - 8,), "<u8", classes, offset=1, strides=(1,))[begins] >> np.uint64(8)
         places = begins[(behind & (~behind + np.uint64(1)) & ends) != 0]
@@ -116,10 +117,13 @@ def _may_hold_characters(raw: bytes, fewest: int) -> bool:
     """Tell whether as many single characters stand in quotes, or apart, near together as a text has."""
     least = max(1, fewest // 2)  # blanks, commas and quotes among them aren't counted
     found: list[Places] = []
-    for first, _, block in translated_blocks(raw, _ITEMS, _FOLLOWS, overlap=2):
+    for first, _, block in translated_blocks(raw, _ITEMS, b"" if raw.isascii() else _FOLLOWS, overlap=2):
         items = np.frombuffer(block, np.uint8)
         single = (items[:-2] == items[2:]) & (items[:-2] < _OTHER) & (items[1:-1] == _OTHER)
-        found.append(first + np.flatnonzero(single))
+        if np.count_nonzero(single):
+            found.append(first + np.flatnonzero(single))
+    if not found:
+        return False
     places = np.concatenate(found)
     near = places[least - 1 :] - places[: max(0, len(places) - least + 1)] <= 2 * _GAP * least
     return bool(near.any())

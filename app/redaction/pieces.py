@@ -13,7 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from app.redaction.views import Places, View, flags_of, span_places
+from app.redaction.search import Bytes
+from app.redaction.views import Places, View, span_places
 
 Spans = tuple[Places, Places]
 """Where pieces begin and end: in rising order, none overlapping another."""
@@ -36,11 +37,23 @@ _TAGGED_ITEM: Final = re.compile(rb">[ \t\r\n]*(?:[0-9]{1,7}|[^<> \t\r\n\x80-\xf
 _BEFORE: Final = b" \t\r\n,;|[{(:>="  # a string's first quote
 _MARK: Final = b"bBuUrRfFL@"  # what a language may write before it
 _BEHIND: Final = b" \t\r\n,;|]})/>"  # its last quote
-_OPENS: Final = flags_of(_BEFORE)
-_MARKS: Final = flags_of(_MARK)
-_CLOSES: Final = flags_of(_BEHIND)
-_SPACES: Final = flags_of(b" \t")
-_SEPARATES: Final = flags_of(b":=")
+_OPENS, _MARKS, _CLOSES, _SPACES, _SEPARATES = (1 << bit for bit in range(5))
+_BITS: Final = bytes(
+    sum(
+        bit
+        for bit, kind in (
+            (_OPENS, _BEFORE),
+            (_MARKS, _MARK),
+            (_CLOSES, _BEHIND),
+            (_SPACES, b" \t"),
+            (_SEPARATES, b":="),
+        )
+        if code in kind
+    )
+    for code in range(256)
+)
+_BITS_BEHIND: Final = bytes((_CLOSES, 0))
+"""Of what stands behind a text."""
 # The same of a small text, character by character; at either end of a text there is none.
 _SMALL_OPENS: Final = frozenset(bytes((code,)) for code in _BEFORE)
 _SMALL_MARKS: Final = frozenset(bytes((code,)) for code in _MARK)
@@ -118,7 +131,7 @@ def may_hold_tagged_items(raw: bytes, fewest: int) -> bool:
 def without_tags(view: View) -> View:
     """Give a view with a blank for each tag."""
     first, end = _tags(view.raw)
-    last = np.append(first[1:] != end[:-1], True)[: len(first)]  # of several in a row
+    last = np.append(first[1:], len(view.raw))[: len(first)] != end  # of several in a row
     kept = _between((first, end - last), len(view.raw))
     bare = view.pick(span_places(*kept))
     bare.text[bare.text == ord(">")] = ord(" ")
@@ -136,27 +149,28 @@ def _strings(raw: bytes) -> Spans:
     if not apart.all():
         first, last = at[np.concatenate(([True], apart))], at[np.concatenate((apart, [True]))]
     blocks = (slice(at, at + _BLOCK + 1) for at in range(0, max(1, len(first) - 1), _BLOCK))
-    found = [_values(raw, first[block], last[block]) for block in blocks]
+    row = np.frombuffer(b"".join((b"\0", raw.translate(_BITS), _BITS_BEHIND)), np.uint8)
+    found = [_values(row, first[block], last[block]) for block in blocks]
     return np.concatenate([first for first, _ in found]), np.concatenate([end for _, end in found])
 
 
-def _values(raw: bytes, first: Places, last: Places) -> Spans:
+def _values(row: Bytes, first: Places, last: Places) -> Spans:
     """Tell what stands between quotes and is no key.
 
     Args:
-        raw: The text.
+        row: The bits of each character, those of nothing before the first.
         first: Where quotes begin that stand in a row.
         last: Where they end.
     """
-    text, size = np.frombuffer(raw, np.uint8), len(raw)
-    before = text[np.maximum(first[:-1] - 1, 0)]
-    if (marked := _MARKS[before]).any():
-        before = np.where(marked, text[np.maximum(first[:-1] - 2, 0)], before)
-    after = text[np.minimum(last[1:] + 1, size - 1)]
-    closes = _CLOSES[after]
-    if (spaced := _SPACES[after]).any():
-        closes &= ~(spaced & _SEPARATES[text[np.minimum(last[1:] + 2, size - 1)]])
-    value = (_OPENS[before] | (first[:-1] < 2)) & (closes | (last[1:] == size - 1))
+    before, after = row.take(first[:-1]), row.take(last[1:] + 2)
+    opens = before & _OPENS != 0
+    if (marked := before & _MARKS != 0).any():
+        opens |= marked & (row[first[:-1] - 1] & _OPENS != 0)
+    closes = after & _CLOSES != 0
+    if (spaced := after & _SPACES != 0).any():
+        closes &= ~(spaced & (row.take(last[1:] + 3) & _SEPARATES != 0))
+    opens[:2] |= first[: len(opens)][:2] < 2
+    value = opens & closes
     return last[:-1][value] + 1, first[1:][value]
 
 
