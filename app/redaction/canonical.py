@@ -45,6 +45,8 @@ _EACH_SIGN: Final = 6
 _BREAK: Final = bytes((BREAK,))
 _NOTHING: Final[Search[str]] = Search(())
 _FOLLOWS: Final = bytes(range(0x80, 0xC0))
+_ONE_DIGIT: Final = bytes(range(10))
+"""Characters whose number has one digit: a list's numbers are told by having more."""
 _ASCII: Final = re.compile(rb"[\x00-\x7f]+")
 _PADDING: Final = re.compile(rb"(?:=|%3[dD]|\\u003[dD]){0,2}")
 
@@ -90,7 +92,7 @@ class Searches:
         self.longest = max(map(len, texts), default=0)
         self.ascii_only = all(map(bytes.isascii, texts))
         self.sought = Sought(self.least, self.longest, min(map(_ascii_run, texts), default=0))
-        self.fewest = self.least if self.ascii_only else min(map(_characters, texts))
+        self.fewest = max(2, min(map(_characters, texts), default=0))
 
     def readings(self, body: bytes) -> list[bytes] | None:
         """Return all that a small body reads as; None where only the long way tells. See ``shortcut``."""
@@ -102,7 +104,7 @@ def _ascii_run(text: bytes) -> int:
 
 
 def _characters(text: bytes) -> int:
-    return len(text.translate(None, _FOLLOWS))
+    return len(text.translate(None, _FOLLOWS + _ONE_DIGIT))
 
 
 class Budget:

@@ -243,7 +243,7 @@ def _may_hold_groups(block: bytes, packing: _Packing, count: int) -> bool:
     if eights < 1:
         return True
     row, wanted = np.frombuffer(block, "<u8", len(block) // _EIGHT), _EIGHTS[packing.group]
-    return bool(in_a_row(row & wanted == wanted, eights, apart=1).any())
+    return bool(np.count_nonzero(in_a_row(row & wanted == wanted, eights, apart=1)))
 
 
 def in_a_row(flags: Flags, count: int, *, apart: int) -> Flags:
