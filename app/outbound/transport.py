@@ -23,7 +23,7 @@ from requests.adapters import BaseAdapter
 
 from app.http1 import errors as http1
 from app.http1 import response as wired
-from app.http1.connection import tls_context
+from app.http1.connection import system_tls_context, tls_context
 from app.http1.pool import Pool, request_head
 from app.kernel.errors import (
     ClientGone,
@@ -118,8 +118,9 @@ class Wire:
     """Connections by workspace, origin and address; none is ever shared between two of these. Safe to share."""
 
     def __init__(self, ca_file: str | None) -> None:
-        self._tls = tls_context()
+        self._tls = system_tls_context()
         if ca_file is not None:
+            self._tls = tls_context()
             self._tls.load_verify_locations(ca_file)
         self._stop = _Stop()
         self._ways: OrderedDict[tuple[str, Origin, str], _PinnedAdapter] = OrderedDict()
