@@ -14,8 +14,6 @@ from hashlib import blake2b
 from itertools import chain
 from typing import Final
 
-import numpy as np
-
 from app.redaction.dumps import without_columns
 from app.redaction.joins import CUTS, rejoin, squeezed_places
 from app.redaction.layers import LAST, TOGETHER, undo_apart, undo_together
@@ -23,14 +21,14 @@ from app.redaction.letters import LetterSearch
 from app.redaction.lists import may_hold_codes, unpack_lists
 from app.redaction.look_alikes import look_alikes, may_hold_look_alikes
 from app.redaction.marked import unpack_marked
-from app.redaction.packings import NOT_PACKED, Sought, in_packing, may_hold_packings, unpack
-from app.redaction.pieces import may_hold_tagged_items, pieces, small_pieces, without_tags
+from app.redaction.packings import NOT_PACKED, Sought, may_hold_packings, places_in_packing, unpack
+from app.redaction.pieces import join_spans, may_hold_tagged_items, pieces, small_pieces, without_tags
 from app.redaction.records import LARGEST as SMALL_ENOUGH
 from app.redaction.records import records, small_records
 from app.redaction.search import Search
 from app.redaction.shortcut import APART, readings
 from app.redaction.triples import may_hold_triples, unpack_triples
-from app.redaction.views import BREAK, Flags, Places, View, readable, rewrite
+from app.redaction.views import BREAK, View, readable, rewrite, span_places
 from app.redaction.wide import wide
 
 _EXPANDS: Final = 24
@@ -50,6 +48,8 @@ _EACH_SIGN: Final = 6
 _BREAK: Final = bytes((BREAK,))
 _NOTHING: Final[Search[str]] = Search(())
 _FOLLOWS: Final = bytes(range(0x80, 0xC0))
+_ONE_DIGIT: Final = bytes(range(10))
+"""Characters whose number has one digit: a list's numbers are told by having more."""
 _ASCII: Final = re.compile(rb"[\x00-\x7f]+")
 _PADDING: Final = re.compile(rb"(?:=|%3[dD]|\\u003[dD]){0,2}")
 
@@ -95,7 +95,7 @@ class Searches:
         self.longest = max(map(len, texts), default=0)
         self.ascii_only = all(map(bytes.isascii, texts))
         self.sought = Sought(self.least, self.longest, min(map(_ascii_run, texts), default=0))
-        self.fewest = self.least if self.ascii_only else min(map(_characters, texts))
+        self.fewest = max(2, min(map(_characters, texts), default=0))
 
     def readings(self, body: bytes) -> list[bytes] | None:
         """Return all that a small body reads as; None where only the long way tells. See ``shortcut``."""
@@ -107,7 +107,7 @@ def _ascii_run(text: bytes) -> int:
 
 
 def _characters(text: bytes) -> int:
-    return len(text.translate(None, _FOLLOWS))
+    return len(text.translate(None, _FOLLOWS + _ONE_DIGIT))
 
 
 class Budget:
@@ -138,15 +138,13 @@ def matches(body: bytes, searches: Searches, budget: Budget) -> Iterator[Match]:
     waiting, seen = deque([View.of(body)]), set[bytes]()
     together = len(body) > TOGETHER
     if (texts := searches.readings(body)) is not None:
-        arranged = [*small_pieces(texts, APART), *small_records(texts, searches.longest)]
-        in_pieces = View.of(_BREAK.join(arranged))
+        in_pieces = View.of(_BREAK.join((*small_pieces(texts, APART), *small_records(texts, searches.longest))))
         unpacked = [each.raw for each in _unpack_pieces(in_pieces, searches)]
         row = _BREAK.join((*texts, in_pieces.raw, *unpacked))
         budget.spend(row)
-        is_listed = may_hold_codes(in_pieces.raw, searches.fewest)
-        if not is_listed and not any(True for _ in _in_view(View.of(row), searches)):
+        if not any(True for _ in _in_view(View.of(row), searches)):
             return
-        if len(texts) == 1 and not unpacked and not is_listed:
+        if len(texts) == 1 and not unpacked:
             view = waiting.pop()
             yield from _in_view(view, searches)
             yield from _in_pieces(view, searches)[0]
@@ -178,21 +176,18 @@ def _in_view(view: View, searches: Searches) -> Iterator[Match]:
 
 
 def _in_pieces(view: View, searches: Searches) -> tuple[list[Match], list[View]]:
-    """Return what a view holds in pieces, and what its pieces unpack to, put together."""
+    """Return what a view holds in pieces, and what its pieces unpack to."""
     found: list[Match] = []
     packed: list[View] = []
     if view.aside:
         return found, packed
     is_small = len(view.raw) <= SMALL_ENOUGH and not view.settled
-    arranged: Iterator[Flags | Places] = chain(
-        pieces(view.raw), records(view.raw, searches.longest) if is_small else ()
-    )
-    for kept in arranged:
-        left = View.of(view.text[kept].tobytes())
+    for kept in chain(pieces(view.raw), records(view.raw, searches.longest) if is_small else ()):
+        left = View.of(join_spans(view.raw, kept))
         is_found = any(True for _ in _in_view(left, searches))
         is_packed = is_small and (_may_unpack(left, searches) or may_hold_codes(left.raw, searches.fewest))
         if is_found or is_packed:
-            picked = view.pick(np.arange(len(view.text))[kept])
+            picked = view.pick(span_places(*kept))
             found += _in_view(picked, searches)
             packed += _unpack_pieces(picked, searches) if is_small else ()
     return found, packed
@@ -209,7 +204,7 @@ def _unpack_pieces(view: View, searches: Searches) -> Iterator[View]:
         yield from unpack_lists(view, fewest=searches.fewest, ascii_only=searches.ascii_only)
     if not _may_unpack(view, searches):
         return
-    bare = view.pick(np.flatnonzero(in_packing(view.text)))
+    bare = view.pick(places_in_packing(view.text))
     yield from unpack(bare, searches.sought, reach=_EXPANDS * searches.longest)
 
 

@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from app.redaction.pieces import Spans, join_spans
 from app.redaction.search import Bytes
 from app.redaction.views import Places, flags_of
 
@@ -70,8 +71,8 @@ def _table(kind: bytes) -> bytes:
     return bytes(code in kind for code in range(256))
 
 
-def records(raw: bytes, longest: int) -> Iterator[Places]:
-    """Give the places of what is left of a body, in the order in which it belongs together.
+def records(raw: bytes, longest: int) -> Iterator[Spans]:
+    """Tell what is left of a body, in the order in which it belongs together.
 
     Args:
         longest: The bytes of the longest text that is looked for.
@@ -81,7 +82,7 @@ def records(raw: bytes, longest: int) -> Iterator[Places]:
     rows, lines = _count_rows(raw)
     if spans := _by_keys(raw, longest, has_rows=rows):
         first, end = np.array(spans, np.intp).T
-        yield _spread(first, end)
+        yield first, end
     yield from _by_places(raw, has_rows=rows, has_lines=lines)
 
 
@@ -90,12 +91,10 @@ def small_records(texts: Sequence[bytes], longest: int) -> Iterator[bytes]:
     for raw in texts:
         rows, lines = _count_rows(raw)
         yield b"".join([raw[first:end] for first, end in _by_keys(raw, longest, has_rows=rows)])
-        if rows:
-            text = np.frombuffer(raw, np.uint8)
-            yield from (text[places].tobytes() for places in _by_places(raw, has_rows=rows, has_lines=lines))
+        yield from (join_spans(raw, spans) for spans in _by_places(raw, has_rows=rows, has_lines=lines))
 
 
-def _by_places(raw: bytes, *, has_rows: bool, has_lines: bool) -> Iterator[Places]:
+def _by_places(raw: bytes, *, has_rows: bool, has_lines: bool) -> Iterator[Spans]:
     if not has_rows:
         return
     ends = _ends_of_rows(raw, b"\n" if has_lines or _ROW in raw else b"\n)]")
@@ -159,7 +158,7 @@ def _ends_of_rows(raw: bytes, signs: bytes) -> Places:
     return np.sort(np.concatenate((ends, [match.start() for match in re.finditer(_ROW, raw)])))
 
 
-def _by_columns(raw: bytes, between: bytes, row_ends: Places, most: int = 0xFFFF) -> Iterator[Places]:
+def _by_columns(raw: bytes, between: bytes, row_ends: Places, most: int = 0xFFFF) -> Iterator[Spans]:
     """Put together what stands at the same place of each row, counted from its end.
 
     Args:
@@ -184,10 +183,10 @@ def _by_columns(raw: bytes, between: bytes, row_ends: Places, most: int = 0xFFFF
     if most < 0xFFFF:
         begins, ends, column = begins[column < most], ends[column < most], column[column < most]
     order = np.argsort(np.minimum(column, 0xFFFF).astype(np.uint16), kind="stable")
-    yield _spread(begins[order], ends[order])
+    yield begins[order], ends[order]
 
 
-def _behind_prefixes(raw: bytes) -> Iterator[Places]:
+def _behind_prefixes(raw: bytes) -> Iterator[Spans]:
     """Leave out of each line what it begins with as one near it does, whatever the digits; of two alike, all."""
     text = np.frombuffer(raw.translate(_ONE_DIGIT), np.uint8)
     digit = text == ord("0")
@@ -208,7 +207,7 @@ def _behind_prefixes(raw: bytes) -> Iterator[Places]:
     cut = np.where(shared >= ends - begins, ends - begins, cut)
     if cut.any():
         bounds = np.append(places, len(text))
-        yield _spread(bounds[begins + cut], bounds[ends])
+        yield bounds[begins + cut], bounds[ends]
 
 
 def _shared(folded: Bytes, begins: Places, sizes: Places) -> tuple[Places, Bytes]:
@@ -224,11 +223,3 @@ def _shared(folded: Bytes, begins: Places, sizes: Places) -> tuple[Places, Bytes
         np.maximum(shared[apart:], alike, out=shared[apart:])
         np.maximum(shared[:-apart], alike, out=shared[:-apart])
     return np.minimum(shared, sizes), rows
-
-
-def _spread(first: Places, end: Places) -> Places:
-    """Return all places of these spans, one after the other."""
-    sizes = end - first
-    stops = np.cumsum(sizes)
-    places: Places = np.arange(int(stops[-1])) + np.repeat(first - (stops - sizes), sizes)
-    return places
