@@ -66,7 +66,7 @@ def may_hold_lists(raw: bytes, fewest: int, *, ascii_only: bool) -> bool:
 
 def may_hold_codes(raw: bytes, fewest: int) -> bool:
     """Tell whether as many numbers of ASCII's characters follow one another as a text has characters."""
-    digit = np.frombuffer(raw.translate(_IS_DIGIT), np.bool_)
+    digit = np.frombuffer(raw.translate(_DECIMAL), np.bool_)
     if np.count_nonzero(digit) < 2 * fewest:
         return False
     edges = np.flatnonzero(np.diff(np.concatenate(([False], digit, [False])).view(np.int8)))
@@ -79,7 +79,7 @@ def may_hold_codes(raw: bytes, fewest: int) -> bool:
     return bool((in_a_row(fits, fewest, apart=1) & in_a_row(near, fewest - 1, apart=1)[: len(fits) - fewest + 1]).any())
 
 
-_IS_DIGIT: Final = bytes(code in b"0123456789" for code in range(256))
+_DECIMAL: Final = bytes(code in b"0123456789" for code in range(256))
 _CODES_GAP: Final = 24
 
 

@@ -72,25 +72,53 @@ def test_a_value_in_a_charset_that_is_not_read_is_recognised(stage: Stage, chars
 @pytest.mark.xfail(strict=True, reason="each event of a stream is looked through by itself")
 def test_a_value_that_a_model_spreads_over_events_is_recognised(stage: Stage) -> None:
     half = len(stage.token) // 2
-    events = "".join(f"data: {part}\n\n" for part in (stage.token[:half], stage.token[half:]))
+    events = f": {'x' * 20_000}\n\n".join(f"data: {part}\n\n" for part in (stage.token[:half], stage.token[half:]))
     stage.upstream.scripts["/"] = lambda h: h.answer(events.encode(), headers={"Content-Type": "text/event-stream"})
     answer = stage.call(answer="stream")
     assert answer.status_code == 200
     assert answer.text.count("[redacted:") >= 1
 
 
-@pytest.mark.xfail(strict=True, reason="what other values stand between isn't put together")
-def test_a_value_that_is_spread_over_documents_is_recognised(stage: Stage) -> None:
-    parts = [stage.token[at : at + 6] for at in range(0, len(stage.token), 6)]
-    rows = [{"id": f"chunk-{at}", "text": part, "model": "m1"} for at, part in enumerate(parts)]
-    stage.upstream.scripts["/"] = lambda h: h.answer(json.dumps(rows).encode())
-    answer = stage.call()
+PLAIN = "canary-4b7d19Xq82Lm-Zr5Tw0-plain"
+PIECES: dict[str, Callable[[list[str]], bytes]] = {
+    "in pieces that overlap": lambda parts: json.dumps([PLAIN[at : at + 4] for at in range(len(PLAIN) - 3)]).encode(),
+    "in pieces of a sentence": lambda parts: f"it starts with {parts[0]}, goes on with {''.join(parts[1:])}".encode(),
+    "in pieces of a binary format": lambda parts: b"".join(
+        b"t" + len(part).to_bytes(2) + part.encode() for part in parts
+    ),
+    "spread over records": lambda parts: json.dumps([*_records(parts), " " * 16 * 1024]).encode(),
+}
+
+
+def _records(parts: list[str]) -> list[dict[str, str]]:
+    return [{"id": f"c{at}", "text": part, "model": "m"} for at, part in enumerate(parts)]
+
+
+def _echo(stage: Stage, body: bytes) -> int:
+    """Return how many places are redacted of an answer to a call that carries the plain value."""
+    name = f"PLAIN_{hashlib.sha256(body).hexdigest()[:8]}"
+    stage.add(name, PLAIN)
+    stage.upstream.scripts["/"] = lambda h: h.answer(body)
+    answer = stage.call(headers=[], body={"type": "text", "content": f"{{{{secrets.{name}}}}}"})
     assert answer.status_code == 200
-    assert answer.json()["redactions"] == 1
+    return int(answer.json()["redactions"])
+
+
+@pytest.mark.xfail(strict=True, reason="what stands between the pieces isn't told from them")
+@pytest.mark.parametrize("how", PIECES)
+def test_a_value_in_such_pieces_is_recognised(stage: Stage, how: str) -> None:
+    assert _echo(stage, PIECES[how]([PLAIN[at : at + 6] for at in range(0, len(PLAIN), 6)])) == 1
+
+
+def test_a_value_that_is_spread_over_the_records_of_a_small_answer_is_found(stage: Stage) -> None:
+    parts = [PLAIN[at : at + 6] for at in range(0, len(PLAIN), 6)]
+    log = "\n".join(f"2026-11-29T10:10:1{at}Z INFO app: {part}" for at, part in enumerate(parts))
+    assert _echo(stage, json.dumps(_records(parts)).encode()) == 1
+    assert _echo(stage, log.encode()) == 1
 
 
 def test_what_is_out_of_reach_is_one_list() -> None:
-    here = [*TRANSFORMS, "in one case", "in EBCDIC, UTF-7 or Punycode", "spread over events", "spread over documents"]
+    here = [*TRANSFORMS, "in one case", "in EBCDIC, UTF-7 or Punycode", "spread over events", *PIECES]
     for document in ("README.md", "docs/threat-model.md"):
         text = (ROOT / document).read_text()
         listed = text.partition("so that it isn't found:\n\n")[2].partition("\n\n")[0]
