@@ -161,6 +161,12 @@ export function say(text) {
 
 let fading = null;
 
+/** A name in pieces, between which a line may be broken: behind dots, underscores and hyphens, and nowhere else. */
+export function breakable(name) {
+  const pieces = name.match(/[^@._-]*[@._-]+|[^@._-]+/g) ?? [];
+  return pieces.flatMap((piece, number) => (number ? [document.createElement("wbr"), piece] : [piece]));
+}
+
 /** Make an element. */
 export function make(tag, className = "", text = "") {
   const element = document.createElement(tag);

@@ -1,7 +1,7 @@
 // "Add secret": a combobox after the ARIA Authoring Practices (editable, list autocomplete). The focus stays in the
 // text field; aria-activedescendant tells which option is meant. The list comes from the server as one types.
 
-import { icon, make, replace, say } from "./chips.js";
+import { breakable, icon, make, replace, say } from "./chips.js";
 import { openDialog } from "./dialogs.js";
 import { ended, renew } from "./session.js";
 import { secrets, spot, written } from "./references.js";
@@ -205,7 +205,9 @@ function option(secret, current) {
   item.dataset.name = secret.name;
   const kind = make("span", `pair ${secret.visibility}`, secret.visibility === "restricted" ? "Restricted" : "Masked");
   kind.prepend(icon(secret.visibility === "restricted" ? "lock" : "eye-off"));
-  item.append(make("span", "picker-name", secret.name), kind);
+  const name = make("span", "picker-name");
+  name.append(...breakable(secret.name));
+  item.append(name, kind);
   const notes = [current ? "in this field now" : "", secret.reason ?? "", secret.elsewhere ?? "", secret.note ?? ""].filter(Boolean);
   if (notes.length) item.append(make("span", "picker-note", notes.join(" · ")));
   if (secret.reason) set(item, { "aria-disabled": "true" });
@@ -216,7 +218,9 @@ function action(picture, text, url) {
   const item = make("li", "picker-action");
   set(item, { role: "option", "aria-selected": "false" });
   item.dataset.opens = url;
-  item.append(icon(picture), make("span", "", text));
+  const words = make("span");
+  words.append(...breakable(text));
+  item.append(icon(picture), words);
   return item;
 }
 
