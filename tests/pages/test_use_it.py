@@ -23,7 +23,7 @@ RUN = {"curl": ["bash", "-c"], "Python": [sys.executable, "-c"], "JavaScript": [
 
 def test_what_each_language_brings_is_written_as_that_language_writes_it() -> None:
     told = use_it("https://strongroom.example/run", HARD, streams=False)
-    assert "'it'\"'\"'s" in told["curl"]
+    assert """it'"'"'s""" in told["curl"]
     assert "'last': True, 'none': None" in told["Python"]
     assert '"last": true, "none": null' in told["JavaScript"]
     for text in told.values():

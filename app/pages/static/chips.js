@@ -16,8 +16,15 @@ function dress(field) {
   face.append(line);
   field.after(face);
   faces.set(field, { line, text: null });
-  field.addEventListener("input", () => draw(field));
-  field.addEventListener("keydown", (event) => steer(event, field));
+  field.addEventListener("input", () => {
+    delete field.dataset.placed; // the caret stands where typing left it
+    draw(field);
+  });
+  field.addEventListener("keydown", (event) => {
+    if (/^(Arrow|Home$|End$)/.test(event.key)) field.dataset.placed = "";
+    steer(event, field);
+  });
+  field.addEventListener("pointerup", () => (field.dataset.placed = ""));
   field.addEventListener("focus", () => (field.dataset.visited = ""));
   field.addEventListener("scroll", () => follow(field));
   line.addEventListener("scroll", () => {

@@ -86,10 +86,11 @@ function expect() {
   later(ask);
 }
 
-/** Where the caret is, and whether a person put it there. */
+/** Where the caret is, and whether a person put it there. To have typed a URL to its end is no wish to go on right there. */
 function selection(field) {
   const end = field.value.length;
-  return "visited" in field.dataset ? [field.selectionStart, field.selectionEnd, true] : [end, end, false];
+  const typed = field.closest("[data-holder]").dataset.kind === "url" && field.selectionStart === end && !("placed" in field.dataset);
+  return "visited" in field.dataset && !typed ? [field.selectionStart, field.selectionEnd, true] : [end, end, false];
 }
 
 function close() {
