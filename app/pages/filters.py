@@ -13,7 +13,7 @@ from app.access import GRANTS, MEMBER_ROLES, Permission, Role
 from app.pages.forms import local, plain_words, readable
 
 # Where a host or a name may be broken: behind these.
-_PIECES: Final = re.compile(r"[^@._/-]*[@._/-]+|[^@._/-]+")
+_PIECES: Final = re.compile(r"[^@._-]*[@._-]+|[^@._-]+")
 
 # What a permission lets somebody do, in words; one for each, which a test insists on.
 RIGHTS: Final[Mapping[Permission, str]] = {
