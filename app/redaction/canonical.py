@@ -14,8 +14,6 @@ from hashlib import blake2b
 from itertools import chain
 from typing import Final
 
-import numpy as np
-
 from app.redaction.dumps import without_columns
 from app.redaction.joins import CUTS, rejoin, squeezed_places
 from app.redaction.layers import LAST, TOGETHER, undo_apart, undo_together
@@ -23,11 +21,11 @@ from app.redaction.letters import LetterSearch
 from app.redaction.lists import unpack_lists
 from app.redaction.look_alikes import look_alikes, may_hold_look_alikes
 from app.redaction.packings import Sought, unpack
-from app.redaction.pieces import may_hold_tagged_items, pieces, small_pieces, without_tags
+from app.redaction.pieces import join_spans, may_hold_tagged_items, pieces, small_pieces, without_tags
 from app.redaction.search import Search
 from app.redaction.shortcut import APART, readings
 from app.redaction.triples import may_hold_triples, unpack_triples
-from app.redaction.views import BREAK, View, readable, rewrite
+from app.redaction.views import BREAK, View, readable, rewrite, span_places
 from app.redaction.wide import wide
 
 _EXPANDS: Final = 24
@@ -47,6 +45,8 @@ _EACH_SIGN: Final = 6
 _BREAK: Final = bytes((BREAK,))
 _NOTHING: Final[Search[str]] = Search(())
 _FOLLOWS: Final = bytes(range(0x80, 0xC0))
+_ONE_DIGIT: Final = bytes(range(10))
+"""Characters whose number has one digit: a list's numbers are told by having more."""
 _ASCII: Final = re.compile(rb"[\x00-\x7f]+")
 _PADDING: Final = re.compile(rb"(?:=|%3[dD]|\\u003[dD]){0,2}")
 
@@ -92,7 +92,7 @@ class Searches:
         self.longest = max(map(len, texts), default=0)
         self.ascii_only = all(map(bytes.isascii, texts))
         self.sought = Sought(self.least, self.longest, min(map(_ascii_run, texts), default=0))
-        self.fewest = self.least if self.ascii_only else min(map(_characters, texts))
+        self.fewest = max(2, min(map(_characters, texts), default=0))
 
     def readings(self, body: bytes) -> list[bytes] | None:
         """Return all that a small body reads as; None where only the long way tells. See ``shortcut``."""
@@ -104,7 +104,7 @@ def _ascii_run(text: bytes) -> int:
 
 
 def _characters(text: bytes) -> int:
-    return len(text.translate(None, _FOLLOWS))
+    return len(text.translate(None, _FOLLOWS + _ONE_DIGIT))
 
 
 class Budget:
@@ -171,9 +171,9 @@ def _in_view(view: View, searches: Searches) -> Iterator[Match]:
 
 def _in_pieces(view: View, searches: Searches) -> Iterator[Match]:
     for kept in () if view.aside else pieces(view.raw):
-        left = View.of(view.text[kept].tobytes())
+        left = View.of(join_spans(view.raw, kept))
         if any(True for _ in _in_view(left, searches)):
-            yield from _in_view(view.pick(np.flatnonzero(kept)), searches)
+            yield from _in_view(view.pick(span_places(*kept)), searches)
 
 
 def _past_padding(body: bytes, end: int) -> int:

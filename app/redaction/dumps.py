@@ -12,11 +12,16 @@ from typing import Final
 import numpy as np
 
 from app.redaction.search import Bytes
-from app.redaction.views import Flags, Places, View, flags_of
+from app.redaction.views import Flags, Places, View, flags_of, span_places
 
 _ADDRESS: Final = re.compile(
     rb"\n[ \t]*(?:(?:0[xX])?[0-9A-Fa-f]{4,16}[: \t]|[\[(#L]?[0-9]{1,7}(?:[\]):.|][ \t]|[ \t]))"
 )
+# An x for what an address, or a number, begins with: most lines begin with something else.
+_SHAPE: Final = bytes(
+    code if code == 10 else ord("x" if code in b"0123456789abcdefABCDEF[(#L" else "-") for code in range(256)
+)
+_BEGINS: Final = b"\nx"
 _MOST_PAIRS: Final = 32
 _HEXADECIMAL: Final = flags_of(b"0123456789abcdefABCDEF")
 _DECIMAL: Final = flags_of(b"0123456789")
@@ -31,7 +36,7 @@ _BEYOND: Final = 24
 
 def may_hold_dump(raw: bytes) -> bool:
     """Tell whether a line begins with an address."""
-    return _ADDRESS.search(raw) is not None
+    return _BEGINS in raw.translate(_SHAPE, b" \t") and _ADDRESS.search(raw) is not None
 
 
 def without_columns(view: View, *, order: int) -> Iterator[View]:
@@ -101,8 +106,6 @@ def _skip(text: Bytes, at: Places, kind: Flags, most: int) -> Places:
 
 
 def _pick(view: View, first: Places, end: Places, order: int) -> View:
-    sizes = np.maximum(end - first, 0)
-    stops = np.cumsum(sizes)
-    places = np.arange(int(stops[-1])) + np.repeat(first - (stops - sizes), sizes)
+    places = span_places(first, np.maximum(first, end))
     fresh = np.concatenate(([False], np.diff(places) > 1))
     return view.pick(places, order=order, fresh=fresh)

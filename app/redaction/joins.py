@@ -98,7 +98,7 @@ def _pick(view: View, kept: Places, cuts: Places, order: int) -> View:
 def _has_operator(raw: bytes) -> bool:
     """Tell whether an operator stands between two strings."""
     blocks = translated_blocks(raw, _OPERATOR_CLASSES, _SPACES, overlap=3)
-    return any(b'"+"' in classes or b'"++"' in classes for _, _, classes in blocks)
+    return any(b'+"' in classes and (b'"+"' in classes or b'"++"' in classes) for _, _, classes in blocks)
 
 
 def _without_operators(text: Bytes) -> tuple[Places, Places]:

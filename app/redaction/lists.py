@@ -42,12 +42,13 @@ _SPACES: Final = flags_of(b" \t\r\n")
 _OPENS: Final = flags_of(b" \t\r\n,;|[{(:>=")
 _CLOSES: Final = flags_of(b" \t\r\n,;|]})")
 _IN_WORD: Final = flags_of(_ALNUM + b"%" + bytes(range(0x80, 0x100)))
-_NUMBERS: Final = _classes({_DIGITS: b"\0", _ALNUM.translate(None, _DIGITS) + b"%": b"\2"}, b"\1")
+_NUMBERS: Final = _classes({_DIGITS: b"\0", _ALNUM.translate(None, _DIGITS) + b"%": b"\4"}, b"\1")
 _ITEMS: Final = _classes({b"\"'`": b'"', b" \t\r\n,": b" ", b":{}[]": b"-"}, b"a")
 _SINGLES: Final = _ITEMS.replace(b'"', b" ")
 _BLANK: Final = b"\1"
-_BEGIN: Final = 0x0001  # a blank, and a digit behind it
-_SHORT_NUMBERS: Final = tuple(_BLANK + b"\0" * size + _BLANK for size in range(1, _LONGEST_BYTE + 1))
+_BEGIN: Final = 1  # from a blank to a digit behind it: no other two classes are as far apart
+_SHORT_NUMBERS: Final = tuple(_BLANK + b"\0" * size + _BLANK for size in range(2, _LONGEST_BYTE + 1))
+_ONE_DIGIT: Final = np.uint64(1)  # a blank right behind a number's first digit
 _OTHER: Final = ord("a")
 
 
@@ -55,7 +56,7 @@ def may_hold_lists(raw: bytes, fewest: int, *, ascii_only: bool) -> bool:
     """Tell whether there may be as many items near together as a text has characters.
 
     Args:
-        fewest: The least characters of a text that is looked for.
+        fewest: The least characters of a text that is looked for, but for those whose number has one digit.
         ascii_only: Whether all of these are ASCII.
     """
     if _may_hold_single(raw, fewest) and _may_hold_characters(raw, fewest):
@@ -88,38 +89,56 @@ def unpack_lists(view: View, *, fewest: int, ascii_only: bool) -> Iterator[View]
 
 
 def _find_numbers(raw: bytes, fewest: int, *, ascii_only: bool) -> Places:
-    """Return where numbers begin, where there are as many near together as a text has characters."""
+    """Return where numbers begin, where as many of several digits stand near together as a text has characters.
+
+    A number of one digit is no character but a tab, and what is rarer.
+    """
     found: list[Places] = []
+    large: list[Places] = []
     longest, last_found = _LONGEST_BYTE if ascii_only else _LONGEST_NUMBER, -1
     ends = np.uint64(0x01010101010101 >> 8 * (_LONGEST_NUMBER - longest))
     for first, carried, block in translated_blocks(raw, _NUMBERS, b"", overlap=longest + 1):
         classes = b"".join((b"" if carried else _BLANK, block, _BLANK * 8))
-        begins = np.flatnonzero(np.ndarray((len(classes) - 8,), "<u2", classes, strides=(1,)) == _BEGIN)
+        row = np.frombuffer(classes, np.uint8, len(classes) - 7)
+        begins = np.flatnonzero(row[:-1] - row[1:] == _BEGIN)
         # Digits are zeros: of what follows a number's first digit, the lowest bit tells what it ends with.
         behind = np.ndarray((len(classes) - 8,), "<u8", classes, offset=1, strides=(1,))[begins] >> np.uint64(8)
-        places = begins[(behind & (~behind + np.uint64(1)) & ends) != 0]
+        ends_with = behind & (~behind + np.uint64(1)) & ends
+        is_number = ends_with != 0
+        places, several = begins[is_number], ends_with[is_number] > _ONE_DIGIT
         if carried:
             places += first + 1
-            places = places[places > last_found]
+            new = places > last_found
+            places, several = places[new], several[new]
         found.append(places)
+        large.append(places[several])
         last_found = int(places[-1]) if len(places) else last_found
-    places = np.concatenate(found) if len(found) > 1 else found[0]
-    near = places[fewest - 1 :] - places[: max(0, len(places) - fewest + 1)] <= _USUAL_GAP * (fewest - 1)
+    places, several_digits = np.concatenate(found), np.concatenate(large)
+    # Between two characters' numbers a zero may stand, in UTF-16.
+    fits = _near_together(several_digits, fewest, times=2) and _near_together(places, fewest, times=1)
+    return places if fits else places[:0]
+
+
+def _near_together(places: Places, fewest: int, *, times: int) -> bool:
+    """Tell whether as many numbers stand near together, so many times as far as usual, as a text has characters."""
+    near = places[fewest - 1 :] - places[: max(0, len(places) - fewest + 1)] <= times * _USUAL_GAP * (fewest - 1)
     if not np.count_nonzero(near):
-        return places[:0]
-    apart = np.flatnonzero(np.diff(places) > _GAP + _LONGEST_NUMBER)
-    longest_list = np.diff(np.concatenate(([-1], apart, [len(places) - 1]))).max()
-    return places if longest_list >= fewest else places[:0]
+        return False
+    apart = np.flatnonzero(places[1:] - places[:-1] > times * (_GAP + _LONGEST_NUMBER))
+    return bool(np.diff(np.concatenate(([-1], apart, [len(places) - 1]))).max() >= fewest)
 
 
 def _may_hold_characters(raw: bytes, fewest: int) -> bool:
     """Tell whether as many single characters stand in quotes, or apart, near together as a text has."""
     least = max(1, fewest // 2)  # blanks, commas and quotes among them aren't counted
     found: list[Places] = []
-    for first, _, block in translated_blocks(raw, _ITEMS, _FOLLOWS, overlap=2):
+    for first, _, block in translated_blocks(raw, _ITEMS, b"" if raw.isascii() else _FOLLOWS, overlap=2):
         items = np.frombuffer(block, np.uint8)
         single = (items[:-2] == items[2:]) & (items[:-2] < _OTHER) & (items[1:-1] == _OTHER)
-        found.append(first + np.flatnonzero(single))
+        if np.count_nonzero(single):
+            found.append(first + np.flatnonzero(single))
+    if not found:
+        return False
     places = np.concatenate(found)
     near = places[least - 1 :] - places[: max(0, len(places) - least + 1)] <= 2 * _GAP * least
     return bool(near.any())

@@ -6,7 +6,6 @@ nobody sees (zero-width blanks, soft hyphens, joiners, byte order marks) is left
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from typing import Final
 
@@ -26,8 +25,7 @@ _DRAWN_ALIKE: Final = {
 """What Unicode takes for other characters, and what writers put in these ones' place."""
 _LAST: Final = 0x1F200
 _NOTHING: Final = 1
-_LEADS: Final = b"\xc2\xe2\xef\xf0"
-_LEAD: Final = re.compile(rb"[" + _LEADS + rb"]")
+_LEADS: Final = (b"\xc2", b"\xe2", b"\xef", b"\xf0")
 
 
 def _table() -> Bytes:
@@ -49,7 +47,7 @@ _READ_AS: Final = _table()
 
 def may_hold_look_alikes(raw: bytes) -> bool:
     """Tell whether a character begins as one of these does."""
-    return not raw.isascii() and _LEAD.search(raw) is not None
+    return not raw.isascii() and any(lead in raw for lead in _LEADS)
 
 
 def look_alikes(text: Bytes) -> Edits:

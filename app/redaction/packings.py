@@ -120,6 +120,14 @@ BINARY: Final = _Packing(
 )
 _NOTHING: Final = (np.array([BREAK], np.uint8), np.zeros(1, np.intp), np.zeros(1, np.intp))
 _DIGITS_ONLY: Final = (HEXADECIMAL, BINARY)
+_EIGHT: Final = 8
+_EIGHTS: Final = {
+    size: np.array([[1 << (place - phase) % size for place in range(_EIGHT)] for phase in range(size)], np.uint8).view(
+        np.uint64
+    )
+    for size in (2, 4, 8)
+}
+"""By a group's size, and where the first one begins, the bits of the places of eight characters, in one number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +225,10 @@ def _find_groups(raw: bytes, packing: _Packing, count: int, roles: bytes) -> Pla
     """Return where so many groups in a row begin, in what is left without what may stand between."""
     found: list[Places] = []
     size = packing.group * count
+    if packing in _DIGITS_ONLY and b"x" * size not in raw.translate(packing.shape, packing.between):
+        return np.zeros(0, np.intp)
     for first, _, block in translated_blocks(raw, roles, packing.between, overlap=size - 1):
-        if len(block) >= size:
+        if len(block) >= size and _may_hold_groups(block, packing, count):
             # All characters of a group in one number, and each group's from one more byte on.
             groups = np.ndarray((len(block) - packing.group + 1,), packing.word, block, strides=(1,))
             fits = in_a_row(groups & packing.wanted == packing.wanted, count, apart=packing.group)
@@ -227,12 +237,21 @@ def _find_groups(raw: bytes, packing: _Packing, count: int, roles: bytes) -> Pla
     return np.concatenate(found) if found else np.zeros(0, np.intp)
 
 
+def _may_hold_groups(block: bytes, packing: _Packing, count: int) -> bool:
+    """Tell whether so many groups may follow one another, by eight characters at a time: few blocks have as many."""
+    eights = (packing.group * count - _EIGHT + 1) // _EIGHT  # whole ones, wherever the first group begins
+    if eights < 1:
+        return True
+    row, wanted = np.frombuffer(block, "<u8", len(block) // _EIGHT), _EIGHTS[packing.group]
+    return bool(np.count_nonzero(in_a_row(row & wanted == wanted, eights, apart=1)))
+
+
 def in_a_row(flags: Flags, count: int, *, apart: int) -> Flags:
     """Tell from where on ``count`` flags are set, one every ``apart`` places."""
     span = 1
     while span < count:
         step = min(span, count - span)
-        flags = flags[: -step * apart] & flags[step * apart :]
+        flags = flags[..., : -step * apart] & flags[..., step * apart :]
         span += step
     return flags
 

@@ -93,14 +93,13 @@ _SUFFIXED: Final = bytes(
     else ord(" ")
     for code in range(256)
 ).replace(b"H", b"h")
-_ONE_SUFFIXED: Final = (b" xxh ", b" x0h ", b" 0xxh ", b" 0x0h ", b" 0xh ", b" 00h ")
-_TWO_SUFFIXED: Final = re.compile(rb" (?:0?x|0)[x0]h {1,4}(?:0?x|0)[x0]h ")
+# "h " stands there letter by letter: that is looked for far sooner than a blank.
+_TWO_SUFFIXED: Final = re.compile(rb"h (?:(?<= [x0][x0]h )|(?<= 0x[x0]h )) {0,3}(?:0?x|0)[x0]h ")
 
 
 def may_hold_suffixed(raw: bytes) -> bool:
     """Tell whether two bytes as an assembler writes them follow one another: ``73h, 0b3h``."""
-    shape = b" %b " % raw.translate(_SUFFIXED)
-    return any(one in shape for one in _ONE_SUFFIXED) and _TWO_SUFFIXED.search(shape) is not None
+    return _TWO_SUFFIXED.search(b" %b " % raw.translate(_SUFFIXED)) is not None
 
 
 _IS_ALNUM: Final = ~flags_of(bytes(code for code in range(128) if not chr(code).isalnum()))
@@ -137,10 +136,11 @@ _BINARY: Final = bytes(
 
 def may_hold_binaries(raw: bytes) -> bool:
     """Tell whether two numbers of six to eight binary digits follow one another."""
-    return b"xxxxxx" in (shape := raw.translate(_BINARY)) and _TWO_BINARIES.search(shape) is not None
+    return b"xxxxxx " in (shape := raw.translate(_BINARY)) and _TWO_BINARIES.search(shape) is not None
 
 
-_TWO_BINARIES: Final = re.compile(rb"x{6,8} {1,4}x{6,8} ")
+# What a search begins with stands there letter by letter: that is looked for far sooner.
+_TWO_BINARIES: Final = re.compile(rb"xxxxxx {1,4}x{6,8} ")
 
 
 def binaries(text: Bytes) -> Edits:

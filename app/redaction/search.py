@@ -30,12 +30,15 @@ FOLD_CASE: Final = FOLD.lower()
 """The same where letters count whatever their case."""
 
 
-def _draw_table() -> Hashes:
-    return np.frombuffer(secrets.token_bytes(4 * 256), np.uint32).copy()
+def _draw_table() -> bytes:
+    """Return a number for each byte, in an order that nobody knows."""
+    codes = list(range(256))
+    secrets.SystemRandom().shuffle(codes)
+    return bytes(codes)
 
 
-_TABLE: Final = _draw_table()[np.frombuffer(FOLD, np.uint8)]
-_TABLE_ANY_CASE: Final = _TABLE[np.frombuffer(FOLD_CASE, np.uint8)]
+_TABLE: Final = FOLD.translate(table := _draw_table())
+_TABLE_ANY_CASE: Final = FOLD_CASE.translate(table)
 _FACTORS: Final = tuple(np.uint32(secrets.randbits(32) | 1) for _ in range(_LEVELS))
 _LAST_FACTOR: Final = np.uint32(secrets.randbits(32) | 1)
 
@@ -57,8 +60,9 @@ class Search(Generic[Label]):
                 by_size[len(text)].setdefault(text.translate(self.fold), label)
         self._by_size = {size: list(by_size[size].items()) for size in sorted(by_size)}
         self._sizes = list(self._by_size)
-        # All texts in a row, and where each begins: they are hashed together with the first block that is looked at.
-        self._row = b"".join(text for named in self._by_size.values() for text, _ in named)
+        # All texts in a row: they are hashed together with the first block that is looked at.
+        row = b"".join(text for named in self._by_size.values() for text, _ in named)
+        self._row = row.translate(self._table)
         self._wanted: dict[int, Hashes] = {}
         self.longest = max(by_size, default=0)
 
@@ -74,7 +78,7 @@ class Search(Generic[Label]):
         if not self._sizes or len(raw) < self._sizes[0]:
             return []
         places: dict[tuple[int, int], list[int]] = defaultdict(list)
-        for first, carried, block in translated_blocks(raw, None, without, overlap=self.longest - 1):
+        for first, carried, block in translated_blocks(raw, self._table, without, overlap=self.longest - 1):
             for size, begin, hashes in self._hash(block, carried):
                 for number, wanted in enumerate(self._wanted[size]):
                     same = hashes == wanted
@@ -93,7 +97,7 @@ class Search(Generic[Label]):
         learn = not self._wanted
         together = np.frombuffer(block + self._row if learn else block, np.uint8)
         row = len(block)
-        for size, hashes in _windows(together, self._sizes, self._table):
+        for size, hashes in _windows(together, self._sizes):
             if learn:
                 named = self._by_size[size]
                 self._wanted[size] = hashes[row : row + size * len(named) : size].copy()
@@ -111,19 +115,25 @@ class Search(Generic[Label]):
                 yield at, free, label
 
 
-def _windows(block: Bytes, sizes: Sequence[int], table: Hashes) -> Iterator[tuple[int, Hashes]]:
+def _windows(block: Bytes, sizes: Sequence[int]) -> Iterator[tuple[int, Hashes]]:
     """Hash the windows of each size (given in rising order).
 
     A window of a power of two is hashed from its halves; any other from the two such windows that cover it.
     """
-    hashes, span, level = table.take(block), 1, 0
+    hashes, span, level = block.astype(np.uint32), 1, 0
     for size in sizes:
         if size > len(block):
             return
         while 2 * span <= size:
-            hashes = hashes[:-span] * _FACTORS[level] + hashes[span:]
+            hashes = _pair(hashes[:-span], _FACTORS[level], hashes[span:])
             span, level = 2 * span, level + 1
         if span == size:
             yield size, hashes
         else:
-            yield size, hashes[: span - size] * _LAST_FACTOR + hashes[size - span :]
+            yield size, _pair(hashes[: span - size], _LAST_FACTOR, hashes[size - span :])
+
+
+def _pair(left: Hashes, factor: np.uint32, right: Hashes) -> Hashes:
+    both: Hashes = left * factor
+    both += right
+    return both

@@ -213,12 +213,19 @@ def _near(first: Places, end: Places, reach: int, size: int) -> tuple[Places, Pl
 
 def _cut(view: View, first: Places, last: Places, **changes: object) -> tuple[View, Places]:
     """Return these spans of a view, each with a break behind it, and how far each one's places moved."""
-    sizes = last - first + 1
-    shift = np.concatenate(([0], np.cumsum(sizes)[:-1])) - first
-    places = np.arange(int(sizes.sum())) - np.repeat(shift, sizes)
-    cut = view.pick(np.minimum(places, len(view.text) - 1), **changes)
-    cut.text[np.cumsum(sizes) - 1] = BREAK
-    return cut, shift
+    ends = np.cumsum(last - first + 1)
+    cut = view.pick(np.minimum(span_places(first, last + 1), len(view.text) - 1), **changes)
+    cut.text[ends - 1] = BREAK
+    return cut, ends - 1 - last
+
+
+def span_places(first: Places, end: Places) -> Places:
+    """Return the places of all bytes in these spans."""
+    sizes = end - first
+    stops = np.cumsum(sizes)
+    places: Places = np.repeat(first - (stops - sizes), sizes)
+    places += np.arange(len(places))
+    return places
 
 
 def _apply(view: View, edits: Edits, order: int) -> View:
