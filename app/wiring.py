@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from sqlalchemy.engine import make_url
+from sqlalchemy.orm import configure_mappers
 
 from app.db import Sessions, open_engine
 from app.db.key_guard import DatabaseKeyGuard
@@ -44,6 +45,16 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
         )
     finally:
         sessions.close()
+
+
+def load_shared(database_url: str) -> None:
+    """Load what every process would load by itself as soon as it opens its resources and uses them.
+
+    For the process that others are forked from: what it has loaded is there once.
+    """
+    open_engine(database_url).dispose()  # which imports what speaks to this kind of database
+    configure_mappers()
+    OutboundClient(OutboundRules()).close()  # whose authorities are read once
 
 
 def vault_options(settings: Settings) -> VaultOptions:

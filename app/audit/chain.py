@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import lru_cache
-from operator import attrgetter
 from typing import Any, Final, Literal
 
 import orjson
@@ -98,24 +97,72 @@ def facts_of(event: Event) -> dict[str, object]:
     return facts
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """An event in its place of a chain; ``detail`` is the JSON that is stored of it, as it was hashed."""
-
-    link: Link
-    detail: str
-
-
 _HOLES: Final = ("at", "deed_id", "detail", "id", "outcome", "request_id", "seq")
 """The facts that differ among the events of one actor who does one thing to one target; sorted, as they are written."""
-_CONSTANT: Final = tuple(name for fact, of in FACTS.items() if fact not in _HOLES for name in of)
-_constants_of: Final = attrgetter(*_CONSTANT)
+CONSTANT: Final = tuple(name for fact, of in FACTS.items() if fact not in _HOLES for name in of)
+"""The fields of all other facts."""
+STORED: Final = ("id", "deed_id", "detail", "outcome", "request_id", "secrets", *CONSTANT)
+"""The columns of ``Draft.row``."""
+
+
+@dataclass(slots=True)
+class Draft:
+    """An event as it is hashed and stored, but for its place: so all of it is written before anybody waits for that.
+
+    Args:
+        before: Its canonical JSON up to its number.
+        after: Its canonical JSON from there on.
+        row: What is stored of it besides its moment and its place, in the order of ``STORED``.
+        mark: Looks, in the transaction that stores it, whether it may be; see ``Access.mark``.
+    """
+
+    chain: str
+    deed_id: str
+    at: datetime
+    before: bytes
+    after: bytes
+    row: tuple[str | None, ...]
+    mark: Callable[[Any, str], None] | None = None
+
+
+def draft(
+    constants: tuple[str | None, ...],
+    *,
+    event_id: str,
+    deed_id: str,
+    at: datetime,
+    outcome: Outcome,
+    detail: Mapping[str, object],
+    request_id: str | None,
+) -> Draft:
+    """Write an event once, for its hash and for its row; ``constants`` are what ``CONSTANT`` names.
+
+    What differs is filled into a template of what intent and outcome have in common.
+    """
+    written = fast_json(detail, option=orjson.OPT_SORT_KEYS)
+    first, second, third, fourth, fifth, sixth, seventh, after = _template(*constants)
+    moment = rfc3339(at).encode()
+    before = b"".join(
+        (
+            *(first, b'"', moment, b'"', second, _word(deed_id), third, written or canonical(detail), fourth),
+            *(_word(event_id), fifth, _word(outcome), sixth, _word(request_id), seventh),
+        )
+    )
+    stored = written.decode() if written else json.dumps(detail)
+    secrets = secrets_in(detail, constants[_TARGET_TYPE], constants[_TARGET_NAME])
+    row = (event_id, deed_id, stored, outcome, request_id, secrets, *constants)
+    return Draft(str(constants[_CHAIN]), deed_id, at, before, after, row)
+
+
+_CHAIN: Final = CONSTANT.index("chain")
+_TARGET_TYPE: Final = CONSTANT.index("target_type")
+_TARGET_NAME: Final = CONSTANT.index("target_name")
 
 
 @lru_cache(maxsize=1024)
 def _template(*constants: str | None) -> tuple[bytes, ...]:
     """Write what these events have in common, as the canonical JSON around the holes: one piece more than holes."""
-    values = dict(zip(_CONSTANT, constants, strict=True))
+    values = dict(zip(CONSTANT, constants, strict=True))
     pieces, piece = [], b"{"
     for fact in sorted(FACTS):
         piece += canonical(fact) + b":"
@@ -129,26 +176,10 @@ def _template(*constants: str | None) -> tuple[bytes, ...]:
     return (*pieces, piece[:-1] + b"}")
 
 
-def place(before: Link, event: Event) -> Placed:
-    """Put an event next in a chain, in one pass.
-
-    What differs is filled into a template of what intent and outcome have in common, and the detail is written once,
-    for the hash and for its row.
-    """
-    seq, detail = before.seq + 1, event.detail
-    written = fast_json(detail, option=orjson.OPT_SORT_KEYS)
-    pieces = _template(*_constants_of(event))
-    facts = (
-        *(pieces[0], b'"', rfc3339(event.at).encode(), b'"'),
-        *(pieces[1], _word(event.deed_id)),
-        *(pieces[2], written or canonical(detail)),
-        *(pieces[3], _word(event.id)),
-        *(pieces[4], _word(event.outcome)),
-        *(pieces[5], _word(event.request_id)),
-        *(pieces[6], b"%d" % seq, pieces[7]),
-    )
-    digest = _digest(before.hash, b"".join(facts))
-    return Placed(Link(seq, digest), written.decode() if written else json.dumps(detail))
+def place(before: Link, event: Draft) -> Link:
+    """Return the place of an event that comes next in a chain."""
+    seq = before.seq + 1
+    return Link(seq, _digest(before.hash, b"%b%d%b" % (event.before, seq, event.after)))
 
 
 def _word(text: str | None) -> bytes:
@@ -199,9 +230,15 @@ def rfc3339(moment: datetime) -> str:
 
 def secrets_of(event: Event) -> str:
     """Return the names of the secrets that an event concerns, each between commas: what a filter looks for."""
-    used = event.detail.get("secrets", ())
-    names = [event.target_name] if event.target_type == "secret" else list(used) if isinstance(used, list) else []
-    return "".join(f",{name}" for name in names) + "," if names else ""
+    return secrets_in(event.detail, event.target_type, event.target_name)
+
+
+def secrets_in(detail: Mapping[str, object], target_type: str | None, target_name: str | None) -> str:
+    """Return what ``secrets_of`` does, of these facts."""
+    if target_type == "secret":
+        return f",{target_name},"
+    used = detail.get("secrets")
+    return f",{','.join(map(str, used))}," if used and isinstance(used, list) else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from app.access import Access, Permission, require
 from app.audit.actions import Action
-from app.audit.append import ChainEntry, append, append_entries
-from app.audit.chain import FIELDS, Event, Outcome
+from app.audit.append import append
+from app.audit.chain import FIELDS, Draft, Event, Outcome, draft
 from app.audit.models import ChainHeadRow, EventRow
 from app.audit.openings import name_opening, openings
 from app.db import NAME_CHARACTERS, Sessions, cursor_of, live_processes
@@ -69,35 +69,33 @@ class Deed:
         What it changes is written first: rows before chains, in every transaction, or two would wait for each other.
         """
         session.flush()
-        raw = cursor_of(session.connection())
-        if self.access.mark is not None:
-            self.access.mark(raw, self.id)
-        append(raw, [self.event("done", clock())])
+        append(cursor_of(session.connection()), [self.event("done", clock(), marked=True)])
         self.closed = True
         event_recorded(self.action, "done")
 
-    def event(self, outcome: Outcome, at: datetime) -> Event:
-        """Return this deed as an event that isn't yet in a chain."""
-        actor = self.access.actor
-        return Event(
-            id=_new_id(),
-            chain=self.access.workspace or SERVICE_CHAIN,
-            seq=0,
+    def event(self, outcome: Outcome, at: datetime, *, marked: bool = False) -> Draft:
+        """Return this deed as an event that isn't yet in a chain.
+
+        Args:
+            marked: Whether it is the deed's first event, which has to be let in by ``Access.mark``.
+        """
+        access, actor, target = self.access, self.access.actor, self.target
+        workspace = access.workspace
+        written = draft(
+            (
+                *(workspace or SERVICE_CHAIN, workspace, actor.type, actor.id, actor.acting_for),
+                *(self.action, target.type, target.id, target.name),
+            ),
+            event_id=_new_id(),
             deed_id=self.id,
             at=at,
-            workspace=self.access.workspace,
-            actor_type=actor.type,
-            actor_id=actor.id,
-            acting_for=actor.acting_for,
-            action=self.action,
-            target_type=self.target.type,
-            target_id=self.target.id,
-            target_name=self.target.name,
             outcome=outcome,
-            detail=dict(self.detail),
-            request_id=self.access.request_id,
-            hash="",
+            detail=self.detail,
+            request_id=access.request_id,
         )
+        if marked:
+            written.mark = access.mark
+        return written
 
 
 class recorded:  # noqa: N801 - it reads as a verb where it is used
@@ -166,7 +164,7 @@ def intend(deed: Deed, *, sessions: Sessions, clock: Clock) -> None:
     try:
         deed.id = deed.id[: _PROCESS.start] + sessions.lease.process + deed.id[_PROCESS.stop :]
         with step("record"):
-            sessions.write_together(ChainEntry(deed.event("intended", clock()), deed.access.mark), append_entries)
+            sessions.write_together(deed.event("intended", clock(), marked=True), append)
     except SQLAlchemyError:
         raise _nothing_done() from None
     event_recorded(deed.action, "intended")
@@ -184,7 +182,7 @@ def conclude(deed: Deed, outcome: Outcome, *, sessions: Sessions, clock: Clock) 
     event = deed.event(outcome, clock())
     try:
         with step("record"):
-            sessions.write_together(ChainEntry(event), append_entries)
+            sessions.write_together(event, append)
     except SQLAlchemyError:
         sessions.lease.later(event, append)
         raise _in_doubt() from None

@@ -24,6 +24,7 @@ from app.cli.runtime import read_settings
 from app.kernel.errors import ServiceError
 from app.settings import Settings
 from app.vault.environment import ignored_variables
+from app.wiring import load_shared
 
 _LAST_WORDS_SECONDS: Final = 10
 HEAD_MILLISECONDS: Final = 5000
@@ -48,10 +49,11 @@ def run() -> None:
         log.warning("variable_ignored", variable=ignored.name, why=ignored.why)
     _refuse_taken_port(settings)
     connections = limit_connections(_raise_file_limit())
-    # What is there now is shared with every process that is forked, for as long as none of them touches it.
-    gc.collect()
-    gc.freeze()
+    load_shared(settings.database_url)
+    _leave_to_share()
     with caretaker(settings, meanwhile=_load_dictionaries):
+        worker.prepare(settings)
+        _leave_to_share()
         # A worker is told to stop as any process is, also before it has begun to listen for that.
         os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
         _server(settings, connections).serve()
@@ -60,6 +62,11 @@ def run() -> None:
 def _load_dictionaries() -> None:
     """Load what a worker would load by itself when it first judges a value: there once, it is shared."""
     import_module("zxcvbn")
+    _leave_to_share()
+
+
+def _leave_to_share() -> None:
+    """Keep the collector from what is there now: every process that is forked shares it as long as none touches it."""
     gc.collect()
     gc.freeze()
 

@@ -9,8 +9,11 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from flask import Flask
 
 from app.cli.processes import WORKER, end_with_parent, set_process_name
 from app.factory import create_app, front_of
@@ -21,19 +24,44 @@ from app.web.front import Front
 from app.wiring import open_resources
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What a worker serves with: made before it is forked, so that its memory is there once for all of them."""
+
+    settings: Settings
+    resources: Resources
+    app: Flask
+
+
+_prepared: _Prepared | None = None
+
+
+def prepare(settings: Settings) -> None:
+    """Make what every worker serves with; to be called in the process that they are forked from.
+
+    No connection is opened, no thread begun and no name taken: that happens in a worker, when it is first needed.
+
+    Raises:
+        ServiceError: A key can't be read.
+        VaultUnavailable: The embedded Vault was never started.
+    """
+    global _prepared
+    opened = open_resources(settings)
+    resources = opened.__enter__()
+    app = create_app(settings, resources)
+    app.extensions["strongroom_opened"] = opened  # held for as long as the process lives, or it would close by itself
+    _prepared = _Prepared(settings, resources, app)
+
+
 def application() -> Front:
-    """Make the ASGI application of one worker process, with resources of its own."""
+    """Make the ASGI application of one worker process."""
     _leave_interrupts_to_parent()
     set_process_name(WORKER)
     end_with_parent()
-    settings = Settings.from_env(os.environ)
-    _stay_on_one_core(settings.workers, os.environ.get(MULTIPROC))
-    opened = open_resources(settings)
-    resources = opened.__enter__()
-    _stop_calls_in_time(asyncio.get_event_loop(), settings, resources)
-    app = create_app(settings, resources)
-    app.extensions["strongroom_opened"] = opened  # held for as long as the process lives, or it would close by itself
-    return front_of(app, settings, resources)
+    prepared = cast(_Prepared, _prepared)
+    _stay_on_one_core(prepared.settings.workers, os.environ.get(MULTIPROC))
+    _stop_calls_in_time(asyncio.get_event_loop(), prepared.settings, prepared.resources)
+    return front_of(prepared.app, prepared.settings, prepared.resources)
 
 
 def _stop_calls_in_time(loop: asyncio.AbstractEventLoop, settings: Settings, resources: Resources) -> None:

@@ -7,21 +7,19 @@ here are constants of the code: values only ever go in as parameters.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import chain
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError
 
-from app.db.base import UtcDateTime
-
 T = TypeVar("T")
 
 _ROWS_AT_ONCE: Final = 32
 """Rows that one INSERT writes at most: each statement of its own lets other threads in, and is sent by itself."""
-_MOMENT: Final = UtcDateTime()
 
 
 class Cursor:
@@ -36,10 +34,9 @@ class Cursor:
         self._fault = engine.dialect.loaded_dbapi.Error
         self.for_update = "" if self._sqlite else " FOR UPDATE"
         """What a SELECT that takes its rows ends with; SQLite's writer has the whole file."""
-        self.moment = cast(
-            "Callable[[datetime], object]", _MOMENT.dialect_impl(engine.dialect).bind_processor(engine.dialect)
-        )
+        self.moment: Callable[[datetime], object] = _moment_as_text if self._sqlite else _require_zone
         """Makes of a moment what the driver stores of it."""
+        self._begin = "BEGIN IMMEDIATE" if self._sqlite else "BEGIN"
         self.ending = False
         """Whether it was asked to commit, so that nobody can know what became of it if that fails."""
 
@@ -65,17 +62,23 @@ class Cursor:
         """Add rows, many with one statement; ``into`` is an INSERT up to its VALUES. Raises ``DBAPIError``."""
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             some = rows[start : start + _ROWS_AT_ONCE]
-            self.run(_inserting(into, len(some[0]), len(some)), [[value for row in some for value in row]])
+            self.run(_inserting(into, len(some[0]), len(some)), [tuple(chain.from_iterable(some))])
 
     def begin(self) -> None:
         """Begin a transaction that writes. Raises ``DBAPIError``."""
-        self.run("BEGIN IMMEDIATE" if self._sqlite else "BEGIN", [()])
+        try:
+            self._cursor.execute(self._begin)
+        except self._fault as error:
+            raise self._as_database_error(self._begin, error) from None
 
     def commit(self) -> None:
         """Commit. Raises ``DBAPIError``."""
         self.ending = True
         try:
-            self._connection.commit()
+            if self._sqlite:
+                self._cursor.execute("COMMIT")  # the driver's own ``commit`` prepares it anew each time
+            else:
+                self._connection.commit()
         except self._fault as error:
             raise self._as_database_error("COMMIT", error) from None
         self.ending = False
@@ -98,6 +101,18 @@ def _database_error(statement: str | None, error: Exception, engine: Engine, *, 
     return DBAPIError.instance(
         statement, None, error, fault, hide_parameters=True, connection_invalidated=gone, dialect=engine.dialect
     )
+
+
+def _require_zone(moment: datetime) -> datetime:
+    """Refuse a naive moment, as ``UtcDateTime`` does."""
+    if moment.tzinfo is None:
+        raise ValueError("a moment without a time zone can't be stored")
+    return moment
+
+
+def _moment_as_text(moment: datetime) -> str:
+    """Write a moment as SQLAlchemy does for SQLite."""
+    return _require_zone(moment).astimezone(UTC).isoformat(" ", "microseconds")[:-6]
 
 
 @lru_cache(maxsize=256)

@@ -10,7 +10,6 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, TypeVar
@@ -28,15 +27,18 @@ TURN_SECONDS: Final = 5
 _LOOKS_EVERY: Final = 0.0005  # seconds
 
 
-@dataclass(slots=True)
 class _Write:
     """One thread's item, and how it went; ``woken`` is free when it's settled, or the thread's turn to commit."""
 
-    item: Any
-    write: Callable[[Cursor, Sequence[Any]], object]
-    woken: Lock = field(default_factory=Lock)
-    settled: bool = False
-    error: Exception | None = None
+    __slots__ = ("error", "item", "settled", "woken", "write")
+
+    def __init__(self, item: Any, write: Callable[[Cursor, Sequence[Any]], object]) -> None:
+        self.item = item
+        self.write = write
+        self.woken: Lock | None = None
+        """None for who doesn't have to wait."""
+        self.settled = False
+        self.error: Exception | None = None
 
 
 class GroupCommit:
@@ -60,13 +62,14 @@ class GroupCommit:
             RuntimeError: The thread that was to commit it was broken off.
         """
         mine = _Write(item, write)
-        mine.woken.acquire()
         with self._lock:
-            self._waiting.append(mine)
-            leads = not self._led
+            if self._led:
+                mine.woken = Lock()
+                mine.woken.acquire()
             self._led = True
+            self._waiting.append(mine)
         with yield_turn():  # for the disk, or for whoever writes to it
-            if not leads:
+            if mine.woken is not None:
                 mine.woken.acquire()
             if not mine.settled:
                 self._lead(mine)
@@ -101,7 +104,7 @@ class GroupCommit:
                 successor = self._waiting[0] if self._waiting else None
                 self._led = successor is not None
             for each in (*batch, successor):
-                if each is not None and each is not mine:
+                if each is not None and each is not mine and each.woken is not None:
                     each.woken.release()
 
     def _commit(self, batch: Sequence[_Write]) -> None:

@@ -11,6 +11,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from typing import Any, Final, cast
 
 from app.http1.errors import (
@@ -44,6 +45,15 @@ def tls_context(ca_file: str | None = None, *, ca_pem: str | None = None) -> ssl
     context.set_alpn_protocols(["http/1.1"])
     context.keylog_filename = cast("str", None)  # the environment's SSLKEYLOGFILE would have every session's keys
     return context
+
+
+@cache
+def system_tls_context() -> ssl.SSLContext:
+    """Return the context that trusts the system's authorities: one for a process and for all that are forked from it.
+
+    What the authorities take, some 9 MiB, is there once then. It is nobody's to change.
+    """
+    return tls_context()
 
 
 class Connection:

@@ -37,6 +37,7 @@ from app.web import context
 from app.web.auth import API_PREFIX
 from app.web.errors import STATUS
 from app.web.events import MEDIA_TYPE, AsEvents
+from app.web.presence import presence_of
 from app.web.reply import respond, stream_reply
 
 _RUNS: Final = 10
@@ -318,10 +319,12 @@ def _hosts_to_allow(error: StrongroomError, form: CallForm) -> Sequence[tuple[st
 def _stream_out(form: CallForm, found: Block | None) -> StreamedCall:
     """Make the call that is on the page, its answer as it comes."""
     written, tests, template = _call_on_page(form)
-    access, cache = context.access(), context.cache()
+    access, cache, is_awaited = context.access(), context.cache(), presence_of(request.environ)
     if found is not None and found.answer == "stream" and _same(found.call, written):  # so the record names the block
-        return BlockRuns(context.resources()).stream(found.name, tests, access=access, cache=cache)
-    return Calls(context.resources()).stream(template, access=access)
+        return BlockRuns(context.resources()).stream(
+            found.name, tests, access=access, cache=cache, is_awaited=is_awaited
+        )
+    return Calls(context.resources()).stream(template, access=access, is_awaited=is_awaited)
 
 
 def _try_out(form: CallForm, found: Block | None) -> object:

@@ -33,6 +33,7 @@ from app.audit.chain import (
     verify,
 )
 from app.audit.checkpoints import genuine_by
+from tests.support.drafts import draft_of, stored_detail
 
 KEY = Ed25519PrivateKey.generate()
 GENUINE = genuine_by({1: base64.b64encode(KEY.public_key().public_bytes_raw()).decode()})
@@ -233,17 +234,17 @@ def test_facts_are_written_in_one_way_only(detail: dict[str, Any]) -> None:
 @given(details)
 def test_an_event_is_put_next_and_its_detail_is_written_as_it_is_hashed(detail: dict[str, Any]) -> None:
     before = Link(4, "a" * 64)
-    placed = place(before, replace(event(5, detail), seq=99))
+    written = draft_of(replace(event(5, detail), seq=99))
     facts = facts_of(event(5, detail))
-    assert placed.link == Link(5, link(before.hash, facts))
-    assert json.loads(placed.detail) == json.loads(json.dumps(facts["detail"]))
+    assert place(before, written) == Link(5, link(before.hash, facts))
+    assert json.loads(stored_detail(written)) == json.loads(json.dumps(facts["detail"]))
 
 
 def test_a_detail_that_orjson_does_not_write_as_json_does_is_written_by_json() -> None:
     detail = {"b": 2**70, "a": "\ud800"}
-    placed = place(Link(0, GENESIS), event(1, detail))
-    assert placed.link == Link(1, link(GENESIS, facts_of(event(1, detail))))
-    assert json.loads(placed.detail) == detail
+    written = draft_of(event(1, detail))
+    assert place(Link(0, GENESIS), written) == Link(1, link(GENESIS, facts_of(event(1, detail))))
+    assert json.loads(stored_detail(written)) == detail
 
 
 @pytest.mark.parametrize(
