@@ -199,7 +199,7 @@ def _behind_prefixes(raw: bytes) -> Iterator[Spans]:
     begins = np.concatenate(([0], ends[:-1] + 1))
     sizes = ends - begins
     begins, ends = begins[sizes > 0], ends[sizes > 0]
-    shared, rows = _shared(folded, begins, ends - begins)
+    shared, rows = _common_prefixes(folded, begins, ends - begins)
     # Only whole words are left out: of two pieces that begin alike, none loses its first letters.
     in_word = _IS_ALNUM[rows]
     closes = in_word[:, :-1] & ~in_word[:, 1:] & (np.arange(_WIDEST_PREFIX) < shared[:, None])
@@ -210,7 +210,7 @@ def _behind_prefixes(raw: bytes) -> Iterator[Spans]:
         yield bounds[begins + cut], bounds[ends]
 
 
-def _shared(folded: Bytes, begins: Places, sizes: Places) -> tuple[Places, Bytes]:
+def _common_prefixes(folded: Bytes, begins: Places, sizes: Places) -> tuple[Places, Bytes]:
     """Return how many bytes each line begins with as one of its neighbours does, and what each begins with."""
     padded = np.concatenate((folded, np.zeros(_WIDEST_PREFIX + 1, np.uint8)))
     columns = np.arange(_WIDEST_PREFIX + 1)

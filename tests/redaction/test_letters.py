@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.redaction.letters import SHORTEST, LetterSearch, letters
+from app.redaction.letters import SHORTEST, SHORTEST_MIXED, LetterSearch, has_enough_letters, letters
 from app.redaction.views import View
 
 TOK = b"sk_live_51HxQ-U8JZpDE0iGXl_D6gNC"
@@ -78,3 +78,21 @@ def test_a_text_beyond_ascii_is_found_with_what_is_its_own() -> None:
 def test_of_texts_of_the_same_letters_the_longest_is_taken_out() -> None:
     search = LetterSearch([("A", b"abcdefghijkl"), ("B", b"abcdefghijkl==")])
     assert list(search.find(View.of(b"k=abcdefghijkl==;"))) == [(2, 16, "B")]
+
+
+@pytest.mark.parametrize(
+    ("text", "enough"),
+    [
+        (b"abcdefghijkl", True),
+        (b"abcdefghijk", False),
+        (b"abcdefg1", True),
+        (b"abcdef1", False),
+        (b"-a-b-c-d-1-2-3-4-", True),
+        (b"12345678901", False),
+        (b"123456789012", True),
+        (b"\xc3\xa9123456", True),
+    ],
+)
+def test_a_text_of_letters_and_digits_may_be_shorter(text: bytes, *, enough: bool) -> None:
+    assert has_enough_letters(text) is enough
+    assert SHORTEST_MIXED == 8

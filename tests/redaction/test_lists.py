@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from app.redaction.lists import may_hold_lists, unpack_lists
+from app.redaction.lists import may_hold_codes, may_hold_lists, unpack_lists
 from app.redaction.views import View
 
 TEXT = "canary-7f3a9c21-tail"
@@ -102,3 +102,23 @@ def test_a_list_that_was_there_before_is_not_given_again() -> None:
 def test_numbers_of_one_digit_are_no_list_of_characters_however_many_they_are() -> None:
     assert not may_hold_lists(b"1;2;3;4;5;6;7;8;9;10;" * 9, 20, ascii_only=True)
     assert may_hold_lists(b", 0, ".join(b"%d" % code for code in b"UTF-16 as its bytes' numbers"), 20, ascii_only=True)
+
+
+@pytest.mark.parametrize(
+    ("raw", "holds"),
+    [
+        (b", ".join(b"%d" % code for code in ITEMS), True),
+        (b"999999" + b" " * 40 + b", ".join(b"%d" % code for code in ITEMS), True),
+        (b", ".join(b"%d" % code for code in ITEMS[1:]), False),
+        ((b"," + b" " * 23).join(b"%d" % code for code in ITEMS), True),
+        ((b"," + b" " * 24).join(b"%d" % code for code in ITEMS), False),
+        (b", ".join(b"%d" % (code + 40) for code in ITEMS), False),
+        (b"32 126 " * 10, True),
+        (b"31 126 " * 10, False),
+        (b"32 127 " * 10, False),
+        (b"1126 " * 20, False),
+        (b"", False),
+    ],
+)
+def test_numbers_of_characters_are_told_from_others(raw: bytes, *, holds: bool) -> None:
+    assert may_hold_codes(raw, len(ITEMS)) is holds

@@ -18,6 +18,9 @@ from tests.redaction.test_encodings import undo
         ("a\u200bb\u00adc\u2060d\ufeff", "abcd"),
         ("…é鍵ß½Ж«»", "…é鍵ß½Ж«»"),
         ("ａ～！", "a~!"),
+        ("\U000e0073\U000e006b\U000e0020\U000e007e\U000e007f", "sk ~\U000e007f"),
+        ("a\u0332b\u0338c\ufe0fd\u0301", "abcd\u0301"),
+        ("\u2066a\u2069b", "ab"),
         ("a–b—c―d“e”f„g‟h‘i’j‚k‛", "a-b-c-d\"e\"f\"g\"h'i'j'k'"),
     ],
 )
