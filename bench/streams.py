@@ -25,6 +25,8 @@ EVENTS: Final = 80
 PER_SECOND: Final = 40
 OPEN: Final = 100
 """Streams that are open beside short calls, half of them of each of two workspaces; each has an event a second."""
+FIRST_BYTES: Final = 20
+"""How often a round measures a first byte: one of a few may come when another process has the core."""
 _WARM_UPS: Final = 10
 
 
@@ -40,7 +42,7 @@ def streams(service: Strongroom, kv: Filled, scale: Scale, folder: Path) -> dict
     """Measure a service's streams; ``kv`` are its short calls."""
     with _events(folder) as port:
         url = f"http://127.0.0.1:{port}"
-        paths = {"paced": f"{url}/{EVENTS}/{PER_SECOND}", "open": f"{url}/100000/1"}
+        paths = {"paced": f"{url}/{EVENTS}/{PER_SECOND}", "short": f"{url}/1/1", "open": f"{url}/100000/1"}
         pair = [_fill(service, f"bench-streams-{number}", paths) for number in range(2)]
         found = {"pace": _pace(service, pair[0], port, scale), "beside": _beside(service, kv, pair, scale, folder)}
         return found | {"ends_after_ms": _ends(service, pair[0], scale)}
@@ -71,23 +73,27 @@ def _save(service: Strongroom, workspace: str, block: str, url: str) -> None:
 
 
 def _pace(service: Strongroom, filled: Filled, port: int, scale: Scale) -> dict[str, Any]:
-    """Read the same stream directly and through the service, in turn, once each worker has logged in for it."""
+    """Read the same streams directly and through the service, in turn, once each worker has logged in for it."""
     for _ in range(_WARM_UPS):
-        with _ask(service, filled, "paced") as sock:
-            sock.recv(65536)
-    paces: dict[str, list[Pace]] = {"direct": [], "ours": []}
+        _read(_ask(service, filled, "short"))
+    firsts: dict[str, list[float]] = {"direct": [], "ours": []}
+    for _ in range(scale.rounds * FIRST_BYTES):
+        firsts["direct"].append(_read(_ask_directly(port, 1, 1)).first)
+        firsts["ours"].append(_read(_ask(service, filled, "short")).first)
+    late: dict[str, list[float]] = {"direct": [], "ours": []}
     for _ in range(scale.rounds):
-        paces["direct"].append(_read(_ask_directly(port)))
-        paces["ours"].append(_read(_ask(service, filled, "paced")))
+        late["direct"] += _read(_ask_directly(port, EVENTS, PER_SECOND)).late
+        late["ours"] += _read(_ask(service, filled, "paced")).late
     rows = [
         {
             "": name,
-            "first byte ms": median(pace.first for pace in each),
-            "late ms, p50": median(late for pace in each for late in pace.late),
-            "late ms, p99": quantiles([late for pace in each for late in pace.late], n=100)[98],
-            "late ms, most": max(late for pace in each for late in pace.late),
+            "first byte ms": median(firsts[name]),
+            "first byte ms, p90": quantiles(firsts[name], n=10)[8],
+            "late ms, p50": median(late[name]),
+            "late ms, p99": quantiles(late[name], n=100)[98],
+            "late ms, most": max(late[name]),
         }
-        for name, each in paces.items()
+        for name in firsts
     ]
     tell(table(rows))
     return {str(row.pop("")): row for row in rows}
@@ -110,9 +116,9 @@ def _read(sock: socket.socket) -> Pace:
     return Pace(first, late)
 
 
-def _ask_directly(port: int) -> socket.socket:
+def _ask_directly(port: int, count: int, per_second: int) -> socket.socket:
     sock = socket.create_connection(("127.0.0.1", port), timeout=60)
-    sock.sendall(b"GET /%d/%d HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\n\r\n" % (EVENTS, PER_SECOND))
+    sock.sendall(b"GET /%d/%d HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\n\r\n" % (count, per_second))
     return sock
 
 

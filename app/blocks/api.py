@@ -154,7 +154,8 @@ def run_block(body: Mapping[str, Any], incoming: Incoming, resources: Resources,
     """
     runs, variables, access, cache = BlockRuns(resources), body["variables"], incoming.standing, incoming.cache
     if runs.streams(block, access=access, cache=cache):
-        return stream_reply(runs.stream(block, variables, access=access, cache=cache))
+        is_awaited = incoming.is_awaited
+        return stream_reply(runs.stream(block, variables, access=access, cache=cache, is_awaited=is_awaited))
     return answer_of(runs.run(block, variables, access=access, cache=cache))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from sqlalchemy.orm import Session
@@ -57,7 +57,13 @@ class BlockRuns:
             return False
 
     def stream(
-        self, name: str, variables: Mapping[str, object], *, access: Access, cache: VersionedCache
+        self,
+        name: str,
+        variables: Mapping[str, object],
+        *,
+        access: Access,
+        cache: VersionedCache,
+        is_awaited: Callable[[], bool],
     ) -> StreamedCall:
         """Run a saved block, its answer as a stream.
 
@@ -65,6 +71,7 @@ class BlockRuns:
             variables: What the request brings; it goes before the block's own defaults, and those before the
                 workspace's variables.
             cache: What was looked up for earlier runs and still holds.
+            is_awaited: Tells whether anybody still waits for the answer.
 
         Raises:
             NotFound: There is no such block.
@@ -83,6 +90,7 @@ class BlockRuns:
             intent=intent,
             look_up=lambda _deed: self._resolve(name, variables, access=access, cache=cache),
             require_source=_require_block,
+            is_awaited=is_awaited,
         )
 
     def _resolve(

@@ -51,7 +51,7 @@ def make_call(sent: AdHocCall, incoming: Incoming, resources: Resources) -> Repl
     """
     template, calls, access = parse_call(sent.call, location=sent.location), Calls(resources), incoming.standing
     if sent.answer == "stream":
-        return stream_reply(calls.stream(template, access=access))
+        return stream_reply(calls.stream(template, access=access, is_awaited=incoming.is_awaited))
     return answer_of(calls.make(template, access=access))
 
 

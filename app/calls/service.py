@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 from typing import Final, TypeVar
 
@@ -184,11 +185,13 @@ class Calls:
         access: Access,
         look_up: Callable[[Deed], ResolvedCall],
         intent: Mapping[str, object] | None = None,
+        is_awaited: Callable[[], bool],
         require_source: RequireSource = lambda _access, _cache: None,
     ) -> StreamedCall:
         """Take one call through the pipeline as ``perform`` does, up to the head of its answer; its body streams.
 
         Args:
+            is_awaited: Tells whether anybody still waits for the answer; where nobody does, the call is broken off.
             require_source: Raises, while the answer streams, where what was run is no more.
 
         Raises:
@@ -198,7 +201,7 @@ class Calls:
             with self._prepare(
                 target, permission=permission, access=access, look_up=look_up, intent=intent, streams=held
             ) as ready:
-                answer = self._send(self._resources.outbound.send_stream, ready)
+                answer = self._send(partial(self._resources.outbound.send_stream, is_awaited=is_awaited), ready)
                 held.callback(answer.close)
                 ready.deed.detail["status"] = answer.status
                 conclude(ready.deed, "streaming", sessions=self._resources.sessions, clock=self._resources.clock)
@@ -260,14 +263,15 @@ class Calls:
             look_up=lambda _deed: self._ad_hoc(template, access=access),
         )
 
-    def stream(self, template: CallTemplate, *, access: Access) -> StreamedCall:
-        """Make a call of the request, its answer as a stream. Raises ``StrongroomError``, whose code says why."""
+    def stream(self, template: CallTemplate, *, access: Access, is_awaited: Callable[[], bool]) -> StreamedCall:
+        """Make a call of the request, its answer as a stream; see ``perform_stream``."""
         return self.perform_stream(
             _target_of(template),
             permission=Permission.CALL_AD_HOC,
             access=access,
             intent=intent_facts(template),
             look_up=lambda _deed: self._ad_hoc(template, access=access),
+            is_awaited=is_awaited,
         )
 
     def preview(self, template: CallTemplate, *, access: Access) -> Preview:
@@ -290,8 +294,7 @@ class Calls:
     def _ad_hoc(self, template: CallTemplate, *, access: Access) -> ResolvedCall:
         with self._resources.sessions.read() as session:
             requirements = requirements_of(template, access=access, session=session)
-        # An ad-hoc call of a runtime token goes nowhere that nobody named.
-        any_host = access.role is not Role.RUNTIME
+        any_host = access.role is not Role.RUNTIME  # whose ad-hoc calls go nowhere that nobody named
         return resolve_call(template, requirements, {}, clock=self._resources.clock, any_host=any_host)
 
     def _send(self, send: Callable[..., R], ready: _ReadyCall) -> R:

@@ -15,7 +15,14 @@ from app.access import Access, Permission, require
 from app.audit.chain import Outcome
 from app.audit.service import Deed, conclude, conclude_later
 from app.db import VersionedCache
-from app.kernel.errors import Conflict, RecordUnavailable, StrongroomError, UpstreamTimeout, VaultUnavailable
+from app.kernel.errors import (
+    ClientGone,
+    Conflict,
+    RecordUnavailable,
+    StrongroomError,
+    UpstreamTimeout,
+    VaultUnavailable,
+)
 from app.outbound.inject import authority
 from app.outbound.model import Origin, Response, ResponseStream
 from app.resources import Resources
@@ -27,7 +34,6 @@ from app.workspaces.service import settings_of
 
 RequireSource = Callable[[Access, VersionedCache], None]
 
-GONE: Final = "client_gone"
 _GRANTS_EVERY: Final = 1.0
 _GRANTS_UNKNOWN: Final = 10.0
 """After how many seconds grants are looked at again, and where Vault couldn't be asked."""
@@ -220,7 +226,7 @@ class StreamedCall:
 
     def abandon(self, *code: str) -> None:
         """Record that the client went away, or by its code why else nobody reads on, and end the call upstream."""
-        self._conclude(*code or (GONE,))
+        self._conclude(*code or (ClientGone.code,))
 
     def cut(self, error: RecordUnavailable) -> None:
         """End a stream whose end can't be recorded now; it is later."""

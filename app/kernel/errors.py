@@ -336,5 +336,9 @@ class RecordUnavailable(ServiceError, code="record_unavailable", title="Record u
     """The record can't be written, and so nothing is done."""
 
 
+class ClientGone(StrongroomError, party="caller", code="client_gone", title="Client gone"):
+    """Nobody waits for the answer any more; the call was broken off."""
+
+
 class Stopping(ServiceError, code="stopping", title="Service stopping"):
     """The service is stopping; the call was broken off."""

@@ -19,13 +19,13 @@ from app.outbound.response import describes_original_body
 from app.outbound.transport import UpstreamResponse
 from app.redaction.canonical import OutOfBudgetError
 from app.redaction.charsets import RedactedText
-from app.redaction.frames import EVENTS, LARGEST_FRAME, LINES, SEQUENCE, FrameTooLargeError
+from app.redaction.frames import EVENTS, LARGEST_FRAME, LINES, SEQUENCES, FrameTooLargeError
 from app.redaction.redactor import Redactor
 
 _CEILING: Final = 4
 """How often the limit on what goes on the bytes may be that came."""
 _AT_ONCE: Final = 256 * 1024  # bytes that are looked through before what is left of them goes on
-_OUR_EVENT: Final = re.compile(rb"(?:^|[\r\n]|\xef\xbb\xbf)event: ?strongroom-error *(?:[\r\n]|$)")
+_OUR_EVENT: Final = re.compile(rb"(?i)(?:^|[\r\n]|\xef\xbb\xbf)event:[ \t]*strongroom-error[ \t]*(?:[\r\n]|$)")
 _OUR_LINE: Final = "strongroom_error"
 _RECORD: Final = b"\x1e"  # what a JSON sequence begins each text with (RFC 7464)
 _PASSED: Final = frozenset(
@@ -63,8 +63,15 @@ _NEVER_PASSED: Final = (
 
 
 def passed_headers(headers: Sequence[tuple[str, str]], *, keep_tag: bool) -> tuple[tuple[str, str], ...]:
-    """Return those of an answer's headers that go on with its stream, redacted before."""
-    return tuple((name, value) for name, value in headers if _passes(name.lower(), keep_tag))
+    """Return those of an answer's headers that go on with its stream, redacted before.
+
+    Of several media types the first does: what comes is looked through as that.
+    """
+    passed = [(name, value) for name, value in headers if _passes(name.lower(), keep_tag)]
+    types = [position for position, (name, _) in enumerate(passed) if name.lower() == "content-type"]
+    for position in reversed(types[1:]):
+        del passed[position]
+    return tuple(passed)
 
 
 def _passes(name: str, keep_tag: bool) -> bool:
@@ -192,7 +199,7 @@ class AnswerStream:
         if self.media_type not in LINES:
             return b""
         before = b"" if self._last == b"\n" else b"\n"
-        record = _RECORD if self.media_type == SEQUENCE else b""
+        record = _RECORD if self.media_type in SEQUENCES else b""
         return before + record + b'{"strongroom_error": ' + problem + b"}\n"
 
     def close(self) -> None:

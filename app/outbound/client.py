@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -125,9 +125,10 @@ class OutboundClient:
         *,
         workspace: str,
         hidden: Hidden = (),
+        is_awaited: Callable[[], bool],
     ) -> AnswerStream:
         """See ``Outbound.send_stream``."""
-        answer, hops = self._exchange(call, destination, values, hidden, workspace=workspace)
+        answer, hops = self._exchange(call, destination, values, hidden, workspace=workspace, is_awaited=is_awaited)
         redactor = Redactor(values, hidden)
         try:
             headers, count = redact_headers(answer, redactor)
@@ -166,6 +167,7 @@ class OutboundClient:
         hidden: Hidden,
         *,
         workspace: str,
+        is_awaited: Callable[[], bool] = lambda: True,
     ) -> tuple[UpstreamResponse, _Hops]:
         """Send a call and follow where it leads: the last answer's head, and the hops that were made."""
         request = write_with_marks(call)
@@ -175,7 +177,7 @@ class OutboundClient:
             request = inject(call, values)
         line = _require_same_request(call, request, destination)
         deadline = time.monotonic() + call.timeout_seconds
-        exchange = partial(self._wire.exchange, workspace=workspace, deadline=deadline)
+        exchange = partial(self._wire.exchange, workspace=workspace, deadline=deadline, is_awaited=is_awaited)
         hops = _Hops(call.origin, values, hidden, line, body_size)
         answer = exchange(request, destination)
         while call.follow_redirects and (location := _location_of(answer)) is not None:

@@ -6,7 +6,7 @@ A reply that leaves this room is redacted; an unredacted one doesn't exist outsi
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
@@ -364,17 +364,15 @@ class Outbound(Protocol):
         *,
         workspace: str,
         hidden: Hidden = (),
+        is_awaited: Callable[[], bool],
     ) -> ResponseStream:
         """Inject and send as ``send`` does, and give the answer as soon as its head is there.
 
-        Raises ``ValueNotAllowedHere``, ``PayloadTooLarge``, ``DestinationNotAllowed`` and any ``UpstreamError``.
+        Raises what ``send`` does, and ``ClientGone`` soon after ``is_awaited`` tells that nobody waits any more.
         """
 
     def write(self, call: Call, values: Mapping[str, SecretValue]) -> Prepared:
-        """Write the call out as ``send`` would send it, so that it can be signed.
-
-        Raises ``ValueNotAllowedHere`` and ``PayloadTooLarge``.
-        """
+        """Write the call out, so that it can be signed. Raises ``ValueNotAllowedHere`` and ``PayloadTooLarge``."""
 
     def body_size(self, call: Call) -> int:
         """Return how many bytes the call's body has, without its values."""

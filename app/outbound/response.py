@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +14,7 @@ from app.redaction.canonical import OutOfBudgetError
 from app.redaction.charsets import charset_in, is_seen_as_bytes, redact_text
 from app.redaction.redactor import Redactor
 
+_PART_OF_TYPE: Final = re.compile(r"[;,]")
 _CEILING: Final = 4
 """How often the limit on what is left the bytes may be that came."""
 _SMALL: Final = 64 * 1024
@@ -163,7 +165,7 @@ def content_type_of(headers: Sequence[tuple[str, str]]) -> tuple[str | None, str
     told = next((value for name, value in headers if name.lower() == "content-type"), None)
     if told is None:
         return None, None
-    media_type, *parameters = (part.strip() for part in told.split(";"))
+    media_type, *parameters = (part.strip() for part in _PART_OF_TYPE.split(told))
     charset = next((part[8:].strip('"') for part in parameters if part.lower().startswith("charset=")), None)
     return media_type.lower(), charset
 

@@ -26,6 +26,7 @@ from app.http1 import response as wired
 from app.http1.connection import system_tls_context, tls_context
 from app.http1.pool import Pool, request_head
 from app.kernel.errors import (
+    ClientGone,
     ResponseTooLarge,
     Stopping,
     StrongroomError,
@@ -126,13 +127,19 @@ class Wire:
         self._lock = threading.Lock()
 
     def exchange(
-        self, request: Prepared, destination: Destination, *, workspace: str, deadline: float
+        self,
+        request: Prepared,
+        destination: Destination,
+        *,
+        workspace: str,
+        deadline: float,
+        is_awaited: Callable[[], bool],
     ) -> UpstreamResponse:
         """Send a request and wait for the answer's head; where one address can't be reached, the next is tried.
 
-        Raises any ``UpstreamError``, or ``Stopping``.
+        Raises any ``UpstreamError``, ``Stopping``, or ``ClientGone``.
         """
-        clock = _Clock(deadline, self._stop)
+        clock = _Clock(deadline, self._stop, is_awaited)
         *others, last = destination.addresses
         for position, address in enumerate(others):
             try:
@@ -232,22 +239,25 @@ class _Stop:
 
 
 class _Clock:
-    """How long one call may wait: short enough each time that a stop which was told meanwhile is seen."""
+    """How long one call may wait: short enough each time that what ends it meanwhile is seen."""
 
-    __slots__ = ("_deadline", "_stop")
+    __slots__ = ("_deadline", "_stop", "is_awaited")
 
-    def __init__(self, deadline: float, stop: _Stop) -> None:
+    def __init__(self, deadline: float, stop: _Stop, is_awaited: Callable[[], bool]) -> None:
         self._deadline = deadline
         self._stop = stop
+        self.is_awaited = is_awaited
 
     def __call__(self) -> float:
         """See ``app.http1.Seconds``."""
+        if not self.is_awaited():
+            return 0.0
         return min(min(self._deadline, self._stop.moment) - time.monotonic(), _LOOKS_UP_EVERY)
 
     def part(self, share: int) -> Callable[[], _Clock]:
         """Begin a share of what is left, for one of several addresses."""
         now = time.monotonic()
-        return partial(_Clock, now + (self._deadline - now) / share, self._stop)
+        return partial(_Clock, now + (self._deadline - now) / share, self._stop, self.is_awaited)
 
     @property
     def late(self) -> bool:
@@ -267,6 +277,8 @@ def _as_our_error(error: http1.WireError, clock: _Clock) -> StrongroomError:
     """Give an error of the wire its name among ours."""
     if clock.stopped:
         return _stopping()
+    if not clock.is_awaited():
+        return ClientGone("Nobody waits for the answer any more; the call was broken off.")
     # One address of several has a share of the time only.
     if isinstance(error, http1.TimedOut) or (isinstance(error, http1.NotConnectedInTime) and clock.late):
         return _too_slow()

@@ -27,16 +27,22 @@ LARGEST_FRAME: Final = 1024 * 1024
 _EVENT_END: Final = re.compile(rb"(?:\r\n|\n)(?:\r\n|\n|\r(?!\n|\Z))|\r(?!\n)(?:\r\n|\n|\r)")
 _LINE_END: Final = re.compile(rb"\n")
 EVENTS: Final = "text/event-stream"
-SEQUENCE: Final = "application/json-seq"
-LINES: Final = frozenset(
+SEQUENCES: Final = frozenset({"application/json-seq", "application/x-json-seq", "application/geo+json-seq"})
+LINES: Final = SEQUENCES | frozenset(
     {
         "application/x-ndjson",
         "application/ndjson",
         "application/jsonl",
         "application/jsonlines",
         "application/x-jsonlines",
+        "application/x-jsonl",
+        "application/json-lines",
+        "application/x-json-lines",
+        "application/x-json-stream",
         "application/stream+json",
-        SEQUENCE,
+        "text/x-ndjson",
+        "text/ndjson",
+        "text/jsonl",
     }
 )
 

@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 STATUS: Final[Mapping[str, int]] = {
     "malformed_json": 400,
     "bad_request": 400,
+    "client_gone": 400,
     "unauthenticated": 401,
     "forbidden": 403,
     "never_shown": 403,

@@ -12,6 +12,7 @@ import hashlib
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -29,15 +30,15 @@ from app.kernel.errors import (
 from app.kernel.turns import Turns, take_turn
 from app.web.errors import problem_document
 from app.web.incoming import request_id_of
+from app.web.presence import ClientPresence, Receive, hold_presence
 from app.web.relay import Relay, RequireGround
 from app.web.safety import safety_headers
 from app.web.slots import Slots
-from app.web.streams import PROXY_STATUS, proxy_status, stream_of
+from app.web.streams import PROXY_STATUS, Stream, proxy_status, stream_of
 from app.web.threads import Threads
-from app.web.wsgi import Environ, WsgiApp, WsgiResponse, environ_of, require_plain_headers, run, size_of_head
+from app.web.wsgi import Environ, WsgiApp, WsgiResponse, environ_of, header_of, require_plain_headers, run, size_of_head
 
 Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 COMPUTING: Final = 8
@@ -133,26 +134,31 @@ class Front:
         require_plain_headers(scope["headers"])
         if size_of_head(scope) > _LARGEST_HEAD:
             raise PayloadTooLarge(f"The request's head has more than {_LARGEST_HEAD} bytes.")
-        path = scope["path"]
-        body = _Body(self, scope, receive)
-        call = self._count_call(scope)
+        with closing(ClientPresence(receive)) as client:
+            begun = await self._answer_whole(scope, receive, send, client)
+            if begun is not None:  # and the request's body, which is held elsewhere, isn't needed any more
+                await self._relay.send_on(*begun, environ_of(scope, b""), client, send)
+
+    async def _answer_whole(
+        self, scope: Scope, receive: Receive, send: Send, client: ClientPresence
+    ) -> tuple[Stream, WsgiResponse] | None:
+        """Read a request whole and answer it; of an answer that streams return it and its head, and send nothing."""
+        path, body, call = scope["path"], _Body(self, scope, receive), self._count_call(scope)
         try:
             content = await body.read()
             if scope["method"] in _READS and path == "/healthz":
                 await _tell_alive(scope, send, self._safety)
-                return
+                return None
             environ = environ_of(scope, content)
             if scope["method"] in _READS or path in _SIGN_IN:
                 await self._answer(self._reads, environ, send)
-                return
-            head = await self._answer_call(environ, path, send)
+                return None
+            hold_presence(environ, client)
+            head, stream = await self._answer_call(environ, path, send), stream_of(environ)
+            return None if head is None or stream is None else (stream, head)
         finally:
             body.close()
             self._discount_call(call)
-        stream = stream_of(environ)
-        if head is not None and stream is not None:
-            environ = environ_of(scope, b"")  # the other holds the request's body
-            await self._relay.send_on(stream, head, environ, receive, send)
 
     async def proven(self, scope: Scope) -> bool:
         """Tell whether the request's head proves who asks."""
@@ -340,7 +346,7 @@ async def _send_event(send: Send, event: dict[str, Any]) -> None:
 
 
 async def _refuse(error: StrongroomError, scope: Scope, send: Send, safety: Mapping[str, str]) -> None:
-    request_id = request_id_of(_header(scope, b"x-request-id"))
+    request_id = request_id_of(header_of(scope, b"x-request-id"))
     cut = isinstance(error, MalformedJson | ValidationFailed)
     status, headers, content = problem_document(error, request_id=request_id, status=400 if cut else None)
     log.info("request_refused", code=error.code, status=status, request_id=request_id)
@@ -351,7 +357,7 @@ async def _refuse(error: StrongroomError, scope: Scope, send: Send, safety: Mapp
 
 
 async def _tell_alive(scope: Scope, send: Send, safety: Mapping[str, str]) -> None:
-    request_id = request_id_of(_header(scope, b"x-request-id"))
+    request_id = request_id_of(header_of(scope, b"x-request-id"))
     headers = {"Content-Type": "application/json", "Cache-Control": "no-store", "X-Request-ID": request_id, **safety}
     await _send_whole(scope, send, 200, headers, b'{"status":"ok"}\n')
 
@@ -367,24 +373,17 @@ def _credential(scope: Scope) -> bytes:
     """Return what tells callers apart before anything is looked up: so nobody uses up another's calls."""
     digest = hashlib.sha256()
     for name in (b"authorization", b"cookie"):
-        digest.update((_header(scope, name) or "").encode() + b"\0")
+        digest.update((header_of(scope, name) or "").encode() + b"\0")
     return digest.digest()
 
 
-def _header(scope: Scope, wanted: bytes) -> str | None:
-    for name, value in scope["headers"]:
-        if name == wanted:
-            return str(value, "latin-1")
-    return None
-
-
 def _content_length(scope: Scope) -> int | None:
-    text = _header(scope, b"content-length")
+    text = header_of(scope, b"content-length")
     return int(text) if text is not None and text.isdecimal() else None
 
 
 def _is_chunked(scope: Scope) -> bool:
-    return _header(scope, b"transfer-encoding") is not None
+    return header_of(scope, b"transfer-encoding") is not None
 
 
 def _incomplete(scope: Scope) -> StrongroomError:

@@ -38,7 +38,7 @@ _KEPT_CODES: Final = (
     "response_not_readable",
     "response_too_large",
 )
-_IN_DOUBT_CODES: Final = ("internal_error", "stopping")
+_IN_DOUBT_CODES: Final = ("internal_error", "stopping", "client_gone")
 
 
 @dataclass(frozen=True, slots=True)

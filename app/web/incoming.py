@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 from app.access import Access, Principal
 from app.db import Sessions, VersionedCache
 from app.kernel.fresh import fresh_hex
+from app.web.presence import presence_of
 from app.web.wsgi import Environ
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -76,6 +77,11 @@ class Incoming:
     def address(self) -> str:
         """The client's address."""
         return self.environ.get("REMOTE_ADDR") or ""
+
+    @property
+    def is_awaited(self) -> Callable[[], bool]:
+        """What tells, whenever it is asked, whether the client still waits for the answer."""
+        return presence_of(self.environ)
 
     @property
     def method(self) -> str:

@@ -22,12 +22,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.kernel.errors import RecordUnavailable, StrongroomError
 from app.kernel.turns import Turns, take_turn
 from app.web.errors import problem_document
+from app.web.presence import ClientPresence
 from app.web.streams import Stream, stream_headers
 from app.web.threads import Threads
 from app.web.wsgi import Environ, WsgiResponse
 
 T = TypeVar("T")
-Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 RequireGround = Callable[[Environ, Stream], None]
 """Raises where the request that began a stream would not be let in any more, or where what it stands on was changed."""
@@ -141,11 +141,11 @@ class Relay:
         self._watching: asyncio.Task[None] | None = None
 
     async def send_on(
-        self, stream: Stream, answer: WsgiResponse, environ: Environ, receive: Receive, send: Send
+        self, stream: Stream, answer: WsgiResponse, environ: Environ, client: ClientPresence, send: Send
     ) -> None:
         """Send a stream's head, and its body as it comes, until it ends one way or another."""
         flow = _Flow(stream, environ, send)
-        gone = asyncio.ensure_future(_wait_until_gone(receive))
+        gone = client.watch()
         gone.add_done_callback(lambda _: flow.end(_ClientGone()))
         gone.add_done_callback(_look_at)
         self._watch(flow)
@@ -174,7 +174,6 @@ class Relay:
             raise
         finally:
             self._flows.pop(flow, None)
-            gone.cancel()
             stream.close()
 
     async def _send_body(self, flow: _Flow, send: Send) -> None:
@@ -324,8 +323,3 @@ def _look_at(done: asyncio.Future[Any]) -> None:
 
 def _request_id(answer: WsgiResponse) -> str:
     return next((value.decode("latin-1") for name, value in answer.headers if name == b"x-request-id"), "")
-
-
-async def _wait_until_gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -63,6 +63,14 @@ def require_plain_headers(headers: Headers) -> None:
             seen.add(name)
 
 
+def header_of(scope: dict[str, Any], wanted: bytes) -> str | None:
+    """Return a header's value, the first where there are several; None where there is none."""
+    for name, value in scope["headers"]:
+        if name == wanted:
+            return str(value, "latin-1")
+    return None
+
+
 def size_of_head(scope: dict[str, Any]) -> int:
     """Return how many bytes a request's head has, about as it was sent."""
     headers = sum([len(name) + len(value) + 4 for name, value in scope["headers"]])  # a list: no generator to resume

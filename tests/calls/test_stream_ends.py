@@ -172,6 +172,30 @@ def test_a_client_that_goes_away_ends_the_call_upstream(
     assert (event["outcome"], event["detail"]["code"]) == ("failed", "client_gone")
 
 
+def test_a_client_that_goes_away_before_the_head_ends_the_call_upstream(
+    service: Service, upstream: Upstream, ws: str
+) -> None:
+    came, ended = threading.Event(), threading.Event()
+
+    def answer(handler: Handler) -> None:
+        came.set()
+        handler.connection.settimeout(60)
+        if handler.connection.recv(1) == b"":
+            ended.set()
+        handler.close_connection = True
+
+    upstream.scripts["/stream"] = answer
+    add_block(service, upstream, ws, timeout=60)
+    with reading(service, ws, Idempotency_Key=ws):
+        assert came.wait(60)
+    assert ended.wait(SOON)
+    event = outcomes(service, ws, await_end=True)[0]
+    assert (event["outcome"], event["detail"]["code"]) == ("failed", "client_gone")
+    again = service.ask("POST", f"/workspaces/{ws}/blocks/s/run", {}, headers={"Idempotency-Key": ws})
+    assert (again.status_code, again.json()["code"]) == (409, "conflict")
+    assert len(upstream.seen) == 1
+
+
 def test_an_upstream_that_pauses_for_too_long_ends_its_stream(service: Service, upstream: Upstream, ws: str) -> None:
     upstream.scripts["/stream"] = events_upstream(threading.Event())
     add_block(service, upstream, ws, timeout=1)

@@ -14,6 +14,7 @@ from app.access import Access
 from app.db import VersionedCache
 from app.kernel.errors import Conflict, RecordUnavailable, StrongroomError, UpstreamTimeout
 from app.kernel.turns import Turns, yield_turn
+from app.web.presence import ClientPresence
 from app.web.relay import Relay
 from app.web.streams import Stream
 from app.web.wsgi import Environ, WsgiResponse
@@ -112,7 +113,8 @@ class Streaming:
 
         relay = relay or Relay(Turns(2), lambda: _require_ground, stalled_seconds=0.3)
         answer = WsgiResponse(200, [], [], whole=False)
-        self.sent = asyncio.ensure_future(relay.send_on(self.stream, answer, {}, self.client.receive, self.client.send))
+        presence = ClientPresence(self.client.receive)
+        self.sent = asyncio.ensure_future(relay.send_on(self.stream, answer, {}, presence, self.client.send))
 
     async def ended(self) -> list[str]:
         """Wait until it has ended, and tell how."""
