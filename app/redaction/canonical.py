@@ -28,7 +28,7 @@ from app.redaction.records import records, small_records
 from app.redaction.search import Search
 from app.redaction.shortcut import APART, readings
 from app.redaction.triples import may_hold_triples, unpack_triples
-from app.redaction.views import BREAK, View, readable, rewrite, span_places
+from app.redaction.views import BREAK, View, blank_out, readable, rewrite, span_places
 from app.redaction.wide import wide
 
 _EXPANDS: Final = 24
@@ -135,8 +135,27 @@ def matches(body: bytes, searches: Searches, budget: Budget) -> Iterator[Match]:
     Raises:
         OutOfBudgetError: The body is written so that looking through it would cost too much.
     """
-    waiting, seen = deque([View.of(body)]), set[bytes]()
-    together = len(body) > TOGETHER
+    small: list[View] = []
+    whole: list[Match] = []
+    for match in _matches_in([View.of(body)], body, searches, budget, small):
+        whole.append(match)
+        yield match
+    # What belongs to a whole text is no piece of another: else a part of one, sent as a guess, would be told.
+    for view in small:
+        found, packed = _in_records(_without(view, whole, len(body)), searches)
+        yield from found
+        yield from _matches_in(packed, body, searches, budget, [])
+
+
+def _matches_in(
+    views: Sequence[View], body: bytes, searches: Searches, budget: Budget, small: list[View]
+) -> Iterator[Match]:
+    """Give the places of what stands whole in these views of a body, and in all that they read as.
+
+    Args:
+        small: What may be put together record by record is added here.
+    """
+    waiting, seen = deque(views), set[bytes]()
     while waiting:
         view = waiting.popleft()
         texts = searches.readings(view)
@@ -144,17 +163,25 @@ def matches(body: bytes, searches: Searches, budget: Budget) -> Iterator[Match]:
             budget.spend(view.raw)
         elif not _any_in(texts, searches, budget, settled=view.settled):
             continue
-        for match in _in_view(view, searches):
+        for match in chain(_in_view(view, searches), _in_pieces(view, searches)):
             yield replace(match, end=_past_padding(body, match.end)) if view.padded else match
-        found, packed = _in_pieces(view, searches)
-        yield from found
-        reads_once = texts is not None and len(texts) == 1
-        for further in chain(() if reads_once else _views_of(view, searches, together=together), packed):
+        if len(view.raw) <= SMALL_ENOUGH and not (view.settled or view.aside):
+            small.append(view)
+        if texts is not None and len(texts) == 1:
+            continue  # it reads in no other way
+        for further in _views_of(view, searches, together=len(body) > TOGETHER):
             budget.spend(further.raw)
             known = blake2b(further.raw, digest_size=16).digest()
             if known not in seen:
                 seen.add(known)
                 waiting.append(further)
+
+
+def _without(view: View, found: Sequence[Match], size: int) -> View:
+    """Give a view with breaks where something was found."""
+    if not found:
+        return view
+    return replace(view, text=blank_out(view, [(match.start, match.end) for match in found], size))
 
 
 def _any_in(texts: Sequence[bytes], searches: Searches, budget: Budget, *, settled: bool) -> bool:
@@ -181,21 +208,24 @@ def _in_view(view: View, searches: Searches) -> Iterator[Match]:
             yield Match(*span, name, view.encoding, view.bare)
 
 
-def _in_pieces(view: View, searches: Searches) -> tuple[list[Match], list[View]]:
-    """Return what a view holds in pieces, and what its pieces unpack to."""
+def _in_pieces(view: View, searches: Searches) -> Iterator[Match]:
+    for kept in () if view.aside else pieces(view.raw):
+        left = View.of(join_spans(view.raw, kept))
+        if any(True for _ in _in_view(left, searches)):
+            yield from _in_view(view.pick(span_places(*kept)), searches)
+
+
+def _in_records(view: View, searches: Searches) -> tuple[list[Match], list[View]]:
+    """Return what a small view holds record by record, and what its pieces unpack to."""
     found: list[Match] = []
     packed: list[View] = []
-    if view.aside:
-        return found, packed
-    is_small = len(view.raw) <= SMALL_ENOUGH and not view.settled
-    for kept in chain(pieces(view.raw), records(view.raw, searches.longest) if is_small else ()):
+    for kept in chain(pieces(view.raw), records(view.raw, searches.longest)):
         left = View.of(join_spans(view.raw, kept))
         is_found = any(True for _ in _in_view(left, searches))
-        is_packed = is_small and (_may_unpack(left, searches) or may_hold_codes(left.raw, searches.fewest))
-        if is_found or is_packed:
+        if is_found or _may_unpack(left, searches) or may_hold_codes(left.raw, searches.fewest):
             picked = view.pick(span_places(*kept))
             found += _in_view(picked, searches)
-            packed += _unpack_pieces(picked, searches) if is_small else ()
+            packed += (replace(each, settled=True) for each in _unpack_pieces(picked, searches))
     return found, packed
 
 

@@ -228,6 +228,15 @@ def span_places(first: Places, end: Places) -> Places:
     return places
 
 
+def blank_out(view: View, spans: Sequence[tuple[int, int]], size: int) -> Bytes:
+    """Return a view's text with a break for each byte that was made of one of these spans of a body of this size."""
+    inside = np.zeros(size + 1, np.bool_)
+    for first, end in spans:
+        inside[first:end] = True
+    start = np.arange(len(view.text)) if view.offsets is None else view.offsets[0]
+    return np.where(inside[start], np.uint8(BREAK), view.text)
+
+
 def _apply(view: View, edits: Edits, order: int) -> View:
     kept = np.ones(len(view.text), np.bool_)
     for ahead in range(int(edits.size.max())):

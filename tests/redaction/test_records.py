@@ -229,3 +229,14 @@ def test_small_bodies_have_no_less_left_than_others() -> None:
     for form in RECORDS.values():
         raw = form(_cut(TOK, 8)).encode()
         assert set(left_of(raw)) <= set(small_records([raw], 40))
+
+
+@pytest.mark.parametrize("length", [4, 7, 8, 16, 23])
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_part_of_a_value_beside_a_whole_one_is_no_piece_of_it(length: int, *, ascii_only: bool) -> None:
+    value = 'canary-7f3a9c21d5e84b60/+&"é~x?='
+    for part in (value[:length], value[-length:], value[2 : 2 + length]):
+        for headers in ([["Host", "a"], ["Authorization", f"Bearer {value}"]], {"Authorization": f"Bearer {value}"}):
+            body = json.dumps({"method": "POST", "headers": headers, "body": part}, ensure_ascii=ascii_only)
+            left, count = redact(value, body)
+            assert (json.loads(left)["body"], count) == (part, 1)
