@@ -94,9 +94,9 @@ class Searches:
         self.sought = Sought(self.least, self.longest, min(map(_ascii_run, texts), default=0))
         self.fewest = max(2, min(map(_characters, texts), default=0))
 
-    def readings(self, body: bytes) -> list[bytes] | None:
-        """Return all that a small body reads as; None where only the long way tells. See ``shortcut``."""
-        return readings(body, self.sought, fewest=self.fewest, ascii_only=self.ascii_only)
+    def readings(self, view: View) -> list[bytes] | None:
+        """Return all that a small view reads as; None where only the long way tells. See ``shortcut``."""
+        return readings(view.raw, self.sought, fewest=self.fewest, ascii_only=self.ascii_only, settled=view.settled)
 
 
 def _ascii_run(text: bytes) -> int:
@@ -134,27 +134,31 @@ def matches(body: bytes, searches: Searches, budget: Budget) -> Iterator[Match]:
     """
     waiting, seen = deque([View.of(body)]), set[bytes]()
     together = len(body) > TOGETHER
-    if (texts := searches.readings(body)) is not None:
-        row = _BREAK.join((*texts, *small_pieces(texts, APART)))
-        budget.spend(row)
-        if not any(True for _ in _in_view(View.of(row), searches)):
-            return
-        if len(texts) == 1:
-            view = waiting.pop()
-            yield from _in_view(view, searches)
-            yield from _in_pieces(view, searches)
     while waiting:
         view = waiting.popleft()
-        budget.spend(view.raw)
+        texts = searches.readings(view)
+        if texts is None:
+            budget.spend(view.raw)
+        elif not _any_in(texts, searches, budget):
+            continue
         for match in _in_view(view, searches):
             yield replace(match, end=_past_padding(body, match.end)) if view.padded else match
         yield from _in_pieces(view, searches)
+        if texts is not None and len(texts) == 1:
+            continue  # it reads in no other way
         for further in _views_of(view, searches, together=together):
             budget.spend(further.raw)
             known = blake2b(further.raw, digest_size=16).digest()
             if known not in seen:
                 seen.add(known)
                 waiting.append(further)
+
+
+def _any_in(texts: Sequence[bytes], searches: Searches, budget: Budget) -> bool:
+    """Tell whether a small text holds anything in any of the ways that it reads."""
+    row = _BREAK.join((*texts, *small_pieces(texts, APART)))
+    budget.spend(row)
+    return any(True for _ in _in_view(View.of(row), searches))
 
 
 def _in_view(view: View, searches: Searches) -> Iterator[Match]:

@@ -43,6 +43,9 @@ _FURTHER: Final = (
 _ASKED_FURTHER: Final[Mapping[Undo, Callable[[bytes], bool]]] = {
     rare_escapes.literals: rare_escapes.may_hold_literals,
     rare_escapes.binaries: rare_escapes.may_hold_binaries,
+    rare_escapes.bracketed_tags: rare_escapes.may_hold_bracketed,
+    rare_escapes.mail_words: rare_escapes.may_hold_mail_words,
+    rare_escapes.suffixed_numbers: rare_escapes.may_hold_suffixed,
 }
 """Kinds whose signs stand in so many texts that more is asked of a view."""
 LAST: Final = len(ESCAPES)

@@ -26,6 +26,8 @@ _SEXTETS: Final = {char: value for value, char in enumerate(_BASE64)} | _URL_SAF
 _DIGITS: Final = {char: int(chr(char), 16) for char in b"0123456789abcdefABCDEF"}
 _ALNUM: Final = bytes(code for code in range(128) if chr(code).isalnum())
 _PADDING: Final = {ord("="): 12}  # at a group's third place, and at its fourth
+_NO_DIGIT: Final = 0x80
+"""The bit of a character that is none of a packing's."""
 _SHORTEST_RUN: Final = 5
 _INNER_PADDING: Final = re.compile(rb"=[ \t\r\n\\\"'`,:]*[A-Za-z0-9+/_-]")
 _PREFIXED: Final = re.compile(rb"0[xX]")
@@ -65,8 +67,8 @@ class _Packing:
         return self.ascii_roles if run >= 2 * self.made - 1 else self.roles
 
 
-def _table(values: dict[int, int]) -> bytes:
-    return bytes(values.get(code, 0) for code in range(256))
+def _table(values: Mapping[int, int], otherwise: int = 0) -> bytes:
+    return bytes(values.get(code, otherwise) for code in range(256))
 
 
 def _shape(characters: Mapping[int, object]) -> bytes:
@@ -81,7 +83,7 @@ def _sextet_roles(value: int) -> int:
 BASE64: Final = _Packing(
     group=4,
     made=3,
-    values=_table(_SEXTETS),
+    values=_table(_SEXTETS, _NO_DIGIT),
     roles=_table(dict.fromkeys(_SEXTETS, 15)),
     ascii_roles=_table({char: _sextet_roles(value) for char, value in _SEXTETS.items()}),
     between=CUTS + b":",
@@ -92,7 +94,7 @@ BASE64: Final = _Packing(
 HEXADECIMAL: Final = _Packing(
     group=2,
     made=1,
-    values=_table(_DIGITS),
+    values=_table(_DIGITS, _NO_DIGIT),
     roles=_table(dict.fromkeys(_DIGITS, 3)),
     ascii_roles=_table({char: (value < 8) | 2 for char, value in _DIGITS.items()}),
     between=_NOT_HEX,
@@ -102,6 +104,7 @@ HEXADECIMAL: Final = _Packing(
 )
 PADDED: Final = replace(
     BASE64,
+    values=_table(_SEXTETS | dict.fromkeys(_PADDING, 0), _NO_DIGIT),
     roles=_table(dict.fromkeys(_SEXTETS, 15) | _PADDING),
     ascii_roles=_table({char: _sextet_roles(value) for char, value in _SEXTETS.items()} | _PADDING),
     shape=_shape(_SEXTETS | _PADDING),
@@ -110,7 +113,7 @@ PADDED: Final = replace(
 BINARY: Final = _Packing(
     group=8,
     made=1,
-    values=_table({ord("1"): 1}),
+    values=_table({ord("0"): 0, ord("1"): 1}, _NO_DIGIT),
     roles=_table({ord("0"): 255, ord("1"): 255}),
     ascii_roles=_table({ord("0"): 255, ord("1"): 254}),
     between=_NOT_HEX,
@@ -288,7 +291,7 @@ def _places_kept(view: View, between: bytes) -> Places:
 
 
 def _unpack_at(kept: Places, values: Bytes, groups: Places, packing: _Packing) -> tuple[Bytes, Places, Places]:
-    """Read the groups that begin at these places; what lies beyond either end counts as zeros.
+    """Read the groups that begin at these places; what is made of another character, or lies beyond an end, is a break.
 
     Returns:
         The bytes, with a break where one run of groups ends and another begins, and for each the place of the first
@@ -297,7 +300,7 @@ def _unpack_at(kept: Places, values: Bytes, groups: Places, packing: _Packing) -
     size = packing.group
     first, count = int(groups[0]), len(groups)
     margin = max(0, -first, int(groups[-1]) + size - len(values))
-    values, kept = np.pad(values, margin), np.pad(kept, margin, mode="edge")
+    values, kept = np.pad(values, margin, constant_values=_NO_DIGIT), np.pad(kept, margin, mode="edge")
     if int(groups[-1]) - first == size * (count - 1):  # they follow one another
         row = slice(first + margin, first + margin + size * count)
         digits, places = values[row].reshape(count, size), kept[row].reshape(count, size)
@@ -305,10 +308,14 @@ def _unpack_at(kept: Places, values: Bytes, groups: Places, packing: _Packing) -
         at = groups[:, None] + np.arange(margin, margin + size)
         digits, places = values[at], kept[at]
     cuts = (np.flatnonzero(np.diff(groups) != size) + 1) * packing.made
+    strange = digits >= _NO_DIGIT
     if packing is BINARY:
-        return _break(np.packbits(digits, axis=1).ravel(), places[:, 0], places[:, -1], cuts)
+        out = np.packbits(digits & 1, axis=1).ravel()
+        out[strange.any(axis=1)] = BREAK
+        return _break(out, places[:, 0], places[:, -1], cuts)
     columns = digits.T
     out = columns[0] << 4 | columns[1] if packing is HEXADECIMAL else _three_bytes(columns).ravel()
+    out[(strange[:, :-1] | strange[:, 1:]).ravel()] = BREAK
     # Each byte is made of two neighbouring characters.
     return _break(out, places[:, :-1].ravel(), places[:, 1:].ravel(), cuts)
 

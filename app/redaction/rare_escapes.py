@@ -106,10 +106,8 @@ _IS_ALNUM: Final = ~flags_of(bytes(code for code in range(128) if not chr(code).
 
 
 def suffixed_numbers(text: Bytes) -> Edits:
-    """Read ``41h`` and ``0b3h``, of which two have to follow one another."""
+    """Read ``41h`` and ``0b3h``; asked only where two of them follow one another."""
     found = Found()
-    if not may_hold_suffixed(text.tobytes()):
-        return found.edits()
     padded = np.concatenate((np.full(4, ord(" "), np.uint8), text))
     read = Reader(padded)
     ends = np.flatnonzero((padded | 0x20) == ord("h"))
@@ -157,6 +155,7 @@ def binaries(text: Bytes) -> Edits:
 
 
 _BRACKETED: Final = re.compile(rb"\[/?[A-Za-z*][^\[\]\n]{0,80}\]")
+_END_BRACKETED: Final = re.compile(rb"\[/[A-Za-z*]{1,32}\]")
 _SHOWN: Final = re.compile(
     rb"\)[ \t\r\n]{0,8}(?:-?[0-9.]{1,10}[ \t\r\n]{0,8}|T[jJ*'\"][^()]{0,120}|\][ \t\r\n]{0,8}TJ[^()]{0,120})\("
 )
@@ -168,6 +167,11 @@ _SHOWS: Final = (b"Tj", b"TJ")
 def may_hold_markup(raw: bytes) -> bool:
     """Tell whether a text may be written in PDF or RTF."""
     return _RTF in raw or (any(sign in raw for sign in _SHOWS) and _SHOWN.search(raw) is not None)
+
+
+def may_hold_bracketed(raw: bytes) -> bool:
+    """Tell whether a tag of BBCode ends: in source code, all that stands in brackets looks like one that begins."""
+    return _END_BRACKETED.search(raw) is not None
 
 
 def bracketed_tags(text: Bytes) -> Edits:
@@ -196,7 +200,13 @@ def _without(text: Bytes, pattern: re.Pattern[bytes], *signs: bytes) -> Edits:
     return found.edits()
 
 
+_MAIL_WORD_BEGINS: Final = re.compile(rb"=\?[A-Za-z0-9_*-]{1,40}\?[bBqQ]\?")
 _MAIL_WORD: Final = re.compile(rb"(?:\?=[ \t\r\n]*)?=\?[A-Za-z0-9_*-]{1,40}\?[bBqQ]\?|\?=(?=[^A-Za-z0-9]|\Z)")
+
+
+def may_hold_mail_words(raw: bytes) -> bool:
+    """Tell whether a word of a mail's header begins."""
+    return _MAIL_WORD_BEGINS.search(raw) is not None
 
 
 def mail_words(text: Bytes) -> Edits:

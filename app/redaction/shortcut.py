@@ -14,8 +14,9 @@ from app.redaction.look_alikes import may_hold_look_alikes
 from app.redaction.packings import Sought, may_hold_packings
 from app.redaction.pieces import may_hold_tagged_items
 from app.redaction.rare_escapes import may_hold_binaries, may_hold_literals, may_hold_markup, may_hold_suffixed
-from app.redaction.small_escapes import ESCAPES, LITERAL, UNDONE_BY_THE_LONG_WAY, signs_in
+from app.redaction.small_escapes import ESCAPES, LITERAL, RARE, UNDONE_BY_THE_LONG_WAY, signs_in
 from app.redaction.triples import may_hold_triples
+from app.redaction.wide import may_hold_wide
 
 LARGEST: Final = 16 * 1024
 """Beyond so many bytes the shortcut saves nothing."""
@@ -26,27 +27,25 @@ APART: Final = b"\n<>\xff"
 """Stands between readings: what is open in one (a line, a tag) ends in it. The last is ``views.BREAK``."""
 
 
-def readings(raw: bytes, sought: Sought, *, fewest: int, ascii_only: bool) -> list[bytes] | None:
-    """Return all that a small body reads as, itself first; None where only the long way tells.
+def readings(raw: bytes, sought: Sought, *, fewest: int, ascii_only: bool, settled: bool = False) -> list[bytes] | None:
+    """Return all that a small text reads as, itself first; None where only the long way tells.
 
     None of them is packed, listed or cut.
 
     Args:
+        raw: A body, or what was made of one.
+        sought: What is known of the texts that are looked for.
         fewest: The least characters of a text that is looked for.
         ascii_only: Whether all of these are ASCII.
+        settled: Whether only the usual kinds of escapes are undone in it; see ``views.View``.
     """
-    if len(raw) > LARGEST or sought.few_ascii or (found := _unescape(raw)) is None:
+    if len(raw) > LARGEST or sought.few_ascii or (found := _unescape(raw, settled=settled)) is None:
         return None
     together = APART.join(found)
     if (
-        may_be_cut(together)
+        may_hold_wide(together)
         or may_hold_look_alikes(together)
-        or may_hold_triples(together, sought.least)
-        or may_hold_tagged_items(together, fewest)
-        or may_hold_dump(together)
-        or may_hold_binaries(together)
-        or may_hold_suffixed(together)
-        or may_hold_markup(together)
+        or (not settled and _may_be_rare(together, sought, fewest))
         or may_hold_lists(together, fewest, ascii_only=ascii_only)
         or may_hold_packings(together, sought)
     ):
@@ -54,12 +53,26 @@ def readings(raw: bytes, sought: Sought, *, fewest: int, ascii_only: bool) -> li
     return found
 
 
-def _unescape(raw: bytes) -> list[bytes] | None:
-    """Return a body with each kind of its escapes undone, one after the other until nothing changes."""
+def _may_be_rare(raw: bytes, sought: Sought, fewest: int) -> bool:
+    """Tell whether a text may be written in a way that isn't looked for in what was unpacked."""
+    return (
+        may_be_cut(raw)
+        or may_hold_triples(raw, sought.least)
+        or may_hold_tagged_items(raw, fewest)
+        or may_hold_dump(raw)
+        or may_hold_binaries(raw)
+        or may_hold_suffixed(raw)
+        or may_hold_markup(raw)
+    )
+
+
+def _unescape(raw: bytes, *, settled: bool) -> list[bytes] | None:
+    """Return a text with each kind of its escapes undone, one after the other until nothing changes."""
+    of_the_long_way = UNDONE_BY_THE_LONG_WAY if settled else UNDONE_BY_THE_LONG_WAY | RARE
     found, size = [raw], len(raw)
     for text in found:
         signs = signs_in(text)
-        if signs & UNDONE_BY_THE_LONG_WAY or (signs & LITERAL and may_hold_literals(text)):
+        if signs & of_the_long_way or (signs & LITERAL and not settled and may_hold_literals(text)):
             return None
         for sign, char, undo in ESCAPES:
             if signs & sign:

@@ -22,6 +22,8 @@ _PERCENT: Final = 4
 _EQUALS: Final = 8
 _AMPERSAND: Final = 16
 LITERAL: Final = 32
+RARE: Final = 64
+"""Of kinds that only the long way knows, and that aren't undone in what was unpacked."""
 
 _HEXADECIMAL: Final = b"0123456789abcdefABCDEF"
 _LETTERS: Final = bytes(code for code in range(128) if chr(code).isalpha())
@@ -35,24 +37,19 @@ def _signs() -> Bytes:
     def mark(sign: int, first: bytes, second: bytes) -> None:
         signs[np.ix_(list(first), list(second))] |= sign
 
-    def anywhere(sign: int, char: bytes) -> None:
-        mark(sign, char, bytes(range(256)))
-        mark(sign, bytes(range(256)), char)
-
-    anywhere(UNDONE_BY_THE_LONG_WAY, b"\0")
-    anywhere(UNDONE_BY_THE_LONG_WAY, b"\xed")
+    mark(UNDONE_BY_THE_LONG_WAY, b"\xed", bytes(range(0xA0, 0xC0)))  # of half a character
     mark(UNDONE_BY_THE_LONG_WAY, b"\\", bytes(set(range(256)) - set(SHORT_ESCAPES) | set(_HEXADECIMAL) | set(b"\\")))
     mark(UNDONE_BY_THE_LONG_WAY, b"%", b"u")
-    mark(UNDONE_BY_THE_LONG_WAY, b"=", b"?")
-    mark(UNDONE_BY_THE_LONG_WAY, b"~", b"01")
-    mark(UNDONE_BY_THE_LONG_WAY, b"uU", b"+")
+    mark(RARE, b"=", b"?")
+    mark(RARE, b"~", b"01")
+    mark(RARE, b"uU", b"+")
     mark(LITERAL, b"0", b"oObBxX")
-    mark(UNDONE_BY_THE_LONG_WAY, b"!\x1b", b"[")  # of a section in XML, and of what colours a terminal's text
-    mark(UNDONE_BY_THE_LONG_WAY, b"_", b"xX")
-    mark(UNDONE_BY_THE_LONG_WAY, b"%", b"1")
-    mark(UNDONE_BY_THE_LONG_WAY, b"&", b"hH")
-    mark(UNDONE_BY_THE_LONG_WAY, b"xX", b"'")
-    mark(UNDONE_BY_THE_LONG_WAY, b"[", b"/")  # of BBCode, at a tag's end
+    mark(RARE, b"!\x1b", b"[")  # of a section in XML, and of what colours a terminal's text
+    mark(RARE, b"_", b"xX")
+    mark(RARE, b"%", b"1")
+    mark(RARE, b"&", b"hH")
+    mark(RARE, b"xX", b"'")
+    mark(RARE, b"[", b"/")  # of BBCode, at a tag's end
     signs[ord("\\"), ord("u")] = _BACKSLASH
     mark(_BACKSLASH, b"\\", bytes(SHORT_ESCAPES))
     mark(_PERCENT, b"%", _HEXADECIMAL)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 
@@ -10,6 +12,13 @@ from app.redaction.escapes import utf8
 from app.redaction.lists import lay_out
 from app.redaction.search import Bytes
 from app.redaction.views import BREAK, Flags, Places, View
+
+_THREE: Final = re.compile(rb"\0.\0[^\0]\0", re.DOTALL)
+
+
+def may_hold_wide(raw: bytes) -> bool:
+    """Tell whether three Western characters of UTF-16 follow one another."""
+    return b"\0" in raw and _THREE.search(raw) is not None
 
 
 def wide(view: View, reach: int, *, ascii_only: bool) -> Iterator[View]:

@@ -20,7 +20,7 @@ _SHAPE: Final = bytes(
 _SIZES: Final = (4, 8, 16)
 _TWO_WORDS: Final = b"xxxx xxxx"
 _PREFIXED_WORD: Final = b"xaxxxx"
-_IS_ALNUM: Final = flags_of(_ALNUM)
+_ALNUM_FLAGS: Final = bytes(code in _ALNUM for code in range(256))
 _IS_DIGIT: Final = flags_of(_DIGITS)
 
 
@@ -36,15 +36,16 @@ def swap_words(view: View, least: int) -> View | None:
     Args:
         least: The bytes that they have to have together.
     """
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], _IS_ALNUM[view.text], [False])).view(np.int8)))
+    alnum = np.frombuffer(b" %b " % view.raw.translate(_ALNUM_FLAGS), np.uint8) == 1
+    edges = np.flatnonzero(alnum[1:] != alnum[:-1])
     begins, ends = edges[::2], edges[1::2]
     prefixed = (ends - begins) % 4 == 2
     prefixed[prefixed] = view.text[begins[prefixed] + 1] | 0x20 == ord("x")
     begins = begins + 2 * prefixed
-    strange = np.concatenate(([0], np.cumsum(~_IS_DIGIT[view.text], dtype=np.int32)))
     places: list[Places] = []
     for size in _SIZES:
-        words = begins[(ends - begins == size) & (strange[ends] == strange[begins])]
+        words = begins[ends - begins == size]
+        words = words[_IS_DIGIT[view.text[words[:, None] + np.arange(size)]].all(axis=1)]
         if size * len(words) >= 2 * least:
             reversed_pairs = np.arange(size).reshape(-1, 2)[::-1].ravel()
             places.append((words[:, None] + reversed_pairs).ravel())

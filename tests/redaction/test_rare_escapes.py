@@ -7,6 +7,7 @@ from email.header import Header
 import pytest
 
 from app.redaction.encodings import USUAL, Undo
+from app.redaction.layers import undo_apart
 from app.redaction.rare_escapes import (
     ESCAPES,
     backslashed_css,
@@ -31,6 +32,7 @@ from app.redaction.rare_escapes import (
     terminals,
     underscores,
 )
+from app.redaction.views import View
 from tests.redaction.test_encodings import undo
 
 
@@ -115,7 +117,21 @@ def test_binary_numbers_come_in_twos_at_least(raw: bytes, found: bool) -> None:
 )
 def test_an_assembler_s_numbers_come_in_twos_at_least(raw: bytes, found: bool) -> None:
     assert may_hold_suffixed(raw) is found
-    assert (undo(suffixed_numbers, raw) != raw) is found
+    assert any(True for _ in undo_apart(View.of(raw), 100)) is found
+
+
+@pytest.mark.parametrize(
+    ("raw", "found"),
+    [
+        (b"[b]sk_[/b]live", True),
+        (b"[*]a[/*]", True),
+        (b"a[i] = /[/.]+/.test(b[j])", False),
+        (b"=?utf-8?q?sk_?= =?utf-8?q?live?=", True),
+        (b"/a(?=b)/.test(c) || d=?e", False),
+    ],
+)
+def test_what_source_code_has_in_brackets_is_no_tag_and_no_word_of_a_mail(raw: bytes, found: bool) -> None:
+    assert any(True for _ in undo_apart(View.of(raw), 100)) is found
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_most_answers_read_in_one_way(raw: bytes) -> None:
     [
         b"a%u0041",
         b"=?utf-8?q?a?=",
-        b"a\0b",
+        b"a\0b\0c\0d",
         b"\xed\xa0\x80",
         b"a~1b",
         b"U+0041",
@@ -112,3 +112,9 @@ def test_how_often_a_body_may_read_otherwise_has_a_bound() -> None:
 def test_all_that_a_body_reads_as_has_a_bound_together() -> None:
     assert len(read(b"a" * 15_000 + b" %2521") or ()) == 3
     assert read(b"a" * 15_000 + b" %25252521") is None
+
+
+def test_in_what_was_unpacked_rare_kinds_are_not_undone_and_so_no_reason_for_the_long_way() -> None:
+    text = b"a~1b\n1: b\n> c U+0041 [/d]"
+    assert read(text) is None
+    assert readings(text, SOUGHT, fewest=20, ascii_only=True, settled=True) == [text]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.redaction.encodings import Undo, backslashes, percents, quoted_printable, references
 from app.redaction.rare_escapes import ESCAPES as ALL_ESCAPES
 from app.redaction.rare_escapes import binaries, literals, shown_text, suffixed_numbers
-from app.redaction.small_escapes import ESCAPES, LITERAL, UNDONE_BY_THE_LONG_WAY, signs_in
+from app.redaction.small_escapes import ESCAPES, LITERAL, RARE, UNDONE_BY_THE_LONG_WAY, signs_in
 from app.redaction.views import View, rewrite
 
 PIECES = [
@@ -31,7 +31,7 @@ def undo(kind: Undo, text: bytes) -> bytes:
 @given(text=st.lists(st.sampled_from(PIECES), max_size=12).map(lambda pieces: "".join(pieces).encode()))
 def test_each_kind_is_undone_as_the_long_way_does_it(text: bytes) -> None:
     signs = signs_in(text)
-    if signs & UNDONE_BY_THE_LONG_WAY:
+    if signs & (UNDONE_BY_THE_LONG_WAY | RARE):
         return
     for sign, char, small in ESCAPES:
         left = small(text)
@@ -68,7 +68,7 @@ def test_each_kind_is_undone_as_the_long_way_does_it(text: bytes) -> None:
     ],
 )
 def test_rarer_escapes_are_left_to_the_long_way(text: bytes) -> None:
-    assert signs_in(b"a" + text) & UNDONE_BY_THE_LONG_WAY
+    assert signs_in(b"a" + text) & (UNDONE_BY_THE_LONG_WAY | RARE)
 
 
 @pytest.mark.parametrize("text", [b"0x41", b"0b1", b"0O7"])
@@ -76,8 +76,8 @@ def test_numbers_with_a_prefix_have_a_sign_of_their_own(text: bytes) -> None:
     assert signs_in(text) == LITERAL
 
 
-@pytest.mark.parametrize("text", [b"\0", b"\xed", b"\0a", b"a\0", b"a\xed", b"\xeda"])
-def test_bytes_of_wide_characters_and_of_halves_are_seen_wherever_they_stand(text: bytes) -> None:
+@pytest.mark.parametrize("text", [b"\xed\xa0", b"a\xed\xbf", b"\xed\xa0a"])
+def test_bytes_of_half_a_character_are_seen_wherever_they_stand(text: bytes) -> None:
     assert signs_in(text) & UNDONE_BY_THE_LONG_WAY
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.redaction.views import View
-from app.redaction.wide import wide
+from app.redaction.wide import may_hold_wide, wide
 
 TEXT = "canary-7f3a9c21"
 
@@ -54,3 +54,13 @@ def test_in_the_other_byte_order_the_first_character_is_read_too() -> None:
     (view,) = wide(View.of(raw), 500, ascii_only=True)
     first = view.raw.index(TEXT.encode())
     assert view.span(first, first + len(TEXT)) == (1, 2 * len(TEXT))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_three_western_characters_of_two_bytes_or_four_are_told(encoding: str) -> None:
+    assert may_hold_wide(b"x" + "abc".encode(encoding) + b"x\0x")
+
+
+@pytest.mark.parametrize("raw", [b"", b"\0", b"a\0b\0c", b"\0\0\0\0\0\0", b"abc"])
+def test_a_few_zeros_are_no_wide_characters(raw: bytes) -> None:
+    assert not may_hold_wide(raw)
