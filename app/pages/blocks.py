@@ -225,6 +225,7 @@ def _show(ws: str, form: CallForm, found: Block | None = None, status: int = 200
 def _names(ws: str, form: CallForm, found: Block | None = None) -> dict[str, Any]:
     """Return what the editor's template needs."""
     variables = _variables(form)
+    shared = shared_values(variables)
     return {
         "missing": _missing(found),
         "lacking": _lacking(found),
@@ -236,9 +237,9 @@ def _names(ws: str, form: CallForm, found: Block | None = None) -> dict[str, Any
         "block": found,
         "methods": METHODS,
         "variables": variables,
-        "use_it": use_it(_run_url(ws, found), variables) if found else {},
+        "use_it": _use_it(ws, found, shared) if found else {},
         "runs": _last_runs(found.name) if found else (),
-        "shared": shared_values(variables),
+        "shared": shared,
         "defaults": {row.get("name"): row.get("value", "") for row in form.rows.get("variables", ())},
         "ws": ws,
     }
@@ -256,8 +257,13 @@ def _last_runs(block: str) -> Sequence[Event]:
     return BlockRuns(context.resources()).last(block, access=context.access(), limit=_RUNS).events
 
 
-def _run_url(ws: str, found: Block) -> str:
-    return f"{request.host_url.rstrip('/')}{API_PREFIX}/workspaces/{ws}/blocks/{found.name}/run"
+def _use_it(ws: str, found: Block, shared: Mapping[str, str]) -> Mapping[str, str]:
+    """Return how a program runs a block as it is saved; what the workspace gives a value isn't for it to bring."""
+    url = f"{request.host_url.rstrip('/')}{API_PREFIX}/workspaces/{ws}/blocks/{found.name}/run"
+    defaults = dict(found.call.variables)
+    brought = [name for name in _variables(_form(found)) if name in defaults or name not in shared]
+    variables = {name: defaults.get(name, f"<{name}>") for name in brought}
+    return use_it(url, variables, streams=found.answer == "stream")
 
 
 def _missing(found: Block | None) -> Sequence[str]:

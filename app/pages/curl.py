@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
 
 from app.calls.curl_import import CurlDraft, draft_of
 from app.kernel.errors import StrongroomError, in_body
-from app.pages.call_form import CallForm, form_of
+from app.pages.call_form import CallForm, Row, form_of
+
+_KEPT: Final = ("captures", "variables")
+_COMMAND: Final = re.compile(r"\s*curl(\.exe)?[\s\\]")
 
 
 def is_curl(url: str) -> bool:
     """Tell whether what stands in the URL's field is a command."""
-    return url.lstrip().startswith(("curl ", "curl\t", "curl\n", "curl\\"))
+    return _COMMAND.match(url) is not None
 
 
 def draft_form(command: str, typed: CallForm) -> tuple[CallForm, CurlDraft]:
-    """Read a command into the form of a new block, whose name and title stay as they were typed.
+    """Read a command into the form of a new block; what a command doesn't tell stays as it was typed.
 
     Raises:
         ValidationFailed: It is no curl command, or one that a call can't express; it is said of the URL's field.
@@ -28,4 +34,10 @@ def draft_form(command: str, typed: CallForm) -> tuple[CallForm, CurlDraft]:
         error.errors = {in_body("url", label="URL"): [error.detail]}
         raise
     form = form_of(draft.call, name=typed["block_name"], title=typed["title"], answer=typed["answer"] or "full")
-    return form, draft
+    rows = {**form.rows, **{kept: _add_rows(form.rows.get(kept, ()), typed.rows.get(kept, ())) for kept in _KEPT}}
+    return replace(form, rows=rows, tests=typed.tests), draft
+
+
+def _add_rows(own: Sequence[Row], typed: Sequence[Row]) -> Sequence[Row]:
+    names = {row.get("name") for row in own}
+    return [*own, *(row for row in typed if row.get("name") not in names)]

@@ -13,7 +13,7 @@ from app.access import GRANTS, MEMBER_ROLES, Permission, Role
 from app.pages.forms import local, plain_words, readable
 
 # Where a host or a name may be broken: behind these.
-_PIECES: Final = re.compile(r"[^._-]*[._-]+|[^._-]+")
+_PIECES: Final = re.compile(r"[^@._-]*[@._-]+|[^@._-]+")
 
 # What a permission lets somebody do, in words; one for each, which a test insists on.
 RIGHTS: Final[Mapping[Permission, str]] = {
@@ -57,9 +57,10 @@ def _machine(moment: datetime) -> str:
 
 
 def breakable(name: str, longer_than: int = 0) -> Markup:
-    """Let a host or a name that is long break after its dots, underscores and hyphens, and nowhere else."""
+    """Let a host, a name or an address that is long break after its dots, hyphens and the like, and nowhere else."""
     pieces = _PIECES.findall(name) if len(name) > longer_than else [name]
-    return Markup("<wbr>").join(pieces)
+    written = map(Markup, pieces) if isinstance(name, Markup) else pieces
+    return Markup("<wbr>").join(written)
 
 
 def count(number: int, one: str, many: str | None = None) -> str:

@@ -21,6 +21,7 @@ from app.web.errors import STATUS
 
 Result = Literal["new", "created", "exists", "skipped", "refused"]
 _NO_CONTENT: Final = "Paste the file's lines, or choose the file."
+_BOTH: Final = "Paste the file's lines or choose the file, not both: empty this, or take the file away."
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,8 @@ def _run(
 
 def _content() -> str:
     file = request.files.get("file")
+    if file and file.filename and request.form.get("content", "").strip():
+        raise ValidationFailed(_BOTH, errors={in_body("content"): [_BOTH]})
     content = file.read(GREATEST_FILE + 1) if file and file.filename else request.form.get("content", "").encode()
     if not content.strip():
         raise ValidationFailed(_NO_CONTENT, errors={in_body("content"): [_NO_CONTENT]})

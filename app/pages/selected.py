@@ -11,7 +11,7 @@ from flask import Response, flash, request, url_for
 from app.access import Permission, require
 from app.kernel.errors import NotFound, StrongroomError, ValidationFailed, in_body
 from app.pages.filters import count
-from app.pages.forms import FormState, form_texts, lines, moment, plain_words, read
+from app.pages.forms import FormState, form_texts, hosts, moment, plain_words, read
 from app.pages.layout import pages, redirect_to, show
 from app.variables import listing
 from app.variables.listing import Entry
@@ -60,10 +60,10 @@ def change_selected(ws: str) -> Response:
             refused.append(Selected(each.entry, each.blocks, plain_words(error.detail)))
     done = len(chosen) - len(refused)
     told = f"{count(done, 'entry', 'entries')} {'deleted' if deed == 'delete' else 'changed'}."
-    if refused:
-        return _show(
-            ws, deed, refused, FormState(sent, problem=f"{told} {count(len(refused), 'was', 'were')} refused."), 422
-        )
+    if refused:  # the others are done: the page shows what is left, and why
+        sent.pop("typed", None)
+        problem = f"{told} {count(len(refused), 'was', 'were')} refused."
+        return _show(ws, deed, refused, FormState(sent, problem=problem))
     flash(told)
     return redirect_to(url_for("pages.variables", ws=ws))
 
@@ -86,12 +86,12 @@ def _action_for(deed: str, sent: Mapping[str, str], number: int) -> Callable[[Se
             raise ValidationFailed(wanted, errors={in_body("typed"): [wanted]})
         return _delete
     if deed == "hosts":
-        hosts = lines(sent.get("allowed_hosts", ""))
-        if not hosts:
+        wanted_hosts = hosts(sent.get("allowed_hosts", ""))
+        if not wanted_hosts:
             raise ValidationFailed(
                 "Enter at least one host.", errors={in_body("allowed_hosts"): ["Enter at least one host."]}
             )
-        return lambda each: _update(each, {"allowed_hosts": hosts})
+        return lambda each: _update(each, {"allowed_hosts": wanted_hosts})
     changes = {"expires_at": moment(sent.get("expires_at", ""))}
     read(SecretPatch(), changes)
     return lambda each: _update(each, changes)

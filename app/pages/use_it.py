@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Mapping
 
 _PYTHON = """import os
 
@@ -13,10 +14,10 @@ answer = requests.post(
     {url!r},
     headers={{"Authorization": f"Bearer {{os.environ['STRONGROOM_TOKEN']}}"}},
     json={body!r},
-    timeout=30,
+    timeout=30,{stream}
 )
 answer.raise_for_status()
-print(answer.json())"""
+{show}"""
 _JAVASCRIPT = """const answer = await fetch({url}, {{
   method: "POST",
   headers: {{
@@ -26,27 +27,38 @@ _JAVASCRIPT = """const answer = await fetch({url}, {{
   body: JSON.stringify({body}),
 }});
 if (!answer.ok) throw new Error(await answer.text());
-console.log(await answer.json());"""
-_CURL = """curl -X POST {url} \\
+{show}"""
+_CURL = """curl{stream} -X POST {url} \\
   -H "Authorization: Bearer $STRONGROOM_TOKEN" \\
   -H "Content-Type: application/json" \\
-  -d '{body}'"""
+  -d {body}"""
+_SHOW_PYTHON = {
+    False: "print(answer.json())",
+    True: "for line in answer.iter_lines(decode_unicode=True):\n    print(line)",
+}
+_SHOW_JAVASCRIPT = {
+    False: "console.log(await answer.json());",
+    True: "for await (const piece of answer.body.pipeThrough(new TextDecoderStream())) process.stdout.write(piece);",
+}
 
 
-def use_it(url: str, variables: Sequence[str]) -> Mapping[str, str]:
+def use_it(url: str, variables: Mapping[str, object], *, streams: bool) -> Mapping[str, str]:
     """Return the ways to run a block.
 
     Args:
         url: Where it is run.
-        variables: The names that it takes; each stands with an example's value.
+        variables: What a run brings, by name.
+        streams: The answer comes piece by piece, as the other side's own, and not as a JSON document.
 
     Returns:
         A program's text by the language's name.
     """
-    body = {"variables": {name: f"<{name}>" for name in variables}}
+    body = {"variables": dict(variables)}
     text = json.dumps(body)
     return {
-        "curl": _CURL.format(url=url, body=text),
-        "Python": _PYTHON.format(url=url, body=body),
-        "JavaScript": _JAVASCRIPT.format(url=json.dumps(url), body=text),
+        "curl": _CURL.format(url=shlex.quote(url), body=shlex.quote(text), stream=" -N" if streams else ""),
+        "Python": _PYTHON.format(
+            url=url, body=body, stream="\n    stream=True," if streams else "", show=_SHOW_PYTHON[streams]
+        ),
+        "JavaScript": _JAVASCRIPT.format(url=json.dumps(url), body=text, show=_SHOW_JAVASCRIPT[streams]),
     }

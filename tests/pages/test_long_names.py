@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.pages.conftest import make_secret, make_variable, make_workspace
-from tests.support.browser import Window, axe
+from tests.pages.conftest import make_block, make_secret, make_variable, make_workspace
+from tests.support.browser import Window, axe, broken_words
 from tests.support.service import Service
 
 NAME, SLUG = "L" * 64, "b" * 63
@@ -92,3 +92,50 @@ def test_a_long_value_is_scrolled_by_keyboard_and_hides_as_ever(opened: Callable
     eye = page.get_by_role("button", name=f"Hide value of {NAME}")
     eye.click()
     expect(value).to_have_count(0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1024, 1280, 1920])
+def test_names_as_people_give_them_are_broken_between_their_words_alone(
+    opened: Callable[..., Window], service: Service, acme: str, width: int
+) -> None:
+    names = [f"SALESFORCE_CLIENT_SECRET_{place}_{number}" for number in range(26) for place in ("PROD", "STAGING_EU")]
+    for number, name in enumerate(names):
+        make_secret(service, acme, name, f"masked-value-{number}", description="Ask the platform team")
+    used = names[0]
+    make_block(service, acme, "synchronise-accounts-with-salesforce-staging", used)
+    value = {"value": "masked-value-again"}
+    assert service.ask("PUT", f"/workspaces/{acme}/secrets/{used}/value", value, user="olga@example.com", keep=False).ok
+    window = opened("owner", viewport={"width": width, "height": 900}, reduced_motion="reduce")
+    broken: dict[str, list[str]] = {}
+
+    def look(state: str) -> None:
+        page = window.page
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), state
+        if found := broken_words(page):
+            broken[state] = found
+
+    for path in ("variables?page=2", "blocks", "members", "audit", f"variables/{used}", "settings"):
+        page = window.go(f"/workspaces/{acme}/{path}")
+        look(path)
+        if path.startswith("variables?"):
+            page.locator("tbody").get_by_role("button", name="Edit").first.click()
+            page.get_by_role("dialog").get_by_role("button", name="Save").wait_for()
+            look("edit")
+            page.keyboard.press("Escape")
+    page = window.go(f"/workspaces/{acme}/variables/{used}")
+    back = page.get_by_role("button", name="Roll back to version 1")
+    button, version = back.bounding_box(), page.get_by_text("Version 1", exact=True).bounding_box()
+    assert button
+    assert version
+    assert width > 896 or button["y"] > version["y"] + 80, "below what is said of the version"
+    back.click()
+    page.get_by_role("dialog").get_by_role("button", name="Roll back").wait_for()
+    look("roll back")
+    page = window.go(f"/workspaces/{acme}/variables/{used}/delete")
+    look("delete")
+    page = window.go(f"/workspaces/{acme}/blocks/synchronise-accounts-with-salesforce-staging")
+    page.get_by_role("button", name="Add secret to header Authorization").click()
+    page.locator(".picker-secret").first.wait_for()
+    look("menu")
+    assert broken == {}

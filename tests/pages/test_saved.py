@@ -247,6 +247,23 @@ def test_a_half_filled_panel_and_a_token_shown_once_ask_before_they_go(
     expect(panel).to_be_hidden()
 
 
+@pytest.mark.slow
+def test_a_link_inside_a_half_filled_panel_asks_before_another_form_takes_its_place(
+    opened: Callable[..., Window], acme: str
+) -> None:
+    page = opened("owner").go(f"/workspaces/{acme}/variables")
+    panel, asks = page.locator("#panel"), page.get_by_role("alertdialog")
+    page.get_by_role("button", name="Create new").click()
+    typed = {"name": "FRESH", "value": "pasted-once"}
+    type_into(panel, typed)
+    panel.get_by_role("link", name="Choose another type").click()
+    asks.get_by_role("button", name="Keep editing").click()
+    assert contents(panel, typed) == typed
+    panel.get_by_role("link", name="Choose another type").click()
+    asks.get_by_role("button", name="Discard").click()
+    expect(panel.get_by_role("link", name="An API token, a password or the like")).to_be_visible()
+
+
 def test_a_secret_goes_into_a_string_of_the_body_and_never_behind_it(
     opened: Callable[..., Window], service: Service, acme: str
 ) -> None:
@@ -267,9 +284,28 @@ def test_a_secret_goes_into_a_string_of_the_body_and_never_behind_it(
     page.reload()
     page.get_by_role("button", name="Add secret to URL").wait_for()
     page.locator("#url").evaluate("(field) => { field.value = 'https://api.example.com/v2/tickets' }")
+    choose_for_url(page)
+    expect(page.locator("#url")).to_have_value("https://api.example.com/v2/tickets/{{secrets.TOKEN}}")
+    url = page.get_by_label("URL", exact=True)
+    for typed, then in (
+        ("https://api.example.com/v2/tickets", "https://api.example.com/v2/tickets/{{secrets.TOKEN}}"),
+        ("https://api.example.com/v2?key=", "https://api.example.com/v2?key={{secrets.TOKEN}}"),
+        ("https://api.example.com/v2?limit=10", "https://api.example.com/v2?limit=10"),  # says where to click
+    ):
+        url.fill(typed)
+        choose_for_url(page)
+        expect(url).to_have_value(then)
+    expect(page.locator(".picker-count")).to_contain_text("Click in the URL where it goes")
+    page.keyboard.press("Escape")
+    url.fill("https://api.example.com/bot")
+    url.press("End")  # the caret is put there: Telegram wants it so
+    choose_for_url(page)
+    expect(url).to_have_value("https://api.example.com/bot{{secrets.TOKEN}}")
+
+
+def choose_for_url(page: Page) -> None:
     page.get_by_role("button", name="Add secret to URL").click()
     page.locator(".picker [role=option]").first.click()
-    expect(page.locator("#url")).to_have_value("https://api.example.com/v2/tickets/{{secrets.TOKEN}}")
 
 
 @pytest.mark.slow

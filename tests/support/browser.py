@@ -131,3 +131,28 @@ def _violations(page: Page, options: dict[str, Any]) -> list[str]:
         for rule in found["violations"]
         for node in rule["nodes"]
     ]
+
+
+# A word that stands in two lines, but for a hyphen, slash or the like at which it may be broken.
+_BROKEN_WORDS = """() => {
+  const found = new Set();
+  const range = document.createRange();
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let text = texts.nextNode(); text; text = texts.nextNode()) {
+    const holder = text.parentElement;
+    if (!holder.checkVisibility() || holder.closest(".unseen, .face, pre, script, textarea, option")) continue;
+    for (const word of text.data.matchAll(/[^\\s/?&=.,@-]+/g)) {
+      range.setStart(text, word.index);
+      range.setEnd(text, word.index + word[0].length);
+      const pieces = [...range.getClientRects()].filter((each) => each.width);
+      if (new Set(pieces.map((each) => Math.round(each.top))).size > 1) found.add(word[0]);
+    }
+  }
+  return [...found];
+}"""
+
+
+def broken_words(page: Page) -> list[str]:
+    """Return the words that a page shows broken in their middle for want of room."""
+    words: list[str] = page.evaluate(_BROKEN_WORDS)
+    return words

@@ -16,8 +16,15 @@ function dress(field) {
   face.append(line);
   field.after(face);
   faces.set(field, { line, text: null });
-  field.addEventListener("input", () => draw(field));
-  field.addEventListener("keydown", (event) => steer(event, field));
+  field.addEventListener("input", () => {
+    delete field.dataset.placed; // the caret stands where typing left it
+    draw(field);
+  });
+  field.addEventListener("keydown", (event) => {
+    if (/^(Arrow|Home$|End$)/.test(event.key)) field.dataset.placed = "";
+    steer(event, field);
+  });
+  field.addEventListener("pointerup", () => (field.dataset.placed = ""));
   field.addEventListener("focus", () => (field.dataset.visited = ""));
   field.addEventListener("scroll", () => follow(field));
   line.addEventListener("scroll", () => {
@@ -160,6 +167,12 @@ export function say(text) {
 }
 
 let fading = null;
+
+/** A name in pieces, between which a line may be broken: behind dots, underscores and hyphens, and nowhere else. */
+export function breakable(name) {
+  const pieces = name.match(/[^@._-]*[@._-]+|[^@._-]+/g) ?? [];
+  return pieces.flatMap((piece, number) => (number ? [document.createElement("wbr"), piece] : [piece]));
+}
 
 /** Make an element. */
 export function make(tag, className = "", text = "") {

@@ -1,7 +1,7 @@
 // "Add secret": a combobox after the ARIA Authoring Practices (editable, list autocomplete). The focus stays in the
 // text field; aria-activedescendant tells which option is meant. The list comes from the server as one types.
 
-import { icon, make, replace, say } from "./chips.js";
+import { breakable, icon, make, replace, say } from "./chips.js";
 import { openDialog } from "./dialogs.js";
 import { ended, renew } from "./session.js";
 import { secrets, spot, written } from "./references.js";
@@ -86,10 +86,11 @@ function expect() {
   later(ask);
 }
 
-/** Where the caret is, and whether a person put it there. */
+/** Where the caret is, and whether a person put it there. To have typed a URL to its end is no wish to go on right there. */
 function selection(field) {
   const end = field.value.length;
-  return "visited" in field.dataset ? [field.selectionStart, field.selectionEnd, true] : [end, end, false];
+  const typed = field.closest("[data-holder]").dataset.kind === "url" && field.selectionStart === end && !("placed" in field.dataset);
+  return "visited" in field.dataset && !typed ? [field.selectionStart, field.selectionEnd, true] : [end, end, false];
 }
 
 function close() {
@@ -205,7 +206,9 @@ function option(secret, current) {
   item.dataset.name = secret.name;
   const kind = make("span", `pair ${secret.visibility}`, secret.visibility === "restricted" ? "Restricted" : "Masked");
   kind.prepend(icon(secret.visibility === "restricted" ? "lock" : "eye-off"));
-  item.append(make("span", "picker-name", secret.name), kind);
+  const name = make("span", "picker-name");
+  name.append(...breakable(secret.name));
+  item.append(name, kind);
   const notes = [current ? "in this field now" : "", secret.reason ?? "", secret.elsewhere ?? "", secret.note ?? ""].filter(Boolean);
   if (notes.length) item.append(make("span", "picker-note", notes.join(" · ")));
   if (secret.reason) set(item, { "aria-disabled": "true" });
@@ -216,7 +219,9 @@ function action(picture, text, url) {
   const item = make("li", "picker-action");
   set(item, { role: "option", "aria-selected": "false" });
   item.dataset.opens = url;
-  item.append(icon(picture), make("span", "", text));
+  const words = make("span");
+  words.append(...breakable(text));
+  item.append(icon(picture), words);
   return item;
 }
 

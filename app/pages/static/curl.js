@@ -68,19 +68,26 @@ async function read(form, command, start) {
     }
     values = told.values;
     const main = new DOMParser().parseFromString(told.html, "text/html").getElementById("main");
+    const meanwhile = ["block_name", "title"].map((name) => [name, form.elements[name].value]);
+    const { id: focused, selectionStart: caret } = document.activeElement;
     document.getElementById("main").replaceWith(document.importNode(main, true));
+    for (const [name, text] of meanwhile) document.getElementById(name).value = text; // typed while it was read
     window.htmx.process(document.getElementById("main"));
     start();
     tell("The command was read into the block.");
-    document.querySelector("#draft [data-make-secret]")?.focus();
+    const typing = focused !== "url" && document.getElementById("main").querySelector(`#${CSS.escape(focused || "url")}`);
+    if (!typing || focused === "") return document.querySelector("#draft [data-make-secret]")?.focus();
+    typing.focus();
+    if (caret !== undefined && caret !== null) typing.setSelectionRange(caret, caret);
   } finally {
     reading = false;
   }
 }
 
 async function send(form, command) {
-  const body = new URLSearchParams({ command });
-  for (const name of ["block_name", "title", "answer"]) body.set(name, new FormData(form).get(name) ?? "");
+  const body = new URLSearchParams(new FormData(form));
+  body.set("command", command);
+  body.delete("url");
   const headers = { Accept: "application/json", "X-CSRFToken": token() };
   return fetch(form.dataset.fromCurl, { method: "POST", headers, body, cache: "no-store" }).catch(() => null);
 }

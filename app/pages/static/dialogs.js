@@ -17,11 +17,17 @@ export function watchDialogs() {
     const link = event.target.closest("a[data-opens]");
     if (link && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
-      openDialog(link.dataset.opens, link.getAttribute("href"), link);
+      const open = () => openDialog(link.dataset.opens, link.getAttribute("href"), link);
+      const inside = link.closest("dialog");
+      if (inside && mustAsk(inside)) leave(inside, open);
+      else open();
     }
     const closer = event.target.closest("[data-close]");
     if (closer) leave(closer.closest("dialog"));
-    if (event.target.closest("[data-discard]")) document.querySelectorAll("dialog[open]").forEach((dialog) => dialog.close());
+    if (!event.target.closest("[data-discard]")) return;
+    const then = afterLeaving;
+    document.querySelectorAll("dialog[open]").forEach((dialog) => dialog.close());
+    then?.();
   });
   document.addEventListener("keydown", (event) => {
     const dialog = event.key === "Escape" && event.target.closest?.("dialog[open]");
@@ -64,9 +70,12 @@ export function openDialog(id, url, opener) {
   window.htmx.ajax("GET", url, { target: dialog, swap: "innerHTML" });
 }
 
-/** Close a dialog, but ask first where something would be lost. */
-function leave(dialog) {
+let afterLeaving = null;
+
+/** Close a dialog, but ask first where something would be lost; `then` is what was wanted in its place. */
+function leave(dialog, then = null) {
   if (!mustAsk(dialog)) return dialog.close();
+  afterLeaving = then;
   const asks = document.getElementById("leave");
   const once = dialog.querySelector("[data-once]");
   asks.querySelector("#leave-text").textContent = once

@@ -4,7 +4,7 @@
 import { draw, icon, make, say, watchChips } from "./chips.js";
 import { makeSecret, watchPickers } from "./combobox.js";
 import { tell } from "./dialogs.js";
-import { showFaults } from "./forms.js";
+import { isDirty, showFaults } from "./forms.js";
 import { watchNames } from "./names.js";
 import { references } from "./references.js";
 import { watchCurl } from "./curl.js";
@@ -16,13 +16,15 @@ const CELLS = "input, textarea";
 let form = null;
 let changed = false;
 let shared = new Map(); // the workspace's variables that the page refers to: what each stands for, or null
-let answered = null; // what a call answered, while Save puts a new editor in the place of this one
+let sent = ""; // what was to be saved when Save was pressed
+let kept = null; // { answer, written, focused }: what stays while Save puts a new editor in the place of this one
+const tests = new Map(); // the fields of test values by variable, those too that the call doesn't use at this moment
 
 /** Bring the editor that is on the page to life; again after Save has put a new one there. */
 function start() {
   form = document.getElementById("block");
   if (!form) return;
-  changed = "changed" in form.dataset;
+  changed = "changed" in form.dataset || isDirty(form.querySelector(".editor-call")); // typed before this script was there
   watchChips();
   shared = new Map();
   watchHeading();
@@ -91,24 +93,51 @@ document.addEventListener("htmx:beforeOnLoad", (event) => {
 document.addEventListener("htmx:confirm", (event) => {
   if (event.target.form === form) form?.querySelectorAll("[data-rows]").forEach(renumber);
 });
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (event.detail.elt.value === "save") sent = contents();
+});
 document.addEventListener("strongroom:saved", ({ detail }) => {
   form.elements.revision.value = detail.revision;
   form.dataset.missing = detail.missing.join(" ");
   showLacking(detail.lacking);
   document.querySelector(".editor-heading h1").textContent = detail.title;
-  changed = false;
+  changed = contents() !== sent; // somebody may have typed on
   form.querySelectorAll("[data-rows]").forEach(name);
   tell(detail.message);
 });
-document.addEventListener("htmx:beforeSwap", (event) => {
-  if (event.detail.target.id === "main") answered = document.getElementById("answer");
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (detail.target.id !== "main" || !form) return;
+  const typedOn = detail.xhr.status === 201 && contents() !== sent;
+  kept = {
+    answer: document.getElementById("answer"), // a saved call's answer is the one it had before
+    written: typedOn ? form.querySelector(".editor-call") : null,
+    focused: document.activeElement,
+  };
 });
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target.id !== "main" && event.target.id !== "main") return;
-  if (answered) document.getElementById("answer")?.replaceWith(answered); // a saved call's answer is the one it had before
-  answered = null;
+  const { answer, written, focused } = kept ?? {};
+  kept = null;
+  if (answer) document.getElementById("answer")?.replaceWith(answer);
+  if (written) putBack(written);
   start();
+  if (!written) return;
+  changed = true;
+  if (focused.isConnected) focused.focus();
 });
+
+/** What is saved: everything of the form but what it is tried with. */
+function contents() {
+  return JSON.stringify([...new FormData(form)].filter(([name]) => !/^(csrf_token$|revision$|block_name$|test-)/.test(name)));
+}
+
+/** What was typed while a new block was being saved stays as it was typed. */
+function putBack(written) {
+  const saved = document.querySelector(".editor-call");
+  written.querySelector("#block_name")?.closest(".field").remove(); // it can't be changed any more
+  written.querySelector("#lacking").replaceWith(saved.querySelector("#lacking"));
+  saved.replaceWith(written);
+}
 
 const isEmpty = (row) => ![...row.querySelectorAll(CELLS)].some((each) => each.value);
 
@@ -222,8 +251,8 @@ function showTests() {
     for (const each of references(field.value)) if (each.variable) used.add(each.variable);
   }
   const list = document.getElementById("tests");
-  const there = new Map([...list.children].map((item) => [item.dataset.test, item]));
-  const wanted = [...used].map((variable) => there.get(variable) ?? test(variable));
+  for (const item of list.children) tests.set(item.dataset.test, item);
+  const wanted = [...used].map((variable) => tests.get(variable) ?? test(variable));
   const defaults = new Map([...form.querySelectorAll("[data-rows=variable] [data-row]")].map((row) => [
     row.querySelector("[data-cell=name]").value, row.querySelector("[data-cell=value]").value,
   ]));

@@ -32,6 +32,9 @@ export function watchForms() {
   document.addEventListener("input", (event) => {
     if (event.target.matches?.(CONTROLS)) forgive(event.target);
   });
+  document.addEventListener("submit", (event) => { // by the browser itself, where htmx isn't there yet
+    if (!event.defaultPrevented && event.target.matches("[data-guard]")) leaving = true;
+  });
   window.addEventListener("beforeunload", (event) => {
     if (!leaving && [...document.querySelectorAll("form[data-guard]")].some(isDirty)) event.preventDefault();
   });
@@ -195,9 +198,9 @@ function forgiveFault(form, fault) {
 
 // --- what was typed and not saved -------------------------------------------------------------------------------------
 
-/** Whether anything was typed or ticked that would be lost; a choice among a few is made again in a moment. */
-export function isDirty(form) {
-  return [...form.querySelectorAll(CONTROLS)].some((control) => {
+/** Whether anything in it was typed or ticked that would be lost; a choice among a few is made again in a moment. */
+export function isDirty(part) {
+  return [...part.querySelectorAll(CONTROLS)].some((control) => {
     if (control.matches("[data-unveil], [type=radio]")) return false;
     if (control.matches("[type=checkbox]")) return control.checked !== control.defaultChecked;
     if (control.matches("select")) {

@@ -1,7 +1,7 @@
 // The names of plain variables, offered while {{ is being typed: a listbox beside the text field, after the ARIA
 // Authoring Practices. The focus stays in the field; aria-activedescendant tells which name is meant.
 
-import { make, replace, say } from "./chips.js";
+import { breakable, make, replace, say } from "./chips.js";
 
 const OPEN = /\{\{ *\+?([A-Za-z0-9_]*)$/; // from the braces to the caret
 const GENERATED = ["$timestamp", "$timestamp_ms", "$uuid"];
@@ -89,7 +89,9 @@ function fill(found, q) {
     set(item, { role: "option", id: `names-option-${number}`, "aria-selected": "false" });
     item.dataset.name = each.name;
     const note = each.own ? `default: ${each.value}` : each.value;
-    item.append(make("span", "picker-name", each.name), make("span", "picker-note", note.length > 60 ? `${note.slice(0, 60)}…` : note || "empty"));
+    const name = make("span", "picker-name");
+    name.append(...breakable(each.name));
+    item.append(name, make("span", "picker-note", note.length > 60 ? `${note.slice(0, 60)}…` : note || "empty"));
     return item;
   });
   list.replaceChildren(...offer.options);
