@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from bench.load import Asked, Run, press
 from bench.peers import Peer
@@ -13,12 +14,18 @@ from bench.processes import cost, tree
 from bench.report import middle, tell
 from bench.service import Filled, Strongroom
 
+AT: Final = 16
+"""Connections at which everything is compared."""
+_WARMED_AT_ONCE: Final = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
     """How long and how much: ``rounds`` of comparison, and ``lives``, how often sizes and starts are measured.
 
-    ``streams`` is for how many seconds short calls are made beside streams.
+    ``connections``: at 16 everything is pressed, at the others what ``Candidate.also`` names. ``streams``: for how many
+    seconds short calls are made beside streams. ``sizes``: which answers are looked through. ``all_peers``: False
+    leaves out the peer that takes longest to start.
     """
 
     rounds: int
@@ -29,15 +36,21 @@ class Scale:
     calls: tuple[int, int]
     lives: int
     streams: float
+    sizes: Sequence[str]
+    all_peers: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Something to press: what to ask, which processes pay for it, and which processes of its Vault."""
+    """Something to press: what to ask, which processes pay for it, and which processes of its Vault.
+
+    ``also``: numbers of connections beside 16 at which its figures are used.
+    """
 
     asked: Callable[[], Asked]
     pids: Callable[[], Sequence[int]] = list
     vault_pids: Callable[[], Sequence[int]] = list
+    also: Sequence[int] = ()
 
 
 @dataclass(slots=True)
@@ -69,18 +82,17 @@ Compared = Mapping[str, Mapping[int, Measured]]
 
 
 def ours(name: str, service: Strongroom, kv: Filled, transit: Filled) -> dict[str, Candidate]:
-    """Name the four ways in which a service of this project is pressed."""
+    """Name the ways in which a service of this project is pressed."""
     blocks = [secret.lower() for secret in kv.values]
 
-    def candidate(filled: Filled, chosen: Sequence[str]) -> Candidate:
+    def candidate(filled: Filled, chosen: Sequence[str], *also: int) -> Candidate:
         asked = filled.runs(service, chosen)
-        return Candidate(lambda: asked, lambda: service.pids, lambda: service.vault_pids)
+        return Candidate(lambda: asked, lambda: service.pids, lambda: service.vault_pids, also)
 
     return {
-        f"{name}-kv": candidate(kv, blocks),
-        f"{name}-kv-hot": candidate(kv, blocks[:1]),
+        f"{name}-kv": candidate(kv, blocks, 1),
+        f"{name}-kv-hot": candidate(kv, blocks[:1], 1, 64),
         f"{name}-transit": candidate(transit, blocks),
-        f"{name}-transit-hot": candidate(transit, blocks[:1]),
     }
 
 
@@ -93,8 +105,8 @@ def beneath(service: Strongroom, kv: Filled, port: int) -> dict[str, Candidate]:
         return Asked(service.vault_address, paths, headers={"X-Vault-Token": service.vault_token(kv.name)})
 
     return {
-        "upstream": Candidate(lambda: upstream),
-        "vault": Candidate(vault, lambda: service.vault_pids),
+        "upstream": Candidate(lambda: upstream, also=[1]),
+        "vault": Candidate(vault, lambda: service.vault_pids, also=[1]),
     }
 
 
@@ -111,15 +123,24 @@ def beside(peers: Mapping[str, Peer], secrets: Sequence[str]) -> dict[str, Candi
 
 def press_in_turn(candidates: Mapping[str, Candidate], scale: Scale, folder: Path) -> Compared:
     """Press each in turn, round after round, so that what else the machine does meets all of them alike."""
-    found = {name: {number: Measured() for number in scale.connections} for name in candidates}
-    for candidate in candidates.values():
-        _warm_up(candidate, folder)
+    found = {
+        name: {number: Measured() for number in numbers_for(candidate, scale)} for name, candidate in candidates.items()
+    }
+    with ThreadPoolExecutor(_WARMED_AT_ONCE) as pool:
+        for _ in pool.map(lambda candidate: _warm_up(candidate, folder), candidates.values()):
+            pass
     for number in range(scale.rounds):
         for connections in scale.connections:
             for name, candidate in candidates.items():
-                _press_once(candidate, found[name][connections], connections, scale, folder)
+                if connections in found[name]:
+                    _press_once(candidate, found[name][connections], connections, scale, folder)
         tell(f"round {number + 1} of {scale.rounds} is done")
     return found
+
+
+def numbers_for(candidate: Candidate, scale: Scale) -> Sequence[int]:
+    """Return at how many connections a candidate is pressed."""
+    return [number for number in scale.connections if number == AT or number in candidate.also]
 
 
 def _warm_up(candidate: Candidate, folder: Path, *, tries: int = 10) -> None:

@@ -55,9 +55,19 @@ def compile_packages(program: Path, tree: Path) -> None:
         tree: the folder that holds its ``app``.
     """
     python = program.with_name("python")
-    packages = _run(str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", at=tree).strip()
-    command = [str(python), "-m", "compileall", "-q", "-j", "0", packages, str(tree / "app")]
+    found = _run(str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", at=tree).strip()
+    packages, app = Path(found), tree / "app"
+    stamp = packages.with_name("compiled-for-the-benchmark")
+    if stamp.exists() and stamp.stat().st_mtime > _changed(packages, app):
+        return
+    command = [str(python), "-m", "compileall", "-q", "-j", "0", str(packages), str(app)]
     subprocess.run(command, cwd=tree, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # some hold templates
+    stamp.touch()
+
+
+def _changed(packages: Path, app: Path) -> float:
+    """Return when anything of an environment was last installed, or a file of ours changed."""
+    return max(each.stat().st_mtime for each in (packages, *packages.iterdir(), *app.rglob("*.py")))
 
 
 def _run(*command: str, at: Path) -> str:

@@ -11,7 +11,7 @@ from bench.candidates import Scale
 from bench.load import Run, press
 from bench.processes import cost, resident
 from bench.report import middle, table, tell
-from bench.service import Filled, Strongroom, enlarge, fill, strongroom, time_start
+from bench.service import STRONGROOM, Filled, Strongroom, enlarge, fill, strongrooms, time_start
 
 
 def memory(service: Strongroom, kv: Filled, scale: Scale, folder: Path) -> dict[str, Any]:
@@ -29,10 +29,10 @@ def memory(service: Strongroom, kv: Filled, scale: Scale, folder: Path) -> dict[
     }
 
 
-def sizes(service: Strongroom, kv: Filled, scale: Scale, folder: Path, names: list[str]) -> list[dict[str, Any]]:
+def sizes(service: Strongroom, kv: Filled, scale: Scale, folder: Path) -> list[dict[str, Any]]:
     """Compare calls that carry a secret with the same calls without one, by the size of the answer."""
     found_rows = []
-    for size in names:
+    for size in scale.sizes:
         medians: dict[str, list[float]] = {"plain": [], "redacted": []}
         for _ in range(scale.lives):
             for kind, found in medians.items():
@@ -47,7 +47,8 @@ def sizes(service: Strongroom, kv: Filled, scale: Scale, folder: Path, names: li
 
 def growth(urls: Mapping[str, str], scale: Scale, folder: Path) -> dict[str, Any]:
     """Compare a service with ten secrets and one with very many."""
-    with strongroom(folder / "large") as large, strongroom(folder / "small") as small:
+    with strongrooms(folder, {"large": STRONGROOM, "small": STRONGROOM}) as services:
+        large, small = services["large"], services["small"]
         few = fill(small, "bench", engine="kv", secrets_wanted=10, urls={"1k": urls["1k"]})
         many = fill(large, "bench", engine="kv", secrets_wanted=scale.each, urls={"1k": urls["1k"]})
         enlarge(large, many, workspaces=scale.workspaces, each=scale.each)

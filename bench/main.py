@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +22,7 @@ from bench.lifetime import growth, memory, sizes, starts
 from bench.peers import Programs, Surroundings, all_peers, upstream
 from bench.processes import resident
 from bench.report import chart, goal_table, table, tell
-from bench.service import STRONGROOM, Filled, Strongroom, fill, reading_token, strongroom
+from bench.service import STRONGROOM, Filled, Strongroom, fill, reading_token, strongrooms
 from bench.streams import streams
 from bench.types import candidates_by_type, ratios, time_renewals
 
@@ -32,17 +31,27 @@ SIZES: Final = {"1k": 1024, "64k": 64 * 1024, "1m": 1024**2, "10m": 10 * 1024**2
 HUNDRED: Final = 100
 
 FULL: Final = Scale(
-    rounds=5,
+    rounds=4,
     seconds=2,
     connections=(1, 16, 64),
     workspaces=1000,
     each=100,
     calls=(10_000, 100_000),
-    lives=5,
-    streams=60,
+    lives=3,
+    streams=10,
+    sizes=tuple(SIZES),
 )
 QUICK: Final = Scale(
-    rounds=2, seconds=1, connections=(1, 16), workspaces=50, each=10, calls=(1_000, 3_000), lives=1, streams=5
+    rounds=2,
+    seconds=1,
+    connections=(1, 16),
+    workspaces=50,
+    each=10,
+    calls=(1_000, 2_000),
+    lives=1,
+    streams=2,
+    sizes=("1k", "10m"),
+    all_peers=False,
 )
 
 
@@ -95,8 +104,7 @@ def measure(scale: Scale, folder: Path, programs: Programs, program: Path, again
     served = {"ours": program} | ({"against": against.program} if against else {})
     with upstream(folder, bodies) as port:
         urls = {size: f"http://127.0.0.1:{port}/{size}.json" for size in SIZES}
-        with ExitStack() as stack:
-            services = {name: stack.enter_context(strongroom(folder / name, served[name])) for name in served}
+        with strongrooms(folder, served) as services:
             with ThreadPoolExecutor() as pool:
                 filled = pool.map(lambda service: _fill(service, urls), services.values())
                 sides = dict(zip(services, filled, strict=True))
@@ -107,7 +115,7 @@ def measure(scale: Scale, folder: Path, programs: Programs, program: Path, again
             tell("types, beside a value in KV: " + ", ".join(f"{name} {ratio:.2f}" for name, ratio in types.items()))
             in_life = {
                 "memory": memory(mine.service, mine.kv, scale, folder),
-                "sizes": sizes(mine.service, mine.kv, scale, folder, list(SIZES)),
+                "sizes": sizes(mine.service, mine.kv, scale, folder),
                 "streams": streams(mine.service, mine.kv, scale, folder),
                 "types": types,
             }
@@ -129,7 +137,7 @@ def _compare(sides: Mapping[str, Side], scale: Scale, folder: Path, programs: Pr
     path = f"strongroom/data/{mine.kv.name}/restricted"
     with reading_token(mine.service, path) as token:
         around = Surroundings(programs, folder, port, mine.service.vault_address, token, path, mine.kv.values["S0"])
-        with all_peers(around) as peers:
+        with all_peers(around, slow=scale.all_peers) as peers:
             candidates = beneath(mine.service, mine.kv, port)
             for name, side in sides.items():
                 candidates |= ours(name, side.service, side.kv, side.transit)

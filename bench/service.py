@@ -10,7 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Queue
@@ -98,6 +99,17 @@ def strongroom(folder: Path, program: Path = STRONGROOM) -> Iterator[Strongroom]
             check=True,
         )
         yield Strongroom(folder, port, pid, json.loads(made.stdout)["token"])
+
+
+@contextmanager
+def strongrooms(folder: Path, programs: Mapping[str, Path]) -> Iterator[dict[str, Strongroom]]:
+    """Run several services, which start side by side: each in a folder of its name."""
+    with ExitStack() as stack, ThreadPoolExecutor() as pool:
+        begun = {
+            name: pool.submit(stack.enter_context, strongroom(folder / name, program))
+            for name, program in programs.items()
+        }
+        yield {name: each.result() for name, each in begun.items()}
 
 
 def time_start(folder: Path, program: Path) -> float:

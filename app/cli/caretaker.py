@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -27,7 +27,7 @@ from app.cli.exit_codes import DONE, FAILED
 from app.cli.processes import CARETAKER, end_with_parent, set_process_name
 from app.cli.runtime import open_database, vault_setup
 from app.factory import read_secret_key
-from app.kernel.errors import VaultUnavailable
+from app.kernel.errors import StrongroomError, VaultUnavailable
 from app.policies.service import apply_embedded
 from app.resources import Resources
 from app.settings import Settings
@@ -43,13 +43,18 @@ log = structlog.get_logger(__name__)
 
 
 @contextmanager
-def caretaker(settings: Settings, *, meanwhile: Callable[[], None]) -> Iterator[None]:
+def caretaker(
+    settings: Settings, *, meanwhile: Callable[[], None], once_vault_is_there: Callable[[], None]
+) -> Iterator[None]:
     """Have the caretaker at work for as long as the block runs, and whatever was forked in it.
 
     Args:
         meanwhile: What this process does while the caretaker gets ready.
+        once_vault_is_there: What it does then, while the caretaker compares policies and mends what a crash left: keys
+            are there, and the embedded Vault has its address.
 
     Raises:
+        StrongroomError: What ``once_vault_is_there`` raised, where the caretaker found nothing wrong.
         SystemExit: It ended before its time; it said why.
     """
     ready, tell_ready = os.pipe()
@@ -65,8 +70,11 @@ def caretaker(settings: Settings, *, meanwhile: Callable[[], None]) -> Iterator[
     child = _Child(pid)
     try:
         meanwhile()
+        problem = _problem_of(once_vault_is_there) if os.read(ready, 1) else None
         child.ended_early = not os.read(ready, 1)
         if not child.ended_early:
+            if problem is not None:
+                raise problem
             child.watch()
             yield
     finally:
@@ -76,6 +84,15 @@ def caretaker(settings: Settings, *, meanwhile: Callable[[], None]) -> Iterator[
         code = child.wait()
     if child.ended_early:
         sys.exit(code or FAILED)
+
+
+def _problem_of(step: Callable[[], None]) -> StrongroomError | None:
+    """Return what went wrong: what the caretaker finds to be wrong besides is told in its place, and not as well."""
+    try:
+        step()
+    except StrongroomError as problem:
+        return problem
+    return None
 
 
 @dataclass(slots=True)
@@ -116,17 +133,27 @@ class _Child:
 def _take_care(settings: Settings, tell_ready: int, served: int) -> None:
     set_process_name(CARETAKER)
     end_with_parent()
-    with open_database(settings), _vault(settings), open_resources(settings) as resources:
+    with (
+        open_database(settings),
+        _vault(settings, tell=lambda: _tell(tell_ready)),
+        open_resources(settings) as resources,
+    ):
         read_secret_key(settings.secret_key_path)  # here, where a fault stops the start, and not only in the workers
         if settings.embedded:
-            _tell(settings, set_up(resources))
+            _show(settings, set_up(resources))
         _prove_forwarding(settings, resources)
         reconcile_and_log(resources, older_than=timedelta() if settings.embedded else SURELY_OVER_AFTER)
         with chores(resources, reconcile_seconds=settings.reconcile_seconds):
             _outlive_signals()
-            os.write(tell_ready, b"1")
+            _tell(tell_ready)
             os.close(tell_ready)
             os.read(served, 1)  # nothing ever comes: it ends when the server and all workers have
+
+
+def _tell(server: int) -> None:
+    """Tell the server that it can go on; one that is gone has its end told by the other pipe."""
+    with suppress(BrokenPipeError):
+        os.write(server, b"1")
 
 
 def _prove_forwarding(settings: Settings, resources: Resources) -> None:
@@ -151,8 +178,10 @@ def _outlive_signals() -> None:
 
 
 @contextmanager
-def _vault(settings: Settings) -> Iterator[None]:
+def _vault(settings: Settings, *, tell: Callable[[], None]) -> Iterator[None]:
+    """Have Vault for as long as the block runs, set up as it should be; ``tell`` is called as soon as it is reached."""
     if not settings.embedded:
+        tell()
         yield
         return
     read_or_make(settings.signing_key_path)
@@ -163,6 +192,7 @@ def _vault(settings: Settings) -> Iterator[None]:
     keeper = threading.Thread(target=_keep_vault, args=(running, settings.vault_dir, stop), name="vault", daemon=True)
     keeper.start()
     try:
+        tell()
         apply_embedded(settings.vault_dir, running.address, vault_setup(settings))
         yield
     finally:
@@ -197,7 +227,7 @@ def _bound_audit_log(running: embedded.Embedded, folder: Path) -> None:
         log.error("vault_audit_log_not_rotated", kind=type(error).__name__)
 
 
-def _tell(settings: Settings, proofs: FirstProofs) -> None:
+def _show(settings: Settings, proofs: FirstProofs) -> None:
     told = []
     if proofs.password is not None:
         told += [f"  User:               {FIRST_OWNER}", f"  One-time password:  {proofs.password}"]

@@ -51,8 +51,7 @@ def run() -> None:
     connections = limit_connections(_raise_file_limit())
     load_shared(settings.database_url)
     _leave_to_share()
-    with caretaker(settings, meanwhile=_load_dictionaries):
-        worker.prepare(settings)
+    with caretaker(settings, meanwhile=_load_dictionaries, once_vault_is_there=lambda: worker.prepare(settings)):
         _leave_to_share()
         # A worker is told to stop as any process is, also before it has begun to listen for that.
         os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))

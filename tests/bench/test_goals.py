@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.candidates import Measured
+from bench.candidates import Candidate, Measured, numbers_for
 from bench.checkout import CheckoutError, check_out
 from bench.goals import Figures, goals, goals_against, goals_of_streams
-from bench.load import Run
+from bench.load import Asked, Run
+from bench.main import FULL, QUICK
 from bench.report import chart, middle, table
 from bench.types import ratios
 
@@ -53,6 +54,13 @@ def test_an_earlier_commit_is_compared_figure_by_figure() -> None:
     reached = goals_against(Figures(**{name: 2 * ratio for name, ratio in ratios.items()}), before)
     assert [goal.measured for goal in reached] == pytest.approx(list(ratios.values()))
     assert [goal.met for goal in reached] == [True, False, True, True, False, True, False, True, False]
+
+
+def test_all_is_pressed_at_16_connections_and_at_other_numbers_only_what_a_figure_is_taken_of() -> None:
+    asked = Asked("http://127.0.0.1", ["/"])
+    plain, narrow = Candidate(lambda: asked), Candidate(lambda: asked, also=[1, 64])
+    assert (numbers_for(plain, FULL), numbers_for(narrow, FULL)) == ([16], [1, 16, 64])
+    assert (numbers_for(plain, QUICK), numbers_for(narrow, QUICK)) == ([16], [1, 16])
 
 
 def test_the_better_naive_service_counts() -> None:

@@ -125,7 +125,22 @@ def test_without_a_proper_key_for_sessions_nothing_starts(tmp_path: Path, key: b
         "STRONGROOM_SECRET_KEY_FILE": str(tmp_path / "secret.key"),
     }
     assert strongroom(tmp_path, "db", "upgrade", **away).returncode == 0
-    assert "key that signs sessions" in told(strongroom(tmp_path, "serve", **away))
+    stopped = strongroom(tmp_path, "serve", **away)
+    assert "key that signs sessions" in told(stopped)
+    assert stopped.stderr.count("key that signs sessions") == 1, "each of two processes says so"
+
+
+def test_what_only_workers_need_is_missed_before_there_are_any(tmp_path: Path) -> None:
+    (tmp_path / "password").write_bytes(b"\xff")
+    redis = {"REDIS_URL": "redis://127.0.0.1:1", "STRONGROOM_REDIS_PASSWORD_FILE": str(tmp_path / "password")}
+    stopped = strongroom(tmp_path, "serve", **redis)
+    assert told(stopped) == "strongroom: The file that STRONGROOM_REDIS_PASSWORD_FILE names can't be read."
+    assert "worker" not in stopped.stderr
+    host, _, port = (
+        (tmp_path / "var" / "openbao" / "address").read_text().strip().removeprefix("http://").partition(":")
+    )
+    with socket.socket() as probe:
+        assert probe.connect_ex((host, int(port))), "the embedded Vault was left behind"
 
 
 def test_a_file_of_grants_that_is_wrong_is_one_line_and_nothing_is_applied(tmp_path: Path) -> None:
