@@ -74,7 +74,7 @@ class InFlight:
 class Verdicts:
     """Remembers what was found of values that lie elsewhere, so that each is judged once and not by every call.
 
-    What is kept goes by a keyed fingerprint; the key is this process's own.
+    What is kept goes by a keyed fingerprint; the key is new at each start.
     """
 
     def __init__(self) -> None:

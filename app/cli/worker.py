@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from flask import Flask
 
+from app.cli.listener import notice_slow_readers
 from app.cli.processes import WORKER, end_with_parent, set_process_name
 from app.factory import create_app, front_of
 from app.resources import Resources
@@ -61,6 +62,7 @@ def application() -> Front:
     prepared = cast(_Prepared, _prepared)
     _stay_on_one_core(prepared.settings.workers, os.environ.get(MULTIPROC))
     _stop_calls_in_time(asyncio.get_event_loop(), prepared.settings, prepared.resources)
+    notice_slow_readers(asyncio.get_event_loop())
     return front_of(prepared.app, prepared.settings, prepared.resources)
 
 

@@ -1,7 +1,8 @@
 """Which of a call's values the call's own text holds.
 
 Most calls of a block have the same text as the one before, so a text that held none of these values isn't looked
-through again. What is remembered are keyed digests, under a key of this process's own: of the text, and of the values.
+through again. What is remembered are keyed digests of the text and of the values, under a key that is new at each
+start.
 """
 
 from __future__ import annotations

@@ -111,18 +111,21 @@ def _characters(text: bytes) -> int:
 
 
 class Budget:
-    """What may be looked through for a body, in bytes of its views; the same for each body of that length."""
+    """What may be looked through for a body, in bytes of its views; the same for each body of that length.
+
+    ``together`` tells whether it is so long that kinds of escapes are undone together in it (see ``layers``).
+    """
 
     def __init__(self, size: int, *, in_time: Callable[[], None] = lambda: None) -> None:
-        self._counts_signs = size > TOGETHER
-        self._left = _FREE_TOGETHER if self._counts_signs else _FREE
-        self._left += (_MOST_PER_BYTE_TOGETHER if self._counts_signs else _MOST_PER_BYTE) * size
+        self.together = size > TOGETHER
+        free, per_byte = (_FREE_TOGETHER, _MOST_PER_BYTE_TOGETHER) if self.together else (_FREE, _MOST_PER_BYTE)
+        self._left = free + per_byte * size
         self._in_time = in_time
 
     def spend(self, raw: bytes) -> None:
         """Take one view's share. Raises ``OutOfBudgetError``, and what ``in_time`` raises."""
         self._left -= len(raw) + _EACH
-        if self._counts_signs:
+        if self.together:
             self._left -= _EACH_SIGN * (len(raw) - len(raw.translate(None, _SIGNS)))
         if self._left < 0:
             raise OutOfBudgetError
@@ -135,6 +138,7 @@ def matches(body: bytes, searches: Searches, budget: Budget) -> Iterator[Match]:
     Raises:
         OutOfBudgetError: The body is written so that looking through it would cost too much.
     """
+<<<<<<< HEAD
     small: list[View] = []
     whole: list[Match] = []
     for match in _matches_in([View.of(body)], body, searches, budget, small):
@@ -156,6 +160,9 @@ def _matches_in(
         small: What may be put together record by record is added here.
     """
     waiting, seen = deque(views), set[bytes]()
+=======
+    waiting, seen = deque([View.of(body)]), set[bytes]()
+>>>>>>> main
     while waiting:
         view = waiting.popleft()
         texts = searches.readings(view)
@@ -169,14 +176,18 @@ def _matches_in(
             small.append(view)
         if texts is not None and len(texts) == 1:
             continue  # it reads in no other way
+<<<<<<< HEAD
         for further in _views_of(view, searches, together=len(body) > TOGETHER):
+=======
+        for further in _views_of(view, searches, together=budget.together):
+>>>>>>> main
             budget.spend(further.raw)
-            known = blake2b(further.raw, digest_size=16).digest()
-            if known not in seen:
+            if (known := _digest(further)) not in seen:
                 seen.add(known)
                 waiting.append(further)
 
 
+<<<<<<< HEAD
 def _without(view: View, found: Sequence[Match], size: int) -> View:
     """Give a view with breaks where something was found."""
     if not found:
@@ -185,6 +196,17 @@ def _without(view: View, found: Sequence[Match], size: int) -> View:
 
 
 def _any_in(texts: Sequence[bytes], searches: Searches, budget: Budget, *, settled: bool) -> bool:
+=======
+def _digest(view: View) -> bytes:
+    """Tell a view from others: by its bytes and, since two lists or packings may hold the same, by where it ends."""
+    digest = blake2b(view.raw, digest_size=16)
+    if view.fresh is None and len(view.text):
+        digest.update(b"%d" % view.span(0, len(view.text))[1])
+    return digest.digest()
+
+
+def _any_in(texts: Sequence[bytes], searches: Searches, budget: Budget) -> bool:
+>>>>>>> main
     """Tell whether a small text holds anything in any of the ways that it reads."""
     arranged = small_pieces(texts, APART)
     if not settled:

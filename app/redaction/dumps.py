@@ -36,7 +36,7 @@ _BEYOND: Final = 24
 
 def may_hold_dump(raw: bytes) -> bool:
     """Tell whether a line begins with an address."""
-    return _BEGINS in raw.translate(_SHAPE, b" \t") and _ADDRESS.search(raw) is not None
+    return b"\n" in raw and _BEGINS in raw.translate(_SHAPE, b" \t") and _ADDRESS.search(raw) is not None
 
 
 def without_columns(view: View, *, order: int) -> Iterator[View]:

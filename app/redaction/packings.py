@@ -193,7 +193,7 @@ def unpack(view: View, sought: Sought, *, reach: int) -> Iterator[View]:
             yield padded.pick(np.flatnonzero(padded.text), packed=True, padded=True)
     digits = list(_unpack(view, HEXADECIMAL, sought, reach))
     yield from digits
-    has_prefixes = _PREFIXED.search(view.raw) is not None
+    has_prefixes = view.holds(b"0x") or view.holds(b"0X")
     if has_prefixes:
         yield from _unpack(_without_prefixes(view), HEXADECIMAL, sought, reach)
     if digits:  # binary digits are hexadecimal ones, too

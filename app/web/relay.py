@@ -38,7 +38,7 @@ _GLANCES_EVERY: Final = 0.1  # at what needs nobody to be asked
 _LOOKS_EVERY: Final = 0.5  # at what a stream stands on; some of all streams each time, so that none waits for many
 _STORED_WITHIN: Final = 0.2
 _LAST_WORDS_SECONDS: Final = 5.0
-_PIECE: Final = 64 * 1024
+_PIECE: Final = 16 * 1024  # so that also who reads slowly takes one before long
 _STALLED: Final = "client_stalled"
 
 log = structlog.get_logger(__name__)

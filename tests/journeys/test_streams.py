@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sqlite3
 import threading
 import time
@@ -147,6 +148,22 @@ def test_a_reader_that_stalls_holds_little_and_is_cut(tmp_path: Path, upstream: 
             each.socket.close()
         codes = [event["detail"].get("code") for event in outcomes(service, ws) if event["outcome"] == "failed"]
         assert codes.count("client_stalled") == count
+
+
+@pytest.mark.parametrize("buffer", [8 * 1024, None])
+def test_a_reader_that_goes_on_slowly_is_not_cut(tmp_path: Path, upstream: Upstream, buffer: int | None) -> None:
+    """Eight KiB a second, for longer than a reader may stall."""
+    with running(tmp_path) as service:
+        ws = _open(service, upstream)
+        upstream.scripts["/stream"] = _without_end([0, 0])
+        with reading(service, ws) as reader:
+            if buffer is not None:
+                reader.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+            end = time.monotonic() + 75
+            while time.monotonic() < end:
+                assert reader.socket.recv(8192)
+                time.sleep(1)
+            assert [event["outcome"] for event in outcomes(service, ws)] == ["streaming", "intended"]
 
 
 def test_streams_have_limits_of_their_own(tmp_path: Path, upstream: Upstream) -> None:

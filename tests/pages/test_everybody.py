@@ -199,7 +199,9 @@ def test_hostile_text_typed_into_any_field_comes_back_as_text(
             expect(page.get_by_text("Nothing matches")).to_be_visible()
         else:
             page.locator("main").get_by_role("button", name=button, exact=True).click()
-            page.wait_for_load_state("networkidle")  # a form that was saved goes on to its list
+            # What was refused says why, what was saved goes on to its list, and a token is shown once.
+            told = "main :is(.fault, .problem, .token), #message .message"
+            expect(page.locator("main .empty" if button == "Filter" else told).first).to_be_visible()
         assert page.evaluate("window.__hit") is None, path
         assert page.locator("img").count() == 0, path
     assert typed > 14

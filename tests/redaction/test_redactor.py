@@ -64,3 +64,13 @@ def test_no_form_of_any_value_gets_through(value: str, name: str, before: bytes)
 @given(body=st.binary(max_size=400))
 def test_any_other_body_is_left_alone(body: bytes) -> None:
     assert redacted(body, V="a-value-that-no-random-body-holds") == (body, 0)
+
+
+def test_two_lists_that_read_the_same_are_both_redacted() -> None:
+    token = "sk_live_51HxQ-U8JZpDE0iGXl_D6gNC"
+    decimals = ", ".join(str(code) for code in token.encode())
+    triples = "".join(f"{code:03d}" for code in token.encode())
+    out, count = Redactor({"TOKEN": SecretValue(token)}).body(f'{{"a": [{decimals}], "b": "{triples}"}}'.encode())
+    assert count == 2
+    assert triples.encode() not in out
+    assert decimals.encode() not in out

@@ -296,6 +296,21 @@ def test_a_token_that_an_upstream_refuses_is_renewed_once_a_minute(
     assert len(provider.asked) == 2  # within a minute
 
 
+def test_a_stream_that_is_refused_goes_once_more_with_a_renewed_token_and_both_are_taken_out(
+    workspace: Workspace, provider: Provider
+) -> None:
+    def api(handler: Handler) -> None:
+        told = "".join(f"data: {token}\n\n" for token in provider.given).encode()
+        handler.answer(told, 200 if len(provider.given) == 2 else 401, {"Content-Type": "text/event-stream"})
+
+    provider.upstream.scripts["/events"] = api
+    name = make(workspace, provider)
+    answer = call(workspace, provider, name, "/events", answer="stream")
+    assert (answer.status_code, len(provider.asked)) == (200, 2)
+    assert answer.content == b"data: [redacted:%b]\n\n" % name.encode() * 2
+    assert answer.headers["Proxy-Status"] == "strongroom; received-status=200"
+
+
 def test_what_may_not_be_sent_twice_is_not(workspace: Workspace, provider: Provider) -> None:
     provider.upstream.scripts["/never"] = lambda handler: handler.answer(b"", 401)
     name = make(workspace, provider)
