@@ -138,7 +138,6 @@ def matches(body: bytes, searches: Searches, budget: Budget) -> Iterator[Match]:
     Raises:
         OutOfBudgetError: The body is written so that looking through it would cost too much.
     """
-<<<<<<< HEAD
     small: list[View] = []
     whole: list[Match] = []
     for match in _matches_in([View.of(body)], body, searches, budget, small):
@@ -160,9 +159,6 @@ def _matches_in(
         small: What may be put together record by record is added here.
     """
     waiting, seen = deque(views), set[bytes]()
-=======
-    waiting, seen = deque([View.of(body)]), set[bytes]()
->>>>>>> main
     while waiting:
         view = waiting.popleft()
         texts = searches.readings(view)
@@ -176,18 +172,13 @@ def _matches_in(
             small.append(view)
         if texts is not None and len(texts) == 1:
             continue  # it reads in no other way
-<<<<<<< HEAD
-        for further in _views_of(view, searches, together=len(body) > TOGETHER):
-=======
         for further in _views_of(view, searches, together=budget.together):
->>>>>>> main
             budget.spend(further.raw)
             if (known := _digest(further)) not in seen:
                 seen.add(known)
                 waiting.append(further)
 
 
-<<<<<<< HEAD
 def _without(view: View, found: Sequence[Match], size: int) -> View:
     """Give a view with breaks where something was found."""
     if not found:
@@ -195,8 +186,6 @@ def _without(view: View, found: Sequence[Match], size: int) -> View:
     return replace(view, text=blank_out(view, [(match.start, match.end) for match in found], size))
 
 
-def _any_in(texts: Sequence[bytes], searches: Searches, budget: Budget, *, settled: bool) -> bool:
-=======
 def _digest(view: View) -> bytes:
     """Tell a view from others: by its bytes and, since two lists or packings may hold the same, by where it ends."""
     digest = blake2b(view.raw, digest_size=16)
@@ -205,8 +194,7 @@ def _digest(view: View) -> bytes:
     return digest.digest()
 
 
-def _any_in(texts: Sequence[bytes], searches: Searches, budget: Budget) -> bool:
->>>>>>> main
+def _any_in(texts: Sequence[bytes], searches: Searches, budget: Budget, *, settled: bool) -> bool:
     """Tell whether a small text holds anything in any of the ways that it reads."""
     arranged = small_pieces(texts, APART)
     if not settled:
