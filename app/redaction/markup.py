@@ -154,6 +154,9 @@ _TEN_DIGITS: Final = b"x" * 10
 _MOST_DIGITS: Final = 4
 _IS_DIGIT: Final = flags_of(b"0123456789")
 _LENGTH: Final = re.compile(rb"([0-9]{1,4})[:H]")
+_LENGTH_SHAPE: Final = bytes(
+    ord("0") if code in b"0123456789" else ord(":") if code in b":H" else ord("x") for code in range(256)
+)
 
 
 def lengths(text: Bytes) -> Edits:
@@ -164,9 +167,8 @@ def lengths(text: Bytes) -> Edits:
 
 def _may_hold_lengths(raw: bytes) -> bool:
     """Tell whether a colon stands behind a number that is no time's."""
-    text = np.frombuffer(raw, np.uint8)
-    at = np.flatnonzero((text[1:-1] == ord(":")) | (text[1:-1] == ord("H")))
-    return bool((_IS_DIGIT[text[at]] & ~_IS_DIGIT[text[at + 2]]).any())
+    shape = raw.translate(_LENGTH_SHAPE)
+    return b"0:x" in shape or b"0::" in shape
 
 
 def _likely_lengths(text: Bytes, raw: bytes) -> Iterator[int]:

@@ -155,8 +155,8 @@ def binaries(text: Bytes) -> Edits:
     return found.edits()
 
 
-_BRACKETED: Final = re.compile(rb"\[/?[A-Za-z*][^\[\]\n]{0,80}\]")
-_END_BRACKETED: Final = re.compile(rb"\[/[A-Za-z*]{1,32}\]")
+_BRACKETED: Final = re.compile(rb"\[(?:/|/?[A-Za-z*][^\[\]\n]{0,80})\]")
+_END_BRACKETED: Final = re.compile(rb"\[/[A-Za-z*]{0,32}\]")
 _SHOWN: Final = re.compile(
     rb"\)[ \t\r\n]{0,8}(?:-?[0-9.]{1,10}[ \t\r\n]{0,8}|T[jJ*'\"][^()]{0,120}|\][ \t\r\n]{0,8}TJ[^()]{0,120})\("
     rb"|>[ \t\r\n]{0,8}-?[0-9.]{1,10}[ \t\r\n]{0,8}<"
@@ -177,7 +177,7 @@ def may_hold_bracketed(raw: bytes) -> bool:
 
 
 def bracketed_tags(text: Bytes) -> Edits:
-    """Leave out BBCode's tags: ``[b]``, ``[/b]``."""
+    """Leave out BBCode's tags, and a terminal's written like these: ``[b]``, ``[/b]``, ``[/]``."""
     return _without(text, _BRACKETED, b"[/")
 
 

@@ -56,6 +56,7 @@ from tests.redaction.test_encodings import undo
         (shown_text, b"[(sk_) 20 (live)-3.5(_51)] TJ", b"[(sk_live_51)] TJ"),
         (shown_text, b"(sk_) Tj\nET BT 72 688 Td (live) Tj T* (_51) Tj", b"(sk_live_51) Tj"),
         (shown_text, b"[(sk_)] TJ 0 -14 Td [(live)] TJ", b"[(sk_live)] TJ"),
+        (bracketed_tags, b"[bold red]sk_[/][green]live[/]_5", b"sk_live_5"),
         (bracketed_tags, b'[1, 2] (see) this (one) ["a"] [/a', b'[1, 2] (see) this (one) ["a"] [/a'),
         (rich_text, rb"{\rtf1\ansi {\b sk_}{\cf1\fs-24 live}\par}", b"sk_live"),
         (rich_text, rb"{\b sk_}", rb"{\b sk_}"),
@@ -125,6 +126,7 @@ def test_an_assembler_s_numbers_come_in_twos_at_least(raw: bytes, found: bool) -
     [
         (b"[b]sk_[/b]live", True),
         (b"[*]a[/*]", True),
+        (b"[bold red]sk_[/]live", True),
         (b"a[i] = /[/.]+/.test(b[j])", False),
         (b"=?utf-8?q?sk_?= =?utf-8?q?live?=", True),
         (b"/a(?=b)/.test(c) || d=?e", False),
