@@ -127,6 +127,7 @@ def _comparable(upstream: Upstream) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS, ids=[f"{n}" for n in range(len(COMMANDS))])
 def test_a_draft_sends_what_curl_sends(
     service: Service, ws_path: str, upstream: Upstream, command: str, tmp_path: Path

@@ -138,6 +138,7 @@ def test_a_value_that_no_row_knows_is_amber_and_the_finding_says_what_to_do(own:
     assert "vault kv metadata delete strongroom/acme/masked/LOST" in finding
 
 
+@pytest.mark.slow
 def test_a_secret_whose_key_is_gone_from_vault_or_is_another_is_red(own: Service) -> None:
     body = {"name": "SIGNS", "type": "hmac", "visibility": "restricted", "message": "{{$body}}", "key": "canary-key",
             "allowed_hosts": ["api.example.com"]}  # fmt: skip

@@ -98,6 +98,7 @@ def test_a_private_key_of_a_jwt_and_a_key_of_aws_are_imported(
     assert (shown["access_key_id"], shown["version"]) == ("AKIDNEW", 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "more", "told"),
     [
@@ -135,6 +136,7 @@ def test_a_secret_that_is_not_there_and_a_plain_value_take_no_key(workspace: Wor
     assert other.returncode == 1
 
 
+@pytest.mark.slow
 def test_the_guide_s_commands_run_as_they_stand(workspace: Workspace, tmp_path: Path) -> None:
     guide = (Path(__file__).parents[2] / "docs" / "backend.md").read_text()
     commands = re.findall(r"^    (strongroom secret import-key .+)$", guide, re.MULTILINE)

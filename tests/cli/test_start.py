@@ -84,6 +84,7 @@ def test_the_address_that_is_told_can_be_opened(environ: dict[str, str], url: st
     assert Settings.from_env(environ).url == url
 
 
+@pytest.mark.slow
 def test_an_address_that_is_not_ours_is_not_called_a_taken_port(tmp_path: Path) -> None:
     line = told(strongroom(tmp_path, "serve", STRONGROOM_HOST="192.0.2.1"))
     assert line.startswith("strongroom: 192.0.2.1, port ")
@@ -106,6 +107,7 @@ def test_a_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:
     assert told(strongroom(tmp_path, "serve", STRONGROOM_DATA_DIR=folder)).startswith(f"strongroom: {folder}: ")
 
 
+@pytest.mark.slow
 def test_a_database_that_does_not_answer_is_told_without_its_password(tmp_path: Path) -> None:
     url = f"postgresql://strongroom:canary@127.0.0.1:{free_port()}/strongroom"
     for command in (["serve"], ["token", "list"], ["db", "upgrade"]):
@@ -114,6 +116,7 @@ def test_a_database_that_does_not_answer_is_told_without_its_password(tmp_path: 
         assert "canary" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", [None, b"", b"guess me"])
 def test_without_a_proper_key_for_sessions_nothing_starts(tmp_path: Path, key: bytes | None) -> None:
     (tmp_path / "signing.key").write_bytes(new_signing_key())

@@ -171,6 +171,7 @@ def explore(service: Service, *, at_least: int, examples: int, phases: str, seco
     return record
 
 
+@pytest.mark.slow
 def test_schemathesis_finds_nothing_in_a_few_hundred_cases(service: Service) -> None:
     explore(service, at_least=300, examples=6, phases="examples,fuzzing")
 

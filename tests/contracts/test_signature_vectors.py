@@ -105,6 +105,7 @@ def imported(vault: Vault, material: KeyMaterial) -> SecretAddress:
     return at
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", RFC_4231)
 def test_an_hmac_is_the_one_of_rfc_4231(vault: Vault, case: int) -> None:
     key, data, *wanted = RFC_4231[case]

@@ -142,6 +142,7 @@ def test_what_is_forgotten_is_looked_for_again(sessions: Sessions) -> None:
     assert look(sessions, found) == 2
 
 
+@pytest.mark.slow
 def test_no_more_is_remembered_than_there_is_room_for(sessions: Sessions) -> None:
     known = sessions.cache()
     for number in range(5000):

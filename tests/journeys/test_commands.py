@@ -15,6 +15,7 @@ def test_config_lists_every_setting(service: Service) -> None:
     assert {"STRONGROOM_DATA_DIR", "PORT", "VAULT_ADDR"} <= {row["setting"] for row in rows}
 
 
+@pytest.mark.slow
 def test_doctor_finds_all_green_but_what_tests_did(service: Service) -> None:
     rows = {row["check"]: row["state"] for row in json.loads(service.command("doctor", "--json").stdout)}
     for check in ("database", "tables", "vault", "role owner", "role runtime", "role record", "file modes"):

@@ -138,6 +138,7 @@ def test_the_recipes_work_by_curl_and_through_the_vendors_own_libraries(
     assert [seen.path for seen in models.upstream.seen] == ["/v1/chat/completions"] * 2 + ["/v1/messages"]
 
 
+@pytest.mark.slow
 def test_what_ends_a_stream_early_is_an_error_to_the_libraries(
     service: Service, workspace: Workspace, models: LookAlike
 ) -> None:

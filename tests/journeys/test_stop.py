@@ -36,6 +36,7 @@ def _slowly(arrived: threading.Event, wait: Callable[[], object]) -> Callable[[H
     return answer
 
 
+@pytest.mark.slow
 def test_a_call_under_way_ends_before_the_service_does(tmp_path: Path, upstream: Upstream) -> None:
     arrived, stopping = threading.Event(), threading.Event()
     upstream.scripts["/slow"] = _slowly(arrived, lambda: stopping.wait(2))

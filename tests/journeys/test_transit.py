@@ -110,6 +110,7 @@ def test_keys_rotate_and_values_follow_without_losing_anything(
     assert events[-1]["detail"]["key_versions"] == {"masked": 2, "restricted": 2}
 
 
+@pytest.mark.slow
 def test_a_workspace_without_keys_has_none_to_rotate(service: Service) -> None:
     name = f"w{secrets.token_hex(6)}"
     service.ask("POST", "/workspaces", {"name": name})
@@ -235,6 +236,7 @@ def test_calls_decrypt_each_time_and_read_ciphertext_once_and_the_record_names_b
     assert value not in (service.folder / "var" / "openbao" / "audit.log").read_text()
 
 
+@pytest.mark.slow
 def test_what_is_changed_here_counts_at_once_for_ciphertext_too(
     service: Service, transit: str, upstream: Upstream
 ) -> None:

@@ -228,6 +228,7 @@ def test_of_two_owners_who_leave_at_once_one_stays(copies: Copies, token: str, w
             assert copies[0].ask("PUT", f"{path}/ada", {"role": "owner"}, user="bea").status_code == 201
 
 
+@pytest.mark.slow
 def test_what_a_crash_left_is_mended_once(copies: Copies, token: str, workspace: str) -> None:
     path = f"/workspaces/{workspace}/secrets"
     values = {f"S{number}": f"value-{uuid.uuid4().hex}" for number in range(12)}
@@ -269,6 +270,7 @@ def leave_behind(copy: Service, workspace: str, names: list[str], *, state: str)
         assert connection.execute(change, given).rowcount == len(names)
 
 
+@pytest.mark.slow
 def test_a_copy_that_is_killed_takes_no_acknowledged_event_along(
     copies: Copies, token: str, workspace: str, upstream: Upstream, tmp_path: Path, chance: random.Random
 ) -> None:

@@ -43,6 +43,7 @@ def make(service: Service, upstream: Upstream) -> tuple[str, str, dict[str, obje
     return workspace, value, call
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("column", "forged"),
     [

@@ -54,6 +54,7 @@ def answer(page: Page) -> Locator:
     return page.get_by_role("region", name="Answer")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", ["owner", pytest.param("admin", marks=pytest.mark.slow), "editor"])
 def test_a_day_with_blocks(
     opened: Callable[..., Window], service: Service, acme: str, upstream: Upstream, role: str
@@ -192,6 +193,7 @@ def test_a_secret_is_one_thing_in_its_field(opened: Callable[..., Window], servi
     window.assert_clean()
 
 
+@pytest.mark.slow
 def test_the_combobox_does_as_the_authoring_practices_say(
     opened: Callable[..., Window], service: Service, acme: str
 ) -> None:
@@ -251,6 +253,7 @@ def test_the_combobox_does_as_the_authoring_practices_say(
     window.assert_clean()
 
 
+@pytest.mark.slow
 def test_keys_that_are_faster_than_the_list_choose_what_was_typed(
     opened: Callable[..., Window], service: Service, acme: str
 ) -> None:
@@ -273,6 +276,7 @@ def test_keys_that_are_faster_than_the_list_choose_what_was_typed(
         assert page.locator("dialog[open]").count() == 0
 
 
+@pytest.mark.slow
 def test_an_answer_for_an_earlier_text_takes_no_keys(
     opened: Callable[..., Window], service: Service, acme: str
 ) -> None:
@@ -330,6 +334,7 @@ def test_each_part_of_a_url_and_each_string_of_json_holds_its_own(
     window.assert_clean()
 
 
+@pytest.mark.slow
 def test_owners_and_admins_create_and_edit_from_the_list_and_lose_nothing(
     opened: Callable[..., Window], service: Service, acme: str
 ) -> None:
@@ -489,6 +494,7 @@ def test_a_field_whose_secret_is_gone_is_marked_in_the_list_and_in_the_editor(
     window.assert_clean()
 
 
+@pytest.mark.slow
 def test_many_blocks_are_searched_and_paged(opened: Callable[..., Window], service: Service, acme: str) -> None:
     for number in range(27):
         save_block(service, acme, f"block-{number:02d}", {"url": "https://api.example.com/"}, title=f"Number {number}")
@@ -506,6 +512,7 @@ def test_many_blocks_are_searched_and_paged(opened: Callable[..., Window], servi
     window.assert_clean()
 
 
+@pytest.mark.slow
 def test_blocks_by_keyboard_alone(
     opened: Callable[..., Window], service: Service, acme: str, upstream: Upstream
 ) -> None:
@@ -543,6 +550,7 @@ def test_blocks_by_keyboard_alone(
     window.assert_clean()
 
 
+@pytest.mark.slow
 def test_without_javascript_blocks_are_made_changed_sent_and_deleted(
     opened: Callable[..., Window], service: Service, acme: str, upstream: Upstream
 ) -> None:
@@ -658,6 +666,7 @@ def test_axe_finds_nothing_on_any_state_of_the_blocks(
     assert found == {}
 
 
+@pytest.mark.slow
 def test_hostile_text_in_a_block_is_only_ever_text(
     opened: Callable[..., Window], service: Service, acme: str, upstream: Upstream
 ) -> None:

@@ -34,6 +34,7 @@ def tab_to(page: Page, name: str, presses: int = 60) -> None:
     raise AssertionError(f"{name} is not reached by Tab")
 
 
+@pytest.mark.slow
 def test_a_day_by_keyboard_alone(
     opened: Callable[..., Window], service: Service, people: dict[str, str], acme: str
 ) -> None:
@@ -134,6 +135,7 @@ def test_without_javascript_everything_but_the_eye_works(opened: Callable[..., W
     expect(page.get_by_text("You have signed out.")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_hostile_text_is_only_ever_text(opened: Callable[..., Window], service: Service, acme: str) -> None:
     make_variable(service, acme, "PLAIN", HOSTILE, description=HOSTILE)
     make_secret(service, acme, "TOKEN", HOSTILE, description=HOSTILE)

@@ -62,6 +62,7 @@ def test_it_counts_down_and_hides_by_itself_unless_that_is_put_off(page: Page) -
     assert_hidden(page)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("event", ["blur", "pagehide", "beforeprint"])
 def test_it_hides_when_the_window_is_left(page: Page, event: str) -> None:
     show(page)
@@ -113,6 +114,7 @@ def test_a_service_that_does_not_answer_is_told_of_beside_the_eye(
     page.get_by_role("button", name="Hide value of TOKEN").click()
 
 
+@pytest.mark.slow
 def test_going_on_and_back_and_signing_out_leave_nothing_of_it_anywhere(
     opened: Callable[..., Window], service: Service, acme: str
 ) -> None:

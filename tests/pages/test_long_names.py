@@ -50,6 +50,7 @@ def overlap(page: Page, one: str, other: str) -> bool:
     return not beside and a["y"] < b["y"] + b["height"] and b["y"] < a["y"] + a["height"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_scrolls_sideways_and_no_name_lies_under_a_button(
     opened: Callable[..., Window], long: str, width: int
@@ -62,6 +63,7 @@ def test_nothing_scrolls_sideways_and_no_name_lies_under_a_button(
             assert not overlap(page, "tbody tr .name", "tbody tr .actions button"), path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 def test_what_an_editor_may_look_at_fits_too(opened: Callable[..., Window], long: str, width: int) -> None:
     window = opened("editor", viewport={"width": width, "height": 800})
@@ -80,6 +82,7 @@ def test_what_a_token_is_stands_beside_its_label_on_a_telephone(opened: Callable
     assert inner["x"] > left["x"] + 90, "in the column of the values, not under the labels"
 
 
+@pytest.mark.slow
 def test_a_long_value_is_scrolled_by_keyboard_and_hides_as_ever(opened: Callable[..., Window], long: str) -> None:
     page = opened("owner", viewport=DESK).go(f"/workspaces/{long}/variables")
     page.get_by_role("button", name=f"Show value of {NAME}").click()

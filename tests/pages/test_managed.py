@@ -35,6 +35,7 @@ def path(service: Service, acme: str, tmp_path: Path) -> Iterator[str]:
     assert service.command("vault", "apply", "--yes").returncode == 0
 
 
+@pytest.mark.slow
 def test_what_operators_manage_is_told_and_only_what_is_ours_can_be_edited(
     opened: Callable[..., Window], service: Service, acme: str, path: str
 ) -> None:

@@ -28,6 +28,7 @@ def test_the_audit_tab_says_that_the_chain_is_verified_or_what_was_done_to_it(
     expect(page.get_by_role("alert")).to_contain_text("The record was tampered with: event 2 isn't what was recorded")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hurt", [cut_back, remove])
 def test_the_audit_tab_says_what_is_missing_of_a_chain_that_vault_knows_of(
     opened: Callable[..., Window],

@@ -134,6 +134,7 @@ def test_whatever_refuses_send_the_block_stays_as_it_was_typed(
     expect(page.locator("#answer")).to_contain_text("127.0.0.1")
 
 
+@pytest.mark.slow
 def test_what_is_refused_before_any_page_was_asked_is_said_in_its_own_words(
     opened: Callable[..., Window], pages: Flask, furnished: str
 ) -> None:

@@ -93,6 +93,7 @@ def contents(form: Locator, typed: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_what_was_typed_into_any_form_stays_when_it_is_refused(opened: Callable[..., Window], furnished: str) -> None:
     owner, stranger = opened("owner"), opened()
     for what, form in FORMS.items():
@@ -140,6 +141,7 @@ def test_a_refused_edit_is_saved_by_the_second_press_with_the_value_that_was_typ
     assert shown.json()["value"] == "the-rotated-value"
 
 
+@pytest.mark.slow
 def test_without_script_a_value_that_was_refused_has_to_be_given_again(
     opened: Callable[..., Window], service: Service, acme: str
 ) -> None:
@@ -264,6 +266,7 @@ def test_a_link_inside_a_half_filled_panel_asks_before_another_form_takes_its_pl
     expect(panel.get_by_role("link", name="An API token, a password or the like")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_secret_goes_into_a_string_of_the_body_and_never_behind_it(
     opened: Callable[..., Window], service: Service, acme: str
 ) -> None:

@@ -70,6 +70,7 @@ def without_script(opened: Callable[..., Window]) -> Window:
 ONE_OF_EACH = ("slack", "github-app", "aws", "refresh-token")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "template",
     [
@@ -116,6 +117,7 @@ def test_a_refused_form_keeps_all_but_the_key(without_script: Window, acme: str)
     assert CANARY not in page.content()
 
 
+@pytest.mark.slow
 def test_a_type_is_chosen_in_the_panel_and_its_key_is_nowhere_once_it_is_imported(
     opened: Callable[..., Window], service: Service, acme: str, upstream: Upstream
 ) -> None:
@@ -206,6 +208,7 @@ def crm(service: Service, acme: str, upstream: Upstream) -> Iterator[list[tuple[
     del upstream.scripts["/token"]
 
 
+@pytest.mark.slow
 def test_a_token_is_renewed_with_a_button_and_a_grant_that_is_over_says_so(
     opened: Callable[..., Window], service: Service, acme: str, crm: list[tuple[int, dict[str, Any]]]
 ) -> None:

@@ -70,6 +70,7 @@ def test_too_many_attempts_for_one_user_are_stopped_and_others_go_on(
     assert caller().sign_in(f"other-of-{user}", PASSWORD).status_code == 303
 
 
+@pytest.mark.slow
 def test_many_users_from_one_address_are_no_way_to_guess_on(caller: Callable[[], Caller], user: str) -> None:
     attempts = [caller().sign_in(f"nobody-{n}@example.com", "wrong").status_code for n in range(31)]
     assert set(attempts[:30]) == {401}
@@ -82,6 +83,7 @@ def test_spaces_around_a_user_are_no_way_to_guess_on(caller: Callable[[], Caller
     assert attempts[-1] == 429, attempts
 
 
+@pytest.mark.slow
 def test_who_has_a_session_cannot_guess_the_password_to_change_it(caller: Callable[[], Caller], user: str) -> None:
     me, page = caller(), "/change-password"
     me.sign_in(user, PASSWORD)
@@ -97,6 +99,7 @@ def test_who_has_a_session_cannot_guess_the_password_to_change_it(caller: Callab
     assert me.get("/").url.endswith("/"), "the session is still there"
 
 
+@pytest.mark.slow
 def test_a_choice_in_place_of_a_one_time_password_guesses_nothing_and_is_not_counted(
     caller: Callable[[], Caller], service: Service
 ) -> None:
