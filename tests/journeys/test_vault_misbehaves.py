@@ -157,6 +157,7 @@ STATES: Mapping[str, tuple[Callable[[Stage], AbstractContextManager[object]], st
 SLOW = ("slow", "unable to audit")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "state", [pytest.param(state, marks=pytest.mark.slow) if state in SLOW else state for state in STATES]
 )

@@ -14,6 +14,7 @@ from tests.support.service import Service
 from tests.support.upstream import Upstream
 
 
+@pytest.mark.slow
 def test_a_variable_that_blocks_use_is_hard_to_delete_and_its_block_says_so(
     opened: Callable[..., Window], service: Service, acme: str
 ) -> None:

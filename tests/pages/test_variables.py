@@ -240,6 +240,7 @@ def fill_up(service: Service, workspace: str, number: int) -> None:
     sessions.close()
 
 
+@pytest.mark.slow
 def test_ten_thousand_variables_are_searched_sorted_and_paged_in_small_pages(
     opened: Callable[..., Window], service: Service, acme: str
 ) -> None:

@@ -13,6 +13,7 @@ from tests.policies.conftest import Team, command
 from tests.support.service import Service
 
 
+@pytest.mark.slow
 def test_the_standard_variables_and_the_operator_s_policy_are_enough(team: Team) -> None:
     planned = command(team, "vault", "plan", "--json")
     changes = json.loads(planned.stdout)["changes"]
@@ -46,6 +47,7 @@ def test_variables_that_another_command_line_goes_by_are_told_of(team: Team) -> 
     assert done.returncode == 2
 
 
+@pytest.mark.slow
 def test_who_has_no_token_or_a_wrong_one_is_told_so(team: Team, tmp_path: Path) -> None:
     nobody = command(team, "vault", "plan", environ={"VAULT_TOKEN": "", "HOME": str(tmp_path)})
     assert (nobody.returncode, "VAULT_TOKEN is missing" in nobody.stderr) == (1, True)

@@ -115,6 +115,7 @@ def test_verify_tries_each_grant_in_its_own_role_and_in_all_others_and_reads_no_
     assert not any(entry.get("response", {}).get("data", {}).get("data") for entry in read)
 
 
+@pytest.mark.slow
 def test_a_grant_that_reaches_too_far_is_a_surprise(granted: Team) -> None:
     with granted.operator() as operator:
         apply(operator, granted.setup)

@@ -7,11 +7,14 @@ import secrets
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from app.policies.service import apply
 from tests.policies.conftest import Team
 from tests.support.service import STRONGROOM, environment, running
 
 
+@pytest.mark.slow
 def test_the_service_never_uses_the_operator_s_token(team: Team, tmp_path: Path) -> None:
     with team.operator() as operator:
         apply(operator, team.setup)

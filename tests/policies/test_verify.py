@@ -101,6 +101,7 @@ def test_every_role_at_every_door_by_every_verb_and_after_its_token_s_end(applie
     assert held(applied) == []
 
 
+@pytest.mark.slow
 def test_a_hand_edit_is_a_surprise_that_names_its_cell(applied: Team) -> None:
     restricted = f'path "strongroom/data/{WORKSPACE}/restricted/+" {{ capabilities = ["create", "update", "read"] }}\n'
     grow(applied, "admin", restricted)
@@ -150,6 +151,7 @@ def test_what_an_older_server_does_is_red_with_its_cause_and_the_versions(
     assert (planned.returncode, f"-# kept beside the text: {switch} = True" in planned.stdout) == (2, True)
 
 
+@pytest.mark.slow
 def test_what_was_made_is_removed_after_a_failure_and_after_a_run_that_was_killed(applied: Team) -> None:
     applied.ask("POST", f"strongroom/data/{OURS}/masked/left", {"data": {"value": "x"}, "options": {"cas": 0}})
     applied.ask("POST", f"strongroom-transit/keys/{OTHER}.restricted", {"type": "aes256-gcm96"})

@@ -208,6 +208,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BROKEN)
 def test_a_broken_ciphertext_fails_alone_among_good_ones(stage: Stage, kind: str) -> None:
     places = stage.workspace(5)

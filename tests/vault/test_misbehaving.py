@@ -217,6 +217,7 @@ def test_whatever_is_asked_a_strange_answer_has_words_and_a_party(
     assert versions(stage, at) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strange", ["a page", "half a document", "a control group"])
 def test_a_strange_answer_to_a_token_that_was_had_before_changes_nothing(
     stage: Stage, at: SecretAddress, strange: str
