@@ -155,8 +155,9 @@ _MOST_DIGITS: Final = 4
 _IS_DIGIT: Final = flags_of(b"0123456789")
 _LENGTH: Final = re.compile(rb"([0-9]{1,4})[:H]")
 _LENGTH_SHAPE: Final = bytes(
-    ord("0") if code in b"0123456789" else ord(":") if code in b":H" else ord("x") for code in range(256)
+    ord("0") if code in b"0123456789" else code if code == ord(":") else ord("x") for code in range(256)
 )
+_FIRST_OF_HOLLERITH: Final = re.compile(rb"(?<![A-Za-z0-9])[0-9]{1,4}H[^0-9]")
 
 
 def lengths(text: Bytes) -> Edits:
@@ -166,9 +167,12 @@ def lengths(text: Bytes) -> Edits:
 
 
 def _may_hold_lengths(raw: bytes) -> bool:
-    """Tell whether a colon stands behind a number that is no time's."""
-    shape = raw.translate(_LENGTH_SHAPE)
-    return b"0:x" in shape or b"0::" in shape
+    """Tell whether a colon stands behind a number that is no time's, or an H behind one that is no part of a word."""
+    if b":" in raw:
+        shape = raw.translate(_LENGTH_SHAPE)
+        if b"0:x" in shape or b"0::" in shape:
+            return True
+    return b"H" in raw and _FIRST_OF_HOLLERITH.search(raw) is not None
 
 
 def _likely_lengths(text: Bytes, raw: bytes) -> Iterator[int]:

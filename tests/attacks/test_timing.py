@@ -16,8 +16,8 @@ from app.redaction.redactor import Redactor
 from tests.attacks.conftest import Stage
 
 VALUE = "sk_live_51HxQ-U8JZpDE0iGXl_D6gNC"
-# Of the same shape, and wrong from the first character on.
-OTHER = "tl_mjwf_62IyR-V9KAqEF1jHYm_E7hOD"
+# Of the same shape, also in hexadecimal and in what may be a length or a number, and wrong from the first character on.
+OTHER = "cK_LIfu_51Hha-E8JJPTU0iWxL_T6wnS"
 
 
 def views_of(body: bytes) -> int:
