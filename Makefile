@@ -30,7 +30,7 @@ help:
 	@echo "make coverage   which branches of the pure core the pure tests go through"
 	@echo "make mutation   change the pure core in one place at a time, and count what no test notices"
 	@echo "make format     let ruff put the code in order"
-	@echo "make bench      measure the service beside its peers: a quarter of an hour, or three minutes with QUICK=1"
+	@echo "make bench      measure the service beside its peers: a quarter of an hour, or three to four minutes with QUICK=1"
 	@echo "                AGAINST=<commit> measures the service at that commit too, in the same run"
 	@echo "make soak       ten minutes of load on a whole installation while one thing after the other breaks; SECONDS=120"
 	@echo "make dist       wheel and sdist in dist/"
