@@ -17,7 +17,7 @@ from typing import Final
 from app.redaction.dumps import without_columns
 from app.redaction.joins import CUTS, rejoin, squeezed_places
 from app.redaction.layers import LAST, TOGETHER, undo_apart, undo_together
-from app.redaction.letters import LetterSearch
+from app.redaction.letters import LetterSearch, letters
 from app.redaction.lists import may_hold_codes, unpack_lists
 from app.redaction.look_alikes import look_alikes, may_hold_look_alikes
 from app.redaction.marked import unpack_marked
@@ -25,6 +25,7 @@ from app.redaction.packings import NOT_PACKED, Sought, may_hold_packings, places
 from app.redaction.pieces import join_spans, may_hold_tagged_items, pieces, small_pieces, without_tags
 from app.redaction.records import LARGEST as SMALL_ENOUGH
 from app.redaction.records import records, small_records
+from app.redaction.recurring import small_without_recurring, without_recurring
 from app.redaction.search import Search
 from app.redaction.shortcut import APART, readings
 from app.redaction.triples import may_hold_triples, unpack_triples
@@ -95,6 +96,7 @@ class Searches:
         self.longest = max(map(len, texts), default=0)
         self.ascii_only = all(map(bytes.isascii, texts))
         self.sought = Sought(self.least, self.longest, min(map(_ascii_run, texts), default=0))
+        self.letters = min((len(letters(text)) for text in texts), default=0)
         self.fewest = max(2, min(map(_characters, texts), default=0))
 
     def readings(self, view: View) -> list[bytes] | None:
@@ -198,7 +200,11 @@ def _any_in(texts: Sequence[bytes], searches: Searches, budget: Budget, *, settl
     """Tell whether a small text holds anything in any of the ways that it reads."""
     arranged = small_pieces(texts, APART)
     if not settled:
-        arranged = chain(arranged, small_records(texts, searches.longest))
+        arranged = chain(
+            arranged,
+            small_records(texts, searches.longest),
+            small_without_recurring(texts, searches.letters, searches.longest),
+        )
     in_pieces = View.of(_BREAK.join(arranged))
     unpacked = () if settled else (each.raw for each in _unpack_pieces(in_pieces, searches))
     row = _BREAK.join((*texts, in_pieces.raw, *unpacked))
@@ -229,7 +235,8 @@ def _in_records(view: View, searches: Searches) -> tuple[list[Match], list[View]
     """Return what a small view holds record by record, and what its pieces unpack to."""
     found: list[Match] = []
     packed: list[View] = []
-    for kept in chain(pieces(view.raw), records(view.raw, searches.longest)):
+    recurring = without_recurring(view.raw, searches.letters, searches.longest)
+    for kept in chain(pieces(view.raw), records(view.raw, searches.longest), recurring):
         left = View.of(join_spans(view.raw, kept))
         is_found = any(True for _ in _in_view(left, searches))
         if is_found or _may_unpack(left, searches) or may_hold_codes(left.raw, searches.fewest):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -104,6 +105,18 @@ class Found:
     def edits(self) -> Edits:
         """Return them from left to right."""
         return merge(self._parts)
+
+
+def replace_spans(spans: Sequence[tuple[int, int, int | None]]) -> Edits:
+    """Put a byte, or nothing, in the place of each of these spans."""
+    found = Found()
+    at = np.array([first for first, _, _ in spans], np.intp)
+    size = np.array([end - first for first, end, _ in spans], np.intp)
+    value = np.array([-1 if char is None else char for _, _, char in spans], np.int64)
+    gone: Flags = value < 0
+    found.nothing(gone, at, size)
+    found.bytes_(~gone, at, size, value)
+    return found.edits()
 
 
 def escaping(places: Places) -> Places:

@@ -41,6 +41,7 @@ _QUOTES: Final = flags_of(b"\"'`")
 _SPACES: Final = flags_of(b" \t\r\n")
 _OPENS: Final = flags_of(b" \t\r\n,;|[{(:>=")
 _CLOSES: Final = flags_of(b" \t\r\n,;|]})")
+_ENDS_KEY: Final = flags_of(b":=")
 _IN_WORD: Final = flags_of(_ALNUM + b"%" + bytes(range(0x80, 0x100)))
 _NUMBERS: Final = _classes({_DIGITS: b"\0", _ALNUM.translate(None, _DIGITS) + b"%": b"\4"}, b"\1")
 _ITEMS: Final = _classes({b"\"'`": b'"', b" \t\r\n,": b" ", b":{}[]": b"-"}, b"a")
@@ -241,11 +242,14 @@ def characters(view: View, fewest: int) -> Iterator[View]:
     count = len(view.text)
     text = np.concatenate((view.text, np.full(8, ord(" "), np.uint8)))
     quote = _QUOTES[text]
-    found = [_find_quoted(text, quote, size) for size in ((1,) if view.raw.isascii() else (1, 2, 3, 4))]
+    found = [_find_quoted(text, quote, size, _CLOSES) for size in ((1,) if view.raw.isascii() else (1, 2, 3, 4))]
     apart = (text == ord(" ")) | (text == ord(",")) | (text == ord("\n"))
     alone = np.flatnonzero(apart[:-2] & ~apart[1:-1] & apart[2:]) + 1
     marks = (_OPENS | _CLOSES | _QUOTES)[text[alone]]  # of a list of characters, or what stands between these
     yield from _read_characters(view, text, found, count, fewest)
+    keys, _ = _find_quoted(text, quote, 1, _ENDS_KEY)
+    if len(keys) >= fewest:
+        yield from _lay_out_characters(view, text, keys, np.ones(len(keys), np.intp), fewest)
     if not marks.all():
         yield from _read_characters(view, text, [*found, (alone[~marks], 1)], count, fewest)
     if marks.any() and 2 * np.count_nonzero(~marks) >= fewest:
@@ -275,15 +279,15 @@ def _lay_out_characters(view: View, text: Bytes, begins: Places, sizes: Places, 
         yield lay_out(view, begins, begins + sizes, out, chain, sizes)
 
 
-def _find_quoted(text: Bytes, quote: Flags, size: int) -> tuple[Places, int]:
-    """Find characters of so many bytes that stand in quotes, in a list or as a key's value."""
+def _find_quoted(text: Bytes, quote: Flags, size: int, behind: Flags) -> tuple[Places, int]:
+    """Find characters of so many bytes that stand in quotes, before one of these: in a list, as a key or its value."""
     at = np.flatnonzero(quote[: -size - 1] & quote[size + 1 :])
     lead = text[at + 1]
     is_lead = (lead < 0x80) if size == 1 else (lead >> (7 - size) == (1 << (size + 1)) - 2)
     # CSV and SQL write each quote twice.
     twice = (quote[at - 1] & (at > 0)).astype(np.intp)
     opens = _OPENS[text[at - 1 - twice]] | (at == twice)
-    closes = _CLOSES[text[np.minimum(at + size + 2 + twice, len(text) - 1)]]
+    closes = behind[text[np.minimum(at + size + 2 + twice, len(text) - 1)]]
     return at[is_lead & opens & closes & (text[at] == text[at + size + 1])] + 1, size
 
 

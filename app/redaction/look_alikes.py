@@ -23,6 +23,9 @@ _DRAWN_ALIKE: Final = {
     "/": (0x2044, 0x2215),
     "'": range(0x2018, 0x201C),
     '"': range(0x201C, 0x2020),
+    "&": (0xA7,),  # before a game's colours, see ``marks``
+    "[": (0x9B,),  # begins a terminal's
+    "^": (0x2190, 0x241B),  # ESC, as it is shown
 }
 """What Unicode takes for other characters, and what writers put in these ones' place."""
 _LAST: Final = 0x1F200

@@ -1,19 +1,21 @@
-r"""Markup within a text, left out or read: LaTeX, troff, terminals, chats, labels, and lengths before pieces. Pure.
+r"""Markup within a text, left out or read: LaTeX, troff, terminals, chats and labels. Pure.
 
-What a text is set in stands between its pieces: ``\textbf{sk}``, ``\fBsk\fR``, ``{color:red}sk{color}``, ``8:sk_live``.
+What a text is set in stands between its pieces: ``\textbf{sk}``, ``\fBsk\fR``, ``{color:red}sk{color}``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
 
-from app.redaction.escapes import Found
+from app.redaction import marks
+from app.redaction.escapes import Found, replace_spans
+from app.redaction.lengths import FRAMES, lengths, may_hold_lengths
+from app.redaction.lengths import SIGNS as LENGTH_SIGNS
 from app.redaction.search import Bytes
-from app.redaction.views import Edits, Flags, flags_of
+from app.redaction.views import Edits
 
 _LATEX_SIGNS: Final = (b"\\text", b"\\emph", b"\\char", b"\\symbol", b"\\math", b"\\color", b"\\slash", b"^^", b"{-}")
 _LATEX_NAMES: Final = {
@@ -49,7 +51,7 @@ def latex(text: Bytes) -> Edits:
     if not any(sign in raw for sign in _LATEX_SIGNS):
         return Found().edits()
     read = [(match, _latex_char(match)) for match in _LATEX.finditer(raw)]
-    return _replace([(*match.span(), char) for match, char in read])
+    return replace_spans([(*match.span(), char) for match, char in read])
 
 
 def _latex_char(match: re.Match[bytes]) -> int | None:
@@ -83,11 +85,11 @@ _TROFF_NAMES: Final = {
     b"lq": b'"',
     b"oq": b"'",
 }
-_TROFF_SIGNS: Final = (b"\\fB", b"\\fI", b"\\fR", b"\\fP", b"\\f[", b"\\(", b"\n.")
+_TROFF_SIGNS: Final = (b"\\fB", b"\\fI", b"\\fR", b"\\fP", b"\\f[", b"\\m[", b"\\(", b"\n.")
 _TROFF: Final = re.compile(
     rb"\\\((?P<name>"
     + b"|".join(_TROFF_NAMES)
-    + rb")|\\f(?:[BIRPC1-4]|\[[A-Za-z]{0,8}\]|\([A-Z]{2})|\n\.[A-Z]{1,2}(?=[ \n])"
+    + rb")|\\m\[[A-Za-z]{0,16}\]|\\f(?:[BIRPC1-4]|\[[A-Za-z]{0,8}\]|\([A-Z]{2})|\n\.[A-Z]{1,2}(?=[ \n])"
     rb"|\A\.[A-Z]{1,2}(?= )"
 )
 
@@ -98,7 +100,7 @@ def troff(text: Bytes) -> Edits:
     if not any(sign in raw for sign in _TROFF_SIGNS):
         return Found().edits()
     found = [(match, match["name"]) for match in _TROFF.finditer(raw)]
-    return _replace([(*match.span(), _TROFF_NAMES[name][0] if name else None) for match, name in found])
+    return replace_spans([(*match.span(), _TROFF_NAMES[name][0] if name else None) for match, name in found])
 
 
 _CONTROLS: Final = re.compile(
@@ -135,13 +137,13 @@ def hexadecimal_records(text: Bytes) -> Edits:
     raw = text.tobytes()
     spans: list[tuple[int, int, int | None]] = []
     if not _may_hold_records(raw):
-        return _replace(spans)
+        return replace_spans(spans)
     for match in _RECORD.finditer(raw):
         (first, end), (start, _) = match.span(1), match.span()
         told = int(match[1][:2], 16) + (5 if start + 1 == first else 1)
         if 2 * told == end - first:
             spans += [(start, first + _ADDRESS_DIGITS[raw[start:first]], None), (end - 2, end, None)]
-    return _replace(spans)
+    return replace_spans(spans)
 
 
 def _may_hold_records(raw: bytes) -> bool:
@@ -151,63 +153,6 @@ def _may_hold_records(raw: bytes) -> bool:
 
 _DIGITS_SHAPE: Final = bytes(ord("x") if code in b"0123456789abcdefABCDEF" else code for code in range(256))
 _TEN_DIGITS: Final = b"x" * 10
-_MOST_DIGITS: Final = 4
-_IS_DIGIT: Final = flags_of(b"0123456789")
-_LENGTH: Final = re.compile(rb"([0-9]{1,4})[:H]")
-_LENGTH_SHAPE: Final = bytes(
-    ord("0") if code in b"0123456789" else code if code == ord(":") else ord("x") for code in range(256)
-)
-_FIRST_OF_HOLLERITH: Final = re.compile(rb"(?<![A-Za-z0-9])[0-9]{1,4}H[^0-9]")
-
-
-def lengths(text: Bytes) -> Edits:
-    """Leave out the length before each piece, where one such piece ends and the next begins: ``8:sk_live_,8:…``."""
-    raw = text.tobytes()
-    return _replace(list(_chains(raw, _likely_lengths(text, raw))) if _may_hold_lengths(raw) else [])
-
-
-def _may_hold_lengths(raw: bytes) -> bool:
-    """Tell whether a colon stands behind a number that is no time's, or an H behind one that is no part of a word."""
-    if b":" in raw:
-        shape = raw.translate(_LENGTH_SHAPE)
-        if b"0:x" in shape or b"0::" in shape:
-            return True
-    return b"H" in raw and _FIRST_OF_HOLLERITH.search(raw) is not None
-
-
-def _likely_lengths(text: Bytes, raw: bytes) -> Iterator[int]:
-    """Give where numbers begin that may be a piece's length, with another number behind the piece."""
-    at = np.flatnonzero((text == ord(":")) | (text == ord("H")))
-    digit = np.concatenate((_IS_DIGIT[text], np.zeros(1, np.bool_)))
-    at = at[digit[at - 1] & (at > 0)]
-    value = text[at - 1].astype(np.int64) - ord("0")
-    tens = (at > 1) & digit[at - 2]
-    value[tens] += 10 * (text[at[tens] - 2].astype(np.int64) - ord("0"))
-    ends = np.minimum(at + 1 + value, len(text) - 1)
-    likely = digit[ends] | digit[np.minimum(ends + 1, len(text) - 1)] | ((at > 2) & digit[at - 3])
-    return (_begin_of_number(raw, place) for place in at[likely].tolist())
-
-
-def _begin_of_number(raw: bytes, end: int) -> int:
-    begin = end
-    while begin > 0 and end - begin < _MOST_DIGITS and raw[begin - 1] in b"0123456789":
-        begin -= 1
-    return begin
-
-
-def _chains(raw: bytes, begins: Iterable[int]) -> Iterator[tuple[int, int, None]]:
-    """Give the lengths of pieces that follow one another, at least two, with a comma between them or none."""
-    seen = -1
-    for begin in begins:
-        chain: list[tuple[int, int, None]] = []
-        at = begin
-        while at >= seen and (match := _LENGTH.match(raw, at)):
-            chain.append((at, match.end(), None))
-            at = match.end() + int(match[1])
-            at += raw[at : at + 1] in (b",", b" ")
-        if len(chain) > 1:
-            yield from chain
-            seen = at
 
 
 def may_hold_more_markup(raw: bytes) -> bool:
@@ -215,52 +160,36 @@ def may_hold_more_markup(raw: bytes) -> bool:
     if len(raw) < 2:
         return False
     pairs = np.ndarray((len(raw) - 1,), "<u2", raw, strides=(1,))
-    if _BEGINS_SIGN.take(pairs).any() and any(sign in raw for sign in _SIGNS):
+    begins = bool(_BEGINS.take(pairs).any())
+    if begins and (any(sign in raw for sign in _SIGNS) or marks.may_hold_marks(raw)):
         return True
-    return _may_hold_records(raw) or _has_chain(raw)
-
-
-def _has_chain(raw: bytes) -> bool:
-    return _may_hold_lengths(raw) and any(
-        True for _ in _chains(raw, _likely_lengths(np.frombuffer(raw, np.uint8), raw))
-    )
+    return _may_hold_records(raw) or may_hold_lengths(raw, framed=begins)
 
 
 _SIGNS: Final = (*_LATEX_SIGNS, *_TROFF_SIGNS[:-1], *_CONTROL_SIGNS, *_TAG_SIGNS, b"\n.")
 
 
-_BEGINS_SIGN: Final = np.zeros(1 << 16, np.bool_)
-for _sign in _SIGNS:
-    _BEGINS_SIGN[[_sign[0] | code << 8 for code in (_sign[1:2] or range(256))]] = True
+_BEGINS: Final = np.zeros(1 << 16, np.bool_)
+for _sign in (*_SIGNS, *marks.SIGNS, *FRAMES):
+    _BEGINS[[_sign[0] | code << 8 for code in (_sign[1:2] or range(256))]] = True
     if len(_sign) == 1:
-        _BEGINS_SIGN[[code | _sign[0] << 8 for code in range(256)]] = True
+        _BEGINS[[code | _sign[0] << 8 for code in range(256)]] = True
 
 
 def _without(text: Bytes, pattern: re.Pattern[bytes], signs: tuple[bytes, ...]) -> Edits:
     raw = text.tobytes()
     if not any(sign in raw for sign in signs):
         return Found().edits()
-    return _replace([(*match.span(), None) for match in pattern.finditer(raw)])
-
-
-def _replace(spans: Sequence[tuple[int, int, int | None]]) -> Edits:
-    """Put a byte, or nothing, in the place of each of these spans."""
-    found = Found()
-    at = np.array([first for first, _, _ in spans], np.intp)
-    size = np.array([end - first for first, end, _ in spans], np.intp)
-    value = np.array([-1 if char is None else char for _, _, char in spans], np.int64)
-    gone: Flags = value < 0
-    found.nothing(gone, at, size)
-    found.bytes_(~gone, at, size, value)
-    return found.edits()
+    return replace_spans([(*match.span(), None) for match in pattern.finditer(raw)])
 
 
 MARKUP: Final = (
     ((b"\\t", b"\\e", b"\\c", b"\\s", b"\\m", b"^^", b"{-"), latex),
-    ((b"\\f", b"\\(", b"\n."), troff),
+    ((b"\\f", b"\\m", b"\\(", b"\n."), troff),
     ((b"\x08", b"\x1b", b"\x03", b"\x02", b"\x1d"), controls),
     ((b"{/", b"{c", b"[-", b"^F"), curly_tags),
     (tuple(bytes((sign, digit)) for sign in b":123" for digit in b"0123456789"), hexadecimal_records),
-    (tuple(bytes((digit, sign)) for digit in b"0123456789" for sign in b":H"), lengths),
+    (LENGTH_SIGNS, lengths),
+    (marks.SIGNS, marks.marks),
 )
 """Each kind, with what a text of its kind has one of."""

@@ -87,6 +87,15 @@ PIECES: dict[str, Callable[[list[str]], bytes]] = {
         b"t" + len(part).to_bytes(2) + part.encode() for part in parts
     ),
     "spread over records": lambda parts: json.dumps([*_records(parts), " " * 16 * 1024]).encode(),
+    "between marks": lambda parts: ("".join(f"&6{part}" for part in parts) + " " * 16 * 1024).encode(),
+    "shuffled": lambda parts: json.dumps(_records(parts)[::-1]).encode(),
+}
+OTHERS: dict[str, tuple[str, Callable[[list[str]], str]]] = {
+    "in cells that hold separators": (
+        "correct horse, battery; staple! (42)",
+        lambda parts: "\n".join(f"{at};{part};x{at}" for at, part in enumerate(parts)),
+    ),
+    "between characters beyond ASCII": ("clé-Zürich-ß-größer-42", lambda parts: "·".join(parts)),
 }
 
 
@@ -94,10 +103,14 @@ def _records(parts: list[str]) -> list[dict[str, str]]:
     return [{"id": f"c{at}", "text": part, "model": "m"} for at, part in enumerate(parts)]
 
 
-def _echo(stage: Stage, body: bytes) -> int:
-    """Return how many places are redacted of an answer to a call that carries the plain value."""
+def _pieces(value: str) -> list[str]:
+    return [value[at : at + 6] for at in range(0, len(value), 6)]
+
+
+def _echo(stage: Stage, body: bytes, value: str = PLAIN) -> int:
+    """Return how many places are redacted of an answer to a call that carries the value."""
     name = f"PLAIN_{hashlib.sha256(body).hexdigest()[:8]}"
-    stage.add(name, PLAIN)
+    stage.add(name, value)
     stage.upstream.scripts["/"] = lambda h: h.answer(body)
     answer = stage.call(headers=[], body={"type": "text", "content": f"{{{{secrets.{name}}}}}"})
     assert answer.status_code == 200
@@ -107,18 +120,32 @@ def _echo(stage: Stage, body: bytes) -> int:
 @pytest.mark.xfail(strict=True, reason="what stands between the pieces isn't told from them")
 @pytest.mark.parametrize("how", PIECES)
 def test_a_value_in_such_pieces_is_recognised(stage: Stage, how: str) -> None:
-    assert _echo(stage, PIECES[how]([PLAIN[at : at + 6] for at in range(0, len(PLAIN), 6)])) == 1
+    assert _echo(stage, PIECES[how](_pieces(PLAIN))) == 1
+
+
+@pytest.mark.xfail(strict=True, reason="what stands between the pieces is what the value itself holds")
+@pytest.mark.parametrize("how", OTHERS)
+def test_a_value_that_is_cut_by_what_it_holds_is_recognised(stage: Stage, how: str) -> None:
+    value, write = OTHERS[how]
+    assert _echo(stage, write(_pieces(value)).encode(), value) == 1
 
 
 def test_a_value_that_is_spread_over_the_records_of_a_small_answer_is_found(stage: Stage) -> None:
-    parts = [PLAIN[at : at + 6] for at in range(0, len(PLAIN), 6)]
+    parts = _pieces(PLAIN)
     log = "\n".join(f"2026-11-29T10:10:1{at}Z INFO app: {part}" for at, part in enumerate(parts))
     assert _echo(stage, json.dumps(_records(parts)).encode()) == 1
     assert _echo(stage, log.encode()) == 1
 
 
+def test_a_value_between_marks_or_words_that_recur_is_found_in_a_small_answer(stage: Stage) -> None:
+    parts = _pieces(PLAIN)
+    assert _echo(stage, "".join(f"&6{part}" for part in parts).encode()) == 1
+    assert _echo(stage, " || ".join(f"'{part}'::text" for part in parts).encode()) == 1
+    assert _echo(stage, "".join(f"{len(part):08x}{part}" for part in parts).encode()) == 1
+
+
 def test_what_is_out_of_reach_is_one_list() -> None:
-    here = [*TRANSFORMS, "in one case", "in EBCDIC, UTF-7 or Punycode", "spread over events", *PIECES]
+    here = [*TRANSFORMS, "in one case", "in EBCDIC, UTF-7 or Punycode", "spread over events", *PIECES, *OTHERS]
     for document in ("README.md", "docs/threat-model.md"):
         text = (ROOT / document).read_text()
         listed = text.partition("so that it isn't found:\n\n")[2].partition("\n\n")[0]

@@ -189,6 +189,8 @@ FORMS: dict[str, Form] = {
     "netstrings": lambda v: "".join(f"{len(piece)}:{piece}," for piece in _pieces(v, 8)),
     "bencode": lambda v: "l" + "".join(f"{len(piece)}:{piece}" for piece in _pieces(v, 8)) + "e",
     "Fortran's strings": lambda v: ",".join(f"{len(piece)}H{piece}" for piece in _pieces(v, 8)),
+    "IMAP's literals": lambda v: " ".join(f"{{{len(piece)}}}\r\n{piece}" for piece in _pieces(v, 8)),
+    "characters as keys": lambda v: ", ".join(f"'{char}': {at}" for at, char in enumerate(v)),
     # look-alikes
     "as tags that nobody sees": lambda v: "".join(chr(0xE0000 + ord(char)) if char >= " " else char for char in v),
     "underlined": lambda v: "".join(f"{char}\u0332" for char in v),
@@ -252,7 +254,41 @@ def test_a_form_that_is_turned_back_in_a_few_lines_is_found(form: Form, value: s
     assert body.encode() not in left
 
 
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+IN_SMALL_BODIES: dict[str, Form] = {
+    "lengths of fixed width": lambda v: "".join(f"{len(piece):08x}{piece}" for piece in _pieces(v, 8)),
+    "lengths of four digits": lambda v: "".join(f"{len(piece):04}{piece}" for piece in _pieces(v, 13)),
+    "packets with lengths": lambda v: "".join(f"{len(piece) + 4:04x}{piece}" for piece in _pieces(v, 9)) + "0000",
+    "Prolog's characters": lambda v: "[" + ",".join(f"0'{char}" for char in v) + "]",
+    "a game's colours": lambda v: "".join(f"§{n % 10}{piece}" for n, piece in enumerate(_pieces(v, 5))),
+    "a game's colours, by ampersands": lambda v: "".join(
+        f"&{'abcdef'[n % 6]}{piece}" for n, piece in enumerate(_pieces(v, 5))
+    ),
+    "a terminal's colours without escapes": lambda v: "".join(
+        f"[3{n % 8}m{piece}[0m" for n, piece in enumerate(_pieces(v, 5))
+    ),
+    "for a regular expression": lambda v: "\\Q" + v.replace("-", "\\E-\\Q") + "\\E",
+    "casts": lambda v: " || ".join(f"'{piece}'::text" for piece in _pieces(v, 6)),
+    "casts in full": lambda v: " || ".join(f"CAST('{piece}' AS varchar(20))" for piece in _pieces(v, 6)),
+    "suffixes": lambda v: " + ".join(f'"{piece}"sv' for piece in _pieces(v, 6)),
+    "types": lambda v: ", ".join(f'"{piece}"^^xsd:string' for piece in _pieces(v, 6)),
+    "charsets": lambda v: ", ".join(f"_utf8'{piece}'" for piece in _pieces(v, 6)),
+    "chunks of base64": lambda v: ", ".join(
+        f"b64'{base64.b64encode(piece.encode()).decode()}'" for piece in _pieces(v, 9)
+    ),
+    "sentences": lambda v: ", ".join(f"part {n} is {piece}" for n, piece in enumerate(_pieces(v, 6), 1)),
+}
+
+
+@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
+@pytest.mark.parametrize("form", IN_SMALL_BODIES.values(), ids=IN_SMALL_BODIES)
+def test_a_form_with_marks_or_words_between_is_found_in_a_small_body(form: Form, value: str) -> None:
+    body = form(value).encode()
+    left, count = Redactor({"T": judge_value(SecretValue(value), lambda text: len(text) > 15)}).body(body)
+    assert count >= 1
+    assert body not in left
+
+
+@pytest.mark.parametrize("form", [*FORMS.values(), *IN_SMALL_BODIES.values()], ids=[*FORMS, *IN_SMALL_BODIES])
 def test_a_text_with_another_end_stays(form: Form) -> None:
     body = form(TOK[:-1] + "D").encode()
     assert Redactor({"T": SecretValue(TOK)}).body(body) == (body, 0)

@@ -39,6 +39,14 @@ def test_a_list_is_put_together(write: Callable[[], bytes]) -> None:
     assert any(ITEMS in text.replace(b"\xff", b"") for text in found)
 
 
+@pytest.mark.parametrize("form", ["'%c': %d", '"%c":%d', "'%c' = %d", '"%c": "%d"'])
+def test_characters_that_are_keys_are_put_together(form: str) -> None:
+    raw = (", ".join(form % (code, at) for at, code in enumerate(ITEMS))).encode()
+    assert may_hold_lists(raw, len(TEXT), ascii_only=True)
+    assert any(ITEMS in text for text in unpack(raw))
+    assert not any(ITEMS in text for text in unpack(raw.replace(b"'c'", b"'cc'", 1).replace(b'"c"', b'"cc"', 1)))
+
+
 def test_negative_numbers_are_bytes_as_java_writes_them() -> None:
     items = "clé-é-ü-ß-abcdefghij".encode()
     raw = b"[" + b", ".join(b"%d" % (code - 256 if code > 127 else code) for code in items) + b"]"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from app.redaction import markup
+from app.redaction import lengths, marks, markup
 from app.redaction.encodings import Undo
 from app.redaction.markup import may_hold_more_markup
 from app.redaction.views import View, rewrite
@@ -47,15 +47,15 @@ def undone(undo: Undo, raw: bytes) -> bytes:
         (markup.hexadecimal_records, b"S30A0000000076655F35315A", b"76655F3531"),
         (markup.hexadecimal_records, b":06000000736B5F6C69AB", b":06000000736B5F6C69AB"),
         (markup.hexadecimal_records, b"x:05000000736B5F6C69ABg", b"x:05000000736B5F6C69ABg"),
-        (markup.lengths, b"2:ab,3:cde,", b"ab,cde,"),
-        (markup.lengths, b"l2:ab3:cdee", b"labcdee"),
-        (markup.lengths, b"2:a1 3:c2e", b"a1 c2e"),
-        (markup.lengths, b"2Hab,12H123456789012,", b"ab,123456789012,"),
-        (markup.lengths, b"2:ab,100:" + b"x" * 100 + b",1:c", b"ab," + b"x" * 100 + b",c"),
-        (markup.lengths, b"2:abc,3:cde", b"2:abc,3:cde"),
-        (markup.lengths, b"2:ab", b"2:ab"),
-        (markup.lengths, b"10:11:12 and 3", b"10:11:12 and 3"),
-        (markup.lengths, b"", b""),
+        (lengths.lengths, b"2:ab,3:cde,", b"ab,cde,"),
+        (lengths.lengths, b"l2:ab3:cdee", b"labcdee"),
+        (lengths.lengths, b"2:a1 3:c2e", b"a1 c2e"),
+        (lengths.lengths, b"2Hab,12H123456789012,", b"ab,123456789012,"),
+        (lengths.lengths, b"2:ab,100:" + b"x" * 100 + b",1:c", b"ab," + b"x" * 100 + b",c"),
+        (lengths.lengths, b"2:abc,3:cde", b"2:abc,3:cde"),
+        (lengths.lengths, b"2:ab", b"2:ab"),
+        (lengths.lengths, b"10:11:12 and 3", b"10:11:12 and 3"),
+        (lengths.lengths, b"", b""),
     ],
 )
 def test_markup_is_left_out_or_read(undo: Undo, raw: bytes, left: bytes) -> None:
@@ -92,7 +92,8 @@ def test_each_kind_has_what_its_escapes_have_one_of() -> None:
         markup.controls: b"a\x08b",
         markup.curly_tags: b"a{/}",
         markup.hexadecimal_records: b":05000000736B5F6C69AB",
-        markup.lengths: b"2:ab,3:cde",
+        lengths.lengths: b"2:ab,3:cde",
+        marks.marks: b"&1ab&2cd",
     }
     for signs, undo in markup.MARKUP:
         raw = samples[undo]
@@ -101,5 +102,5 @@ def test_each_kind_has_what_its_escapes_have_one_of() -> None:
 
 
 def test_pieces_that_lead_to_one_another_again_and_again_are_gone_through_once() -> None:
-    assert undone(markup.lengths, b"0:" * 1000) == b"0:" * 1000
-    assert undone(markup.lengths, b"1:1:1:1:1:1:ab")[-2:] == b"ab"
+    assert undone(lengths.lengths, b"0:" * 1000) == b"0:" * 1000
+    assert undone(lengths.lengths, b"1:1:1:1:1:1:ab")[-2:] == b"ab"

@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.redaction.encodings import Undo, backslashes, percents, quoted_printable, references
+from app.redaction.lengths import lengths
+from app.redaction.marks import marks
 from app.redaction.rare_escapes import ESCAPES as ALL_ESCAPES
 from app.redaction.rare_escapes import binaries, literals, shown_text, suffixed_numbers
 from app.redaction.small_escapes import ESCAPES, LITERAL, RARE, UNDONE_BY_THE_LONG_WAY, signs_in
@@ -41,7 +43,7 @@ def test_each_kind_is_undone_as_the_long_way_does_it(text: bytes) -> None:
         if not signs & sign:
             assert left == text
     if all(small(text) is not None for _, _, small in ESCAPES):
-        asked_further = (*LONG.values(), binaries, literals, shown_text, suffixed_numbers)
+        asked_further = (*LONG.values(), binaries, lengths, literals, marks, shown_text, suffixed_numbers)
         held = [kind for signs, kind in ALL_ESCAPES if any(sign in text for sign in signs)]
         others = [kind for kind in held if kind not in asked_further]
         assert {undo(kind, text) for kind in others} <= {text}
