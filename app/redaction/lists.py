@@ -333,8 +333,8 @@ def lay_out(
     rows[np.flatnonzero(ending), sizes[ending] - 1] = BREAK
     text = rows[np.arange(rows.shape[1]) < sizes[:, None]]
 
-    def origin() -> tuple[Offsets, Offsets]:
-        start, end = view.spread(begins, ends - 1)
-        return np.repeat(start, sizes), np.repeat(end, sizes)
+    def origin(asked: Places) -> tuple[Offsets, Offsets]:
+        item = np.searchsorted(np.cumsum(sizes), asked, "right")
+        return view.spread(begins[item], ends[item] - 1)
 
     return View(text, origin, encoding=view.encoding, bare=bare)

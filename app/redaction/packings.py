@@ -228,7 +228,7 @@ def _unpack(view: View, packing: _Packing, sought: Sought, reach: int) -> Iterat
         phases = _by_phase(found, packing, count, margin)
         parts = [part for places in phases for part in (_unpack_at(kept, values, places, packing), _NOTHING)]
         text, first, last = (np.concatenate(column) for column in zip(*parts, strict=True))
-        origin = lambda: view.spread(first, last)  # noqa: E731  # a place for each byte costs more than the bytes
+        origin = lambda asked: view.spread(first[asked], last[asked])  # noqa: E731  # dearer than the bytes
         yield View(text, origin, packed=True, padded=packing in (BASE64, PADDED))
 
 
