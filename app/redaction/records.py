@@ -188,8 +188,8 @@ def _by_columns(raw: bytes, between: bytes, row_ends: Places, most: int = 0xFFFF
     apart = np.concatenate(([True], apart, [True]))
     edges = np.flatnonzero(apart[1:] != apart[:-1])
     begins, ends = edges[::2], edges[1::2]
-    last = np.unique(np.append(np.searchsorted(begins, row_ends), len(begins))) - 1
-    last = last[last >= 0]
+    last = np.append(np.searchsorted(begins, row_ends), len(begins)) - 1
+    last = last[np.diff(last, prepend=-1) > 0]
     if len(last) < _FEWEST or len(last) == len(begins):
         return
     column = np.repeat(last, np.diff(np.concatenate(([-1], last)))) - np.arange(len(begins))
