@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from app.audit.chain import Event
-from app.audit.checkpoints import head_of, read_chain
 from app.db import Sessions, open_engine
 from app.identity.sessions import UNKNOWN_USER, Device, UserSessions
 from app.identity.users import Users
@@ -21,6 +20,7 @@ from app.migrations import upgrade
 from tests.support import databases
 from tests.support.caller import Caller
 from tests.support.service import Service
+from tests.support.stored_events import read_events
 
 PASSWORD = "a sentence to sign in with"
 _numbers = itertools.count(1)
@@ -58,7 +58,7 @@ def user_sessions(database: Sessions, clock: Clock) -> UserSessions:
 
 
 def events(database: Sessions) -> list[Event]:
-    return list(read_chain("", database, after=None, through=head_of("", database).seq))
+    return read_events("", database)
 
 
 def test_a_session_ends_after_twelve_hours_however_busy_it_is(user_sessions: UserSessions, clock: Clock) -> None:
