@@ -187,7 +187,7 @@ def _without(view: View, found: Sequence[Match], size: int) -> View:
 
 
 def _digest(view: View) -> bytes:
-    """Tell a view from others: by its bytes and, since two lists or packings may hold the same, by where it was made."""
+    """Tell a view from others: by its bytes and, since two lists may hold the same, by what it was made of."""
     digest = blake2b(view.raw, digest_size=16)
     if view.fresh is None:
         digest.update(view.whereabouts)
