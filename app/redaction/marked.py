@@ -66,7 +66,7 @@ def unpack_marked(view: View, *, fewest: int, ascii_only: bool) -> Iterator[View
         return
     # Six bytes before the first and as many as a number has behind the last: no place is asked for beyond.
     text = np.concatenate((np.zeros(_BEFORE, np.uint8), view.text, np.zeros(_BEYOND, np.uint8)))
-    parts = [part for part in (*_prefixed(text), *_suffixed(text), _scientific(text)) if len(part[0])]
+    parts = [part for part in (*_behind_prefixes(text), *_before_suffixes(text), _scientific(text)) if len(part[0])]
     if sum(len(begins) for begins, _, _ in parts) < fewest:
         return
     begins, ends, value = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -87,7 +87,7 @@ Numbers = tuple[Places, Places, NDArray[np.int64]]
 """Where numbers begin, where they end, and what they are."""
 
 
-def _prefixed(text: Bytes) -> Iterator[Numbers]:
+def _behind_prefixes(text: Bytes) -> Iterator[Numbers]:
     r"""Give numbers behind ``0x``, ``&H``, ``#x``, ``#$``, ``'h``, ``x"``, ``\char"`` and ``U+``, and behind ``0o``."""
     pairs = _PREFIX[text[:-1], text[1:]]
     at = np.flatnonzero(pairs[: len(text) - _BEYOND]) + 2
@@ -103,7 +103,7 @@ def _prefixed(text: Bytes) -> Iterator[Numbers]:
         yield places[size > 0], (places + size)[size > 0], value[size > 0]
 
 
-def _suffixed(text: Bytes) -> Iterator[Numbers]:
+def _before_suffixes(text: Bytes) -> Iterator[Numbers]:
     """Give decimal numbers with a suffix (``115u8``, ``115UL``, ``115n``), and bencode's (``i115e``)."""
     digit = _IS_DIGIT[text]
     edges = np.flatnonzero(digit[1:] != digit[:-1]) + 1

@@ -268,7 +268,7 @@ def _apply(view: View, edits: Edits, order: int) -> View:
         fresh[np.minimum(at[edits.count == 0], len(fresh) - 1)] = True
 
     @cache
-    def made_of() -> tuple[Places, Places]:
+    def sources() -> tuple[Places, Places]:
         first = np.flatnonzero(kept)
         last = first.copy()
         for places, which in made:
@@ -276,7 +276,7 @@ def _apply(view: View, edits: Edits, order: int) -> View:
         return first, last
 
     def origin(asked: Places) -> tuple[Offsets, Offsets]:
-        first, last = made_of()
+        first, last = sources()
         return view.spread(first[asked], last[asked])
 
     return View(text, origin, fresh, view.encoding, order, settled=view.settled, aside=view.aside)
