@@ -23,6 +23,7 @@ from app.variables.secrets.usage import count_usage
 from app.workspaces.service import finish_deletions
 
 _RECORD_SECONDS: Final = 2.0
+_USAGE_SECONDS: Final = 5.0
 _CHECKPOINT_SECONDS: Final = 1.0
 _LAST_SECONDS: Final = 5.0
 
@@ -48,7 +49,7 @@ def chores(resources: Resources, *, reconcile_seconds: float) -> Iterator[None]:
         (reconcile_seconds, "reconcile", lambda: reconcile_and_log(resources, older_than=SURELY_OVER_AFTER)),
         (_RECORD_SECONDS, "record", _record),
         (_CHECKPOINT_SECONDS, "checkpoint_wal", resources.sessions.checkpoint_wal),
-        (_RECORD_SECONDS, "usage", lambda: count_usage(sessions=resources.sessions, clock=resources.clock)),
+        (_USAGE_SECONDS, "usage", lambda: count_usage(sessions=resources.sessions, clock=resources.clock)),
     )
     threads = [threading.Thread(target=_repeat, args=(stop, *chore), name=chore[1], daemon=True) for chore in plan]
     for thread in threads:

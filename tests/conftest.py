@@ -23,6 +23,7 @@ FIRST_SEED: Final = "STRONGROOM_TEST_SEED"
 # Files and folders whose tests need no server, no process and no socket: `make test-fast` runs these alone.
 PURE: Final = (
     "access",
+    "audit/test_canonical.py",
     "audit/test_chain.py",
     "audit/test_ndjson.py",
     "bench",

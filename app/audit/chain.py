@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
+from app.audit.canonical import canonical, fast_json
+
 GENESIS: Final = "0" * 64
-_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
-_SIMPLE: Final = frozenset({str, int, bool, type(None)})
 Outcome = Literal["intended", "streaming", "done", "refused", "failed", "unknown"]
 
 
@@ -56,6 +56,10 @@ class Event:
     detail: Mapping[str, object] = _fact("detail")
     request_id: str | None = _fact("request_id")
     hash: str = _own_hash()
+
+    def follows(self, previous: str, seq: int) -> bool:
+        """Tell whether its hash is that of these facts with this number, after that hash."""
+        return link(previous, facts_of(self) | {"seq": seq}) == self.hash
 
 
 def _facts() -> Mapping[str, tuple[str, ...]]:
@@ -103,6 +107,7 @@ CONSTANT: Final = tuple(name for fact, of in FACTS.items() if fact not in _HOLES
 """The fields of all other facts."""
 STORED: Final = ("id", "deed_id", "detail", "outcome", "request_id", "secrets", *CONSTANT)
 """The columns of ``Draft.row``."""
+_SECRETS: Final = STORED.index("secrets")
 
 
 @dataclass(slots=True)
@@ -159,7 +164,44 @@ _TARGET_TYPE: Final = CONSTANT.index("target_type")
 _TARGET_NAME: Final = CONSTANT.index("target_name")
 
 
-@lru_cache(maxsize=1024)
+class StoredEvent(NamedTuple):
+    """An event that is stored as it would be written: its place in a chain, and what its hash covers besides."""
+
+    seq: int
+    hash: str
+    written: Draft
+
+    def follows(self, previous: str, seq: int) -> bool:
+        """Tell whether its hash is that of these facts with this number, after that hash."""
+        return place(Link(seq - 1, previous), self.written).hash == self.hash
+
+
+def as_written(seq: int, digest: str, at: datetime, row: tuple[Any, ...]) -> StoredEvent | None:
+    """Write a stored event once more, and return it where each of its columns is as it would be stored.
+
+    Args:
+        row: As ``Draft.row``.
+
+    Returns:
+        None where any of them isn't, so that it has to be read with care.
+    """
+    event_id, deed_id, detail, outcome, request_id = row[:_SECRETS]
+    try:
+        again = draft(
+            row[_SECRETS + 1 :],
+            event_id=event_id,
+            deed_id=deed_id,
+            at=at,
+            outcome=outcome,
+            detail=orjson.loads(detail),  # a number that it rounds is written otherwise than it is stored
+            request_id=request_id,
+        )
+    except (ValueError, TypeError, AttributeError):
+        return None
+    return StoredEvent(seq, digest, again) if again.row == row else None
+
+
+@lru_cache(maxsize=1024, typed=True)
 def _template(*constants: str | None) -> tuple[bytes, ...]:
     """Write what these events have in common, as the canonical JSON around the holes: one piece more than holes."""
     values = dict(zip(CONSTANT, constants, strict=True))
@@ -187,40 +229,6 @@ def _word(text: str | None) -> bytes:
         return orjson.dumps(text)
     except TypeError:  # half of a surrogate pair
         return canonical(text)
-
-
-def canonical(facts: object) -> bytes:
-    """Write facts as JSON in one way only: sorted keys, no white space, UTF-8 (also of what a forger made up)."""
-    return fast_json(facts, option=orjson.OPT_SORT_KEYS) or _CANONICAL(facts).encode(errors="surrogatepass")
-
-
-def fast_json(value: object, *, option: int = 0) -> bytes | None:
-    """Write JSON by the fast writer; None where the thorough one would write another text."""
-    if not _is_plain(value):
-        return None
-    try:
-        return orjson.dumps(value, option=option)
-    except TypeError:  # half of a surrogate pair, or a number of more than 64 bits
-        return None
-
-
-def _is_plain(value: object) -> bool:
-    """Tell whether JSON's fast writer writes this as the thorough one does: no float with an exponent, no subclass."""
-    kind = type(value)
-    if kind in _SIMPLE:
-        return True
-    if kind is float:
-        return value == 0 or 1e-4 <= abs(value) < 1e16  # type: ignore[arg-type]
-    if kind is dict:
-        inside: Iterable[object] = value.values()  # type: ignore[attr-defined]
-    elif kind is list or kind is tuple:
-        inside = value  # type: ignore[assignment]
-    else:
-        return False
-    for each in inside:  # noqa: SIM110 - a generator costs twice as much, for every event
-        if type(each) not in _SIMPLE and not _is_plain(each):
-            return False
-    return True
 
 
 def rfc3339(moment: datetime) -> str:
@@ -257,8 +265,7 @@ def statement(chain: str, seq: int, digest: str, at: datetime) -> bytes:
     return canonical({"strongroom": "checkpoint", "chain": chain, "seq": seq, "hash": digest, "at": rfc3339(at)})
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """A place in a chain: the number of an event, and its hash. ``BEGINNING`` comes before the first."""
 
     seq: int
@@ -324,7 +331,7 @@ class Verdict:
 
 def verify(
     chain: str,
-    events: Iterable[Event],
+    events: Iterable[Event | StoredEvent],
     checkpoints: Iterable[Checkpoint],
     *,
     genuine: Callable[[Checkpoint], bool],
@@ -342,39 +349,35 @@ def verify(
         if fault is None:
             at = Link(event.seq, event.hash)
             if (checkpoint := waiting.pop(event.seq, None)) is not None:
-                fault = _contradiction(checkpoint, event, signed or start, genuine)
+                fault = _contradiction(checkpoint, event.hash, signed or start, genuine)
                 signed = signed if fault else checkpoint
         if fault is not None:
             return Verdict(chain, at, signed, fault)
     return Verdict(chain, at, signed, _short(at, waiting, signed or start, head, genuine))
 
 
-def _fault_of_place(event: Event, before: Link, rest: Iterator[Event]) -> Fault | None:
+def _fault_of_place(event: Event | StoredEvent, before: Link, rest: Iterator[Event | StoredEvent]) -> Fault | None:
     """Tell what is wrong with an event in this place; only then is the rest of the chain looked through."""
     wanted = before.seq + 1
     if event.seq < wanted:
         return Fault("inserted", event.seq)
     if event.seq > wanted:
         return Fault("reordered" if any(each.seq == wanted for each in rest) else "removed", wanted)
-    if _follows(before.hash, event, wanted):
+    if event.follows(before.hash, wanted):
         return None
-    displaced = next((each for each in rest if _follows(before.hash, each, wanted)), None)
+    displaced = next((each for each in rest if each.follows(before.hash, wanted)), None)
     if displaced is None:
         return Fault("changed", wanted)
-    swapped = displaced.seq > wanted + 1 or _follows(displaced.hash, event, wanted + 1)
+    swapped = displaced.seq > wanted + 1 or event.follows(displaced.hash, wanted + 1)
     return Fault("reordered" if swapped else "inserted", wanted)
 
 
-def _follows(previous: str, event: Event, seq: int) -> bool:
-    return link(previous, facts_of(event) | {"seq": seq}) == event.hash
-
-
 def _contradiction(
-    checkpoint: Checkpoint, event: Event, trusted: Checkpoint | Link, genuine: Callable[[Checkpoint], bool]
+    checkpoint: Checkpoint, digest: str, trusted: Checkpoint | Link, genuine: Callable[[Checkpoint], bool]
 ) -> Fault | None:
     if not genuine(checkpoint):
         return Fault("forged", checkpoint.seq)
-    return Fault("rewritten", trusted.seq + 1) if checkpoint.hash != event.hash else None
+    return Fault("rewritten", trusted.seq + 1) if checkpoint.hash != digest else None
 
 
 def _short(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -12,13 +13,25 @@ from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from sqlalchemy import Select, func, select, union
+from sqlalchemy import Select, Text, cast, func, select, union
 from sqlalchemy.exc import IntegrityError
 
-from app.audit.chain import BEGINNING, Checkpoint, Event, Fault, Link, Verdict, secrets_of, statement, verify
+from app.audit.chain import (
+    BEGINNING,
+    STORED,
+    Checkpoint,
+    Event,
+    Fault,
+    Link,
+    StoredEvent,
+    Verdict,
+    as_written,
+    secrets_of,
+    statement,
+    verify,
+)
 from app.audit.models import ChainHeadRow, CheckpointRow, EventRow
 from app.audit.newest import Newest, read_newest, store_newest
-from app.audit.service import COLUMNS
 from app.db import Sessions
 from app.kernel.clock import Clock
 from app.vault import Vault
@@ -28,6 +41,10 @@ EVERY: Final = 1000
 WITHIN: Final = timedelta(seconds=45)
 """How old an unsigned event may get before it is signed: with a look every few seconds, that is within a minute."""
 _AT_ONCE: Final = 500
+_TABLE: Final = EventRow.__table__
+_READ: Final = ("seq", "hash", "at", *STORED)
+# Plain columns, the detail as the text that it is stored as: what maps rows and reads JSON costs more than all else.
+_COLUMNS: Final = tuple(cast(_TABLE.c[name], Text) if name == "detail" else _TABLE.c[name] for name in _READ)
 _NOT_A_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -146,7 +163,7 @@ def store_all_newest(*, sessions: Sessions, vault: Vault) -> None:
             store_newest(last, vault)
 
 
-def _note_marks(events: Iterator[Event], first: int, marks: list[Link]) -> Iterator[Event]:
+def _note_marks(events: Iterator[Event | StoredEvent], first: int, marks: list[Link]) -> Iterator[Event | StoredEvent]:
     """Pass events on, and note the place of every ``EVERY``-th."""
     due = first
     for event in events:
@@ -306,43 +323,48 @@ def _as_checkpoint(row: CheckpointRow) -> Checkpoint:
     return Checkpoint(**{name: getattr(row, name) for name in Checkpoint.__slots__})
 
 
-def read_chain(chain: str, sessions: Sessions, *, after: int | None, through: int) -> Iterator[Event]:
+def read_chain(chain: str, sessions: Sessions, *, after: int | None, through: int) -> Iterator[Event | StoredEvent]:
     """Read a chain's events in order, some at a time, so that no transaction stays open and little is in memory."""
     while True:
-        query = select(*COLUMNS, EventRow.secrets).where(EventRow.chain == chain, EventRow.seq <= through)
+        query = select(*_COLUMNS).where(_TABLE.c.chain == chain, _TABLE.c.seq <= through)
         if after is not None:
-            query = query.where(EventRow.seq > after)
-        events = _read(query.order_by(EventRow.seq).limit(_AT_ONCE), sessions)
+            query = query.where(_TABLE.c.seq > after)
+        events = _read(query.order_by(_TABLE.c.seq).limit(_AT_ONCE), sessions)
         yield from events
         if len(events) < _AT_ONCE:
             return
         after = events[-1].seq
 
 
-def _read(query: Select[*tuple[Any, ...]], sessions: Sessions) -> Sequence[Event]:
+def _read(query: Select[*tuple[Any, ...]], sessions: Sessions) -> Sequence[Event | StoredEvent]:
     try:
         with sessions.read() as session:
-            return [_as_stored(row) for row in session.execute(query)]
+            return [_as_stored(row) for row in session.execute(query).all()]
     except (ValueError, TypeError):  # one of them holds what no event does, and shall be named
         return [_read_alone(seq, query, sessions) for seq in _numbers(query, sessions)]
 
 
 def _numbers(query: Select[*tuple[Any, ...]], sessions: Sessions) -> Sequence[int]:
     with sessions.read() as session:
-        return session.scalars(query.with_only_columns(EventRow.seq)).all()
+        return session.scalars(query.with_only_columns(_TABLE.c.seq)).all()
 
 
-def _read_alone(seq: int, query: Select[*tuple[Any, ...]], sessions: Sessions) -> Event:
+def _read_alone(seq: int, query: Select[*tuple[Any, ...]], sessions: Sessions) -> Event | StoredEvent:
     try:
         with sessions.read() as session:
-            return _as_stored(session.execute(query.where(EventRow.seq == seq)).one())
+            return _as_stored(session.execute(query.where(_TABLE.c.seq == seq)).one())
     except (ValueError, TypeError):
         return Event("", "", seq, "", _NOT_A_TIME, None, "", None, None, "", "", None, None, "failed", {}, None, "")
 
 
-def _as_stored(row: Sequence[Any]) -> Event:
-    event = Event(*row[:-1])
-    if not isinstance(event.detail, dict):
+def _as_stored(row: Sequence[Any]) -> Event | StoredEvent:
+    seq, digest, at, *_ = row
+    if (written := as_written(seq, digest, at, tuple(row[3:]))) is not None:
+        return written
+    facts = dict(zip(_READ, row, strict=True))
+    secrets, detail = facts.pop("secrets"), json.loads(facts.pop("detail"))
+    if not isinstance(detail, dict):
         raise TypeError
+    event = Event(detail=detail, **facts)
     # The column that filters look in is no part of the hash; a forged one makes the event count as changed.
-    return event if row[-1] == secrets_of(event) else replace(event, hash="")
+    return event if secrets == secrets_of(event) else replace(event, hash="")

@@ -23,6 +23,7 @@ from app.audit.append import append
 from app.audit.chain import FIELDS, Draft, Event, Outcome, draft
 from app.audit.models import ChainHeadRow, EventRow
 from app.audit.openings import name_opening, openings
+from app.audit.outcomes import is_outcome
 from app.db import NAME_CHARACTERS, Sessions, cursor_of, live_processes
 from app.kernel.clock import Clock
 from app.kernel.errors import CallerError, PolicyError, RecordUnavailable, StrongroomError, ValidationFailed, in_query
@@ -33,8 +34,6 @@ SERVICE_CHAIN: Final = ""
 _SECRET_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _PROCESS: Final = slice(16, 16 + NAME_CHARACTERS)
 """Where in an intended deed's id the process stands that does it, as it is called in ``leases``."""
-# Plain columns, in an event's order: mapping objects costs several times what reading them does.
-COLUMNS: Final = tuple(getattr(EventRow, name) for name in FIELDS)
 
 
 def _new_id() -> str:
@@ -292,23 +291,8 @@ def end_of(session: Session, chain: str) -> int:
     return session.scalar(select(ChainHeadRow.seq).where(ChainHeadRow.chain == chain)) or 0
 
 
-def outcomes_between(
-    session: Session, chain: str, action: Action, *, after: int, through: int, limit: int, secret: str | None = None
-) -> Sequence[Event]:
-    """Read how a chain's deeds of one kind ended, in order; only those that concern a secret, where one is named."""
-    query = select(*COLUMNS).where(EventRow.chain == chain, EventRow.action == action, _is_outcome(EventRow))
-    if secret is not None:
-        query = query.where(EventRow.secrets.contains(f",{secret},", autoescape=True))
-    query = query.where(EventRow.seq > after, EventRow.seq <= through).order_by(EventRow.seq).limit(limit)
-    return [Event(*row) for row in session.execute(query)]
-
-
 def _process(deed_id: InstrumentedAttribute[str]) -> ColumnElement[str]:
     return func.substr(deed_id, _PROCESS.start + 1, NAME_CHARACTERS)
-
-
-def _is_outcome(row: type[EventRow]) -> ColumnElement[bool]:
-    return row.outcome.not_in(("intended", "streaming"))
 
 
 def conditions(filters: Filters, live: frozenset[str]) -> Iterator[ColumnElement[bool]]:
@@ -319,9 +303,9 @@ def conditions(filters: Filters, live: frozenset[str]) -> Iterator[ColumnElement
     if filters.call:
         yield EventRow.deed_id == filters.call
     later = aliased(EventRow)
-    has_outcome = exists().where(later.deed_id == EventRow.deed_id, _is_outcome(later))
+    has_outcome = exists().where(later.deed_id == EventRow.deed_id, is_outcome(later))
     if filters.folded:
-        yield _is_outcome(EventRow) | ((EventRow.outcome == "intended") & ~has_outcome)
+        yield is_outcome(EventRow) | ((EventRow.outcome == "intended") & ~has_outcome)
     if filters.outcome in ("intended", "unknown"):
         in_doubt = ~has_outcome & _process(EventRow.deed_id).not_in(sorted(live))
         yield EventRow.outcome == "intended"
@@ -364,7 +348,7 @@ def _deeds_with_outcome(session: Session, intents: Sequence[EventRow]) -> set[st
     deeds = [intent.deed_id for intent in intents]
     if not deeds:
         return set()
-    query = select(EventRow.deed_id).where(EventRow.deed_id.in_(deeds), _is_outcome(EventRow))
+    query = select(EventRow.deed_id).where(EventRow.deed_id.in_(deeds), is_outcome(EventRow))
     return set(session.scalars(query))
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.access import Access, Actor, Role
 from app.audit.chain import BEGINNING, FACTS, FIELDS, STORED, Event, facts_of, link, place
-from app.audit.checkpoints import read_chain, verify_stored
+from app.audit.checkpoints import verify_stored
 from app.audit.models import EventRow
 from app.audit.service import Deed, Filters, Target, conclude, intend, list_events, recorded
 from app.kernel.errors import RecordUnavailable
@@ -20,6 +20,7 @@ from app.resources import Resources
 from tests.db.test_lease import run, until
 from tests.support.drafts import draft_of
 from tests.support.service import Service
+from tests.support.stored_events import read_events
 from tests.support.upstream import Upstream
 
 ADA = Access(Actor("user", "ada"), "acme", Role.OWNER)
@@ -153,6 +154,6 @@ def test_reading_a_chain_gives_back_what_was_written(record: Resources) -> None:
         sessions=record.sessions, clock=record.clock, access=ADA, action="secret.reveal", target=Target("secret", "1")
     ) as deed:
         deed.detail["version"] = 3
-    intent, outcome = read_chain("acme", record.sessions, after=None, through=2)
+    intent, outcome = read_events("acme", record.sessions)
     assert (intent.deed_id, intent.outcome, outcome.outcome) == (outcome.deed_id, "intended", "done")
     assert outcome.detail == {"version": 3}

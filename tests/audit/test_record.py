@@ -21,13 +21,14 @@ from sqlalchemy import Connection, text
 from app.access import Access, Actor, Role
 from app.audit.append import append
 from app.audit.chain import GENESIS, Verdict, facts_of, link
-from app.audit.checkpoints import chains, checkpoints_of, head_of, read_chain, sign_due, verify_stored
+from app.audit.checkpoints import chains, checkpoints_of, head_of, sign_due, verify_stored
 from app.audit.service import Deed, Target, recorded
 from app.db import Sessions, cursor_of, open_engine
 from app.kernel.clock import system_clock
 from app.resources import Resources
 from app.workspaces.models import WorkspaceRow
 from tests.support import databases
+from tests.support.stored_events import read_events
 
 ADA = Access(Actor("user", "ada"), "acme", Role.OWNER)
 WRITER = """
@@ -151,7 +152,7 @@ def test_what_was_done_to_the_database_is_named(
 
 def forge(record: Resources, database: str, *, keep: int) -> None:
     """Write the chain anew as whoever holds the database can: an event changed, the rest cut off, every hash right."""
-    events = list(read_chain("acme", record.sessions, after=None, through=keep))
+    events = read_events("acme", record.sessions)[:keep]
     events[1] = replace(events[1], actor_id="eve")
     before = GENESIS
     with databases.connected(database) as connection:
@@ -303,5 +304,5 @@ def test_moments_and_numbers_survive_the_database(record: Resources) -> None:
             [deed.event("done", datetime.fromisoformat("2026-03-29T02:30:00.000001+02:00"))],
         )
     assert judged(record).fault is None
-    (stored,) = read_chain("acme", record.sessions, after=None, through=1)
+    (stored,) = read_events("acme", record.sessions)
     assert json.loads(json.dumps(dict(stored.detail))) == deed.detail

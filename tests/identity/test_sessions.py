@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from app.audit.chain import Event
-from app.audit.checkpoints import head_of, read_chain
 from app.db import Sessions, open_engine
 from app.identity.sessions import UNKNOWN_USER, Device, UserSessions
 from app.identity.users import Users
@@ -21,6 +20,7 @@ from app.migrations import upgrade
 from tests.support import databases
 from tests.support.caller import Caller
 from tests.support.service import Service
+from tests.support.stored_events import read_events
 
 PASSWORD = "a sentence to sign in with"
 _numbers = itertools.count(1)
@@ -58,7 +58,7 @@ def user_sessions(database: Sessions, clock: Clock) -> UserSessions:
 
 
 def events(database: Sessions) -> list[Event]:
-    return list(read_chain("", database, after=None, through=head_of("", database).seq))
+    return read_events("", database)
 
 
 def test_a_session_ends_after_twelve_hours_however_busy_it_is(user_sessions: UserSessions, clock: Clock) -> None:
@@ -98,6 +98,7 @@ def test_a_user_lists_their_sessions_and_ends_one_or_all(user_sessions: UserSess
     assert user_sessions.list("ada") == []
 
 
+@pytest.mark.slow
 def test_sessions_that_are_over_leave_no_rows(user_sessions: UserSessions, database: Sessions, clock: Clock) -> None:
     for _ in range(3):
         user_sessions.sign_in("ada", PASSWORD)
@@ -107,6 +108,7 @@ def test_sessions_that_are_over_leave_no_rows(user_sessions: UserSessions, datab
         assert session.connection().exec_driver_sql("SELECT count(*) FROM sessions").scalar() == 1
 
 
+@pytest.mark.slow
 def test_what_is_done_to_people_is_in_the_record(user_sessions: UserSessions, database: Sessions) -> None:
     users = Users(database, system_clock)
     users.reset_password("ada", "another good sentence", must_change=True)

@@ -11,8 +11,7 @@ from sqlalchemy import select
 
 from app.access import Access, Actor, Permission, require
 from app.audit.actions import Action
-from app.audit.chain import Event
-from app.audit.service import outcomes_between
+from app.audit.outcomes import DeedOutcome, outcomes_between
 from app.kernel.errors import NotFound
 from app.resources import Resources
 from app.variables.models import VariableRow
@@ -65,7 +64,7 @@ def access_log(name: str, *, access: Access, resources: Resources) -> Sequence[S
     return sorted(found.values(), key=lambda each: each.last_at, reverse=True)
 
 
-def _read_outcomes(action: Action, name: str, *, access: Access, resources: Resources) -> Iterator[Event]:
+def _read_outcomes(action: Action, name: str, *, access: Access, resources: Resources) -> Iterator[DeedOutcome]:
     """Read a workspace's outcomes of one action in order, some at a time, so that no transaction stays open."""
     after = 0
     while True:
@@ -79,7 +78,7 @@ def _read_outcomes(action: Action, name: str, *, access: Access, resources: Reso
         after = events[-1].seq
 
 
-def _concerns(event: Event, secret_id: str, name: str) -> bool:
+def _concerns(event: DeedOutcome, secret_id: str, name: str) -> bool:
     """Tell whether the value went to somebody: it was shown, or a call went out with it that was no mere check."""
     if event.action == "secret.reveal":
         return event.outcome == "done" and event.target_id == secret_id
@@ -89,7 +88,7 @@ def _concerns(event: Event, secret_id: str, name: str) -> bool:
     return isinstance(ids, dict) and ids.get(name) == secret_id and went_out(event)
 
 
-def _version_in(event: Event, name: str) -> int | None:
+def _version_in(event: DeedOutcome, name: str) -> int | None:
     versions = event.detail.get("secret_versions")
     version = versions.get(name) if isinstance(versions, dict) else event.detail.get("version")
     return version if isinstance(version, int) else None

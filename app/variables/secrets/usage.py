@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.access import Access
-from app.audit.chain import Event
-from app.audit.service import end_of, ends, outcomes_between
+from app.audit.outcomes import DeedOutcome, outcomes_between
+from app.audit.service import end_of, ends
 from app.db import Sessions
 from app.kernel.clock import Clock
 from app.kernel.errors import NotFound
@@ -46,8 +46,7 @@ class Usage:
     upstream_denied_24h: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Use:
+class _Use(NamedTuple):
     """A value that went out: with which call, of which block, and whether the upstream denied it."""
 
     secret_id: str
@@ -93,20 +92,23 @@ def _count(workspace: str, *, sessions: Sessions) -> bool:
     return more
 
 
-def _uses(events: Sequence[Event]) -> Iterator[_Use]:
+def _uses(events: Sequence[DeedOutcome]) -> Iterator[_Use]:
     for event in events:
-        ids = event.detail.get("secret_ids")
-        if not isinstance(ids, dict) or event.detail.get("check") or not went_out(event):
+        detail = event.detail
+        ids = detail.get("secret_ids")
+        if not isinstance(ids, dict) or detail.get("check") or not went_out(event):
             continue
         block = event.target_name if event.target_type == "block" else None
-        denied = event.detail.get("status") in _DENIED
+        denied = detail.get("status") in _DENIED
         yield from (_Use(str(secret_id), event.seq, event.at, block, denied) for secret_id in ids.values())
 
 
-def went_out(event: Event) -> bool:
+def went_out(event: DeedOutcome) -> bool:
     """Tell whether a call reached the point where its values were sent."""
+    if event.outcome == "done":
+        return True
     code = str(event.detail.get("code", ""))
-    return event.outcome == "done" or (event.outcome == "failed" and code.startswith(("upstream_", "response_")))
+    return event.outcome == "failed" and code.startswith(("upstream_", "response_"))
 
 
 def _add(session: Session, uses: Sequence[_Use]) -> None:
