@@ -70,7 +70,7 @@ def _spans(raw: bytes, *, framed: bool) -> Iterator[tuple[int, int, None]]:
     if framed:
         spans.update(_chains(raw, (match.start() for match in _FRAMED.finditer(raw)), _FRAMED, least=_SHORTEST))
     if len(raw) <= _LARGEST:
-        spans.update(_fixed(raw))
+        spans.update(_chains_of_one_width(raw))
     end = 0
     for span in sorted(spans):
         if span[0] >= end:
@@ -132,7 +132,7 @@ def _next(raw: bytes, at: int) -> int:
     return between.end() if between else at
 
 
-def _fixed(raw: bytes) -> _Spans:
+def _chains_of_one_width(raw: bytes) -> _Spans:
     """Return the lengths that all have as many digits, with nothing between them and their pieces."""
     found: _Spans = []
     seen = -1
@@ -140,7 +140,7 @@ def _fixed(raw: bytes) -> _Spans:
         if match.start() < seen:
             continue
         widths = range(2, len(match[0]) + 1)
-        chains = (_fixed_chain(raw, match.start(), width, *how) for width in widths for how in _HOW)
+        chains = (_chain_of_width(raw, match.start(), width, *how) for width in widths for how in _HOW)
         if len(chain := max(chains, key=lambda chain: len(chain) > 1 and chain[-1][1])) > 1:
             found += chain
             seen = chain[-1][1]
@@ -155,7 +155,7 @@ _HOW: Final = tuple(
 """A length's base, and whether it counts itself."""
 
 
-def _fixed_chain(raw: bytes, at: int, width: int, base: int, number: re.Pattern[bytes], itself: int) -> _Spans:
+def _chain_of_width(raw: bytes, at: int, width: int, base: int, number: re.Pattern[bytes], itself: int) -> _Spans:
     chain: _Spans = []
     while len(digits := raw[at : at + width]) == width and number.fullmatch(digits):
         size = int(digits, base) - width * itself
