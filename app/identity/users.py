@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from base64 import b64encode
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -38,8 +40,18 @@ from app.kernel.errors import (
 USER_ID: Final = re.compile(r"[A-Za-z0-9@._:+-]{1,128}")
 _USER_IN_PATH: Final = in_path("user")
 _PASSWORDS: Final = PasswordHasher()
-# Verified against where there is no such user, so that both answers take alike long.
-_NO_USERS_HASH: Final = _PASSWORDS.hash(secrets.token_urlsafe(16))
+# Verified against where there is no such user, so that both answers take alike long. It is written and not computed,
+# which every process would wait for at its start: random bytes in the place of a digest are no password's.
+_NO_USERS_HASH: Final = "$".join(
+    (
+        f"$argon2id$v={ARGON2_VERSION}",
+        f"m={_PASSWORDS.memory_cost},t={_PASSWORDS.time_cost},p={_PASSWORDS.parallelism}",
+        *(
+            b64encode(secrets.token_bytes(size)).decode().rstrip("=")
+            for size in (_PASSWORDS.salt_len, _PASSWORDS.hash_len)
+        ),
+    )
+)
 _PASSWORD_MIN_CHARACTERS: Final = 12
 _BY_OPERATOR: Final = Access(OPERATOR, workspace=None, role=None)
 

@@ -187,10 +187,10 @@ def _without(view: View, found: Sequence[Match], size: int) -> View:
 
 
 def _digest(view: View) -> bytes:
-    """Tell a view from others: by its bytes and, since two lists or packings may hold the same, by where it ends."""
+    """Tell a view from others: by its bytes and, since two lists may hold the same, by what it was made of."""
     digest = blake2b(view.raw, digest_size=16)
-    if view.fresh is None and len(view.text):
-        digest.update(b"%d" % view.span(0, len(view.text))[1])
+    if view.fresh is None:
+        digest.update(view.whereabouts)
     return digest.digest()
 
 

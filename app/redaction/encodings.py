@@ -135,6 +135,7 @@ def surrogates(text: Bytes) -> Edits:
     read, found = Reader(text), Found()
     halves = [(read(at + ahead).astype(np.int64) & 0xFF) for ahead in range(6)]
     pair = (halves[1] >> 4 == 0xA) & (halves[3] == 0xED) & (halves[4] >> 4 == 0xB)
+    pair &= (halves[2] >> 6 == 2) & (halves[5] >> 6 == 2)
     high, low = ((halves[1 + ahead] & 0xF) << 6 | (halves[2 + ahead] & 0x3F) for ahead in (0, 3))
     found.points(pair, at, 6, 0x10000 + (high << 10) + low)
     return found.edits()

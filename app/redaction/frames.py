@@ -135,17 +135,20 @@ class RedactionStream:
             whole: Nothing reaches beyond the last end.
         """
         size = ends[-1]
+        kept_from = size - min(size, self._most_before)
         body = bytes(self._kept[:size] if whole else self._kept)
         cut = _Cut(body, ends, before=self._before, done=max(self._before, self._covered))
         for place in self._places(body):
             if place.start >= size:
                 break
             cut.cover(place)
+            if place.start < kept_from < place.end:  # the end of a value is no text for others to go on with
+                kept_from = min(place.end, size)
         pieces = cut.finish()
         self.count += cut.count
-        self._before = self._looked = min(size, self._most_before)
-        del self._kept[: size - self._before]
-        self._covered = max(0, cut.done - (size - self._before))
+        self._before = self._looked = size - kept_from
+        del self._kept[:kept_from]
+        self._covered = max(0, cut.done - kept_from)
         return pieces
 
     def __repr__(self) -> str:

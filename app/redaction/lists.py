@@ -66,10 +66,10 @@ def may_hold_lists(raw: bytes, fewest: int, *, ascii_only: bool) -> bool:
 
 def may_hold_codes(raw: bytes, fewest: int) -> bool:
     """Tell whether as many numbers of ASCII's characters follow one another as a text has characters."""
-    digit = np.frombuffer(raw.translate(_DECIMAL), np.bool_)
-    if np.count_nonzero(digit) < 2 * fewest:
+    classes = _BLANK + raw.translate(_IS_NO_DIGIT)
+    if classes.count(_TWO_DIGITS) - classes.count(_FOUR_DIGITS) < fewest:
         return False
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], digit, [False])).view(np.int8)))
+    edges = np.flatnonzero(np.diff(np.frombuffer(classes + _BLANK, np.int8)))
     begins, ends = edges[::2], edges[1::2]
     text = np.frombuffer(raw, np.uint8).astype(np.int16) - ord("0")
     size = ends - begins
@@ -79,17 +79,22 @@ def may_hold_codes(raw: bytes, fewest: int) -> bool:
     return bool((in_a_row(fits, fewest, apart=1) & in_a_row(near, fewest - 1, apart=1)[: len(fits) - fewest + 1]).any())
 
 
-_DECIMAL: Final = bytes(code in b"0123456789" for code in range(256))
+_IS_NO_DIGIT: Final = bytes(code not in b"0123456789" for code in range(256))
+_TWO_DIGITS: Final = _BLANK + b"\0" * 2
+"""Where a number of two digits or more begins."""
+_FOUR_DIGITS: Final = _BLANK + b"\0" * 4
 _CODES_GAP: Final = 24
 
 
 def _may_hold_numbers(raw: bytes, fewest: int, *, ascii_only: bool) -> bool:
-    classes = raw.translate(_NUMBERS)
+    classes = b"".join((_BLANK, raw.translate(_NUMBERS), _BLANK))
     if ascii_only:
-        apart = b"".join((_BLANK, classes, _BLANK)).replace(_BLANK, 2 * _BLANK)  # so that two neighbours share none
+        if classes.count(_TWO_DIGITS) < fewest:  # wherever they end
+            return False
+        apart = classes.replace(_BLANK, 2 * _BLANK)  # so that two neighbours share none
         count = sum(map(apart.count, _SHORT_NUMBERS))
     else:
-        count = classes.count(_BLANK + b"\0") + 1
+        count = classes.count(_BLANK + b"\0")
     return count >= fewest and len(_find_numbers(raw, fewest, ascii_only=ascii_only)) > 0
 
 
@@ -328,8 +333,8 @@ def lay_out(
     rows[np.flatnonzero(ending), sizes[ending] - 1] = BREAK
     text = rows[np.arange(rows.shape[1]) < sizes[:, None]]
 
-    def origin() -> tuple[Offsets, Offsets]:
-        start, end = view.spread(begins, ends - 1)
-        return np.repeat(start, sizes), np.repeat(end, sizes)
+    def origin(asked: Places) -> tuple[Offsets, Offsets]:
+        item = np.searchsorted(np.cumsum(sizes), asked, "right")
+        return view.spread(begins[item], ends[item] - 1)
 
     return View(text, origin, encoding=view.encoding, bare=bare)

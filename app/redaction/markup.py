@@ -83,7 +83,8 @@ _TROFF_NAMES: Final = {
     b"lq": b'"',
     b"oq": b"'",
 }
-_TROFF_SIGNS: Final = (b"\\fB", b"\\fI", b"\\fR", b"\\fP", b"\\f[", b"\\(", b"\n.")
+_TROFF_SIGNS: Final = (b"\\fB", b"\\fI", b"\\fR", b"\\fP", b"\\f[", b"\\(")
+_REQUEST: Final = re.compile(rb"\n\.[A-Z]{1,2}[ \n]")
 _TROFF: Final = re.compile(
     rb"\\\((?P<name>"
     + b"|".join(_TROFF_NAMES)
@@ -95,7 +96,7 @@ _TROFF: Final = re.compile(
 def troff(text: Bytes) -> Edits:
     r"""Read the names of characters in a manual's page, leave out its fonts and requests: ``\(aq``, ``\fB``, ``.B``."""
     raw = text.tobytes()
-    if not any(sign in raw for sign in _TROFF_SIGNS):
+    if not any(sign in raw for sign in _TROFF_SIGNS) and not _REQUEST.search(raw):
         return Found().edits()
     found = [(match, match["name"]) for match in _TROFF.finditer(raw)]
     return _replace([(*match.span(), _TROFF_NAMES[name][0] if name else None) for match, name in found])
@@ -217,7 +218,7 @@ def may_hold_more_markup(raw: bytes) -> bool:
     pairs = np.ndarray((len(raw) - 1,), "<u2", raw, strides=(1,))
     if _BEGINS_SIGN.take(pairs).any() and any(sign in raw for sign in _SIGNS):
         return True
-    return _may_hold_records(raw) or _has_chain(raw)
+    return _REQUEST.search(raw) is not None or _may_hold_records(raw) or _has_chain(raw)
 
 
 def _has_chain(raw: bytes) -> bool:
@@ -226,7 +227,7 @@ def _has_chain(raw: bytes) -> bool:
     )
 
 
-_SIGNS: Final = (*_LATEX_SIGNS, *_TROFF_SIGNS[:-1], *_CONTROL_SIGNS, *_TAG_SIGNS, b"\n.")
+_SIGNS: Final = (*_LATEX_SIGNS, *_TROFF_SIGNS, *_CONTROL_SIGNS, *_TAG_SIGNS)
 
 
 _BEGINS_SIGN: Final = np.zeros(1 << 16, np.bool_)

@@ -225,10 +225,12 @@ def _unpack(view: View, packing: _Packing, sought: Sought, reach: int) -> Iterat
     found = _fresh(view, kept, found, before=reach, after=count * packing.group + reach)
     if len(found):
         values = np.frombuffer(view.raw.translate(packing.values, packing.between), np.uint8)
-        phases = _by_phase(found, packing, count, margin)
+        beyond = packing.group * (margin + 1)  # groups reach so far beyond either end, where no digits are
+        values, kept = np.pad(values, beyond, constant_values=_NO_DIGIT), np.pad(kept, beyond, mode="edge")
+        phases = _by_phase(found + beyond, packing, count, margin)
         parts = [part for places in phases for part in (_unpack_at(kept, values, places, packing), _NOTHING)]
         text, first, last = (np.concatenate(column) for column in zip(*parts, strict=True))
-        origin = lambda: view.spread(first, last)  # noqa: E731  # a place for each byte costs more than the bytes
+        origin = lambda asked: view.spread(first[asked], last[asked])  # noqa: E731  # dearer than the bytes
         yield View(text, origin, packed=True, padded=packing in (BASE64, PADDED))
 
 
@@ -279,17 +281,20 @@ def _fresh(view: View, kept: Places, found: Places, *, before: int, after: int) 
 def _by_phase(found: Places, packing: _Packing, count: int, margin: int) -> Iterator[Places]:
     """Give the groups of each phase that belong to what was found, and some more at either end."""
     size = packing.group
+    places_in_group = found & (size - 1)  # it is a power of two
     for phase in range(size):
-        first = found[found % size == phase]
+        first = found[places_in_group == phase]
         if len(first):
             begins = np.flatnonzero(np.concatenate(([True], np.diff(first) > size * (count + 2 * margin))))
             ends = np.append(begins[1:], len(first)) - 1
             low, high = first[begins] - size * margin, first[ends] + size * (count + margin)
             taken = (high - low) // size
+            if len(low) == 1:
+                yield np.arange(low[0], high[0], size)
+                continue
             closes = np.cumsum(taken)
             within = np.arange(int(closes[-1])) - np.repeat(closes - taken, taken)
-            groups = np.repeat(low, taken) + size * within
-            yield groups[(groups > -size) & (groups < found[-1] + size * (count + margin))]
+            yield np.repeat(low, taken) + size * within
 
 
 def _places_kept(view: View, between: bytes) -> Places:
@@ -299,23 +304,21 @@ def _places_kept(view: View, between: bytes) -> Places:
 
 
 def _unpack_at(kept: Places, values: Bytes, groups: Places, packing: _Packing) -> tuple[Bytes, Places, Places]:
-    """Read the groups that begin at these places; what is made of another character, or lies beyond an end, is a break.
+    """Read the groups that begin at these places; what is made of another character is a break.
 
     Returns:
         The bytes, with a break where one run of groups ends and another begins, and for each the place of the first
         and of the last byte that it was made of.
     """
-    size = packing.group
-    first, count = int(groups[0]), len(groups)
-    margin = max(0, -first, int(groups[-1]) + size - len(values))
-    values, kept = np.pad(values, margin, constant_values=_NO_DIGIT), np.pad(kept, margin, mode="edge")
+    size, first, count = packing.group, int(groups[0]), len(groups)
+    cuts = groups[:0]
     if int(groups[-1]) - first == size * (count - 1):  # they follow one another
-        row = slice(first + margin, first + margin + size * count)
+        row = slice(first, first + size * count)
         digits, places = values[row].reshape(count, size), kept[row].reshape(count, size)
     else:
-        at = groups[:, None] + np.arange(margin, margin + size)
+        at = groups[:, None] + np.arange(size)
         digits, places = values[at], kept[at]
-    cuts = (np.flatnonzero(np.diff(groups) != size) + 1) * packing.made
+        cuts = (np.flatnonzero(np.diff(groups) != size) + 1) * packing.made
     strange = digits >= _NO_DIGIT
     if packing is BINARY:
         out = np.packbits(digits & 1, axis=1).ravel()

@@ -35,6 +35,7 @@ _KEY: Final = re.compile(
 group is there in a time of day, whose parts are nobody's."""
 _TIME: Final = b":"
 _NAME: Final = re.compile(rb"[A-Za-z0-9_.$@-]*[ \t]*[(\[{]++\Z")
+_OPENS_RECORD: Final = (b"(", b"[", b"{")
 _EXPANDS: Final = 4
 _BESIDE: Final = 64
 _NUMBERED: Final = re.compile(rb"[0-9]\"[ \t]*:")
@@ -42,20 +43,7 @@ _SIGNS: Final = (b">", b"=", b" {")
 _BETWEEN_CELLS: Final = (b",", b";", b"|", b"\t", b"<>")
 _ROW: Final = b"</tr"
 _MARKUP: Final = re.compile(rb"\s*<[A-Za-z!?/]")
-_BETWEEN_ROWS: Final = (
-    b"],[",
-    b"], [",
-    b"),(",
-    b"), (",
-    b")(",
-    b"][",
-    b"] [",
-    b") (",
-    b"],\n[",
-    b"),\n(",
-    b"],\n  [",
-    b"</tr>",
-)
+_BETWEEN_ROWS: Final = re.compile(rb"\](?:,(?: |\n(?:  )?)?| )?\[|\)(?:,[ \n]?| )?\(|</tr>")
 _DOCUMENT: Final = re.compile(rb'\s*[{\[]\s*["{}\[\]\n]')
 _IN_DOCUMENT: Final = (b"\n ", b'\n"', b'\n{"', b'\n["', b"\n[{", b"\n}", b"\n]")
 
@@ -90,7 +78,7 @@ def small_records(texts: Sequence[bytes], longest: int) -> Iterator[bytes]:
     """Give the same of several small texts, without where it stands."""
     for raw in texts:
         rows, lines = _count_rows(raw)
-        yield b"".join([raw[first:end] for first, end in _by_keys(raw, longest, has_rows=rows)])
+        yield _texts_by_keys(raw, longest, has_rows=rows)
         yield from (join_spans(raw, spans) for spans in _by_places(raw, has_rows=rows, has_lines=lines))
 
 
@@ -114,13 +102,12 @@ def _count_rows(raw: bytes) -> tuple[bool, bool]:
     if lines >= _FEWEST - 1 and _DOCUMENT.match(raw):
         lines -= sum(map(raw.count, _IN_DOCUMENT))
     has_lines = lines >= _FEWEST - 1 and not _MARKUP.match(raw)
-    return lines >= _FEWEST - 1 or any(sign in raw for sign in _BETWEEN_ROWS), has_lines
+    return lines >= _FEWEST - 1 or _BETWEEN_ROWS.search(raw) is not None, has_lines
 
 
 def _by_keys(raw: bytes, longest: int, *, has_rows: bool) -> list[tuple[int, int]]:
     """Return where the pieces stand that follow the same key, whatever the digits in it; those of a key together."""
-    opened = raw.count(b"{")
-    if not has_rows and opened <= _FEWEST and opened == raw.count(b'{"') and not _may_have_keys(raw):
+    if not _may_have_keys(raw, has_rows=has_rows):
         return []
     pieces: dict[bytes, list[tuple[int, int]]] = defaultdict(list)
     key, first = b"", -1
@@ -141,7 +128,33 @@ def _by_keys(raw: bytes, longest: int, *, has_rows: bool) -> list[tuple[int, int
     ]
 
 
-def _may_have_keys(raw: bytes) -> bool:
+def _texts_by_keys(raw: bytes, longest: int, *, has_rows: bool) -> bytes:
+    """Return what ``_by_keys`` finds in a small text, without where it stands."""
+    if not _may_have_keys(raw, has_rows=has_rows):
+        return b""
+    parts = _KEY.split(raw)
+    if len(parts) == 1:
+        return b""
+    keys = b"\n".join(parts[1::3]).translate(None, _DIGITS).split(b"\n")
+    pieces: dict[bytes, list[bytes]] = defaultdict(list)
+    for key, time, piece in zip(keys, parts[2::3], parts[3::3], strict=True):
+        if time is None:
+            pieces[key].append(piece)
+    longest = _EXPANDS * longest + _BESIDE
+    found = [piece for several in pieces.values() if len(several) >= _FEWEST for piece in several]
+    return b"".join(
+        [
+            piece[: _without_name(piece, 0, len(piece))] if piece[-1:] in _OPENS_RECORD else piece
+            for piece in found
+            if len(piece) <= longest
+        ]
+    )
+
+
+def _may_have_keys(raw: bytes, *, has_rows: bool) -> bool:
+    """Tell whether there may be several records: rows, more objects than two, or keys with numbers."""
+    if has_rows or (opened := raw.count(b"{")) > _FEWEST or opened != raw.count(b'{"'):
+        return True
     return any(sign in raw for sign in _SIGNS) or _NUMBERED.search(raw) is not None
 
 
@@ -175,8 +188,8 @@ def _by_columns(raw: bytes, between: bytes, row_ends: Places, most: int = 0xFFFF
     apart = np.concatenate(([True], apart, [True]))
     edges = np.flatnonzero(apart[1:] != apart[:-1])
     begins, ends = edges[::2], edges[1::2]
-    last = np.unique(np.append(np.searchsorted(begins, row_ends), len(begins))) - 1
-    last = last[last >= 0]
+    last = np.append(np.searchsorted(begins, row_ends), len(begins)) - 1
+    last = last[np.diff(last, prepend=-1) > 0]
     if len(last) < _FEWEST or len(last) == len(begins):
         return
     column = np.repeat(last, np.diff(np.concatenate(([-1], last)))) - np.arange(len(begins))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Final
 
 import numpy as np
@@ -20,6 +20,8 @@ BREAK: Final = 0xFF
 """Stands between pieces that don't belong together; no text in UTF-8 holds it."""
 _WHOLE: Final = 8 * 1024
 """A view up to this size is never cut to the neighbourhood of what changed."""
+_FEW: Final = 4
+"""Of how many bytes one is asked for, at most, where the way back is gone for each by itself."""
 
 
 def flags_of(codes: bytes) -> Flags:
@@ -31,13 +33,13 @@ def flags_of(codes: bytes) -> Flags:
 class View:
     """Bytes to look through.
 
-    ``origin`` tells for each byte which bytes of the body it was made of, where the first begins and the last ends;
-    it is asked only where something was found (None: it is the body itself). ``fresh`` marks the bytes that the last
-    step made (None: all of them). ``encoding`` is what text at this place of the body is written in.
+    ``origin`` tells for the bytes at some places which bytes of the body each was made of, where the first begins and
+    the last ends; it is asked only where something was found (None: it is the body itself). ``fresh`` marks the bytes
+    that the last step made (None: all of them). ``encoding`` is what text at this place of the body is written in.
     """
 
     text: Bytes
-    origin: Callable[[], tuple[Offsets, Offsets]] | None = None
+    origin: Callable[[Places], tuple[Offsets, Offsets]] | None = None
     fresh: Flags | None = None
     encoding: str = "utf-8"
     order: int = 0
@@ -62,7 +64,7 @@ class View:
     @cached_property
     def offsets(self) -> tuple[Offsets, Offsets] | None:
         """Where, for each byte, what it was made of begins and ends in the body; None for the body itself."""
-        return self.origin() if self.origin is not None else None
+        return self.origin(np.arange(len(self.text))) if self.origin is not None else None
 
     @cached_property
     def raw(self) -> bytes:
@@ -101,14 +103,26 @@ class View:
     def pick(self, places: Places, **changes: object) -> View:
         """Return a view of these bytes alone; all of them count as fresh unless ``fresh`` says otherwise."""
         kept = {"encoding": self.encoding, "settled": self.settled, "aside": self.aside} | changes
-        return View(self.text[places], lambda: self.spread(places, places), **kept)  # type: ignore[arg-type]
+        origin = lambda asked: self.spread(places[asked], places[asked])  # noqa: E731
+        return View(self.text[places], origin, **kept)  # type: ignore[arg-type]
 
     def spread(self, first: Places, last: Places) -> tuple[Offsets, Offsets]:
         """Return the body's offsets of pieces that begin with the byte ``first`` and end with the byte ``last``."""
-        if self.offsets is None:
+        if self.origin is None:
             return first.astype(np.int32), (last + 1).astype(np.int32)
+        if _FEW * len(first) < len(self.text) and "offsets" not in self.__dict__:
+            return self.origin(first)[0], self.origin(last)[1]
+        assert self.offsets is not None
         start, end = self.offsets
         return start.take(first), end.take(last)
+
+    @property
+    def whereabouts(self) -> bytes:
+        """Where in the body some of its bytes were made of: another view with the same bytes may be of others."""
+        if not len(self.text):
+            return b""
+        some = np.array([0, len(self.text) // 2, max(0, len(self.text) - 2)], np.intp)
+        return self.spread(some, some)[1].tobytes()
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,13 +267,17 @@ def _apply(view: View, edits: Edits, order: int) -> View:
     if len(fresh):
         fresh[np.minimum(at[edits.count == 0], len(fresh) - 1)] = True
 
-    def origin() -> tuple[Offsets, Offsets]:
-        left = np.flatnonzero(kept)
-        start, end = view.spread(left, left)
-        began, ended = view.spread(edits.at, edits.at + edits.size - 1)
+    @cache
+    def sources() -> tuple[Places, Places]:
+        first = np.flatnonzero(kept)
+        last = first.copy()
         for places, which in made:
-            start[places], end[places] = began[which], ended[which]
-        return start, end
+            first[places], last[places] = edits.at[which], edits.at[which] + edits.size[which] - 1
+        return first, last
+
+    def origin(asked: Places) -> tuple[Offsets, Offsets]:
+        first, last = sources()
+        return view.spread(first[asked], last[asked])
 
     return View(text, origin, fresh, view.encoding, order, settled=view.settled, aside=view.aside)
 

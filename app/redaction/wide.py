@@ -75,4 +75,5 @@ def _read_ascii(view: View, at: Places, high: Bytes, low: Bytes, name: str) -> V
     good[:-1] |= good[1:]  # in the other byte order the first character's NUL stands behind it
     text = np.where(good & (low < 0x80), low, BREAK).astype(np.uint8)
     text[np.flatnonzero(np.diff(at) > 2)] = BREAK
-    return View(text, lambda: view.spread(at + (high != 0), at + 1), encoding=name)
+    origin = lambda asked: view.spread(at[asked] + (high[asked] != 0), at[asked] + 1)  # noqa: E731
+    return View(text, origin, encoding=name)

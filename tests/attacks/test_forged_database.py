@@ -139,7 +139,7 @@ FORGERIES: Mapping[str, Callable[[Scene], Mapping[str, object]]] = {
 MENDED = {"next rules", "rules and the true ones as next", "an unfinished creation"}
 
 
-_QUICK = {"allowed_hosts", "visibility", "rules and the true ones as next"}  # the others are among the slow tests
+_QUICK = {"allowed_hosts", "rules and the true ones as next"}  # the others are among the slow tests
 
 
 @pytest.mark.parametrize(
@@ -178,6 +178,7 @@ def _change_something(scene: Scene) -> None:
                 assert problem(narrower) in [(503, "binding_mismatch"), (409, "conflict")], narrower.text
 
 
+@pytest.mark.slow
 def test_what_vault_was_told_comes_back_into_force_by_itself(scene: Scene) -> None:
     scene.forge(FORGERIES["rules and the true ones as next"](scene))
     scene.service.command("reconcile")
@@ -187,6 +188,7 @@ def test_what_vault_was_told_comes_back_into_force_by_itself(scene: Scene) -> No
     assert f"binding {scene.workspace}/TOKEN" not in scene.red()
 
 
+@pytest.mark.slow
 def test_a_value_that_the_database_lost_sight_of_is_not_given_new_rules(scene: Scene) -> None:
     with databases.connected(scene.service.database_url) as connection:
         connection.execute(text("DELETE FROM variables WHERE workspace = :here"), {"here": scene.workspace})

@@ -242,6 +242,7 @@ def test_what_is_no_export_is_refused(
         verify_export(io.BytesIO("".join(tamper(lines)).encode()), {})
 
 
+@pytest.mark.slow
 def test_the_command_says_what_is_wrong_and_exits_1(whole: tuple[Path, Path], tmp_path: Path) -> None:
     file, key = whole
     forged = tmp_path / "forged.ndjson"

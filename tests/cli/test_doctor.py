@@ -39,6 +39,7 @@ def test_all_is_green_on_a_fresh_installation(own: Service) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_variable_of_vault_s_that_is_not_obeyed_is_named(own: Service) -> None:
     report = examined(own, VAULT_SKIP_VERIFY="canary", BAO_ADDR="canary")
     assert report["variable VAULT_SKIP_VERIFY"] == (
@@ -189,6 +190,7 @@ def test_a_database_that_does_not_answer_is_red_and_the_rest_is_looked_at(own: S
     assert report["role runtime"][0] == "green"
 
 
+@pytest.mark.slow
 def test_tables_of_an_older_version_are_red(own: Service, tmp_path: Path) -> None:
     state, finding = examined(own, DATABASE_URL=f"sqlite:///{tmp_path / 'empty.db'}")["tables"]
     assert state == "red"

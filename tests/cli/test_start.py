@@ -55,6 +55,7 @@ def test_forwarding_is_asked_for_by_its_name(text: str, forwards: str | None) ->
     assert Settings.from_env({"STRONGROOM_VAULT_FORWARD": text}).vault_forward == forwards
 
 
+@pytest.mark.slow
 def test_serve_names_the_variables_of_vault_s_that_it_does_not_obey(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -133,6 +134,7 @@ def test_without_a_proper_key_for_sessions_nothing_starts(tmp_path: Path, key: b
     assert stopped.stderr.count("key that signs sessions") == 1, "each of two processes says so"
 
 
+@pytest.mark.slow
 def test_what_only_workers_need_is_missed_before_there_are_any(tmp_path: Path) -> None:
     (tmp_path / "password").write_bytes(b"\xff")
     redis = {"REDIS_URL": "redis://127.0.0.1:1", "STRONGROOM_REDIS_PASSWORD_FILE": str(tmp_path / "password")}
@@ -146,6 +148,7 @@ def test_what_only_workers_need_is_missed_before_there_are_any(tmp_path: Path) -
         assert probe.connect_ex((host, int(port))), "the embedded Vault was left behind"
 
 
+@pytest.mark.slow
 def test_a_file_of_grants_that_is_wrong_is_one_line_and_nothing_is_applied(tmp_path: Path) -> None:
     grant = '[[grant]]\nworkspace = "acme"\npath = "secret/team"\nfields = ["token"]\nhosts = ["*.com"]\n'
     (tmp_path / "grants.toml").write_text(grant)

@@ -61,7 +61,8 @@ def test_the_workflow_runs_on_every_python_that_the_project_names() -> None:
 def test_what_runs_before_a_commit_is_part_of_the_check() -> None:
     makefile = (ROOT / "Makefile").read_text()
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
-    check = makefile.partition("\ncheck:")[2].partition("\n\n")[0]
+    assert "\ncheck: types style\n" in makefile
+    check = "".join(makefile.partition(f"\n{part}:")[2].partition("\n\n")[0] for part in ("types", "style"))
     for hook in hooks:
         assert hook["entry"] == "make check" or hook["entry"].replace(".venv/bin", "$(BIN)") in check, hook["id"]
 
@@ -72,4 +73,4 @@ def test_every_target_is_listed_or_part_of_one_that_is() -> None:
     phony = set(re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[0].split())
     assert targets == phony
     listed = set(re.findall(r'@echo "make ([a-z-]+)', makefile))
-    assert targets - listed == {"help", "system-packages", "bench-setup"}
+    assert targets - listed == {"help", "system-packages", "bench-setup", "style", "types"}

@@ -98,6 +98,7 @@ def test_a_user_lists_their_sessions_and_ends_one_or_all(user_sessions: UserSess
     assert user_sessions.list("ada") == []
 
 
+@pytest.mark.slow
 def test_sessions_that_are_over_leave_no_rows(user_sessions: UserSessions, database: Sessions, clock: Clock) -> None:
     for _ in range(3):
         user_sessions.sign_in("ada", PASSWORD)
@@ -107,6 +108,7 @@ def test_sessions_that_are_over_leave_no_rows(user_sessions: UserSessions, datab
         assert session.connection().exec_driver_sql("SELECT count(*) FROM sessions").scalar() == 1
 
 
+@pytest.mark.slow
 def test_what_is_done_to_people_is_in_the_record(user_sessions: UserSessions, database: Sessions) -> None:
     users = Users(database, system_clock)
     users.reset_password("ada", "another good sentence", must_change=True)

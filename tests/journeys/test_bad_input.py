@@ -111,6 +111,7 @@ def test_a_bad_token_is_refused(service: Service, path: str, token: str) -> None
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
+@pytest.mark.slow
 def test_an_expired_token_is_refused(service: Service, path: str) -> None:
     made = service.command("token", "create", "--platform", "--expires", "1s", "--json")
     assert made.returncode == 0

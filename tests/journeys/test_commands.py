@@ -22,6 +22,7 @@ def test_doctor_finds_all_green_but_what_tests_did(service: Service) -> None:
         assert rows[check] == "green", rows
 
 
+@pytest.mark.slow
 def test_vault_apply_has_nothing_left_to_do(service: Service) -> None:
     done = service.command("vault", "apply", "--yes")
     assert (done.returncode, done.stdout.strip()) == (0, "Nothing to do."), done.stderr
@@ -70,6 +71,7 @@ def test_a_label_does_not_steer_the_terminal(service: Service) -> None:
     assert service.command("token", "revoke", made["id"]).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_folder_that_can_not_be_written_to_is_one_line(service: Service) -> None:
     done = service.command("vault", "export", "editor", "--accessor", "x", "--out", "/proc/nowhere")
     assert (done.returncode, done.stderr) == (1, "strongroom: /proc/nowhere: No such file or directory.\n")

@@ -119,6 +119,7 @@ def run(language: str, workspace: Workspace, models: LookAlike, **more: str) -> 
     )
 
 
+@pytest.mark.slow
 def test_the_recipes_work_by_curl_and_through_the_vendors_own_libraries(
     service: Service, workspace: Workspace, models: LookAlike
 ) -> None:

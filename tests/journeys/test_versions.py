@@ -128,23 +128,19 @@ def test_a_version_ends_for_good_but_never_the_one_in_force(restricted: Kept) ->
 
 
 @pytest.mark.parametrize(
-    ("version", "expected"),
+    ("versions", "expected"),
     [
-        (0, (422, "validation_failed")),
-        (-1, (422, "validation_failed")),
-        ("1", (422, "validation_failed")),
-        (1.5, (422, "validation_failed")),
-        (None, (422, "validation_failed")),
-        (2**40, (422, "validation_failed")),
-        (7, (404, "not_found")),
-        (1, (409, "conflict")),
+        ((0, -1, "1", 1.5, None, 2**40), (422, "validation_failed")),
+        ((7,), (404, "not_found")),
+        ((1,), (409, "conflict")),
     ],
 )
 def test_a_rollback_to_nowhere_changes_nothing(
-    service: Service, upstream: Upstream, version: object, expected: tuple[int, str]
+    service: Service, upstream: Upstream, versions: tuple[object, ...], expected: tuple[int, str]
 ) -> None:
     kept = Kept(service, upstream, "masked", "kv")
-    assert problem(kept.roll_back(version)) == expected
+    for version in versions:
+        assert problem(kept.roll_back(version)) == expected
     assert [each["version"] for each in kept.versions()["items"]] == [1]
     assert kept.used() == kept.values[0]
     kept.store()

@@ -93,6 +93,7 @@ def test_an_interrupt_that_reaches_everybody_is_the_parents_business(tmp_path: P
     assert service.process.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_service_whose_caretaker_is_gone_stops_and_says_so(tmp_path: Path) -> None:
     with running(tmp_path, STRONGROOM_WORKERS="1") as service:
         (caretaker,) = [pid for pid in children_of(service.process.pid) if name_of(pid) == CARETAKER]

@@ -60,20 +60,20 @@ def _tables(engine: Engine) -> MetaData:
     return tables
 
 
-def _fill(engine: Engine) -> None:
+def _fill(engine: Engine, tables: MetaData) -> None:
     """Put a row into every table that has none, parents first."""
     with engine.begin() as connection:
-        for table in _tables(engine).sorted_tables:
+        for table in tables.sorted_tables:
             if not connection.execute(select(table)).first():
                 connection.execute(table.insert(), {column.name: _value(column) for column in table.columns})
 
 
-def _rows(engine: Engine) -> dict[tuple[str, str], object]:
+def _rows(engine: Engine, tables: MetaData) -> dict[tuple[str, str], object]:
     """Return what stands in every column of every table's one row."""
     with engine.begin() as connection:
         return {
             (table.name, name): value
-            for table in _tables(engine).sorted_tables
+            for table in tables.sorted_tables
             for name, value in connection.execute(select(table)).one()._mapping.items()
         }
 
@@ -84,15 +84,16 @@ def test_every_step_forward_and_back_keeps_what_is_there(engine: Engine) -> None
     seen = {}
     for revision in [first, *others]:
         upgrade(engine, revision)
-        _fill(engine)
-        seen[revision] = _rows(engine)
+        tables = _tables(engine)
+        _fill(engine, tables)
+        seen[revision] = _rows(engine, tables)
         for earlier in seen.values():
             assert earlier.items() <= seen[revision].items()
     assert not pending(engine)
     for revision in [first, *others][-2::-1]:
         downgrade(engine, revision)
         assert pending(engine)
-        assert _rows(engine) == seen[revision]
+        assert _rows(engine, _tables(engine)) == seen[revision]
     upgrade(engine)
     assert not pending(engine)
     assert seen[first].items() <= {**_rows_of(engine, seen[first])}.items()
@@ -113,14 +114,14 @@ def test_the_migrations_make_the_tables_that_the_code_has(engine: Engine) -> Non
 
 def test_the_way_back_ends_with_an_empty_database(engine: Engine) -> None:
     upgrade(engine)
-    _fill(engine)
+    _fill(engine, _tables(engine))
     downgrade(engine, "base")
     assert inspect(engine).get_table_names() == ["alembic_version"]
 
 
 def test_the_variables_that_saved_blocks_use_are_noted(engine: Engine) -> None:
     upgrade(engine, "0019")
-    _fill(engine)
+    _fill(engine, _tables(engine))
     call = {
         "url": "https://api.example.com/{{ region }}/{{+path}}",
         "headers": [{"name": "A", "value": "{{secrets.TOKEN}} {{$uuid}}"}],

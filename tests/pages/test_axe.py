@@ -59,6 +59,7 @@ def furnished(service: Service, acme: str) -> str:
     return acme
 
 
+@pytest.mark.slow
 def test_axe_finds_nothing_at_the_door(looking: Callable[..., Looking], service: Service) -> None:
     door = looking()
     door.at("/sign-in")

@@ -130,6 +130,7 @@ def test_a_day_with_blocks(
     window.assert_clean(expected_statuses=frozenset({403}))
 
 
+@pytest.mark.slow
 def test_the_record_names_the_block_where_nothing_was_changed(
     opened: Callable[..., Window], service: Service, acme: str, upstream: Upstream
 ) -> None:
@@ -302,6 +303,7 @@ def test_an_answer_for_an_earlier_text_takes_no_keys(
     expect(page.get_by_label("URL", exact=True)).to_have_value("/{{secrets.BETA_TWO}}")
 
 
+@pytest.mark.slow
 def test_each_part_of_a_url_and_each_string_of_json_holds_its_own(
     opened: Callable[..., Window], service: Service, acme: str
 ) -> None:
@@ -443,6 +445,7 @@ def test_the_page_asks_before_what_was_typed_is_lost(
     window.assert_clean()
 
 
+@pytest.mark.slow
 def test_a_lost_race_keeps_what_was_typed_and_says_who_was_faster(
     opened: Callable[..., Window], service: Service, acme: str
 ) -> None:
@@ -467,6 +470,7 @@ def test_a_lost_race_keeps_what_was_typed_and_says_who_was_faster(
     window.assert_clean(expected_statuses=frozenset({412}))
 
 
+@pytest.mark.slow
 def test_a_field_whose_secret_is_gone_is_marked_in_the_list_and_in_the_editor(
     opened: Callable[..., Window], service: Service, acme: str
 ) -> None:

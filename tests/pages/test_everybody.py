@@ -96,6 +96,7 @@ def test_a_day_by_keyboard_alone(
     window.assert_clean()
 
 
+@pytest.mark.slow
 def test_without_javascript_everything_but_the_eye_works(opened: Callable[..., Window], acme: str) -> None:
     window = opened("owner", own_session=True, java_script_enabled=False)
     page = window.page

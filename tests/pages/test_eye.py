@@ -70,12 +70,14 @@ def test_it_hides_when_the_window_is_left(page: Page, event: str) -> None:
     assert_hidden(page)
 
 
+@pytest.mark.slow
 def test_it_hides_when_another_tab_is_looked_at(page: Page) -> None:
     show(page)
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     assert_hidden(page)
 
 
+@pytest.mark.slow
 def test_it_hides_for_a_dialog_that_opens(page: Page) -> None:
     show(page)
     page.get_by_role("button", name="Create new").click()
@@ -100,6 +102,7 @@ def test_the_value_can_neither_be_selected_nor_copied(page: Page) -> None:
     page.get_by_role("button", name="Hide value of TOKEN").click()
 
 
+@pytest.mark.slow
 def test_a_service_that_does_not_answer_is_told_of_beside_the_eye(
     opened: Callable[..., Window], service: Service, acme: str
 ) -> None:
@@ -157,6 +160,7 @@ def test_the_network_carried_the_value_in_one_answer_only_that_nobody_may_store(
     ]
 
 
+@pytest.mark.slow
 def test_a_value_that_comes_after_the_window_was_left_is_not_shown(page: Page) -> None:
     page.route("**/reveal", lambda route: (page.evaluate("window.dispatchEvent(new Event('blur'))"), route.continue_()))
     page.get_by_role("button", name="Show value of TOKEN").click()

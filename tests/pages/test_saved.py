@@ -158,6 +158,7 @@ def test_without_script_a_value_that_was_refused_has_to_be_given_again(
     expect(page.get_by_text("LEAKED was saved.")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_every_fault_of_a_new_secret_is_told_at_once(opened: Callable[..., Window], furnished: str) -> None:
     page = opened("owner").go(f"/workspaces/{furnished}/variables")
     page.get_by_role("button", name="Create new").click()
@@ -191,6 +192,7 @@ def renew(page: Page, password: str = PASSWORD) -> None:
     again.get_by_role("button", name="Sign in").click()
 
 
+@pytest.mark.slow
 def test_a_session_that_ended_is_renewed_over_the_page_and_save_and_send_go_on(
     opened: Callable[..., Window], furnished: str
 ) -> None:
@@ -222,6 +224,7 @@ def test_a_page_that_needs_a_sign_in_says_so_and_leads_back(caller: Callable[[],
     assert "your session has ended" in stranger.get(answer.headers["Location"]).text
 
 
+@pytest.mark.slow
 def test_a_half_filled_panel_and_a_token_shown_once_ask_before_they_go(
     opened: Callable[..., Window], acme: str
 ) -> None:

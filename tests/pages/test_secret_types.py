@@ -99,6 +99,7 @@ def test_each_template_makes_a_secret_without_a_script(
     assert CANARY not in page.content()
 
 
+@pytest.mark.slow
 def test_a_refused_form_keeps_all_but_the_key(without_script: Window, acme: str) -> None:
     page = without_script.go(f"/workspaces/{acme}/variables/-/types/jwt")
     fill(page, {"Name": "APP", "Private key": CANARY, "Claims": '{"exp": 1}', "Allowed hosts": "api.example.com"})

@@ -78,6 +78,7 @@ def test_many_users_from_one_address_are_no_way_to_guess_on(caller: Callable[[],
     assert caller().sign_in(user, PASSWORD).status_code == 429
 
 
+@pytest.mark.slow
 def test_spaces_around_a_user_are_no_way_to_guess_on(caller: Callable[[], Caller], user: str) -> None:
     attempts = [caller().sign_in(user + " " * n, "wrong").status_code for n in range(12)]
     assert attempts[-1] == 429, attempts
@@ -195,6 +196,7 @@ def test_every_page_says_what_a_browser_may_do_with_it(caller: Callable[[], Call
     assert "Set-Cookie" not in kept.headers
 
 
+@pytest.mark.slow
 def test_typing_keeps_the_session_and_an_abandoned_form_does_not(opened: Callable[..., Window], acme: str) -> None:
     window = opened("editor")
     window.page.clock.install()

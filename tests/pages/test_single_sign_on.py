@@ -184,6 +184,7 @@ def test_without_a_provider_there_is_nothing_of_it(service: Service) -> None:
         assert session.get(f"{service.url}{STARTED}", timeout=30).status_code == 404
 
 
+@pytest.mark.slow
 def test_settings_that_contradict_each_other_stop_the_start(service: Service) -> None:
     for settings in (
         {"STRONGROOM_PASSWORDS": "refuse"},
@@ -231,6 +232,7 @@ def authorize_at_openbao(bao: OpenBao, url: str) -> str:
     return f"{query['redirect_uri']}?code={answer['code']}&state={answer['state']}"
 
 
+@pytest.mark.slow
 def test_a_user_of_openbaos_own_provider_signs_in(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     port = free_port()
     with openbao(tmp_path_factory.mktemp("bao")) as bao:

@@ -89,6 +89,7 @@ def test_an_admin_adds_changes_and_removes_members_but_never_an_owner(opened: Ca
     window.assert_clean(expected_statuses=frozenset({422}))
 
 
+@pytest.mark.slow
 def test_the_last_owner_stays(opened: Callable[..., Window], acme: str) -> None:
     page = opened("owner").go(f"/workspaces/{acme}/members")
     dialog(page, "Delete olga@example.com")
@@ -96,6 +97,7 @@ def test_the_last_owner_stays(opened: Callable[..., Window], acme: str) -> None:
     expect(page.get_by_role("dialog").get_by_text("always keeps at least one owner")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_who_removes_themselves_is_led_out(opened: Callable[..., Window], acme: str) -> None:
     page = opened("admin").go(f"/workspaces/{acme}/members")
     modal = dialog(page, "Delete adam@example.com").get_by_role("dialog")
@@ -133,6 +135,7 @@ def test_the_audit_trail_tells_each_deed_once_as_a_sentence_and_can_be_narrowed(
     window.assert_clean()
 
 
+@pytest.mark.slow
 def test_a_call_that_was_mistaken_is_not_told_as_one_that_was_not_allowed(
     opened: Callable[..., Window], service: Service, acme: str
 ) -> None:
@@ -143,6 +146,7 @@ def test_a_call_that_was_mistaken_is_not_told_as_one_that_was_not_allowed(
     expect(page.locator(".events li")).to_contain_text(["missing variable"])
 
 
+@pytest.mark.slow
 def test_a_long_audit_trail_is_paged(opened: Callable[..., Window], service: Service, acme: str) -> None:
     for number in range(51):
         body = {"name": f"V{number}", "value": "x"}
@@ -169,12 +173,14 @@ def test_a_day_that_is_none_is_told_beside_its_field(opened: Callable[..., Windo
     expect(page.get_by_label("Who")).to_have_value("olga")
 
 
+@pytest.mark.slow
 def test_days_the_wrong_way_round_are_told_beside_their_field(opened: Callable[..., Window], acme: str) -> None:
     page = opened("owner").go(f"/workspaces/{acme}/audit?actor=olga&from=2026-11-27&to=2026-11-26")
     expect(_told_beside(page, "Through")).to_have_text("The last day is before the first.")
     expect(page.get_by_label("Who")).to_have_value("olga")
 
 
+@pytest.mark.slow
 def test_a_refusal_names_who_may_do_it(opened: Callable[..., Window], acme: str) -> None:
     page = opened("admin").go(f"/workspaces/{acme}/settings/delete")
     expect(page.locator("main")).to_contain_text("An owner can do it")

@@ -105,6 +105,7 @@ def test_a_fault_stands_by_its_field_and_what_was_typed_is_kept_but_never_the_va
     window.assert_clean(expected_statuses=frozenset({422}))
 
 
+@pytest.mark.slow
 def test_slips_of_copying_are_warned_of_and_not_refused(opened: Callable[..., Window], acme: str) -> None:
     page = opened("owner").go(f"/workspaces/{acme}/variables")
     open_panel(page, "Create new")
@@ -155,6 +156,7 @@ def test_editing_keeps_the_value_where_none_is_typed_and_never_shows_it(
     window.assert_clean()
 
 
+@pytest.mark.slow
 def test_a_change_by_somebody_else_is_told_and_not_overwritten_unseen(
     opened: Callable[..., Window], service: Service, acme: str
 ) -> None:
@@ -279,6 +281,7 @@ def test_ten_thousand_variables_are_searched_sorted_and_paged_in_small_pages(
     window.assert_clean()
 
 
+@pytest.mark.slow
 def test_moments_are_told_from_now_with_the_exact_one_beside(
     opened: Callable[..., Window], service: Service, acme: str
 ) -> None:
@@ -301,6 +304,7 @@ def test_moments_are_told_from_now_with_the_exact_one_beside(
     expect(moment).to_have_text("31 Jan 2026, 12:00")
 
 
+@pytest.mark.slow
 def test_a_service_that_does_not_answer_is_told_of_and_what_was_typed_stays(
     opened: Callable[..., Window], acme: str
 ) -> None:

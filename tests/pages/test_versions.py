@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.pages.conftest import make_block, make_secret
@@ -60,6 +61,7 @@ def test_an_editor_finds_the_history_and_the_uses_and_is_offered_no_change(
     window.assert_clean()
 
 
+@pytest.mark.slow
 def test_a_change_since_the_page_was_opened_is_told(opened: Callable[..., Window], service: Service, acme: str) -> None:
     make_secret(service, acme, "TOKEN", FIRST)
     path = f"/workspaces/{acme}/secrets/TOKEN/value"
@@ -73,6 +75,7 @@ def test_a_change_since_the_page_was_opened_is_told(opened: Callable[..., Window
     expect(modal.get_by_role("alert")).to_contain_text("changed by adam@example.com")
 
 
+@pytest.mark.slow
 def test_a_versions_calls_and_looks_are_those_of_that_version(
     opened: Callable[..., Window], service: Service, acme: str
 ) -> None:

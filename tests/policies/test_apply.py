@@ -244,6 +244,7 @@ def test_what_vault_was_told_and_did_not_take_is_named(team: Team) -> None:
         assert find_changes(operator, team.setup).in_order
 
 
+@pytest.mark.slow
 def test_an_older_server_is_a_warning_of_the_plan(team: Team) -> None:
     shape = HashicorpShape(lagging=False, version="2.0.3")
     with vault_proxy(team.bao.address, shape=shape, cacert=str(team.bao.cacert)) as proxy:

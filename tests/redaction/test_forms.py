@@ -242,7 +242,9 @@ FORMS: dict[str, Form] = {
 
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-@pytest.mark.parametrize("padding", ["", " \\" * 9000], ids=["small", "large"])
+@pytest.mark.parametrize(
+    "padding", [pytest.param("", id="small"), pytest.param(" \\" * 9000, id="large", marks=pytest.mark.slow)]
+)
 def test_a_form_that_is_turned_back_in_a_few_lines_is_found(form: Form, value: str, padding: str) -> None:
     body = form(value)
     left, count = Redactor({"T": judge_value(SecretValue(value), lambda text: len(text) > 15)}).body(

@@ -89,3 +89,10 @@ def test_in_a_large_text_only_what_stands_before_numbers_is_a_mark() -> None:
     assert unpack(digits + b" " * (64 * 1024 - len(digits))) != []
     assert unpack(digits + b" " * 64 * 1024) == []
     assert unpack(hexadecimal + b" " * 64 * 1024) != []
+
+
+def test_a_number_beyond_all_that_is_counted_stands_for_nothing() -> None:
+    raw = ", ".join(
+        [*(f"{code:e}" for code in ITEMS), "9.99e+99", "1.5e-30", *(f"{code:e}" for code in ITEMS)]
+    ).encode()
+    assert any(2 * ITEMS in text for text in unpack(raw))

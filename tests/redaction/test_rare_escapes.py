@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from email.header import Header
+from typing import Final
 
+import numpy as np
 import pytest
 
 from app.redaction.encodings import USUAL, Undo
@@ -163,3 +165,29 @@ def test_a_text_without_a_kinds_sign_is_left_by_it(signs: tuple[bytes, ...], kin
 
 def test_an_octal_number_beyond_a_byte_stays() -> None:
     assert undo(backslashed_decimal, rb"\0377\0400") == rb"\0400".join((b"\xff", b""))
+
+
+_EVERY_KIND: Final = (
+    rb"\u0041 \ud83d\ude00 \x41 \U0001F600 \101 \u{1F600} \x{41} \N{U+41}",
+    rb"\c41 \0163 \o{163} \u115? \002d \+00002d \2d ",
+    b"%41 %u0041 =41=\r\n &#65; &#x41; &amp; &notin; %115 &H41 x'41' ~0 U+0041 <U+0041> _x0041_ +ADw- &ACI-",
+    b"\xed\xa0\xbd\xed\xb8\x80 \xc2\xad \xe2\x80\x8b \xf3\xa0\x81\x81",
+    b"0o101 0b1000001 0x41u 01000001 01000010 0b3h, 73h :0B0000004142 S1130000414243 8:abcdefgh,2:ab 8Habcdefgh2Hab",
+    b"=?utf-8?Q?=41?= =?utf-8?B?QUJD?= <![CDATA[abc]]>",
+    b"\x1b[0;31m [b]x[/b] {color:red}a{/} ^FO10,20^FD a\x08 \x0304,05a",
+    rb"{\rtf1 \'41} \textbf{a} \textunderscore{} \char\"41 ^^41 \slash  \fBa\fR \(aq [(a) 20 (b)] TJ",
+)
+
+
+@pytest.mark.parametrize("text", _EVERY_KIND)
+@pytest.mark.parametrize(("signs", "kind"), ESCAPES)
+def test_no_escape_reaches_beyond_the_end_wherever_a_text_is_cut(
+    signs: tuple[bytes, ...], kind: Undo, text: bytes
+) -> None:
+    for first in range(0, len(text), 5):
+        for end in range(first + 1, min(len(text), first + 40) + 1):
+            edits = kind(np.frombuffer(text[first:end], np.uint8))
+            ends = edits.at + edits.size
+            assert not len(edits) or (edits.at[0] >= 0 and ends[-1] <= end - first)
+            assert (edits.at[1:] >= ends[:-1]).all()
+            assert (edits.count <= edits.size).all()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 from urllib.parse import urlsplit
@@ -62,6 +63,10 @@ class VaultProxy:
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @cached_property
+    def trust(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self.cacert)
+
     def order(self) -> Sequence[str]:
         """Return the nodes in the order to try them in."""
         if not self.in_turn:
@@ -98,6 +103,7 @@ def _is_active(backend: str) -> bool:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else a content waits 40 ms until the client has acknowledged its head
     proxy: VaultProxy
 
     def handle_any(self) -> None:
@@ -164,8 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(backend)
         if parts.scheme == "http":
             return http.client.HTTPConnection(parts.netloc, timeout=30)
-        context = ssl.create_default_context(cafile=self.proxy.cacert)
-        return http.client.HTTPSConnection(parts.netloc, timeout=30, context=context)
+        return http.client.HTTPSConnection(parts.netloc, timeout=30, context=self.proxy.trust)
 
     def _answer(self, status: int, content: bytes, headers: dict[str, str]) -> None:
         self.send_response_only(status)

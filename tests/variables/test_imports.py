@@ -70,6 +70,7 @@ def test_a_line_that_cant_become_a_secret_holds_up_no_other(service: Service, wo
     assert CANARY not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_only_some_and_plain_ones(service: Service, workspace: str, tmp_path: Path) -> None:
     file = tmp_path / "secrets.env"
     file.write_text(f"TOKEN={CANARY}\nPORT=80\nOTHER={CANARY}\nbroken line\n")

@@ -323,6 +323,7 @@ def test_what_an_operator_destroys_in_vault_is_gone_within_ten_seconds(stage: St
         stage.vault.read_for_call(at, state=1)
 
 
+@pytest.mark.slow
 def test_many_threads_get_each_their_own_value(stage: Stage) -> None:
     places = stage.workspace(6)
     big = SecretAddress(places[0].workspace, "transit", "restricted", "BIG")

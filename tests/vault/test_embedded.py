@@ -14,6 +14,7 @@ from app.vault.embedded_process import line_to
 from tests.support.upstream import upstream
 
 
+@pytest.mark.slow
 def test_a_port_that_somebody_else_took_meanwhile_is_left_to_them(tmp_path: Path) -> None:
     embedded.start(tmp_path).stop()
     port = int((tmp_path / "address").read_text().rpartition(":")[2])
@@ -28,6 +29,7 @@ def test_a_port_that_somebody_else_took_meanwhile_is_left_to_them(tmp_path: Path
         assert other.seen == []
 
 
+@pytest.mark.slow
 def test_the_audit_log_is_kept_within_a_bound_and_no_entry_is_lost(tmp_path: Path) -> None:
     def entries() -> int:
         return sum((tmp_path / name).read_text().count('"type":"response"') for name in ("audit.log", "audit.log.1"))

@@ -54,6 +54,7 @@ def store(vault: VaultClient, at: SecretAddress, text: str) -> None:
     vault.write_value(at, SecretValue(text), cas=0, role="owner")
 
 
+@pytest.mark.slow
 def test_of_eight_rotations_at_once_none_is_lost_and_every_value_is_read_after_a_restart(
     running: embedded.Embedded, folder: Path
 ) -> None:

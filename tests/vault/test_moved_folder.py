@@ -105,6 +105,7 @@ def with_its_own_path(folder: Path) -> None:
     (folder / "server.json").write_text(json.dumps(written))
 
 
+@pytest.mark.slow
 @MOVES
 def test_a_folder_of_today_moves_without_any_healing(old: Path, tmp_path: Path, deed: Callable[[Path], Path]) -> None:
     place = tmp_path / "var" / "openbao"
@@ -118,6 +119,7 @@ def test_a_folder_of_today_moves_without_any_healing(old: Path, tmp_path: Path, 
     assert (folder / "server.log").read_text().count("recovery operation token generation finished") == before == 1
 
 
+@pytest.mark.slow
 def test_a_healing_that_was_cut_off_is_done_again(old: Path, tmp_path: Path) -> None:
     folder = tmp_path / "openbao"
     shutil.copytree(old, folder)
@@ -150,10 +152,10 @@ FAULTS = [
     pytest.param(
         fill("seal.key", b"k" * 32), "seal.key isn't the key that this storage was made with", marks=pytest.mark.slow
     ),
-    (fill("seal.key", b"short"), "seal.key can't be used"),
+    pytest.param(fill("seal.key", b"short"), "seal.key can't be used", marks=pytest.mark.slow),
     (remove("seal.key"), "seal.key is missing"),
-    (remove("raft"), r"storage in .* is missing or empty"),
-    (fill("raft/vault.db", b"x" * 100_000), "storage in raft/ is damaged"),
+    pytest.param(remove("raft"), r"storage in .* is missing or empty", marks=pytest.mark.slow),
+    pytest.param(fill("raft/vault.db", b"x" * 100_000), "storage in raft/ is damaged", marks=pytest.mark.slow),
     pytest.param(make_audit_log_a_folder, "audit.log must be a file", marks=pytest.mark.slow),
 ]
 

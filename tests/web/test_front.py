@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from http.client import HTTPResponse
 from typing import Any
 
 import pytest
@@ -27,14 +28,9 @@ def send(service: Service, data: bytes, *, half_close: bool = False) -> tuple[in
         connection.sendall(data)
         if half_close:
             connection.shutdown(socket.SHUT_WR)
-        received = b""
-        while b"\r\n\r\n" not in received or not received.endswith(b"}"):
-            piece = connection.recv(65536)
-            if not piece:
-                break
-            received += piece
-    head, _, body = received.partition(b"\r\n\r\n")
-    return int(head.split(b" ", 2)[1]), json.loads(body or b"{}")
+        with HTTPResponse(connection) as answer:
+            answer.begin()
+            return answer.status, json.loads(answer.read() or b"{}")
 
 
 def head(service: Service, path: str, *lines: str, method: str = "POST") -> bytes:
@@ -141,6 +137,7 @@ def test_a_stranger_sends_no_large_body(service: Service, ws_name: str) -> None:
     assert (status, problem["code"]) == (413, "payload_too_large")
 
 
+@pytest.mark.slow
 def test_large_bodies_share_512_mebibytes_a_process(service: Service, ws_name: str, upstream: Upstream) -> None:
     path = f"/api/v1/workspaces/{ws_name}/calls"
     large = 42 * 1024 * 1024  # nearly as much as a call may have: twelve of them fit

@@ -264,6 +264,7 @@ def test_what_is_no_token_is_told_by_its_reason_and_the_grant_lives_on(
     assert call(workspace, provider, name).status_code == 200
 
 
+@pytest.mark.slow
 def test_an_old_token_is_used_while_it_lives_where_a_new_one_is_not_to_be_had(
     workspace: Workspace, provider: Provider
 ) -> None:
