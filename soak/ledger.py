@@ -1,8 +1,9 @@
 """What was acknowledged, and so must hold.
 
 A write that was answered 2xx holds until the next one begins. One that got no answer, or a refusal that leaves open how
-far it came, may hold or not, until the next that is acknowledged. A read is right if it gives something that may have
-held at some moment between its beginning and its end.
+far it came, may hold or not, until the next that is acknowledged. One without any answer may moreover be carried out
+late, after it was looked for and after later writes: so it stays possible until it has had its time, and a look after
+that settles it. A read is right if it gives something that may have held at some moment between its beginning and end.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class Register:
     def __init__(self, name: str) -> None:
         self.name = name
         self._past: list[frozenset[Held]] = [frozenset({ABSENT})]
+        self._late: dict[Held, float] = {}
 
     @property
     def possible(self) -> frozenset[Held]:
@@ -41,16 +43,27 @@ class Register:
         self._past.append(self.possible | {wanted})
 
     def acknowledge(self, wanted: Held) -> None:
-        """The write was acknowledged: nothing else is possible any more."""
-        self._past.append(frozenset({wanted}))
+        """The write was acknowledged, or what it holds was seen: nothing else is possible but what may come late."""
+        self._enter(frozenset({wanted}))
 
     def withdraw(self, before: frozenset[Held]) -> None:
         """The write was refused for good: what was possible before it is possible again."""
-        self._past.append(before)
+        self._enter(before)
 
     def is_there(self) -> None:
-        """It was seen: whatever it holds, it is not absent."""
-        self._past.append(self.possible - {ABSENT})
+        """It was seen: whatever it holds, it is not absent; but it may become so late."""
+        self._enter(self.possible - {ABSENT})
+
+    def leave(self, wanted: Held, until: float) -> None:
+        """The write got no answer: it may come about until that moment, whatever is seen or acknowledged before."""
+        self._late[wanted] = until
+
+    def settle(self, now: float) -> None:
+        """Take what had its time for done or never to be done; the next look tells which."""
+        self._late = {wanted: until for wanted, until in self._late.items() if until > now}
+
+    def _enter(self, possible: frozenset[Held]) -> None:
+        self._past.append(possible | self._late.keys())
 
     def moment(self) -> int:
         """Return a mark for ``since``."""

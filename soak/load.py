@@ -84,6 +84,7 @@ def write(client: Client, mine: Sequence[Slot], stop: threading.Event, seed: int
         for thing in slot.things:
             if stop.is_set():
                 return
+            thing.register.settle(time.monotonic())
             answer = thing.change(client, dice)
             if answer is not None:
                 kind = f"write {type(thing).__name__.lower()}"

@@ -12,6 +12,8 @@ from soak.ledger import ABSENT, Held, Ledger, Register
 
 _PUT_OFF: Final = frozenset({"conflict", "name_taken"})
 """Refused because an earlier change isn't known to have ended; allowed only after one that was left in doubt."""
+_MAY_BE_LATE: Final = 60.0
+"""Seconds after which a request without an answer isn't carried out any more: as long as a client waited for it."""
 
 
 class Thing(Protocol):
@@ -36,6 +38,8 @@ def kept(register: Register, wanted: Held, answer: Answer, ledger: Ledger, befor
             ledger.wrong.append(f"write of {register.name}: {answer.document}, though nothing was in doubt")
         return False
     ledger.count("doubtful")
+    if answer.status == 0 or answer.code.startswith("proxy_"):  # nobody said that it isn't going on
+        register.leave(wanted, answer.ended + _MAY_BE_LATE)
     return False
 
 

@@ -23,7 +23,7 @@ from app.kernel.errors import NotFound, PreconditionFailed, StrongroomError, Unk
 from app.outbound.hosts import matches
 from app.outbound.urls import Reason
 from app.pages.call_form import CallForm, as_call, control_of, empty_form, faulty, form_of, form_sent, typed_value
-from app.pages.curl import draft_form, is_curl
+from app.pages.curl import draft_form, is_curl, replaced_parts
 from app.pages.first_steps import new_steps
 from app.pages.forms import FormState, form_texts, host_of, number, plain_words, read
 from app.pages.layout import may, pages, redirect_to, redirect_with_message, show
@@ -103,13 +103,14 @@ def block_from_curl(ws: str) -> Response:
     new secret; they are in no page, and nothing of the command is kept.
     """
     require(context.access(), Permission.BLOCK_WRITE)
+    typed = form_sent(form_texts(without=("command",)))
     try:
-        form, draft = draft_form(request.form.get("command", ""), form_sent(form_texts(without=("command",))))
+        form, draft = draft_form(request.form.get("command", ""), typed)
     except StrongroomError as error:
         return make_response(jsonify(problem=plain_words(error.detail)), STATUS[error.code])
     page = render_template("blocks/edit.html", **_names(ws, form) | {"changed": True, "draft": draft})
     values = {each.suggested_name: each.value for each in draft.credentials}
-    return make_response(jsonify(html=page, values=values))
+    return make_response(jsonify(html=page, values=values, replaces=replaced_parts(typed, form)))
 
 
 def _show_draft(ws: str, typed: CallForm) -> Response:
@@ -118,6 +119,10 @@ def _show_draft(ws: str, typed: CallForm) -> Response:
         form, draft = draft_form(typed["url"], typed)
     except StrongroomError as error:
         return _show_faulty(ws, typed, error, None)
+    lost = replaced_parts(replace(typed, texts={**typed.texts, "url": ""}), form)  # the command itself stands there
+    if lost and not request.form.get("replace_typed"):
+        errors = {"url": [f"This command would replace what you typed: {', '.join(lost)}."]}
+        return _show(ws, replace(typed, errors=errors), status=422, changed=True, replaces=lost)
     return _show(ws, form, changed=True, draft=draft)
 
 
@@ -233,6 +238,7 @@ def _names(ws: str, form: CallForm, found: Block | None = None) -> dict[str, Any
         "changed": False,
         "answer": None,
         "draft": None,
+        "replaces": (),
         "form": form,
         "block": found,
         "methods": METHODS,

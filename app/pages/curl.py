@@ -9,9 +9,22 @@ from typing import Final
 
 from app.calls.curl_import import CurlDraft, draft_of
 from app.kernel.errors import StrongroomError, in_body
-from app.pages.call_form import CallForm, Row, form_of
+from app.pages.call_form import CallForm, Row, empty_form, form_of
 
 _KEPT: Final = ("captures", "variables")
+# What of a form a command fills in anew: the words for it, its texts, its lists.
+_PARTS: Final[Sequence[tuple[str, Sequence[str], Sequence[str]]]] = (
+    ("the method", ("method",), ()),
+    ("the URL", ("url",), ()),
+    ("headers", (), ("headers",)),
+    ("query parameters", (), ("query",)),
+    ("the sign-in", ("auth", "username", "password", "aws4"), ()),
+    ("the body", ("body_type", "json", "text", "xml", "base64", "content_type"), ("form", "parts")),
+    ("captures", (), ("captures",)),
+    ("default variables", (), ("variables",)),
+    ("the timeout", ("timeout_seconds",), ()),
+    ("the redirects", ("follow_redirects",), ()),
+)
 _COMMAND: Final = re.compile(r"\s*curl(\.exe)?[\s\\]")
 
 
@@ -36,6 +49,24 @@ def draft_form(command: str, typed: CallForm) -> tuple[CallForm, CurlDraft]:
     form = form_of(draft.call, name=typed["block_name"], title=typed["title"], answer=typed["answer"] or "full")
     rows = {**form.rows, **{kept: _add_rows(form.rows.get(kept, ()), typed.rows.get(kept, ())) for kept in _KEPT}}
     return replace(form, rows=rows, tests=typed.tests), draft
+
+
+def replaced_parts(typed: CallForm, read: CallForm) -> Sequence[str]:
+    """Return the words for each part of what was typed that isn't in the form that a command was read into."""
+    return [
+        words
+        for words, texts, lists in _PARTS
+        if any(_is_lost(typed[name], empty_form()[name], read[name]) for name in texts)
+        or any(row not in _contents(read, name) for name in lists for row in _contents(typed, name))
+    ]
+
+
+def _is_lost(typed: str, empty: str, read: str) -> bool:
+    return typed.strip() not in ("", empty, read.strip())
+
+
+def _contents(form: CallForm, rows: str) -> Sequence[Row]:
+    return [{name: text for name, text in row.items() if text} for row in form.rows.get(rows, ())]
 
 
 def _add_rows(own: Sequence[Row], typed: Sequence[Row]) -> Sequence[Row]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-import numpy as np
-
 from app.redaction import marks
 from app.redaction.escapes import Found, replace_spans
 from app.redaction.lengths import FRAMES, lengths, may_hold_lengths
@@ -85,7 +83,8 @@ _TROFF_NAMES: Final = {
     b"lq": b'"',
     b"oq": b"'",
 }
-_TROFF_SIGNS: Final = (b"\\fB", b"\\fI", b"\\fR", b"\\fP", b"\\f[", b"\\m[", b"\\(", b"\n.")
+_TROFF_SIGNS: Final = (b"\\fB", b"\\fI", b"\\fR", b"\\fP", b"\\f[", b"\\m[", b"\\(")
+_REQUEST: Final = re.compile(rb"\n\.[A-Z]{1,2}[ \n]")
 _TROFF: Final = re.compile(
     rb"\\\((?P<name>"
     + b"|".join(_TROFF_NAMES)
@@ -97,7 +96,7 @@ _TROFF: Final = re.compile(
 def troff(text: Bytes) -> Edits:
     r"""Read the names of characters in a manual's page, leave out its fonts and requests: ``\(aq``, ``\fB``, ``.B``."""
     raw = text.tobytes()
-    if not any(sign in raw for sign in _TROFF_SIGNS):
+    if not any(sign in raw for sign in _TROFF_SIGNS) and not _REQUEST.search(raw):
         return Found().edits()
     found = [(match, match["name"]) for match in _TROFF.finditer(raw)]
     return replace_spans([(*match.span(), _TROFF_NAMES[name][0] if name else None) for match, name in found])
@@ -155,25 +154,26 @@ _DIGITS_SHAPE: Final = bytes(ord("x") if code in b"0123456789abcdefABCDEF" else 
 _TEN_DIGITS: Final = b"x" * 10
 
 
-def may_hold_more_markup(raw: bytes) -> bool:
-    """Tell whether a text may have any of this."""
-    if len(raw) < 2:
-        return False
-    pairs = np.ndarray((len(raw) - 1,), "<u2", raw, strides=(1,))
-    begins = bool(_BEGINS.take(pairs).any())
-    if begins and (any(sign in raw for sign in _SIGNS) or marks.may_hold_marks(raw)):
-        return True
-    return _may_hold_records(raw) or may_hold_lengths(raw, framed=begins)
+def may_hold_more_markup(raw: bytes, *, has_signs: bool, has_marks: bool) -> bool:
+    """Tell whether a text may have any of this.
+
+    Args:
+        has_signs: Whether it has the first two bytes of any of ``SIGNS``.
+        has_marks: The same of ``MARK_SIGNS``.
+    """
+    return (
+        (has_signs and any(sign in raw for sign in SIGNS))
+        or (has_marks and marks.may_hold_marks(raw))
+        or _REQUEST.search(raw) is not None
+        or _may_hold_records(raw)
+        or may_hold_lengths(raw, framed=has_marks)
+    )
 
 
-_SIGNS: Final = (*_LATEX_SIGNS, *_TROFF_SIGNS[:-1], *_CONTROL_SIGNS, *_TAG_SIGNS, b"\n.")
-
-
-_BEGINS: Final = np.zeros(1 << 16, np.bool_)
-for _sign in (*_SIGNS, *marks.SIGNS, *FRAMES):
-    _BEGINS[[_sign[0] | code << 8 for code in (_sign[1:2] or range(256))]] = True
-    if len(_sign) == 1:
-        _BEGINS[[code | _sign[0] << 8 for code in range(256)]] = True
+SIGNS: Final = (*_LATEX_SIGNS, *_TROFF_SIGNS, *_CONTROL_SIGNS, *_TAG_SIGNS)
+"""What such markup has one of, but for what is told by numbers and by lines."""
+MARK_SIGNS: Final = (*marks.SIGNS, *FRAMES)
+"""What marks and lengths in brackets have one of: two bytes each."""
 
 
 def _without(text: Bytes, pattern: re.Pattern[bytes], signs: tuple[bytes, ...]) -> Edits:

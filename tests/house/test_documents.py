@@ -10,7 +10,11 @@ from urllib.parse import unquote
 
 import pytest
 
+from app.web import idempotency
+from app.web.errors import STATUS
+
 ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "docs/backend.md").read_text()
 DOCUMENTS = sorted(
     [
         *ROOT.glob("*.md"),
@@ -101,3 +105,15 @@ def test_the_rooms_are_drawn_in_the_order_in_which_they_may_import() -> None:
 def test_what_the_guide_says_of_clients_is_what_the_front_does(words: str, where: str, limit: float) -> None:
     assert words in (ROOT / "docs/deployment.md").read_text().replace("\n  ", " ")
     assert resolve_name(where) == limit
+
+
+def test_every_code_of_a_problem_or_of_the_record_has_its_row_in_the_guide_for_programs() -> None:
+    table = GUIDE.partition("\n## Errors, and what to do about each\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `([a-z_]+)` \| ([0-9]{3}) \| .+ \|$", table, re.MULTILINE)
+    assert sorted((code, int(status)) for code, status in rows) == sorted(STATUS.items())
+
+
+def test_the_guide_for_programs_names_each_code_that_leaves_a_key_taken() -> None:
+    sentence = re.search(r"^- Where a deed was begun and broken off[^)]+", GUIDE, re.MULTILINE)
+    assert sentence is not None
+    assert all(f"`{code}`" in sentence[0] for code in idempotency._IN_DOUBT_CODES)

@@ -97,6 +97,90 @@ def test_a_command_pasted_before_the_page_has_its_script_is_read_once_it_has(
     window.assert_clean()
 
 
+def test_a_command_asks_before_it_replaces_what_was_typed(opened: Callable[..., Window], acme: str) -> None:
+    window = opened("editor")
+    window.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = window.go(f"/workspaces/{acme}/blocks/-/new")
+    page.get_by_label("Name of header 1").fill("X-Reason")
+    page.get_by_label("Value of header X-Reason").fill("typed")
+    page.get_by_label("Body", exact=True).select_option("text")
+    page.get_by_role("textbox", name="Text body").fill("a long text")
+    url = page.get_by_label("URL", exact=True)
+    url.fill("https://api.example.com/typed")
+    draft = page.get_by_role("region", name="From your curl command")
+    question = page.get_by_role("alertdialog", name="Replace what you typed?")
+
+    def paste(command: str) -> None:
+        page.evaluate("text => navigator.clipboard.writeText(text)", command)
+        url.focus()
+        page.keyboard.press("Control+v")
+
+    for answer in ("Keep what I typed", "Escape"):
+        paste("curl https://api.example.com/tickets -H 'X-Reason: pasted' -d subject=hi")
+        expect(question).to_contain_text("would replace the URL, headers, the body.")
+        assert axe(page) == []
+        page.keyboard.press(answer) if answer == "Escape" else question.get_by_role("button", name=answer).click()
+        expect(page.locator("#said")).to_have_text("What you typed was kept. The command wasn't read.")
+        expect(question).to_have_count(0)
+        expect(url).to_have_value("https://api.example.com/typed")
+        expect(page.get_by_label("Value of header X-Reason")).to_have_value("typed")
+        expect(page.get_by_role("textbox", name="Text body")).to_have_value("a long text")
+        expect(draft).to_have_count(0)
+    paste("curl -T - https://api.example.com/{a,b}")
+    expect(url).to_have_attribute("aria-invalid", "true")
+    expect(url).to_have_value("https://api.example.com/typed")
+    paste("curl https://api.example.com/tickets -H 'X-Reason: pasted' -d subject=hi")
+    question.get_by_role("button", name="Replace").click()
+    expect(draft).to_be_visible()
+    expect(url).to_have_value("https://api.example.com/tickets")
+    expect(page.get_by_label("Value of header X-Reason")).to_have_value("pasted")
+    url.press("Control+a")
+    paste(
+        "curl https://api.example.com/more -H 'X-Reason: pasted' -H 'X-More: 1' -d subject=hi"
+    )  # holds all that was there
+    expect(url).to_have_value("https://api.example.com/more")
+    window.assert_clean(expected_statuses=frozenset({422}))
+
+
+@pytest.mark.slow
+def test_a_header_that_is_typed_while_a_command_is_read_is_asked_about(
+    opened: Callable[..., Window], acme: str
+) -> None:
+    window = opened("editor")
+    page, waiting = window.go(f"/workspaces/{acme}/blocks/-/new"), list[Route]()
+    page.route("**/from-curl", lambda route: waiting.append(route) if not waiting else route.continue_())
+    url = page.get_by_label("URL", exact=True)
+    url.fill("curl https://api.example.com/tickets")
+    expect(page.locator("#said")).to_have_text("Reading the command …")
+    page.get_by_label("Name of header 1").fill("X-Reason")
+    waiting[0].continue_()
+    question = page.get_by_role("alertdialog")
+    expect(question).to_contain_text("would replace headers.")
+    question.get_by_role("button", name="Keep what I typed").click()
+    expect(page.get_by_label("Name of header 1")).to_have_value("X-Reason")
+    expect(url).to_have_value("curl https://api.example.com/tickets")
+    page.get_by_role("button", name="Save").click()
+    question.get_by_role("button", name="Replace").click()
+    expect(url).to_have_value("https://api.example.com/tickets")
+
+
+@pytest.mark.slow
+def test_a_command_asks_before_it_replaces_without_script_too(opened: Callable[..., Window], acme: str) -> None:
+    window = opened("editor", java_script_enabled=False)
+    page = window.page
+    page.goto(f"{window.url}/workspaces/{acme}/blocks/-/new")
+    page.get_by_label("Name", exact=True).fill("mine")
+    page.get_by_label("Name of header 1").fill("X-Reason")
+    page.get_by_label("URL", exact=True).fill("curl https://api.example.com/x")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("This command would replace what you typed: headers.")).to_be_visible()
+    expect(page.get_by_label("Name of header 1")).to_have_value("X-Reason")
+    page.get_by_label("Replace headers on Save").check()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("region", name="From your curl command")).to_be_visible()
+    expect(page.get_by_label("URL", exact=True)).to_have_value("https://api.example.com/x")
+
+
 @pytest.mark.slow
 def test_a_command_that_cant_be_kept_is_told_beside_the_url_and_stays_without_script_too(
     opened: Callable[..., Window], acme: str

@@ -84,3 +84,16 @@ def test_deleting_stands_quiet_and_an_expiry_has_its_date(opened: Callable[..., 
     page.get_by_role("link", name=NAME, exact=True).click()
     day = page.get_by_text("Expires", exact=True).locator("xpath=following-sibling::dd")
     expect(day.locator("time").first).to_have_text(re.compile(r"^\d{1,2} [A-Z][a-z]{2} 20\d\d, \d\d:\d\d UTC$"))
+
+
+@pytest.mark.parametrize("width", [1024, 1280, 1920])
+def test_the_audit_tab_s_button_stands_beside_its_last_field(
+    opened: Callable[..., Window], furnished: str, width: int
+) -> None:
+    page = show(opened, furnished, "audit", width)
+    button = page.get_by_role("button", name="Filter").bounding_box()
+    for field in ("From", "Through", *(["Who"] if width > 1024 else [])):
+        box = page.get_by_label(field, exact=True).bounding_box()
+        assert button is not None
+        assert box is not None
+        assert abs(box["y"] - button["y"]) < 2, field

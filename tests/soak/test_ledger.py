@@ -6,12 +6,13 @@ import base64
 
 import pytest
 
-from soak.client import CANARY, code_of, new_value, shows_value
+from soak.client import CANARY, Answer, code_of, new_value, shows_value
 from soak.journal import Happened, Outcome, Pace, recovery, unexcused
-from soak.ledger import Register, Told, complaints, digest
+from soak.ledger import Ledger, Register, Told, complaints, digest
 from soak.memory import Life, Memory
 from soak.report import Fell, Report
 from soak.revoke import Ended
+from soak.things import kept
 from tests.support.topology import COPIES
 
 OLD, NEW = new_value(), new_value()
@@ -56,6 +57,51 @@ def test_a_write_without_an_answer_may_hold_or_not_until_the_next_acknowledged_o
     register.begin(third)
     register.acknowledge(third)
     assert said(register, register.moment(), Told(digest(NEW), "x", "x")) == ["wrong secret"]
+
+
+def unanswered(register: Register, wanted: str | None, status: int, code: str) -> None:
+    """A write begins, and its answer says nothing, or no more than what went wrong; it ends at the second 100."""
+    before = register.possible
+    register.begin(wanted)
+    assert not kept(register, wanted, Answer(status, code, None, {}, 40.0, 100.0), Ledger(), before)
+
+
+@pytest.mark.parametrize(("status", "code"), [(0, "dropped"), (504, "proxy_504")])
+def test_a_deletion_without_an_answer_may_come_after_it_was_looked_for_and_is_settled_by_a_later_look(
+    status: int, code: str
+) -> None:
+    register = holding(OLD)
+    unanswered(register, None, status, code)
+    register.settle(101.0)
+    register.is_there()  # it wasn't carried out yet
+    for told in (Told(digest(OLD), "x", "x"), "unknown_secret"):
+        assert said(register, register.moment(), told) == []
+    register.begin(NEW)
+    register.acknowledge(NEW)
+    assert said(register, register.moment(), "unknown_secret") == []
+    assert said(register, register.moment(), Told(digest(OLD), "x", "x")) == ["wrong secret"]
+    register.settle(1000.0)
+    assert not register.known  # until it is looked at
+    register.is_there()
+    assert said(register, register.moment(), "unknown_secret") != []
+
+
+def test_a_creation_without_an_answer_may_come_after_nothing_was_found() -> None:
+    register = holding(None)
+    unanswered(register, NEW, 0, "dropped")
+    register.acknowledge(None)
+    assert register.possible == {None, NEW}
+    register.settle(1000.0)
+    register.acknowledge(None)
+    assert register.possible == {None}
+
+
+def test_a_refusal_that_was_answered_comes_about_no_later_than_it_is_looked_for() -> None:
+    register = holding(OLD)
+    unanswered(register, None, 503, "vault_unavailable")
+    register.is_there()
+    assert register.possible == {OLD}
+    assert said(register, register.moment(), "unknown_secret") != []
 
 
 def test_what_was_deleted_may_not_be_used_and_what_is_there_may_not_be_missed() -> None:

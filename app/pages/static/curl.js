@@ -1,5 +1,6 @@
 // A curl command in the URL's field of a new block: the service reads it into the form. The credentials' values come back
-// to this script alone, and go into the panel of a new secret where a person asks for that.
+// to this script alone, and go into the panel of a new secret where a person asks for that. Before anything that was
+// typed would go, the person is asked.
 
 import { say } from "./chips.js";
 import { makeSecret } from "./combobox.js";
@@ -19,13 +20,21 @@ export function watchCurl(start) {
     const text = event.clipboardData?.getData("text") ?? "";
     if (!takes(event.target) || !COMMAND.test(text)) return;
     event.preventDefault(); // the field has one line, the command may have many
-    void read(event.target.form, text, start);
+    const { value, selectionStart, selectionEnd } = event.target;
+    void read(event.target.form, text, start, (value.slice(0, selectionStart) + value.slice(selectionEnd)).trim());
   });
   document.addEventListener("input", (event) => {
     const whole = event.data === undefined || event.data === null || event.data.length > 1; // not letter by letter
     if (whole) readField(event.target, start);
   });
   document.addEventListener("change", (event) => readField(event.target, start));
+  document.addEventListener("htmx:confirm", (event) => {
+    const field = event.target.form?.elements.url;
+    if (!takes(field) || declined === null || field.value !== declined) return;
+    event.preventDefault(); // no call yet: whoever wants it saved or sent is asked once more
+    declined = null;
+    readField(field, start);
+  });
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-make-secret]");
     if (button) create(button);
@@ -44,27 +53,39 @@ export function watchCurl(start) {
 
 const takes = (field) => field?.id === "url" && Boolean(field.form?.dataset.fromCurl);
 let reading = false;
+let declined = null; // the command in the field that a person keeps what they typed over
 
 function readField(field, start) {
-  if (takes(field) && COMMAND.test(field.value)) void read(field.form, field.value.replace(CONTINUED, " "), start);
+  if (takes(field) && COMMAND.test(field.value) && field.value !== declined) void read(field.form, field.value.replace(CONTINUED, " "), start);
 }
 
-async function read(form, command, start) {
+/** Read a command into the form; `beside` is what stands in the URL's field and isn't the command. */
+async function read(form, command, start, beside = "") {
   if (reading) return;
   reading = true;
   say("Reading the command …");
+  const typed = typedIn(form);
   try {
-    const answer = await send(form, command);
+    const answer = await send(form, command, beside);
     if (ended(answer)) {
       say("");
       reading = false;
-      return (await renew()) ? await read(form, command, start) : undefined;
+      return (await renew()) ? await read(form, command, start, beside) : undefined;
     }
     const told = await answer?.json().catch(() => ({}));
     if (!answer?.ok) {
-      form.elements.url.value = command.replace(/\s*\\?\n\s*/g, " "); // nothing is lost: it can be mended there
+      // Nothing is lost: it can be mended there, but for a URL that stands there already.
+      if (!beside) form.elements.url.value = command.replace(/\s*\\?\n\s*/g, " ");
       say("");
       return showFaults(form, [["url", told?.problem ?? "The service doesn't answer; try again in a moment."]]);
+    }
+    if (typedIn(form) !== typed) {
+      reading = false;
+      return await read(form, command, start, beside); // what was typed meanwhile is asked about too
+    }
+    if (told.replaces.length && !(await isAgreed(told.replaces))) {
+      declined = form.elements.url.value;
+      return say("What you typed was kept. The command wasn't read.");
     }
     values = told.values;
     const main = new DOMParser().parseFromString(told.html, "text/html").getElementById("main");
@@ -84,10 +105,28 @@ async function read(form, command, start) {
   }
 }
 
-async function send(form, command) {
+const typedIn = (form) =>
+  JSON.stringify([...new FormData(form)].filter(([name]) => !["block_name", "title", "url"].includes(name)));
+
+/** Ask whether what a person typed may go; resolves to whether it may. */
+function isAgreed(parts) {
+  const dialog = document.getElementById("replace-template").content.firstElementChild.cloneNode(true);
+  dialog.querySelector("#replace-text").textContent = `The command would replace ${parts.join(", ")}.`;
+  document.body.append(dialog);
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(dialog.returnValue === "replace");
+    });
+    dialog.querySelector("[data-replace]").addEventListener("click", () => dialog.close("replace"));
+    dialog.showModal();
+  });
+}
+
+async function send(form, command, beside) {
   const body = new URLSearchParams(new FormData(form));
   body.set("command", command);
-  body.delete("url");
+  body.set("url", beside);
   const headers = { Accept: "application/json", "X-CSRFToken": token() };
   return fetch(form.dataset.fromCurl, { method: "POST", headers, body, cache: "no-store" }).catch(() => null);
 }
