@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -64,29 +64,14 @@ class step:  # noqa: N801 - it reads as a verb where it is used
         self._series.observe(time.perf_counter() - self._began)
 
 
-class connection:  # noqa: N801
+def connection(pool: str) -> AbstractContextManager[None]:
     """Count a connection of this pool as in use: ``with connection("vault"): …``."""
-
-    __slots__ = ("_series",)
-
-    def __init__(self, pool: str) -> None:
-        self._series = _in_use_of(pool)
-
-    def __enter__(self) -> None:
-        self._series.inc()
-
-    def __exit__(self, *_error: object) -> None:
-        self._series.dec()
+    return _in_use_of(pool).track_inprogress()
 
 
-@contextmanager
-def call_in_flight() -> Iterator[None]:
-    """Count a call as under way."""
-    _in_flight.inc()
-    try:
-        yield
-    finally:
-        _in_flight.dec()
+def call_in_flight() -> AbstractContextManager[None]:
+    """Count a call as under way: ``with call_in_flight(): …``."""
+    return _in_flight.track_inprogress()
 
 
 def vault_answered(outcome: str, seconds: float) -> None:

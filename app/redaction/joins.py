@@ -20,17 +20,18 @@ CUTS: Final = b" \t\r\n\\\"'`,"
 """What may stand between two pieces of a text: blanks, line ends, quotes, backslashes and commas."""
 _SPACES: Final = b" \t\r\n\\"
 _QUOTES: Final = b"\"'`"
-_OPERATORS: Final = b"+.&|~<>"
+OPERATORS: Final = b"+.&|~<>"
+"""What may stand between two strings that are one text."""
 _PREFIXES: Final = b">#|*;/%+-:"
 _LINE_PREFIX: Final = re.compile(rb"\n[ \t]*[" + re.escape(_PREFIXES) + rb"]")
 # Each quote as one, each operator as another: whether an operator stands between two strings is seen at once.
-_OPERATOR_CLASSES: Final = bytes.maketrans(_QUOTES + _OPERATORS, b'"' * len(_QUOTES) + b"+" * len(_OPERATORS))
+_OPERATOR_CLASSES: Final = bytes.maketrans(_QUOTES + OPERATORS, b'"' * len(_QUOTES) + b"+" * len(OPERATORS))
 
 
 _IS_KEPT: Final = ~flags_of(CUTS)
 _IS_SPACE: Final = flags_of(_SPACES)
 _IS_QUOTE: Final = flags_of(_QUOTES)
-_IS_OPERATOR: Final = flags_of(_OPERATORS)
+_IS_OPERATOR: Final = flags_of(OPERATORS)
 _IS_PREFIX: Final = flags_of(_PREFIXES)
 
 
@@ -60,9 +61,13 @@ def unprefix(text: bytes) -> bytes:
     return join(text)
 
 
-def may_be_cut(raw: bytes) -> bool:
-    """Tell whether lines have prefixes, or operators stand between strings."""
-    return _LINE_PREFIX.search(raw) is not None or _has_operator(raw)
+def may_be_cut(raw: bytes, *, has_operator: bool) -> bool:
+    """Tell whether lines have prefixes, or operators stand between strings.
+
+    Args:
+        has_operator: Whether any operator stands beside what may cut a text, or beside another.
+    """
+    return _LINE_PREFIX.search(raw) is not None or (has_operator and _has_operator(raw))
 
 
 def rejoin(view: View, *, order: int, reach: int, both: bool) -> Iterator[View]:

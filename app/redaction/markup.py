@@ -211,14 +211,18 @@ def _chains(raw: bytes, begins: Iterable[int]) -> Iterator[tuple[int, int, None]
             seen = at
 
 
-def may_hold_more_markup(raw: bytes) -> bool:
-    """Tell whether a text may have any of this."""
-    if len(raw) < 2:
-        return False
-    pairs = np.ndarray((len(raw) - 1,), "<u2", raw, strides=(1,))
-    if _BEGINS_SIGN.take(pairs).any() and any(sign in raw for sign in _SIGNS):
-        return True
-    return _REQUEST.search(raw) is not None or _may_hold_records(raw) or _has_chain(raw)
+def may_hold_more_markup(raw: bytes, *, has_signs: bool) -> bool:
+    """Tell whether a text may have any of this.
+
+    Args:
+        has_signs: Whether it has the first two bytes of any of ``SIGNS``.
+    """
+    return (
+        (has_signs and any(sign in raw for sign in SIGNS))
+        or _REQUEST.search(raw) is not None
+        or _may_hold_records(raw)
+        or _has_chain(raw)
+    )
 
 
 def _has_chain(raw: bytes) -> bool:
@@ -227,14 +231,8 @@ def _has_chain(raw: bytes) -> bool:
     )
 
 
-_SIGNS: Final = (*_LATEX_SIGNS, *_TROFF_SIGNS, *_CONTROL_SIGNS, *_TAG_SIGNS)
-
-
-_BEGINS_SIGN: Final = np.zeros(1 << 16, np.bool_)
-for _sign in _SIGNS:
-    _BEGINS_SIGN[[_sign[0] | code << 8 for code in (_sign[1:2] or range(256))]] = True
-    if len(_sign) == 1:
-        _BEGINS_SIGN[[code | _sign[0] << 8 for code in range(256)]] = True
+SIGNS: Final = (*_LATEX_SIGNS, *_TROFF_SIGNS, *_CONTROL_SIGNS, *_TAG_SIGNS)
+"""What such markup has one of, but for what is told by numbers and by lines."""
 
 
 def _without(text: Bytes, pattern: re.Pattern[bytes], signs: tuple[bytes, ...]) -> Edits:

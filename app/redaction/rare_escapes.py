@@ -164,6 +164,8 @@ _SHOWN: Final = re.compile(
 _RICH_TEXT: Final = re.compile(rb"[{}]|\\[a-z]{1,32}-?[0-9]{0,10} ?")
 _RTF: Final = b"{\\rtf"
 _SHOWS: Final = (b"Tj", b"TJ")
+TEXT_SIGNS: Final = (_RTF, *_SHOWS)
+"""What a text in RTF or PDF has one of."""
 
 
 def may_hold_markup(raw: bytes) -> bool:

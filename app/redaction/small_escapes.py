@@ -11,9 +11,12 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.redaction.encodings import NAMED, SHORT_ESCAPES
-from app.redaction.search import Bytes
+from app.redaction.joins import CUTS, OPERATORS
+from app.redaction.markup import SIGNS as MARKUP_SIGNS
+from app.redaction.rare_escapes import TEXT_SIGNS
 
 UNDONE_BY_THE_LONG_WAY: Final = 1
 """Of ``LITERAL``, too, where ``rare_escapes.may_hold_literals`` says so."""
@@ -24,15 +27,19 @@ _AMPERSAND: Final = 16
 LITERAL: Final = 32
 RARE: Final = 64
 """Of kinds that only the long way knows, and that aren't undone in what was unpacked."""
+OPERATOR: Final = 128
+"""Beside a quote or a blank, as between two strings."""
+MARKUP: Final = 256
+"""Of any kind; of tags, what one that ends begins with."""
 
 _HEXADECIMAL: Final = b"0123456789abcdefABCDEF"
 _LETTERS: Final = bytes(code for code in range(128) if chr(code).isalpha())
 _LONGEST_OPEN: Final = max(len(name) for name in NAMED if not name.endswith(b";"))
 
 
-def _signs() -> Bytes:
+def _signs() -> NDArray[np.uint16]:
     """Return for each two bytes in a row what they may begin, or end."""
-    signs = np.zeros((256, 256), np.uint8)  # by the first byte, and by the second
+    signs = np.zeros((256, 256), np.uint16)  # by the first byte, and by the second
 
     def mark(sign: int, first: bytes, second: bytes) -> None:
         signs[np.ix_(list(first), list(second))] |= sign
@@ -55,6 +62,11 @@ def _signs() -> Bytes:
     mark(_PERCENT, b"%", _HEXADECIMAL)
     mark(_EQUALS, b"=", _HEXADECIMAL + b"\r\n")
     mark(_AMPERSAND, b"&", b"#" + _LETTERS)
+    mark(OPERATOR, CUTS + OPERATORS, OPERATORS)
+    for sign in (*TEXT_SIGNS, *MARKUP_SIGNS, b"</"):
+        mark(MARKUP, sign[:1], sign[1:2] or bytes(range(256)))
+        if len(sign) == 1:
+            mark(MARKUP, bytes(range(256)), sign)
     return signs.T.ravel().copy()  # as a number of two bytes in a row, the second counts 256 times
 
 

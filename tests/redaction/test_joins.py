@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from app.redaction.joins import join, may_be_cut, rejoin, squeeze, squeezed_places, unprefix
+from app.redaction.small_escapes import OPERATOR, signs_in
 from app.redaction.views import View
 
 
@@ -64,10 +65,13 @@ def test_prefixes_of_lines_are_left_out(text: bytes, left: bytes) -> None:
         (b"a\nb", False),
         (b"1 + 2", False),
         (b'"a" +', False),
+        (b'"a"."b"', True),
+        (b"'a' ||\n'b'", True),
+        (b'"a\\" + \\"b"', True),
     ],
 )
 def test_it_is_seen_whether_something_may_be_cut(raw: bytes, cut: bool) -> None:
-    assert may_be_cut(raw) is cut
+    assert may_be_cut(raw, has_operator=bool(signs_in(raw) & OPERATOR)) is cut
     assert bool(list(rejoin(View.of(raw), order=9, reach=100, both=True))) is cut
 
 

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.redaction.encodings import Undo, backslashes, percents, quoted_printable, references
+from app.redaction.markup import SIGNS as MARKUP_SIGNS
 from app.redaction.rare_escapes import ESCAPES as ALL_ESCAPES
-from app.redaction.rare_escapes import binaries, literals, shown_text, suffixed_numbers
-from app.redaction.small_escapes import ESCAPES, LITERAL, RARE, UNDONE_BY_THE_LONG_WAY, signs_in
+from app.redaction.rare_escapes import TEXT_SIGNS, binaries, literals, shown_text, suffixed_numbers
+from app.redaction.small_escapes import ESCAPES, LITERAL, MARKUP, OPERATOR, RARE, UNDONE_BY_THE_LONG_WAY, signs_in
 from app.redaction.views import View, rewrite
 
 PIECES = [
@@ -83,7 +84,12 @@ def test_bytes_of_half_a_character_are_seen_wherever_they_stand(text: bytes) -> 
 
 @pytest.mark.parametrize("text", [b"", b"a", b"plain", b"100 % of a & b = c", b'{"a": [1, 2]}'])
 def test_most_texts_hold_none(text: bytes) -> None:
-    assert signs_in(text) == 0
+    assert not signs_in(text) & ~OPERATOR
+
+
+@pytest.mark.parametrize("sign", [*TEXT_SIGNS, *MARKUP_SIGNS, b"</b>"])
+def test_markup_is_seen_wherever_it_stands(sign: bytes) -> None:
+    assert signs_in(b"ab" + sign) & signs_in(sign + b"ab") & signs_in(b"ab" + sign + b"ab") & MARKUP
 
 
 @pytest.mark.parametrize("text", [b"\\u115?", b"\\u{41}", b"\\u12"])
