@@ -50,6 +50,7 @@ def test_the_audit_tab_says_what_is_missing_of_a_chain_that_vault_knows_of(
     expect(page.get_by_role("alert")).to_contain_text("The record was tampered with: ")
 
 
+@pytest.mark.slow
 def test_the_record_is_exported_from_the_page_as_it_was_narrowed(opened: Callable[..., Window], acme: str) -> None:
     page = opened("owner").go(f"/workspaces/{acme}/audit?action=member.add")
     with page.expect_download() as started:

@@ -41,6 +41,7 @@ def test_a_restricted_value_is_rolled_back_on_the_page_and_never_shown(
     window.assert_clean()
 
 
+@pytest.mark.slow
 def test_an_editor_finds_the_history_and_the_uses_and_is_offered_no_change(
     opened: Callable[..., Window], service: Service, acme: str
 ) -> None:
