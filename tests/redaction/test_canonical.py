@@ -94,3 +94,10 @@ def test_a_view_that_was_there_before_is_not_looked_through_again() -> None:
     body = b"%2525" * 50
     list(matches(body, searches(), Budget(len(body), in_time=lambda: asked.append(1))))
     assert len(asked) < 30
+
+
+def test_only_where_all_texts_are_looked_for_by_their_letters_blanks_do_not_matter() -> None:
+    text = [("T", b"canary-7f3a9c21")]
+    assert Searches([], [], text).letters_only is True
+    assert Searches(text, [], []).letters_only is False
+    assert Searches([], text, []).letters_only is False

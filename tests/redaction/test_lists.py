@@ -130,3 +130,9 @@ def test_numbers_of_one_digit_are_no_list_of_characters_however_many_they_are() 
 )
 def test_numbers_of_characters_are_told_from_others(raw: bytes, *, holds: bool) -> None:
     assert may_hold_codes(raw, len(ITEMS)) is holds
+
+
+def test_numbers_of_one_digit_bring_no_others_near_together() -> None:
+    raw = (b"1;2;3;4;5;6;7;8;" * 12 + b"65;") * 20
+    assert not may_hold_lists(raw, 20, ascii_only=True)
+    assert may_hold_lists(b"65," * 20, 20, ascii_only=True)

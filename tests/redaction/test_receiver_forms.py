@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from app.redaction.receiver_forms import approved_forms, canonical, judge, whole
+from app.redaction.receiver_forms import Form, approved_forms, canonical, judge, whole
 
 VALUE = ' "Bearer sk_live_51HxQ-U8JZpDE0" '
 
@@ -89,3 +89,9 @@ def test_credentials_that_are_no_utf_8_are_read_as_latin_1() -> None:
 
 def test_what_is_the_value_once_more_is_no_further_form() -> None:
     assert judge("sk_live_51HxQ-U8JZpDE0", lambda text: text == "sk_live_51HxQ-U8JZpDE0") == "1:0"
+
+
+def test_a_document_may_begin_with_blanks() -> None:
+    value = ' \n{"key": "canary-7f3a9c21-tail"}'
+    forms = approved_forms(value, judge(value, lambda text: len(text) > 15))
+    assert Form("canary-7f3a9c21-tail") in forms
