@@ -6,7 +6,7 @@ A length counts where it leads to the next one. It may be part of what it counts
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
@@ -68,7 +68,7 @@ def _spans(raw: bytes, *, framed: bool) -> Iterator[tuple[int, int, None]]:
     if _may_hold_lengths(raw):
         spans.update(_chains(raw, _likely_lengths(np.frombuffer(raw, np.uint8), raw), _LENGTH))
     if framed:
-        spans.update(_chains(raw, (match.start() for match in _FRAMED.finditer(raw)), _FRAMED, least=_SHORTEST))
+        spans.update(_chains(raw, _framed_lengths(np.frombuffer(raw, np.uint8)), _FRAMED, least=_SHORTEST))
     if len(raw) <= _LARGEST:
         spans.update(_chains_of_one_width(raw))
     end = 0
@@ -100,7 +100,21 @@ def _likely_lengths(text: Bytes, raw: bytes) -> Iterator[int]:
     return (_begin_of_number(raw, place) for place in at[likely].tolist())
 
 
+def _framed_lengths(text: Bytes) -> Sequence[int]:
+    """Return where numbers begin that stand in brackets, the bracket included."""
+    text = np.concatenate((text, np.zeros(_MOST_DIGITS + 2, np.uint8)))
+    at = np.flatnonzero(_OPENS[text[:-1]] & _IS_DIGIT[text[1:]])
+    ends = at + 2
+    for _ in range(_MOST_DIGITS - 1):
+        ends = ends + _IS_DIGIT[text[ends]]
+    at = at[_CLOSES[text[ends + (text[ends] == ord("+"))]]]
+    begins: list[int] = (at - ((at > 0) & (text[at - 1] == ord("~")))).tolist()
+    return begins
+
+
 _IS_SEPARATOR: Final = flags_of(_SEPARATORS)
+_OPENS: Final = flags_of(b"[({<")
+_CLOSES: Final = flags_of(b"])}>")
 
 
 def _begin_of_number(raw: bytes, end: int) -> int:
@@ -121,9 +135,9 @@ def _chains(raw: bytes, begins: Iterable[int], item: re.Pattern[bytes], *, least
             chain.append((at, match.end(), None))
             told += int(match[1])
             at = _next(raw, match.end() + int(match[1]))
-        if len(chain) > 1 and told >= least:
-            found += chain
-            seen = at
+        if len(chain) > 1:
+            seen = at  # whatever begins within it leads to the same end
+            found += chain if told >= least else ()
     return found
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from types import FrameType
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -91,3 +95,18 @@ def test_of_many_such_numbers_the_first_are_tried() -> None:
 def test_each_edit_has_a_place_of_its_own() -> None:
     edits = lengths(np.frombuffer(b"8:0004abcd0004efgh8:00000000", np.uint8))
     assert (np.diff(edits.at) >= edits.size[:-1]).all()
+
+
+def test_a_row_of_lengths_that_leads_nowhere_is_gone_through_once() -> None:
+    matches = 0
+
+    def count(_frame: FrameType, event: str, called: Any) -> None:
+        nonlocal matches
+        matches += event == "c_call" and called.__name__ == "match"
+
+    sys.setprofile(count)
+    try:
+        lengths(np.frombuffer(b"[0], " * 500, np.uint8))
+    finally:
+        sys.setprofile(None)
+    assert 500 <= matches <= 2500
