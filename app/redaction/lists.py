@@ -16,7 +16,7 @@ from app.redaction.blocks import translated_blocks
 from app.redaction.escapes import utf8
 from app.redaction.packings import in_a_row
 from app.redaction.search import Bytes
-from app.redaction.views import BREAK, Flags, Offsets, Places, View, flags_of
+from app.redaction.views import BREAK, Flags, Places, View, flags_of
 
 _DIGITS: Final = b"0123456789"
 _ALNUM: Final = bytes(code for code in range(128) if chr(code).isalnum())
@@ -337,8 +337,8 @@ def lay_out(
     rows[np.flatnonzero(ending), sizes[ending] - 1] = BREAK
     text = rows[np.arange(rows.shape[1]) < sizes[:, None]]
 
-    def origin(asked: Places) -> tuple[Offsets, Offsets]:
+    def origin(asked: Places) -> tuple[Places, Places]:
         item = np.searchsorted(np.cumsum(sizes), asked, "right")
-        return view.spread(begins[item], ends[item] - 1)
+        return begins[item], ends[item] - 1
 
-    return View(text, origin, encoding=view.encoding, bare=bare)
+    return View(text, view, origin, encoding=view.encoding, bare=bare)

@@ -230,8 +230,8 @@ def _unpack(view: View, packing: _Packing, sought: Sought, reach: int) -> Iterat
         phases = _by_phase(found + beyond, packing, count, margin)
         parts = [part for places in phases for part in (_unpack_at(kept, values, places, packing), _NOTHING)]
         text, first, last = (np.concatenate(column) for column in zip(*parts, strict=True))
-        origin = lambda asked: view.spread(first[asked], last[asked])  # noqa: E731  # dearer than the bytes
-        yield View(text, origin, packed=True, padded=packing in (BASE64, PADDED))
+        origin = lambda asked: (first[asked], last[asked])  # noqa: E731
+        yield View(text, view, origin, packed=True, padded=packing in (BASE64, PADDED))
 
 
 def _find_groups(raw: bytes, packing: _Packing, count: int, roles: bytes) -> Places:

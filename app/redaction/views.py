@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,13 +33,14 @@ def flags_of(codes: bytes) -> Flags:
 class View:
     """Bytes to look through.
 
-    ``origin`` tells for the bytes at some places which bytes of the body each was made of, where the first begins and
-    the last ends; it is asked only where something was found (None: it is the body itself). ``fresh`` marks the bytes
-    that the last step made (None: all of them). ``encoding`` is what text at this place of the body is written in.
+    ``origin`` tells for the bytes at some places which bytes of ``source`` each was made of, the first and the last; it
+    is asked only where something was found (None: it is the body itself). ``fresh`` marks the bytes that the last step
+    made (None: all of them). ``encoding`` is what text at this place of the body is written in.
     """
 
     text: Bytes
-    origin: Callable[[Places], tuple[Offsets, Offsets]] | None = None
+    source: View | None = None
+    origin: Callable[[Places], tuple[Places, Places]] | None = None
     fresh: Flags | None = None
     encoding: str = "utf-8"
     order: int = 0
@@ -64,7 +65,9 @@ class View:
     @cached_property
     def offsets(self) -> tuple[Offsets, Offsets] | None:
         """Where, for each byte, what it was made of begins and ends in the body; None for the body itself."""
-        return self.origin(np.arange(len(self.text))) if self.origin is not None else None
+        if self.source is None or self.origin is None:
+            return None
+        return self.source.spread(*self.origin(np.arange(len(self.text))))
 
     @cached_property
     def raw(self) -> bytes:
@@ -103,18 +106,26 @@ class View:
     def pick(self, places: Places, **changes: object) -> View:
         """Return a view of these bytes alone; all of them count as fresh unless ``fresh`` says otherwise."""
         kept = {"encoding": self.encoding, "settled": self.settled, "aside": self.aside} | changes
-        origin = lambda asked: self.spread(places[asked], places[asked])  # noqa: E731
-        return View(self.text[places], origin, **kept)  # type: ignore[arg-type]
+        return View(self.text[places], self, lambda asked: (places[asked],) * 2, **kept)  # type: ignore[arg-type]
 
     def spread(self, first: Places, last: Places) -> tuple[Offsets, Offsets]:
         """Return the body's offsets of pieces that begin with the byte ``first`` and end with the byte ``last``."""
-        if self.origin is None:
+        if _FEW * len(first) < len(self.text):
+            return self._trace(first, 0), self._trace(last, 1)
+        if self.offsets is None:
             return first.astype(np.int32), (last + 1).astype(np.int32)
-        if _FEW * len(first) < len(self.text) and "offsets" not in self.__dict__:
-            return self.origin(first)[0], self.origin(last)[1]
-        assert self.offsets is not None
         start, end = self.offsets
         return start.take(first), end.take(last)
+
+    def _trace(self, places: Places, side: Literal[0, 1]) -> Offsets:
+        """Go the way back from these places alone, step by step: to where each begins in the body, or to its end."""
+        view = self
+        while view.source is not None and view.origin is not None:
+            if (known := view.__dict__.get("offsets")) is not None:
+                offsets: Offsets = known[side].take(places)
+                return offsets
+            places, view = view.origin(places)[side], view.source
+        return (places + side).astype(np.int32)
 
     @property
     def whereabouts(self) -> bytes:
@@ -122,7 +133,7 @@ class View:
         if not len(self.text):
             return b""
         some = np.array([0, len(self.text) // 2, max(0, len(self.text) - 2)], np.intp)
-        return self.spread(some, some)[1].tobytes()
+        return self._trace(some, 1).tobytes()
 
 
 @dataclass(frozen=True, eq=False)
@@ -275,11 +286,11 @@ def _apply(view: View, edits: Edits, order: int) -> View:
             first[places], last[places] = edits.at[which], edits.at[which] + edits.size[which] - 1
         return first, last
 
-    def origin(asked: Places) -> tuple[Offsets, Offsets]:
+    def origin(asked: Places) -> tuple[Places, Places]:
         first, last = sources()
-        return view.spread(first[asked], last[asked])
+        return first[asked], last[asked]
 
-    return View(text, origin, fresh, view.encoding, order, settled=view.settled, aside=view.aside)
+    return View(text, view, origin, fresh, view.encoding, order, settled=view.settled, aside=view.aside)
 
 
 def readable(view: View, least: int, *, ascii_only: bool) -> View | None:

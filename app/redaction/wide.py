@@ -67,7 +67,7 @@ def _read(view: View, at: Places, high: Bytes, low: Bytes, name: str, *, ascii_o
     out, count = utf8(high.astype(np.int64) << 8 | low)
     apart = np.concatenate((at[1:] - at[:-1] > 2, [True]))
     read = lay_out(view, at, at + 2, out, np.cumsum(apart) - apart, count)
-    return View(read.text, read.origin, encoding=name)
+    return View(read.text, read.source, read.origin, encoding=name)
 
 
 def _read_ascii(view: View, at: Places, high: Bytes, low: Bytes, name: str) -> View:
@@ -75,5 +75,5 @@ def _read_ascii(view: View, at: Places, high: Bytes, low: Bytes, name: str) -> V
     good[:-1] |= good[1:]  # in the other byte order the first character's NUL stands behind it
     text = np.where(good & (low < 0x80), low, BREAK).astype(np.uint8)
     text[np.flatnonzero(np.diff(at) > 2)] = BREAK
-    origin = lambda asked: view.spread(at[asked] + (high[asked] != 0), at[asked] + 1)  # noqa: E731
-    return View(text, origin, encoding=name)
+    origin = lambda asked: (at[asked] + (high[asked] != 0), at[asked] + 1)  # noqa: E731
+    return View(text, view, origin, encoding=name)

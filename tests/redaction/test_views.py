@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from types import FrameType
+
 import numpy as np
 import pytest
 
@@ -40,7 +43,7 @@ def test_an_earlier_kind_is_undone_only_where_something_is_new() -> None:
     again = undo(view, order=1)
     assert again is not None
     assert again.raw == b"A B"
-    stale = View(view.text, view.origin, np.zeros(len(view.text), np.bool_), order=3)
+    stale = View(view.text, view.source, view.origin, np.zeros(len(view.text), np.bool_), order=3)
     assert undo(stale, order=1) is None
     assert undo(stale, order=3) is not None
 
@@ -138,3 +141,22 @@ def test_two_bytes_in_a_row_are_looked_up() -> None:
     assert not any(map(view.holds, (b"z", b"ba", b"\\u01", b"bu")))
     assert not View.of(b"a").holds(b"aa")
     assert not View.of(b"").holds(b"a")
+
+
+def test_the_way_back_from_a_few_bytes_is_as_long_as_there_are_steps() -> None:
+    view = View.of(bytes(range(200)))
+    for _ in range(16):
+        view = view.pick(np.arange(1, len(view.text)))
+    calls = 0
+
+    def count(_frame: FrameType, event: str, _arg: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        start, end = view.spread(np.array([5]), np.array([7]))
+    finally:
+        sys.setprofile(None)
+    assert (start.tolist(), end.tolist()) == ([21], [24])
+    assert calls < 50
