@@ -68,7 +68,7 @@ def _spans(raw: bytes, *, framed: bool) -> Iterator[tuple[int, int, None]]:
     if _may_hold_lengths(raw):
         spans.update(_chains(raw, _likely_lengths(np.frombuffer(raw, np.uint8), raw), _LENGTH))
     if framed:
-        spans.update(_chains(raw, _framed_lengths(np.frombuffer(raw, np.uint8)), _FRAMED, least=_SHORTEST))
+        spans.update(_chains(raw, _framed_lengths(raw), _FRAMED, least=_SHORTEST))
     if len(raw) <= _LARGEST:
         spans.update(_chains_of_one_width(raw))
     end = 0
@@ -100,20 +100,33 @@ def _likely_lengths(text: Bytes, raw: bytes) -> Iterator[int]:
     return (_begin_of_number(raw, place) for place in at[likely].tolist())
 
 
-def _framed_lengths(text: Bytes) -> Sequence[int]:
-    """Return where numbers begin that stand in brackets, the bracket included."""
-    text = np.concatenate((text, np.zeros(_MOST_DIGITS + 2, np.uint8)))
-    at = np.flatnonzero(_OPENS[text[:-1]] & _IS_DIGIT[text[1:]])
-    ends = at + 2
-    for _ in range(_MOST_DIGITS - 1):
-        ends = ends + _IS_DIGIT[text[ends]]
-    at = at[_CLOSES[text[ends + (text[ends] == ord("+"))]]]
+def _framed_lengths(raw: bytes) -> Sequence[int]:
+    """Return where numbers in brackets begin behind whose piece another bracket opens, the bracket included."""
+    beyond = bytes(_MOST_DIGITS + 2)
+    opens = np.frombuffer(raw.translate(_OPENS) + beyond, np.bool_)
+    digit = np.frombuffer(raw.translate(_DIGIT) + beyond, np.bool_)
+    at = np.flatnonzero(opens[:-1] & digit[1:])
+    text = np.frombuffer(raw + beyond, np.uint8)
+    ends, value = at + 1, np.zeros(len(at), np.int64)
+    for _ in range(_MOST_DIGITS):
+        more = digit[ends]
+        value = np.where(more, 10 * value + text[ends] - ord("0"), value)
+        ends = ends + more
+    closed = _CLOSES[text[ends + (text[ends] == ord("+"))]]
+    at, following = at[closed], ends[closed] + 1 + value[closed]
+    leads = np.zeros(len(at), np.bool_)
+    for ahead in range(_MOST_BETWEEN + 1):
+        leads |= opens[np.minimum(following + ahead, len(opens) - 1)]
+    at = at[leads]
     begins: list[int] = (at - ((at > 0) & (text[at - 1] == ord("~")))).tolist()
     return begins
 
 
 _IS_SEPARATOR: Final = flags_of(_SEPARATORS)
-_OPENS: Final = flags_of(b"[({<")
+_OPENS: Final = bytes(code in b"[({<" for code in range(256))
+_DIGIT: Final = bytes(code in _DIGITS for code in range(256))
+_MOST_BETWEEN: Final = 6
+"""What may stand there besides: a plus sign, a line's end before the piece, a comma and a blank behind it, a tilde."""
 _CLOSES: Final = flags_of(b"])}>")
 
 
