@@ -53,10 +53,11 @@ def draft_form(command: str, typed: CallForm) -> tuple[CallForm, CurlDraft]:
 
 def replaced_parts(typed: CallForm, read: CallForm) -> Sequence[str]:
     """Return the words for each part of what was typed that isn't in the form that a command was read into."""
+    empty = empty_form()
     return [
         words
         for words, texts, lists in _PARTS
-        if any(_is_lost(typed[name], empty_form()[name], read[name]) for name in texts)
+        if any(_is_lost(typed[name], empty[name], read[name]) for name in texts)
         or any(row not in _contents(read, name) for name in lists for row in _contents(typed, name))
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -117,6 +118,13 @@ def replace_spans(spans: Sequence[tuple[int, int, int | None]]) -> Edits:
     found.nothing(gone, at, size)
     found.bytes_(~gone, at, size, value)
     return found.edits()
+
+
+def without(text: Bytes, pattern: re.Pattern[bytes], signs: Sequence[bytes]) -> Edits:
+    """Leave out all that a pattern matches, of a text that has one of the signs."""
+    raw = text.tobytes()
+    found = pattern.finditer(raw) if any(sign in raw for sign in signs) else ()
+    return replace_spans([(*match.span(), None) for match in found])
 
 
 def escaping(places: Places) -> Places:

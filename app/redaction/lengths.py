@@ -14,7 +14,7 @@ import numpy as np
 
 from app.redaction.escapes import replace_spans
 from app.redaction.search import Bytes
-from app.redaction.views import Edits, flags_of
+from app.redaction.views import Edits, flag_bytes, flags_of
 
 _Spans = list[tuple[int, int, None]]
 _DIGITS: Final = b"0123456789"
@@ -58,8 +58,6 @@ def may_hold_lengths(raw: bytes, *, framed: bool) -> bool:
         raw: The text.
         framed: Whether it has one of ``FRAMES``.
     """
-    if not (framed or _may_hold_lengths(raw) or _FIXED.search(raw)):
-        return False
     return next(_spans(raw, framed=framed), None) is not None
 
 
@@ -123,8 +121,8 @@ def _framed_lengths(raw: bytes) -> Sequence[int]:
 
 
 _IS_SEPARATOR: Final = flags_of(_SEPARATORS)
-_OPENS: Final = bytes(code in b"[({<" for code in range(256))
-_DIGIT: Final = bytes(code in _DIGITS for code in range(256))
+_OPENS: Final = flag_bytes(b"[({<")
+_DIGIT: Final = flag_bytes(_DIGITS)
 _MOST_BETWEEN: Final = 6
 """What may stand there besides: a plus sign, a line's end before the piece, a comma and a blank behind it, a tilde."""
 _CLOSES: Final = flags_of(b"])}>")

@@ -16,10 +16,9 @@ from app.redaction.blocks import translated_blocks
 from app.redaction.escapes import utf8
 from app.redaction.packings import in_a_row
 from app.redaction.search import Bytes
-from app.redaction.views import BREAK, Flags, Places, View, flags_of
+from app.redaction.views import ALNUM, BREAK, Flags, Places, View, flags_of
 
 _DIGITS: Final = b"0123456789"
-_ALNUM: Final = bytes(code for code in range(128) if chr(code).isalnum())
 _FOLLOWS: Final = bytes(range(0x80, 0xC0))
 _GAP: Final = 48
 """Bytes between two items of one list, a key in it included."""
@@ -42,8 +41,8 @@ _SPACES: Final = flags_of(b" \t\r\n")
 _OPENS: Final = flags_of(b" \t\r\n,;|[{(:>=")
 _CLOSES: Final = flags_of(b" \t\r\n,;|]})")
 _ENDS_KEY: Final = flags_of(b":=")
-_IN_WORD: Final = flags_of(_ALNUM + b"%" + bytes(range(0x80, 0x100)))
-_NUMBERS: Final = _classes({_DIGITS: b"\0", _ALNUM.translate(None, _DIGITS) + b"%": b"\4"}, b"\1")
+_IN_WORD: Final = flags_of(ALNUM + b"%" + bytes(range(0x80, 0x100)))
+_NUMBERS: Final = _classes({_DIGITS: b"\0", ALNUM.translate(None, _DIGITS) + b"%": b"\4"}, b"\1")
 _ITEMS: Final = _classes({b"\"'`": b'"', b" \t\r\n,": b" ", b":{}[]": b"-"}, b"a")
 _SINGLES: Final = _ITEMS.replace(b'"', b" ")
 _BLANK: Final = b"\1"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from app.redaction.escapes import Reader
 from app.redaction.lists import read_numbers
 from app.redaction.search import Bytes
-from app.redaction.views import Flags, Places, View, flags_of
+from app.redaction.views import ALNUM, Flags, Places, View, flags_of
 
 _PREFIXES: Final = (b"0x", b"0X", b"&H", b"&h", b"#x", b"#$", b"'h0", b'x"0', b"0o0", b"U+")
 _SIGNS: Final = (
@@ -30,13 +30,13 @@ _MOST_DIGITS: Final = 17
 """Behind a number's point."""
 _FEWEST_DIFFERENT: Final = 4
 """Of fewer, a list is a pattern: what it reads as would read as another one, and so on."""
-_ALNUM: Final = bytes(code for code in range(128) if chr(code).isalnum())
-_IS_ALNUM: Final = flags_of(_ALNUM)
+_IS_ALNUM: Final = flags_of(ALNUM)
 _IS_DIGIT: Final = flags_of(b"0123456789")
-_GOES_ON: Final = flags_of(_ALNUM + b".")
+_GOES_ON: Final = flags_of(ALNUM + b".")
 """What a number with a suffix, or a point, doesn't stand behind."""
-_IN_NAME: Final = flags_of(_ALNUM + b"_")
+_IN_NAME: Final = flags_of(ALNUM + b"_")
 _BEHIND_BENCODE: Final = ~flags_of(bytes(code for code in b"abcdefghijklmnopqrstuvwxyz0123456789" if code not in b"ei"))
+_IN_DECIMAL: Final = flags_of(b"0123456789.")
 _IS_SIGNED: Final = flags_of(b"iu")
 _IS_LONG: Final = flags_of(b"lL")
 _IS_UNSIGNED: Final = flags_of(b"uUn")
@@ -64,7 +64,7 @@ def unpack_marked(view: View, *, fewest: int, ascii_only: bool) -> Iterator[View
         return
     if not may_hold_marked(view.raw, fewest):
         return
-    # Six bytes before the first and as many as a number has behind the last: no place is asked for beyond.
+    # As many bytes before the first and behind the last as any number is looked at with.
     text = np.concatenate((np.zeros(_BEFORE, np.uint8), view.text, np.zeros(_BEYOND, np.uint8)))
     parts = [part for part in (*_behind_prefixes(text), *_before_suffixes(text), _scientific(text)) if len(part[0])]
     if sum(len(begins) for begins, _, _ in parts) < fewest:
@@ -143,7 +143,7 @@ def _scientific(text: Bytes) -> Numbers:
     """Return numbers as ``1.15e+02``; what is no whole number stands for nothing."""
     at = np.flatnonzero(_IS_DIGIT[text[:-1]] & (text[1:] == ord(".")))
     at = at[at < len(text) - _BEYOND]
-    at = at[~(_IS_DIGIT | flags_of(b"."))[text[at - 1]]]
+    at = at[~_IN_DECIMAL[text[at - 1]]]
     value, ends, decimals = text[at].astype(np.int64) - ord("0"), at + 2, np.zeros(len(at), np.int64)
     for _ in range(_MOST_DIGITS):
         more = _IS_DIGIT[text[ends]]

@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 from app.redaction import marks
-from app.redaction.escapes import Found, replace_spans
+from app.redaction.escapes import Found, replace_spans, without
 from app.redaction.lengths import FRAMES, lengths, may_hold_lengths
 from app.redaction.lengths import SIGNS as LENGTH_SIGNS
 from app.redaction.search import Bytes
@@ -113,7 +113,7 @@ _CONTROL_SIGNS: Final = (b"\x08", b"\x1b]", b"\x1b(", b"\x03", b"\x02", b"\x1d")
 
 def controls(text: Bytes) -> Edits:
     """Leave out what strikes over, and what tells a terminal or a chat how to show what follows."""
-    return _without(text, _CONTROLS, _CONTROL_SIGNS)
+    return without(text, _CONTROLS, _CONTROL_SIGNS)
 
 
 _TAGS: Final = re.compile(
@@ -124,7 +124,7 @@ _TAG_SIGNS: Final = (b"{/", b"{color", b"{c:", b"[-:", b"^FD")
 
 def curly_tags(text: Bytes) -> Edits:
     """Leave out the tags of wikis, screens and labels: ``{color:red}``, ``{/bold}``, ``[red:b]``, ``^FO10,20^FD``."""
-    return _without(text, _TAGS, _TAG_SIGNS)
+    return without(text, _TAGS, _TAG_SIGNS)
 
 
 _RECORD: Final = re.compile(rb"(?<![0-9A-Za-z])(?::|S[123])((?:[0-9A-Fa-f]{2}){5,40})(?![0-9A-Za-z])")
@@ -174,13 +174,6 @@ SIGNS: Final = (*_LATEX_SIGNS, *_TROFF_SIGNS, *_CONTROL_SIGNS, *_TAG_SIGNS)
 """What such markup has one of, but for what is told by numbers and by lines."""
 MARK_SIGNS: Final = (*marks.SIGNS, *FRAMES)
 """What marks and lengths in brackets have one of: two bytes each."""
-
-
-def _without(text: Bytes, pattern: re.Pattern[bytes], signs: tuple[bytes, ...]) -> Edits:
-    raw = text.tobytes()
-    if not any(sign in raw for sign in signs):
-        return Found().edits()
-    return replace_spans([(*match.span(), None) for match in pattern.finditer(raw)])
 
 
 MARKUP: Final = (

@@ -17,21 +17,20 @@ import numpy as np
 from app.redaction.blocks import translated_blocks
 from app.redaction.joins import CUTS
 from app.redaction.search import Bytes
-from app.redaction.views import BREAK, Flags, Places, View, flags_of
+from app.redaction.views import ALNUM, BREAK, Flags, Places, View, flag_bytes, flags_of
 from app.redaction.words import may_hold_words, swap_words
 
 _BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _URL_SAFE: Final = {ord("-"): 62, ord("_"): 63}
 _SEXTETS: Final = {char: value for value, char in enumerate(_BASE64)} | _URL_SAFE
 _DIGITS: Final = {char: int(chr(char), 16) for char in b"0123456789abcdefABCDEF"}
-_ALNUM: Final = bytes(code for code in range(128) if chr(code).isalnum())
 _PADDING: Final = {ord("="): 12}  # at a group's third place, and at its fourth
 _NO_DIGIT: Final = 0x80
 """The bit of a character that is none of a packing's."""
 _SHORTEST_RUN: Final = 5
 _INNER_PADDING: Final = re.compile(rb"=[ \t\r\n\\\"'`,:]*[A-Za-z0-9+/_-]")
 _PREFIXED: Final = re.compile(rb"0[xX]")
-_NOT_HEX: Final = bytes(set(range(128)) - set(_ALNUM))
+_NOT_HEX: Final = bytes(set(range(128)) - set(ALNUM))
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,8 +298,8 @@ def _by_phase(found: Places, packing: _Packing, count: int, margin: int) -> Iter
 
 def _places_kept(view: View, between: bytes) -> Places:
     """Return the places of all but what may stand between."""
-    table = bytes(code not in between for code in range(256))
-    return np.flatnonzero(np.frombuffer(view.raw.translate(table), np.bool_)).astype(np.int32)
+    gone = np.frombuffer(view.raw.translate(flag_bytes(between)), np.bool_)
+    return np.flatnonzero(~gone).astype(np.int32)
 
 
 def _unpack_at(kept: Places, values: Bytes, groups: Places, packing: _Packing) -> tuple[Bytes, Places, Places]:

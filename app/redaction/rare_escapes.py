@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from app.redaction.encodings import USUAL
-from app.redaction.escapes import Found, Reader, escaping
+from app.redaction.escapes import Found, Reader, escaping, without
 from app.redaction.markup import MARKUP
 from app.redaction.search import Bytes
 from app.redaction.views import Edits, flags_of
@@ -180,28 +180,17 @@ def may_hold_bracketed(raw: bytes) -> bool:
 
 def bracketed_tags(text: Bytes) -> Edits:
     """Leave out BBCode's tags, and a terminal's written like these: ``[b]``, ``[/b]``, ``[/]``."""
-    return _without(text, _BRACKETED, b"[/")
+    return without(text, _BRACKETED, (b"[/",))
 
 
 def shown_text(text: Bytes) -> Edits:
     """Leave out what stands between the strings that a page in PDF shows (ISO 32000-1, section 9.4.3)."""
-    return _without(text, _SHOWN, *_SHOWS)
+    return without(text, _SHOWN, _SHOWS)
 
 
 def rich_text(text: Bytes) -> Edits:
     """Leave out RTF's groups and control words."""
-    return _without(text, _RICH_TEXT, _RTF)
-
-
-def _without(text: Bytes, pattern: re.Pattern[bytes], *signs: bytes) -> Edits:
-    """Leave out all that a pattern matches, of a text that has one of the signs."""
-    raw = text.tobytes()
-    spans = [match.span() for match in pattern.finditer(raw)] if any(sign in raw for sign in signs) else []
-    at = np.array([first for first, _ in spans], np.intp)
-    size = np.array([last - first for first, last in spans], np.intp)
-    found = Found()
-    found.nothing(np.ones(len(at), np.bool_), at, size)
-    return found.edits()
+    return without(text, _RICH_TEXT, (_RTF,))
 
 
 _MAIL_WORD_BEGINS: Final = re.compile(rb"=\?[A-Za-z0-9_*-]{1,40}\?[bBqQ]\?")
@@ -215,7 +204,7 @@ def may_hold_mail_words(raw: bytes) -> bool:
 
 def mail_words(text: Bytes) -> Edits:
     """Leave out what stands around and between the words of a mail's header: ``=?utf-8?b?`` (RFC 2047)."""
-    return _without(text, _MAIL_WORD, b"=?", b"?=")
+    return without(text, _MAIL_WORD, (b"=?", b"?="))
 
 
 def sections(text: Bytes) -> Edits:

@@ -9,31 +9,31 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from functools import cache
-from typing import Final
+from itertools import accumulate
+from typing import Any, Final
 
 import numpy as np
 
 from app.redaction.pieces import Spans, join_spans
 from app.redaction.search import Bytes
-from app.redaction.views import Places, flags_of
+from app.redaction.views import ALNUM, Places, flag_bytes, flags_of
 
 LARGEST: Final = 16 * 1024
 """Larger bodies are of many records all of them, and cost too much to be put together in so many ways."""
 _FEWEST: Final = 2
 """Records that a body has to have."""
-_IS_ALNUM: Final = flags_of(bytes(code for code in range(128) if chr(code).isalnum()))
+_IS_ALNUM: Final = flags_of(ALNUM)
 _QUOTE: Final = b'"'
 _NEWLINE: Final = ord("\n")
 _DIGITS: Final = b"0123456789"
 _ONE_DIGIT: Final = bytes.maketrans(_DIGITS, b"0" * 10)
 _KEY: Final = re.compile(
-    rb"(?<![A-Za-z0-9_.$@-])([A-Za-z0-9_.$@-]++)[\"'`\\ \t\])]{0,8}+[:=>|]++"
+    rb"(?<![A-Za-z0-9_.$@-])([A-Za-z0-9_.$@-]++)([\"'`\\ \t\])]{0,8}+[:=>|]++)"
     rb"(?:(?<=[0-9]{2}:)(?=[0-5][0-9](?:Z|[^0-9A-Za-z_]))())?+(?![\"'`\\]?[,}\])<;&\r\n\0]|\Z)"
 )
-"""A word and what separates it from what is its own: not base64's padding, before what closes something. The second
+"""A word, and what separates it from what is its own: not base64's padding, before what closes something. The third
 group is there in a time of day, whose parts are nobody's."""
-_TIME: Final = b":"
+_GROUPS: Final = 3
 _NAME: Final = re.compile(rb"[A-Za-z0-9_.$@-]*[ \t]*[(\[{]++\Z")
 _OPENS_RECORD: Final = (b"(", b"[", b"{")
 _EXPANDS: Final = 4
@@ -53,12 +53,6 @@ _FARTHEST_LIKE: Final = 4
 """How many lines away one may stand that begins alike: a subtitle has four."""
 
 
-@cache
-def _table(kind: bytes) -> bytes:
-    """Return a table that gives each of some bytes a one, and all others a nought."""
-    return bytes(code in kind for code in range(256))
-
-
 def records(raw: bytes, longest: int) -> Iterator[Spans]:
     """Tell what is left of a body, in the order in which it belongs together.
 
@@ -68,9 +62,11 @@ def records(raw: bytes, longest: int) -> Iterator[Spans]:
     if len(raw) > LARGEST:
         return
     rows, lines = _count_rows(raw)
-    if spans := _by_keys(raw, longest, has_rows=rows):
-        first, end = np.array(spans, np.intp).T
-        yield first, end
+    parts = _split_by_keys(raw, has_rows=rows)
+    if pieces := _by_keys(parts, longest):
+        begins = list(accumulate((len(part or b"") for part in parts), initial=0))
+        first = np.array([begins[number] for number, _ in pieces], np.intp)
+        yield first, first + np.array([len(piece) for _, piece in pieces], np.intp)
     yield from _by_places(raw, has_rows=rows, has_lines=lines)
 
 
@@ -78,7 +74,7 @@ def small_records(texts: Sequence[bytes], longest: int) -> Iterator[bytes]:
     """Give the same of several small texts, without where it stands."""
     for raw in texts:
         rows, lines = _count_rows(raw)
-        yield _texts_by_keys(raw, longest, has_rows=rows)
+        yield b"".join([piece for _, piece in _by_keys(_split_by_keys(raw, has_rows=rows), longest)])
         yield from (join_spans(raw, spans) for spans in _by_places(raw, has_rows=rows, has_lines=lines))
 
 
@@ -105,50 +101,27 @@ def _count_rows(raw: bytes) -> tuple[bool, bool]:
     return lines >= _FEWEST - 1 or _BETWEEN_ROWS.search(raw) is not None, has_lines
 
 
-def _by_keys(raw: bytes, longest: int, *, has_rows: bool) -> list[tuple[int, int]]:
-    """Return where the pieces stand that follow the same key, whatever the digits in it; those of a key together."""
-    if not _may_have_keys(raw, has_rows=has_rows):
-        return []
-    pieces: dict[bytes, list[tuple[int, int]]] = defaultdict(list)
-    key, first = b"", -1
-    for match in _KEY.finditer(raw):
-        begin, end = match.span()
-        if first >= 0:
-            pieces[key].append((first, begin))
-        key, first = _TIME if match[2] is not None else match[1].translate(None, _DIGITS), end
-    if first >= 0:
-        pieces[key].append((first, len(raw)))
-    longest = _EXPANDS * longest + _BESIDE
-    pieces.pop(_TIME, None)
-    found = [span for spans in pieces.values() if len(spans) >= _FEWEST for span in spans]
-    return [
-        (first, _without_name(raw, first, end) if raw[end - 1] in b"([{" else end)
-        for first, end in found
-        if first < end <= first + longest
-    ]
+def _split_by_keys(raw: bytes, *, has_rows: bool) -> Sequence[bytes | None]:
+    """Return a text in the parts that it has by ``_KEY``, each group one of them; in one where it can't have keys."""
+    return _KEY.split(raw) if _may_have_keys(raw, has_rows=has_rows) else [raw]
 
 
-def _texts_by_keys(raw: bytes, longest: int, *, has_rows: bool) -> bytes:
-    """Return what ``_by_keys`` finds in a small text, without where it stands."""
-    if not _may_have_keys(raw, has_rows=has_rows):
-        return b""
-    parts = _KEY.split(raw)
+def _by_keys(parts: Sequence[Any], longest: int) -> list[tuple[int, bytes]]:
+    """Return the pieces that follow the same key, whatever the digits in it, and which of the parts each begins.
+
+    Those of a key are together, in the order in which the keys come.
+    """
     if len(parts) == 1:
-        return b""
-    keys = b"\n".join(parts[1::3]).translate(None, _DIGITS).split(b"\n")
-    pieces: dict[bytes, list[bytes]] = defaultdict(list)
-    for key, time, piece in zip(keys, parts[2::3], parts[3::3], strict=True):
+        return []
+    step = _GROUPS + 1
+    keys = b"\n".join(parts[1::step]).translate(None, _DIGITS).split(b"\n")
+    found: dict[bytes, list[int]] = defaultdict(list)
+    for number, (key, time) in enumerate(zip(keys, parts[_GROUPS::step], strict=True), 1):
         if time is None:
-            pieces[key].append(piece)
+            found[key].append(step * number)
     longest = _EXPANDS * longest + _BESIDE
-    found = [piece for several in pieces.values() if len(several) >= _FEWEST for piece in several]
-    return b"".join(
-        [
-            piece[: _without_name(piece, 0, len(piece))] if piece[-1:] in _OPENS_RECORD else piece
-            for piece in found
-            if len(piece) <= longest
-        ]
-    )
+    numbers = [number for several in found.values() if len(several) >= _FEWEST for number in several]
+    return [(number, _without_name(parts[number])) for number in numbers if 0 < len(parts[number]) <= longest]
 
 
 def _may_have_keys(raw: bytes, *, has_rows: bool) -> bool:
@@ -158,14 +131,16 @@ def _may_have_keys(raw: bytes, *, has_rows: bool) -> bool:
     return any(sign in raw for sign in _SIGNS) or _NUMBERED.search(raw) is not None
 
 
-def _without_name(raw: bytes, first: int, end: int) -> int:
+def _without_name(piece: bytes) -> bytes:
     """Leave out what the next record is called, and opened with, at a piece's end: ``Part(``, ``{``."""
-    name = _NAME.search(raw, max(first, end - _BESIDE), end)
-    return name.start() if name else end
+    if piece[-1:] not in _OPENS_RECORD:
+        return piece
+    name = _NAME.search(piece, max(0, len(piece) - _BESIDE))
+    return piece[: name.start()] if name else piece
 
 
 def _ends_of_rows(raw: bytes, signs: bytes) -> Places:
-    ends = np.flatnonzero(np.frombuffer(raw.translate(_table(signs)), np.bool_))
+    ends = np.flatnonzero(np.frombuffer(raw.translate(flag_bytes(signs)), np.bool_))
     if _ROW not in raw:
         return ends
     return np.sort(np.concatenate((ends, [match.start() for match in re.finditer(_ROW, raw)])))
@@ -179,7 +154,7 @@ def _by_columns(raw: bytes, between: bytes, row_ends: Places, most: int = 0xFFFF
         row_ends: Where rows end.
         most: How many columns there are at most.
     """
-    apart = np.frombuffer(raw.translate(_table(between)), np.bool_)
+    apart = np.frombuffer(raw.translate(flag_bytes(between)), np.bool_)
     if between[:1] != _QUOTE and _QUOTE in raw:
         quoted = np.frombuffer(raw, np.uint8) == ord(_QUOTE)
         inside = np.logical_xor.accumulate(quoted)

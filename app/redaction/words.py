@@ -10,17 +10,16 @@ from typing import Final
 
 import numpy as np
 
-from app.redaction.views import Places, View, flags_of
+from app.redaction.views import ALNUM, Places, View, flag_bytes, flags_of
 
 _DIGITS: Final = b"0123456789abcdefABCDEF"
-_ALNUM: Final = bytes(code for code in range(128) if chr(code).isalnum())
 _SHAPE: Final = bytes(
     ord("x") if code in _DIGITS else ord(" ") if code in b" \t\r\n," else ord("a") for code in range(256)
 )
 _SIZES: Final = (4, 8, 16)
 _TWO_WORDS: Final = b"xxxx xxxx"
 _PREFIXED_WORD: Final = b"xaxxxx"
-_ALNUM_FLAGS: Final = bytes(code in _ALNUM for code in range(256))
+_ALNUM_FLAGS: Final = flag_bytes(ALNUM)
 _IS_DIGIT: Final = flags_of(_DIGITS)
 
 
